@@ -1,0 +1,46 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types unit docs bench lock clean
+
+help: ## What each target does
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+install: .venv/installed ## Make .venv with every dependency (locked, by hash) and the console script
+
+.venv/installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "Installed: $(BIN)/source-pivotal-tracker"
+
+demo: install ## Sync a sample server into demo.duckdb and show what came
+	@$(BIN)/python -m tools.demo
+
+test: lint types unit ## Lint, types and all tests
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/pytest -n auto
+
+docs: install ## Write the generated tables and pages anew
+	$(BIN)/python -m tools.docs
+
+bench: install ## Measure a full read and the other verbs
+	@$(BIN)/python -m benchmarks.run
+
+lock: install ## Resolve the dependencies anew into the two lock files
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## Remove what the other targets made
+	rm -rf .venv build demo.duckdb *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

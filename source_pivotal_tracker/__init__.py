@@ -1,0 +1,1 @@
+"""An Airbyte source that replicates everything a Tracker v5 API can tell."""
