@@ -1,0 +1,210 @@
+"""The connector's configuration: what a user may write in it, parsed once into a frozen model."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    SecretStr,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+HOSTED_URL = "https://www.pivotaltracker.com/services/v5"
+LONGEST_LOOKBACK = timedelta(days=30)
+
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+_HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+_TIME = re.compile(
+    r"(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+# No years and months: they have no fixed length.
+_DURATION = re.compile(r"P(?=.)([0-9]+W)?([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?")
+
+# What is wrong, by pydantic's type of error. What to give instead is the description of the field.
+_WRONG = {
+    "missing": "is missing",
+    "model_type": "is not a JSON object",
+    "string_type": "is not a string",
+    "bool_type": "is not a boolean",
+    "int_type": "is not a whole number",
+    "tuple_type": "is not a list",
+    "greater_than_equal": "is less than {ge}",
+    "less_than_equal": "is more than {le}",
+    "string_pattern_mismatch": "is not in the right form",
+    "datetime_parsing": "is not a time that exists",
+    "datetime_from_date_parsing": "is not a time that exists",
+    "time_delta_parsing": "is too long to be counted",
+    "value_error": "{error}",
+}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used. Its text is for the user and repeats no value that they wrote."""
+
+
+def _in_form(form: re.Pattern[str]) -> Callable[[object], str]:
+    """Let only strings of this form through to pydantic: its parser takes `"1706659200"` for a time."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        if not form.fullmatch(value):
+            raise PydanticKnownError("string_pattern_mismatch", {"pattern": form.pattern})
+        return value
+
+    return check
+
+
+def _one_word(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text.strip():
+        raise ValueError("is empty")
+    if not _VISIBLE_ASCII.fullmatch(text):
+        raise ValueError("has a space, a line break or another character in it that no token has")
+    return token
+
+
+def _past_in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    if moment > datetime.now(timezone.utc):
+        raise ValueError("lies in the future")
+    return moment.astimezone(timezone.utc)
+
+
+def _not_too_long(window: timedelta) -> timedelta:
+    if window > LONGEST_LOOKBACK:
+        raise ValueError(f"is longer than {LONGEST_LOOKBACK.days} days")
+    return window
+
+
+def _list_as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _without_repeats(ids: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(ids))
+
+
+Token = Annotated[SecretStr, AfterValidator(_one_word)]
+StartDate = Annotated[datetime, Strict(False), BeforeValidator(_in_form(_TIME)), AfterValidator(_past_in_utc)]
+ProjectId = Annotated[int, Field(ge=1, le=2**53)]
+ProjectIds = Annotated[
+    tuple[ProjectId, ...], FailFast(), BeforeValidator(_list_as_tuple), AfterValidator(_without_repeats)
+]
+Lookback = Annotated[timedelta, Strict(False), BeforeValidator(_in_form(_DURATION)), AfterValidator(_not_too_long)]
+
+
+class Config(BaseModel):
+    """What the user chose. The description of a field is what the sentence on a bad value tells to give."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+
+    api_token: Token = Field(description="the API token from your Profile page in Tracker, as one word")
+    allow_http: bool = Field(False, description="true or false, without quotes")
+    api_url: str = Field(
+        HOSTED_URL,
+        description=(
+            f"the https:// address of a v5 API, without credentials, query or fragment, such as {HOSTED_URL} "
+            "(http:// is for this machine, or with allow_http for a server in the same private network)"
+        ),
+    )
+    start_date: StartDate | None = Field(
+        None, description="a time in the past such as 2024-01-31T00:00:00Z, or a date such as 2024-01-31"
+    )
+    project_ids: ProjectIds = Field(
+        (), description="a list of project ids, which are whole numbers from 1 on, without quotes"
+    )
+    lookback_window: Lookback = Field(
+        timedelta(minutes=1),
+        description=(
+            f"an ISO 8601 duration from PT0S to P{LONGEST_LOOKBACK.days}D, without years and months, "
+            "such as PT1M for one minute"
+        ),
+    )
+    requests_per_minute: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000, without quotes")
+    num_workers: int = Field(8, ge=1, le=20, description="a whole number from 1 to 20, without quotes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_default(cls, raw: object) -> object:
+        if not isinstance(raw, Mapping):
+            return raw
+        return {key: value for key, value in raw.items() if value is not None}
+
+    @field_validator("api_url")
+    @classmethod
+    def _safe_for_the_token(cls, url: str, info: ValidationInfo) -> str:
+        # urlsplit drops line breaks without a word, and programs disagree on what a backslash means.
+        if not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
+            raise ValueError("is empty or has a character in it that no URL has")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("has a host or a port that cannot be read") from None
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("does not start with https:// or http://")
+        if "@" in parts.netloc:
+            raise ValueError("has credentials in it")
+        if "?" in url or "#" in url:
+            raise ValueError("has a query or a fragment in it")
+        host = parts.hostname or ""
+        if port == 0 or not (_ip_address(host) or _HOST_NAME.fullmatch(host)):
+            raise ValueError("names no host and port that could be called")
+        # A bad allow_http is absent from info.data: its own sentence is enough.
+        if parts.scheme == "http" and not _is_loopback(host) and not info.data.get("allow_http", True):
+            raise ValueError("would send the token unencrypted to another machine, which only allow_http permits")
+        return url.rstrip("/")
+
+
+def parse_config(raw: object) -> Config:
+    """Parse the JSON value that the user gave as configuration; a key that is null counts as left out.
+
+    Raises ConfigError with one sentence for each problem: which key, what is wrong, what to give instead.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(" ".join(map(_sentence, error.errors()))) from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    wrong = _WRONG.get(error["type"], "cannot be used").format(**error.get("ctx", {}))
+    if not error["loc"]:
+        return f"The configuration {wrong}: give one with at least api_token in it."
+    key, *position = error["loc"]
+    place = "".join(f"[{index}]" for index in position)
+    return f"{key}{place} {wrong}: give {Config.model_fields[str(key)].description}."
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _ip_address(host)
+    return host == "localhost" if address is None else address.is_loopback

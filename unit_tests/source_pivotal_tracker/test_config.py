@@ -1,0 +1,297 @@
+"""What parse_config accepts, and what it says about everything else."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_pivotal_tracker.config import HOSTED_URL, Config, ConfigError, parse_config
+
+TOKEN = "5c054d0de3440452190fdc5d5a04d871"
+
+
+def parse(**chosen: object) -> Config:
+    return parse_config({"api_token": TOKEN, **chosen})
+
+
+def complaint(raw: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw)
+    return str(caught.value)
+
+
+BAD_VALUES = [
+    ("api_token", "", "is empty"),
+    ("api_token", " \t ", "is empty"),
+    ("api_token", None, "is missing"),
+    ("api_token", f"{TOKEN}\n", "line break"),
+    ("api_token", f"{TOKEN}\r\nX-Other: 1", "line break"),
+    ("api_token", f"{TOKEN} {TOKEN}", "space"),
+    ("api_token", f"{TOKEN}\x00", "another character"),
+    ("api_token", f"{TOKEN}é", "another character"),
+    ("api_token", f"{TOKEN}\ud800", "another character"),
+    ("api_token", 1706659200, "is not a string"),
+    ("api_token", [TOKEN], "is not a string"),
+    ("api_url", 80, "is not a string"),
+    ("api_url", "", "is empty"),
+    ("api_url", "tracker.example.com", "does not start with https://"),
+    ("api_url", "/services/v5", "does not start with https://"),
+    ("api_url", "ftp://tracker.example.com", "does not start with https://"),
+    ("api_url", "javascript:alert(1)", "does not start with https://"),
+    ("api_url", "https://", "names no host"),
+    ("api_url", "https:///services/v5", "names no host"),
+    ("api_url", "https://tracker..example.com", "names no host"),
+    ("api_url", "https://*.example.com", "names no host"),
+    ("api_url", f"https://{'a' * 64}.example.com", "names no host"),
+    ("api_url", "https://[::1", "cannot be read"),
+    ("api_url", "https://tracker.example.com:eighty", "cannot be read"),
+    ("api_url", "https://tracker.example.com:65536", "cannot be read"),
+    ("api_url", "https://tracker.example.com:0", "names no host and port"),
+    ("api_url", f"https://me:{TOKEN}@tracker.example.com", "has credentials"),
+    ("api_url", "https://@tracker.example.com", "has credentials"),
+    ("api_url", "http://localhost@tracker.example.com", "has credentials"),
+    ("api_url", f"https://tracker.example.com?token={TOKEN}", "has a query"),
+    ("api_url", "https://tracker.example.com?", "has a query"),
+    ("api_url", "https://tracker.example.com#top", "fragment"),
+    ("api_url", " https://tracker.example.com", "no URL has"),
+    ("api_url", "https://tracker.example.com\n", "no URL has"),
+    ("api_url", "http://tracker.example.com\\@localhost", "no URL has"),
+    ("api_url", "https://träcker.example.com", "no URL has"),
+    ("api_url", "http://tracker.example.com", "allow_http"),
+    ("api_url", "http://10.0.0.7:8080", "allow_http"),
+    ("api_url", "http://128.0.0.1", "allow_http"),
+    ("api_url", "http://localhost.example.com", "allow_http"),
+    ("api_url", "http://127.0.0.1.example.com", "allow_http"),
+    ("api_url", "http://[::2]", "allow_http"),
+    ("allow_http", "true", "is not a boolean"),
+    ("allow_http", 1, "is not a boolean"),
+    ("start_date", "", "is not in the right form"),
+    ("start_date", "yesterday", "is not in the right form"),
+    ("start_date", "31.01.2024", "is not in the right form"),
+    ("start_date", "1706659200", "is not in the right form"),
+    ("start_date", "2024-01-31T00:00:00Z\n", "is not in the right form"),
+    ("start_date", "0001-01-01T00:00:00+14:00", "is not in the right form"),
+    ("start_date", "2024-02-30", "is not a time that exists"),
+    ("start_date", "2024-01-31T25:00:00Z", "is not a time that exists"),
+    ("start_date", 1706659200, "is not a string"),
+    ("start_date", True, "is not a string"),
+    ("start_date", "2999-01-01T00:00:00Z", "lies in the future"),
+    ("start_date", "9999-12-31T23:59:59-14:00", "lies in the future"),
+    ("project_ids", 99, "is not a list"),
+    ("project_ids", "99, 100", "is not a list"),
+    ("project_ids", {"99": True}, "is not a list"),
+    ("project_ids", [99, 0], "project_ids[1] is less than 1"),
+    ("project_ids", [-99], "project_ids[0] is less than 1"),
+    ("project_ids", [1, True], "project_ids[1] is not a whole number"),
+    ("project_ids", ["99", "100"], "project_ids[0] is not a whole number"),
+    ("project_ids", [99.0], "project_ids[0] is not a whole number"),
+    ("project_ids", [None], "project_ids[0] is not a whole number"),
+    ("project_ids", [[99]], "project_ids[0] is not a whole number"),
+    ("project_ids", [2**53 + 1], "project_ids[0] is more than"),
+    ("project_ids", [10**40], "project_ids[0] is more than"),
+    ("lookback_window", 60, "is not a string"),
+    ("lookback_window", True, "is not a string"),
+    ("lookback_window", "", "is not in the right form"),
+    ("lookback_window", "60", "is not in the right form"),
+    ("lookback_window", "00:01:00", "is not in the right form"),
+    ("lookback_window", "P", "is not in the right form"),
+    ("lookback_window", "PT", "is not in the right form"),
+    ("lookback_window", "P1DT", "is not in the right form"),
+    ("lookback_window", "pt1m", "is not in the right form"),
+    ("lookback_window", "-PT1M", "is not in the right form"),
+    ("lookback_window", "PT-1M", "is not in the right form"),
+    ("lookback_window", "P1Y", "without years and months"),
+    ("lookback_window", "P1M", "without years and months"),
+    ("lookback_window", "P30DT1S", "is longer than 30 days"),
+    ("lookback_window", "P999999999D", "is longer than 30 days"),
+    ("lookback_window", "P99999999999999999999D", "is too long"),
+    ("requests_per_minute", 0, "is less than 1"),
+    ("requests_per_minute", -200, "is less than 1"),
+    ("requests_per_minute", 1001, "is more than 1000"),
+    ("requests_per_minute", True, "is not a whole number"),
+    ("requests_per_minute", 200.0, "is not a whole number"),
+    ("requests_per_minute", float("nan"), "is not a whole number"),
+    ("requests_per_minute", "200", "is not a whole number"),
+    ("num_workers", 0, "is less than 1"),
+    ("num_workers", 21, "is more than 20"),
+    ("num_workers", False, "is not a whole number"),
+    ("num_workers", 8.5, "is not a whole number"),
+    ("num_workers", "8", "is not a whole number"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "wrong"), BAD_VALUES)
+def test_a_bad_value_gets_one_sentence_that_names_its_key_and_what_is_wrong_and_what_to_give(
+    key: str, value: object, wrong: str
+) -> None:
+    said = complaint({"api_token": TOKEN, key: value})
+
+    assert said.startswith(key)
+    assert wrong in said
+    assert said.count(": give ") == 1
+    assert said.endswith(".")
+    assert TOKEN not in said
+
+
+@pytest.mark.parametrize("raw", [None, True, 5, "api_token", [], [{"api_token": TOKEN}]])
+def test_a_configuration_that_is_no_object_is_refused_as_such(raw: object) -> None:
+    assert complaint(raw) == "The configuration is not a JSON object: give one with at least api_token in it."
+
+
+def test_a_configuration_without_a_token_is_told_where_to_find_one() -> None:
+    assert complaint({}) == ("api_token is missing: give the API token from your Profile page in Tracker, as one word.")
+
+
+def test_every_problem_gets_its_sentence() -> None:
+    said = complaint({"api_token": "", "project_ids": [0], "num_workers": 99})
+
+    assert [sentence.split()[0] for sentence in said.removesuffix(".").split(". ")] == [
+        "api_token",
+        "project_ids[0]",
+        "num_workers",
+    ]
+
+
+def test_a_list_of_bad_project_ids_gets_one_sentence_on_the_first_of_them() -> None:
+    said = complaint({"api_token": TOKEN, "project_ids": [1, "2", "3", "4"]})
+
+    assert said.startswith("project_ids[1] is not a whole number")
+    assert said.count("project_ids[") == 1
+
+
+def test_a_bad_allow_http_does_not_lead_to_a_second_sentence_on_the_url() -> None:
+    said = complaint({"api_token": TOKEN, "allow_http": "yes", "api_url": "http://tracker.example.com"})
+
+    assert said == "allow_http is not a boolean: give true or false, without quotes."
+
+
+def test_the_sentence_on_http_tells_when_allow_http_is_right() -> None:
+    said = complaint({"api_token": TOKEN, "api_url": "http://tracker.example.com"})
+
+    assert "allow_http for a server in the same private network" in said
+
+
+def test_the_error_carries_no_value_into_a_traceback() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"api_token": f"{TOKEN}\n"})
+
+    assert caught.value.__suppress_context__
+    assert TOKEN not in str(caught.value.__context__)
+
+
+def test_the_token_is_hidden_where_a_config_is_printed() -> None:
+    assert TOKEN not in repr(parse())
+    assert parse().api_token.get_secret_value() == TOKEN
+
+
+def test_a_token_alone_gives_the_defaults() -> None:
+    assert parse().model_dump(exclude={"api_token"}) == {
+        "api_url": HOSTED_URL,
+        "allow_http": False,
+        "start_date": None,
+        "project_ids": (),
+        "lookback_window": timedelta(minutes=1),
+        "requests_per_minute": 200,
+        "num_workers": 8,
+    }
+
+
+@pytest.mark.parametrize("key", sorted(Config.model_fields.keys() - {"api_token"}))
+def test_null_means_the_default(key: str) -> None:
+    assert parse(**{key: None}) == parse()
+
+
+def test_keys_that_are_not_known_are_passed_over() -> None:
+    assert parse(__injected_declarative_manifest=None, something=[1]) == parse()
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("https://app.litetracker.com/services/v5", "https://app.litetracker.com/services/v5"),
+        ("https://app.litetracker.com/services/v5/", "https://app.litetracker.com/services/v5"),
+        ("https://tracker.example.com", "https://tracker.example.com"),
+        ("https://tracker.example.com:8443//", "https://tracker.example.com:8443"),
+        ("http://localhost:8080/services/v5", "http://localhost:8080/services/v5"),
+        ("http://LOCALHOST", "http://LOCALHOST"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.8.9.1", "http://127.8.9.1"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("https://10.0.0.7", "https://10.0.0.7"),
+    ],
+)
+def test_a_url_is_taken_as_given_but_for_its_trailing_slashes(url: str, normal: str) -> None:
+    assert parse(api_url=url).api_url == normal
+
+
+@pytest.mark.parametrize("url", ["http://tracker.internal:8080/services/v5", "http://10.0.0.7"])
+def test_allow_http_permits_http_to_another_machine(url: str) -> None:
+    assert parse(api_url=url, allow_http=True).api_url == url
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-01-31", datetime(2024, 1, 31, tzinfo=timezone.utc)),
+        ("2024-01-31T10:20", datetime(2024, 1, 31, 10, 20, tzinfo=timezone.utc)),
+        ("2024-01-31T10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
+        ("2024-01-31 10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
+        ("2024-01-31T10:20:30Z", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
+        ("2024-01-31T10:20:30.5Z", datetime(2024, 1, 31, 10, 20, 30, 500_000, tzinfo=timezone.utc)),
+        ("2024-01-31T00:20:30+02:00", datetime(2024, 1, 30, 22, 20, 30, tzinfo=timezone.utc)),
+    ],
+)
+def test_a_start_date_is_a_moment_in_utc(written: str, meant: datetime) -> None:
+    start_date = parse(start_date=written).start_date
+
+    assert start_date == meant
+    assert start_date is not None
+    assert start_date.tzinfo is timezone.utc
+
+
+def test_project_ids_keep_their_order_and_lose_their_repeats() -> None:
+    assert parse(project_ids=[7, 3, 7, 2**53, 3]).project_ids == (7, 3, 2**53)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("PT0S", timedelta()),
+        ("PT0.5S", timedelta(seconds=0.5)),
+        ("PT1M", timedelta(minutes=1)),
+        ("PT36H", timedelta(hours=36)),
+        ("P30D", timedelta(days=30)),
+        ("P1W2DT3H4M5S", timedelta(weeks=1, days=2, hours=3, minutes=4, seconds=5)),
+    ],
+)
+def test_a_lookback_window_is_an_iso_8601_duration(written: str, meant: timedelta) -> None:
+    assert parse(lookback_window=written).lookback_window == meant
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse().num_workers = 3
+
+
+texts = st.text() | st.sampled_from(["PT1M", "P1Y", "2024-01-31", "https://[", "http://x:y@z", "{ge}", "\ud800"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+objects_with_known_keys = st.dictionaries(st.sampled_from(sorted(Config.model_fields)), json_values)
+
+
+@given(json_values | objects_with_known_keys)
+def test_any_json_gives_a_config_or_a_config_error_with_a_text(raw: Any) -> None:
+    try:
+        answer = parse_config(json.loads(json.dumps(raw))).api_token.get_secret_value()
+    except ConfigError as error:
+        answer = str(error)
+
+    assert answer
