@@ -1,0 +1,436 @@
+"""The schemas keep the laws of the house, accept what Airbyte's own connector accepted, and fit what Tracker sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
+from jsonschema import Draft7Validator
+
+import source_pivotal_tracker
+from unit_tests.recordings import ORIGIN, exchanges, needs_recordings
+from unit_tests.strict_schema import Schema, strict_validator
+
+Row = dict[str, Any]
+
+FOLDER = Path(source_pivotal_tracker.__file__).parent / "schemas"
+NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
+SHARED_NAMES = sorted(file.stem for file in (FOLDER / "shared").glob("*.json"))
+CATALOG = Path(__file__).resolve().parents[3] / "shared" / "compat" / "airbyte-0.3-catalog.json"
+
+KEYS = {
+    "projects": ("id",),
+    "project_memberships": ("id",),
+    "labels": ("id",),
+    "epics": ("id",),
+    "epic_comments": ("id",),
+    "releases": ("id",),
+    "iterations": ("project_id", "number"),
+    "project_history_days": ("project_id", "date"),
+    "stories": ("id",),
+    "story_tasks": ("id",),
+    "story_comments": ("id",),
+    "story_blockers": ("id",),
+    "story_reviews": ("id",),
+    "story_pull_requests": ("id",),
+    "story_branches": ("id",),
+    "story_cycle_times": ("project_id", "story_id"),
+    "file_attachments": ("id",),
+    "google_attachments": ("id",),
+    "story_transitions": ("project_id", "project_version", "story_id"),
+    "review_types": ("id",),
+    "activity": ("guid",),
+    "webhooks": ("id",),
+    "integrations": ("id",),
+    "accounts": ("id",),
+    "account_memberships": ("id",),
+    "me": ("id",),
+    "workspaces": ("id",),
+    "notifications": ("id",),
+    "my_activity": ("guid",),
+}
+CURSORS = {
+    "project_memberships": "updated_at",
+    "labels": "updated_at",
+    "epics": "updated_at",
+    "epic_comments": "updated_at",
+    "releases": "updated_at",
+    "project_history_days": "date",
+    "stories": "updated_at",
+    "story_tasks": "updated_at",
+    "story_comments": "updated_at",
+    "story_blockers": "updated_at",
+    "story_reviews": "updated_at",
+    "story_pull_requests": "updated_at",
+    "story_branches": "updated_at",
+    "file_attachments": "comment_updated_at",
+    "google_attachments": "comment_updated_at",
+    "story_transitions": "occurred_at",
+    "activity": "occurred_at",
+    "notifications": "created_at",
+    "my_activity": "occurred_at",
+}
+ADDED_PARENTS = {
+    "epic_comments": ("project_id", "epic_id"),
+    "story_tasks": ("project_id", "story_id"),
+    "story_comments": ("project_id", "story_id"),
+    "story_blockers": ("project_id", "story_id"),
+    "story_reviews": ("project_id", "story_id"),
+    "story_pull_requests": ("project_id", "story_id"),
+    "story_branches": ("project_id", "story_id"),
+    "file_attachments": ("project_id", "comment_id", "comment_updated_at"),
+    "google_attachments": ("project_id", "comment_id", "comment_updated_at"),
+    "account_memberships": ("account_id",),
+    "my_activity": ("project_id",),
+}
+SECRETS = {
+    "me": ("api_token",),
+    "webhooks": ("last_response_body",),
+    "integrations": (
+        "account",
+        "api_password",
+        "api_username",
+        "basic_auth_password",
+        "basic_auth_username",
+        "external_api_token",
+        "zendesk_user_email",
+        "zendesk_user_password",
+    ),
+}
+
+
+@cache
+def schema_of(stream: str) -> Schema:
+    return ResourceSchemaLoader("source_pivotal_tracker").get_schema(stream)
+
+
+def subschemas(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
+    """(path, schema) of `schema` and of all that it is made of, `path` being the names on the way, with dots."""
+    yield path, schema
+    for name, field in schema.get("properties", {}).items():
+        yield from subschemas(field, f"{path}.{name}")
+    if "items" in schema:
+        yield from subschemas(schema["items"], f"{path}[]")
+
+
+def types_in(schema: Schema) -> set[str]:
+    types = schema["type"]
+    return {types} if isinstance(types, str) else set(types)
+
+
+def test_there_is_one_schema_for_each_stream() -> None:
+    assert sorted(KEYS) == NAMES
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_a_schema_is_valid_draft_07(stream: str) -> None:
+    schema = schema_of(stream)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert schema["type"] == "object"
+    Draft7Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_a_schema_uses_only_keywords_that_destinations_understand(stream: str) -> None:
+    known = {"$schema", "type", "format", "description", "properties", "additionalProperties", "items"}
+    assert [path for path, schema in subschemas(schema_of(stream), stream) if set(schema) - known] == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_every_field_is_described_in_a_sentence(stream: str) -> None:
+    undescribed = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if not path.endswith("[]") and not re.fullmatch(r"\S.*\.", schema.get("description", ""))
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_every_object_lets_unknown_fields_through(stream: str) -> None:
+    closed = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if "object" in types_in(schema) and schema.get("additionalProperties") is not True
+    ]
+    assert closed == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_every_array_says_what_it_holds(stream: str) -> None:
+    vague = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if "array" in types_in(schema) and "items" not in schema
+    ]
+    assert vague == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_formats_are_on_strings_only(stream: str) -> None:
+    misplaced = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if "format" in schema and types_in(schema) - {"null"} != {"string"}
+    ]
+    assert misplaced == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_every_field_that_is_named_like_a_time_has_its_format(stream: str) -> None:
+    unformatted = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if re.search(r"(_at|_date|\.date|\.deadline|_completion|\.start|\.finish|start_time)$", path)
+        and schema.get("format") != ("date" if path.endswith("date") else "date-time")
+    ]
+    assert unformatted == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_ids_are_integers(stream: str) -> None:
+    of_another_tool = {
+        "external_id",
+        "filter_id",
+        "view_id",
+        "bin_id",
+        "external_project_id",
+        "google_id",
+        "resource_id",
+    }
+    wrong = [
+        path
+        for path, schema in subschemas(schema_of(stream), stream)
+        if re.search(r"(\.|_)id$|_ids\[\]$", path)
+        and path.split(".")[-1] not in of_another_tool
+        and types_in(schema) - {"null"} != {"integer"}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_a_primary_key_is_scalar_and_never_null(stream: str) -> None:
+    fields = schema_of(stream)["properties"]
+    assert {key: types_in(fields[key]) for key in KEYS[stream]} == {
+        key: {"string"} if key in ("guid", "date") else {"integer"} for key in KEYS[stream]
+    }
+
+
+@pytest.mark.parametrize("stream", sorted(CURSORS))
+def test_a_cursor_is_a_time_or_a_date(stream: str) -> None:
+    cursor = schema_of(stream)["properties"][CURSORS[stream]]
+    assert types_in(cursor) - {"null"} == {"string"}
+    assert cursor["format"] == ("date" if CURSORS[stream] == "date" else "date-time")
+
+
+@pytest.mark.parametrize("stream", sorted(ADDED_PARENTS))
+def test_what_a_row_takes_over_from_its_parent_is_never_null(stream: str) -> None:
+    fields = schema_of(stream)["properties"]
+    assert [name for name in ADDED_PARENTS[stream] if "null" in types_in(fields[name])] == []
+
+
+@pytest.mark.parametrize("stream", sorted(SECRETS))
+def test_a_schema_has_no_field_for_a_secret(stream: str) -> None:
+    assert schema_of(stream)["properties"].keys() & set(SECRETS[stream]) == set()
+
+
+@pytest.mark.parametrize("name", SHARED_NAMES)
+def test_a_shared_schema_is_used_more_than_once(name: str) -> None:
+    uses = sum(file.read_text(encoding="utf-8").count(f'"{name}.json"') for file in FOLDER.rglob("*.json"))
+    assert uses > 1
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"id": 1, "number": 1}, "Additional properties are not allowed ('number' was unexpected)"),
+        ({"labels": [{"id": 1, "colour": "red"}]}, "Additional properties are not allowed ('colour' was unexpected)"),
+        ({"updated_at": "2017-05-03"}, "'2017-05-03' is not a 'date-time'"),
+        ({"id": None}, "None is not of type 'integer'"),
+    ],
+)
+def test_the_strict_schema_of_stories_refuses_what_is_not_declared(row: Row, complaint: str) -> None:
+    assert [error.message for error in strict_validator(schema_of("stories")).iter_errors(row)] == [complaint]
+
+
+def test_the_strict_schema_of_activity_leaves_the_changed_values_open() -> None:
+    row = {"guid": "1_2", "changes": [{"kind": "story", "new_values": {"anything": 1}}]}
+    assert strict_validator(schema_of("activity")).is_valid(row)
+
+
+needs_catalog = pytest.mark.skipif(not CATALOG.is_file(), reason=f"there is no catalog at {CATALOG}")
+
+
+@cache
+def airbyte_streams() -> dict[str, Any]:
+    """The streams of Airbyte's own connector by name; none where its catalog is missing."""
+    if not CATALOG.is_file():
+        return {}
+    return {stream["name"]: stream for stream in json.loads(CATALOG.read_text(encoding="utf-8"))["streams"]}
+
+
+def losses(ours: Schema, theirs: Schema, path: str) -> Iterator[str]:
+    """What a value that fits `theirs` may hold and `ours` no longer has or accepts, apart from what is meant.
+
+    Meant: keys are never null, an estimate may be fractional, and secondary resources always were objects.
+    """
+    stream, _, name = path.partition(".")
+    if path == "activity.secondary_resources[]":
+        return
+    refused = types_in(theirs) - types_in(ours)
+    if name in KEYS[stream]:
+        refused -= {"null"}
+    if path == "stories.estimate" and "number" in types_in(ours):
+        refused -= {"integer"}
+    if refused:
+        yield f"{path} refuses {sorted(refused)}"
+    if ours.get("format") != theirs.get("format"):
+        yield f"{path} has the format {ours.get('format')}, not {theirs.get('format')}"
+    for field, schema in theirs.get("properties", {}).items():
+        if field not in ours.get("properties", {}):
+            yield f"{path}.{field} is gone"
+        else:
+            yield from losses(ours["properties"][field], schema, f"{path}.{field}")
+    if "items" in theirs:
+        yield from losses(ours["items"], theirs["items"], f"{path}[]")
+
+
+@needs_catalog
+def test_every_stream_of_airbytes_connector_is_here_with_its_key() -> None:
+    theirs = {
+        name: tuple(path for (path,) in stream["source_defined_primary_key"])
+        for name, stream in airbyte_streams().items()
+    }
+    assert theirs
+    assert {name: KEYS.get(name) for name in theirs} == theirs
+
+
+@needs_catalog
+@pytest.mark.parametrize("stream", sorted(airbyte_streams()))
+def test_a_stream_accepts_all_that_it_accepted_in_airbytes_connector(stream: str) -> None:
+    theirs = airbyte_streams()[stream]["json_schema"]
+    assert list(losses(schema_of(stream), theirs, stream)) == []
+
+
+STREAM_OF_KIND = {
+    "project": "projects",
+    "label": "labels",
+    "epic": "epics",
+    "release": "releases",
+    "iteration": "iterations",
+    "story": "stories",
+    "task": "story_tasks",
+    "review": "story_reviews",
+    "pull_request": "story_pull_requests",
+    "cycle_time_details": "story_cycle_times",
+    "story_transition": "story_transitions",
+    "review_type": "review_types",
+    "me": "me",
+    "workspace": "workspaces",
+    "notification": "notifications",
+}
+OF_SEVERAL_KINDS = {
+    "activity",
+    "my_activity",
+    "project_history_days",
+    "story_comments",
+    "epic_comments",
+    "file_attachments",
+}
+RECORDED = sorted({*STREAM_OF_KIND.values(), *OF_SEVERAL_KINDS})
+STORY_PARTS = {"story_tasks", "story_reviews", "story_pull_requests", "story_cycle_times"}
+NEVER_IN_A_ROW = {
+    "projects": {"epics", "labels"},
+    "epics": {"label_id"},
+    "iterations": {"stories"},
+    "stories": {"owned_by", "owners", "pull_requests", "tasks"},
+    "story_reviews": {"review_type"},
+    "me": {"api_token"},
+    "workspaces": {"projects"},
+}
+
+
+def without(row: Row, names: Iterable[str]) -> Row:
+    return {name: value for name, value in row.items() if name not in set(names)}
+
+
+def resources_in(body: Any) -> Iterator[Row]:
+    """Every resource in `body`, however deep, but not the short forms inside notifications and activity."""
+    if isinstance(body, list):
+        for item in body:
+            yield from resources_in(item)
+    elif isinstance(body, dict):
+        yield body
+        if not body.get("kind", "").endswith(("notification", "_activity")):
+            yield from resources_in(list(body.values()))
+
+
+def rows_of(resource: Row, project_id: int | None) -> Iterator[tuple[str, Row]]:
+    """(stream, row as the connector emits it) of one resource; none where it has no kind, as under narrow `fields`."""
+    kind = resource.get("kind", "")
+    if kind.endswith("_activity"):
+        row = {**resource, "project_id": resource["project"]["id"]}
+        yield from (("activity", row), ("my_activity", row))
+    elif kind == "comment":
+        yield from rows_of_comment(resource, project_id)
+    elif kind == "daily_history_container":
+        for day in resource["data"]:
+            row = dict(zip(resource["header"], day, strict=True))
+            yield "project_history_days", {**row, "project_id": project_id}
+    elif kind in STREAM_OF_KIND:
+        stream = STREAM_OF_KIND[kind]
+        row = without(resource, NEVER_IN_A_ROW.get(stream, ()))
+        if stream == "projects":
+            row["project_id"] = row["id"]
+        if stream in STORY_PARTS:
+            row["project_id"] = project_id
+        yield stream, row
+
+
+def rows_of_comment(comment: Row, project_id: int | None) -> Iterator[tuple[str, Row]]:
+    row = {**without(comment, ["file_attachments"]), "project_id": project_id}
+    yield ("epic_comments" if "epic_id" in comment else "story_comments"), row
+    for attachment in comment.get("file_attachments", []):
+        row = {
+            **attachment,
+            "download_url": ORIGIN + attachment["download_url"],
+            "project_id": project_id,
+            "story_id": comment.get("story_id"),
+            "epic_id": comment.get("epic_id"),
+            "comment_id": comment["id"],
+            "comment_updated_at": comment["updated_at"],
+        }
+        yield "file_attachments", row
+
+
+@cache
+def recorded_rows() -> dict[str, list[Row]]:
+    rows = defaultdict(list)
+    for exchange in exchanges():
+        project = re.match(r"/projects/(\d+)", exchange.path)
+        for resource in resources_in(exchange.body):
+            for stream, row in rows_of(resource, int(project[1]) if project else None):
+                rows[stream].append(row)
+    return rows
+
+
+@needs_recordings
+@pytest.mark.parametrize("stream", RECORDED)
+def test_every_recorded_row_fits_its_strict_schema(stream: str) -> None:
+    validator = strict_validator(schema_of(stream))
+    rows = recorded_rows()[stream]
+    assert rows
+    assert {f"{error.json_path}: {error.message}" for row in rows for error in validator.iter_errors(row)} == set()
+
+
+@needs_recordings
+@pytest.mark.parametrize("stream", RECORDED)
+def test_every_recorded_row_has_its_key(stream: str) -> None:
+    assert [row for row in recorded_rows()[stream] if not row.keys() >= set(KEYS[stream])] == []
