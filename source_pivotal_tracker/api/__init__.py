@@ -1,0 +1,1 @@
+"""One conversation with a Tracker server: auth, budget, errors, fields, pagination."""

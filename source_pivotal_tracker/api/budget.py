@@ -1,0 +1,72 @@
+"""How many requests may leave: one budget for all streams and threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+QUARTER_MINUTE = 15.0
+
+
+class RequestBudget:
+    """At most `requests_per_minute` requests, spread so that no quarter of a minute takes more than a quarter of them.
+
+    A server counts a request when it arrives, which is some time between its start and its end. So a request
+    under way holds its place, and a finished one gives it back only a window after its end: however latency
+    varies, the server never sees more than the limit within a window.
+    """
+
+    def __init__(
+        self,
+        requests_per_minute: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._places = max(1, requests_per_minute // 4)
+        self._window = max(QUARTER_MINUTE, 60 / requests_per_minute)
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Condition()
+        self._under_way = 0
+        self._ended: deque[float] = deque()
+        self._not_before = 0.0
+        self.waited = 0.0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Wait for a place, hold it for the time of one request, and give it back a window later."""
+        self._acquire()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._ended.append(self._clock())
+                self._lock.notify_all()
+
+    def brake(self, seconds: float) -> None:
+        """Let nobody start a request for so many seconds: what a 429 asks for."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+
+    def _acquire(self) -> None:
+        while True:
+            with self._lock:
+                now = self._clock()
+                while self._ended and self._ended[0] + self._window <= now:
+                    self._ended.popleft()
+                wait = self._not_before - now
+                if wait <= 0 and self._under_way + len(self._ended) < self._places:
+                    self._under_way += 1
+                    return
+                if wait <= 0:
+                    if not self._ended:
+                        self._lock.wait()
+                        continue
+                    wait = self._ended[0] + self._window - now
+                self.waited += wait
+            self._sleep(wait)

@@ -1,0 +1,133 @@
+"""Asks a Tracker server, within the budget and again where that helps."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+
+from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerError, of_exception, parse_body
+from source_pivotal_tracker.api.session import CONNECT_TIMEOUT, READ_TIMEOUT, TrackerSession
+
+logger = logging.getLogger("airbyte.tracker")
+
+CLOSED_HOSTS = ("www.pivotaltracker.com", "pivotaltracker.com")
+CLOSED = (
+    "The hosted Pivotal Tracker closed on 2025-04-30; set api_url to the server that has your projects now, "
+    "for LiteTracker https://app.litetracker.com/services/v5"
+)
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 120.0
+LONGEST_RETRYING = 600.0
+
+
+class TrackerResponse(requests.Response):
+    """A successful response together with its parsed JSON."""
+
+    parsed: Any
+
+
+class TrackerClient:
+    """One server and one token; shared by all streams and threads.
+
+    `attempts` is how often a request is sent at most (8 retries: 9). Clock and sleep are for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        budget: RequestBudget,
+        *,
+        attempts: int = 9,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = base_url
+        self._token = token
+        self._session = TrackerSession(token)
+        self._budget = budget
+        self._attempts = attempts
+        self._sleep = sleep
+        self._refusal: TokenRefused | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server has refused the token."""
+        return self._refusal is not None
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> TrackerResponse:
+        """GET `path`, relative to the base URL. Raises a TrackerError, whose text names the path.
+
+        After a refused token no further request is sent: each raises that refusal again.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Passing),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_after_delay(LONGEST_RETRYING),
+            wait=self._wait,
+            before_sleep=self._log_retry,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._get_once, path, params)
+
+    def send_request(
+        self, http_method: str, url: str, request_kwargs: Mapping[str, Any], **request: Any
+    ) -> tuple[requests.PreparedRequest, requests.Response]:
+        """The face of the cdk's HttpClient, for HttpStream: a GET below the base URL with `params`."""
+        response = self.get(url.removeprefix(f"{self.base_url}/"), request.get("params"))
+        return response.request, response
+
+    def _get_once(self, path: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            with self._budget.place():
+                response = cast(
+                    "TrackerResponse",
+                    self._session.get(
+                        f"{self.base_url}/{path}", params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+                    ),
+                )
+            response.parsed = parse_body(response)
+        except requests.RequestException as error:
+            raise self._named(of_exception(error), path) from None
+        except TrackerError as error:
+            if isinstance(error, TokenRefused):
+                self._refusal = error
+            raise self._named(error, path) from None
+        return response
+
+    def _named(self, error: TrackerError, path: str) -> TrackerError:
+        """The error with the path in its text, and without the token, which a server may have repeated."""
+        words = f"GET /{path}: {error}"
+        if error.code is None and urlsplit(self.base_url).hostname in CLOSED_HOSTS:
+            words = f"{words}. {CLOSED}"
+        error.args = (words.replace(self._token, "****"),)
+        return error
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds until the next attempt; after a 429 the budget makes everybody wait them, this request included."""
+        error = _cause(state)
+        wait: float = min(FIRST_WAIT * 2 ** (state.attempt_number - 1), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+        if isinstance(error, Passing) and error.retry_after is not None:
+            wait = error.retry_after
+        if isinstance(error, Passing) and error.status == 429:
+            self._budget.brake(wait)
+            return 0.0
+        return wait
+
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
+        wait, attempt = state.upcoming_sleep, state.attempt_number + 1
+        logger.warning("%s. Attempt %d of %d follows in %.0f s", _cause(state), attempt, self._attempts, wait)
+
+
+def _cause(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -1,0 +1,135 @@
+"""What a bad answer means: one table from status and Tracker's error code to what happens next."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import requests
+
+PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds; a server that asks for more is asked again after these."""
+
+
+class TrackerError(Exception):
+    """A request that brought no usable answer. The subclasses are named after what happens next.
+
+    `status` is the HTTP status, or None where no answer came; `code` is Tracker's own error code, where it gave one.
+    """
+
+    def __init__(self, words: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+        self.code = code
+
+
+class Passing(TrackerError):
+    """Likely gone in a while: the same request is sent again, after `retry_after` seconds if the server named them."""
+
+    retry_after: float | None = None
+
+
+class TokenRefused(TrackerError):
+    """The server does not know the token: nothing else can succeed, so everything stops."""
+
+
+class Unreadable(TrackerError):
+    """Not there, or not for this token, says Tracker itself: this one thing is skipped, with a warning."""
+
+
+class ParametersRefused(TrackerError):
+    """The request asked for what this server does not know: it may be asked again for less."""
+
+
+class Failed(TrackerError):
+    """Nothing helps: what was being read is incomplete."""
+
+
+def parse_body(response: requests.Response) -> Any:
+    """The JSON of a successful answer.
+
+    Raises Passing for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
+    the table names for every other status.
+    """
+    if response.status_code == 200:
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            kind = response.headers.get("Content-Type", "no content type")
+            raise Passing(f"200, but {len(response.content)} bytes of {kind} that are no JSON", status=200) from None
+    raise _error(response)
+
+
+def of_exception(error: requests.RequestException) -> TrackerError:
+    """The TrackerError for a request that got no complete answer."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return Failed(f"no secure connection: {_reason(error)}")
+    if isinstance(error, requests.Timeout):
+        return Passing(f"no answer in time: {_reason(error)}")
+    if isinstance(error, requests.ConnectionError):
+        return Passing(f"no connection: {_reason(error)}")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+        return Passing(f"the answer was cut short: {_reason(error)}")
+    return Failed(f"the request could not be sent: {_reason(error)}")
+
+
+def _error(response: requests.Response) -> TrackerError:
+    status = response.status_code
+    said = _tracker_error(response)
+    code = said.get("code")
+    words = _words(status, said, response)
+    if status == 401 or code == "invalid_authentication":
+        return TokenRefused(words, status=status, code=code)
+    if status in (408, 429) or status >= 500 or code in PASSING_CODES:
+        error = Passing(words, status=status, code=code)
+        error.retry_after = _retry_after(response.headers)
+        return error
+    if status == 400 and code == "invalid_parameter":
+        return ParametersRefused(words, status=status, code=code)
+    if status in (403, 404) and said:
+        return Unreadable(words, status=status, code=code)
+    return Failed(words, status=status, code=code)
+
+
+def _tracker_error(response: requests.Response) -> Mapping[str, Any]:
+    """Tracker's error object, or nothing where the answer comes from somebody else (a proxy, a web page)."""
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) and ("code" in body or "error" in body) else {}
+
+
+def _words(status: int, said: Mapping[str, Any], response: requests.Response) -> str:
+    if 300 <= status < 400:
+        return f"{status}, a redirect to {response.headers.get('Location', 'nowhere')}, which is not followed"
+    if not said:
+        return f"{status} {response.reason or ''}".strip() + ", not in Tracker's words"
+    parts = [str(said[key]) for key in ("error", "general_problem", "possible_fix") if said.get(key)]
+    return " ".join([f"{status} {said.get('code', '')}".strip() + ":", *parts])
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        seconds = float(value)
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause, which is the one that tells something: `Connection refused`, not a pool's repr."""
+    cause: BaseException = error
+    while True:
+        deeper = getattr(cause, "reason", None) or cause.__cause__ or cause.__context__
+        if not isinstance(deeper, BaseException):
+            return str(cause) or type(cause).__name__
+        cause = deeper

@@ -1,0 +1,32 @@
+"""The `fields` parameter: which attributes an answer is to hold, as a tree that can be merged and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Union
+
+Fields = Mapping[str, Union["Fields", None]]
+"""Attribute name to what is wanted inside it; None for all that the server gives by itself."""
+
+DEFAULT = ":default"
+
+_WHOLE: Fields = {DEFAULT: None}
+
+
+def select(*names: str, **nested: Fields) -> Fields:
+    """`select(":default", comments=select("id", "text"))` is `:default,comments(id,text)`."""
+    return {**dict.fromkeys(names), **nested}
+
+
+def merge(left: Fields, right: Fields) -> Fields:
+    """What both want: where one names attributes inside and the other wants the default ones, all of them."""
+    merged = dict(left)
+    for name, inside in right.items():
+        mine = merged.get(name)
+        merged[name] = merge(mine or _WHOLE, inside or _WHOLE) if name in left and (mine or inside) else inside
+    return merged
+
+
+def render(fields: Fields) -> str:
+    """The tree in Tracker's spelling (recording get_all_projects.json: `:default,labels(name)`)."""
+    return ",".join(name if inside is None else f"{name}({render(inside)})" for name, inside in fields.items())

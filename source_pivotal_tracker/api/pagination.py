@@ -1,0 +1,27 @@
+"""Where the next page starts, told by what came and not by what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from source_pivotal_tracker.api.errors import Failed
+
+
+def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | None:
+    """The offset of the page after the one that started at `offset` and brought `rows` rows; None after the last.
+
+    With `X-Tracker-Pagination-Total` the list ends there and nowhere else: a short page does not end it.
+    Without, it ends with an empty page. Raises Failed where the headers contradict the rows, or a page before
+    the Total is empty.
+    """
+    returned = headers.get("X-Tracker-Pagination-Returned")
+    if returned is not None and int(returned) != rows:
+        raise Failed(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
+    total = headers.get("X-Tracker-Pagination-Total")
+    if total is None:
+        return offset + rows if rows else None
+    if offset + rows >= int(total):
+        return None
+    if not rows:
+        raise Failed(f"the list ended at row {offset} of the {total} that the server announced")
+    return offset + rows

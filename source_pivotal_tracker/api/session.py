@@ -1,0 +1,37 @@
+"""The one seam to the network: every request to a Tracker server leaves through here."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from source_pivotal_tracker.api.auth import TokenAuth
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+CONNECTIONS = 20
+
+
+class TrackerSession(requests.Session):
+    """A session that carries the token, gives up on silence, and never takes the token to another host."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self.auth = TokenAuth(token)
+        self.headers["Accept"] = "application/json"
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads, if that is the same host by the same scheme; else None: it is not followed.
+
+        requests would take the `X-TrackerToken` header along to any host.
+        """
+        target = super().get_redirect_target(resp)
+        if target is None or resp.request.url is None:
+            return None
+        here, there = urlsplit(resp.request.url), urlsplit(requests.compat.urljoin(resp.request.url, target))
+        return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None

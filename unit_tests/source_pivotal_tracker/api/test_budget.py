@@ -1,0 +1,97 @@
+"""The budget lets no more requests arrive in a window than a server allows, and no fewer than it could."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from source_pivotal_tracker.api.budget import RequestBudget
+
+
+@dataclass
+class FakeTime:
+    """A clock that only a sleep moves."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def spend(budget: RequestBudget, fake: FakeTime, requests: int, latency: float = 0.0) -> list[float]:
+    """The times at which so many requests, one after the other, arrived at the server."""
+    arrivals = []
+    for _ in range(requests):
+        with budget.place():
+            arrivals.append(fake.now)
+            fake.now += latency
+    return arrivals
+
+
+def most_within(arrivals: list[float], window: float) -> int:
+    return max(sum(start <= each < start + window for each in arrivals) for start in arrivals)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 200, 999, 1000])
+@pytest.mark.parametrize("latency", [0.0, 0.3])
+def test_no_minute_sees_more_requests_than_the_setting(limit: int, latency: float) -> None:
+    fake = FakeTime()
+    arrivals = spend(RequestBudget(limit, clock=fake.clock, sleep=fake.sleep), fake, 3 * limit, latency)
+    assert most_within(arrivals, 60.0) <= limit
+
+
+def test_a_server_that_allows_50_in_15_seconds_is_not_overrun_by_200_a_minute_and_used_to_95_percent() -> None:
+    fake = FakeTime()
+    arrivals = spend(RequestBudget(200, clock=fake.clock, sleep=fake.sleep), fake, 1000, latency=0.01)
+    assert most_within(arrivals, 15.0) <= 50
+    assert len(arrivals) / (arrivals[-1] / 15.0 * 50) >= 0.95
+
+
+def test_the_first_quarter_of_a_minute_waits_for_nothing() -> None:
+    fake = FakeTime()
+    spend(RequestBudget(200, clock=fake.clock, sleep=fake.sleep), fake, 50)
+    assert fake.slept == []
+
+
+def test_a_brake_holds_the_next_request_until_it_ends_and_not_longer() -> None:
+    fake = FakeTime()
+    budget = RequestBudget(200, clock=fake.clock, sleep=fake.sleep)
+    budget.brake(7.0)
+    budget.brake(3.0)
+    assert spend(budget, fake, 2) == [7.0, 7.0]
+    assert budget.waited == 7.0
+
+
+def test_threads_share_one_budget() -> None:
+    budget = RequestBudget(240, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
+    under_way, most = 0, 0
+    lock = threading.Lock()
+    done = threading.Event()
+
+    def worker() -> None:
+        nonlocal under_way, most
+        while not done.is_set():
+            with budget.place():
+                with lock:
+                    under_way += 1
+                    most = max(most, under_way)
+                    if most >= 60:
+                        done.set()
+                done.wait(5)
+                with lock:
+                    under_way -= 1
+
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(80)]
+    for thread in threads:
+        thread.start()
+    done.wait(5)
+    time.sleep(0.05)
+    assert most == 60

@@ -1,0 +1,194 @@
+"""What the client makes of every answer that a server, or something that stands in its place, may give."""
+
+from __future__ import annotations
+
+import email.utils
+import itertools
+import logging
+import time
+
+import pytest
+
+from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Passing, TokenRefused, TrackerError, Unreadable
+from unit_tests.scripted_server import RESET, ScriptedServer, answer
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+OK = answer(200, b'{"id": 1}', "Content-Type: application/json")
+
+
+def tracker_error(status: int, code: str, error: str = "No.", *headers: str) -> bytes:
+    return answer(status, f'{{"code": "{code}", "kind": "error", "error": "{error}"}}'.encode(), *headers)
+
+
+class Naps:
+    """Sleeps for nothing and remembers for how long."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def client_of(server: ScriptedServer, naps: Naps | None = None, attempts: int = 9) -> TrackerClient:
+    budget = RequestBudget(1000, clock=itertools.count(step=400).__next__)
+    return TrackerClient(server.url, TOKEN, budget, attempts=attempts, sleep=naps or Naps())
+
+
+PASSING = {
+    "429": tracker_error(429, "server_under_load"),
+    "408": answer(408, b""),
+    "500": tracker_error(500, "unhandled_condition"),
+    "502 in HTML": answer(502, b"<html>", "Content-Type: text/html"),
+    "503": answer(503, b""),
+    "409 deadlock": tracker_error(409, "deadlock"),
+    "connection closed": RESET,
+    "body cut short": answer(200, b'{"id": ', length=100),
+    "JSON cut short": answer(200, b'{"id": '),
+    "200 in HTML": answer(200, b"<html>sign in</html>", "Content-Type: text/html"),
+    "200 with nothing": answer(200, b""),
+}
+FINAL = {
+    "400 invalid_parameter": (tracker_error(400, "invalid_parameter"), ParametersRefused),
+    "400 other": (tracker_error(400, "unhandled_condition"), Failed),
+    "401": (tracker_error(401, "unauthenticated"), TokenRefused),
+    "403 invalid_authentication": (tracker_error(403, "invalid_authentication"), TokenRefused),
+    "403 unauthorized_operation": (tracker_error(403, "unauthorized_operation"), Unreadable),
+    "404 unfound_resource": (tracker_error(404, "unfound_resource"), Unreadable),
+    "403 by a proxy": (answer(403, b"<html>blocked</html>"), Failed),
+    "404 by a web server": (answer(404, b"<html>nothing here</html>"), Failed),
+    "409 duplicate_entry": (tracker_error(409, "duplicate_entry"), Failed),
+    "410": (answer(410, b""), Failed),
+    "204": (answer(204, b""), Failed),
+}
+
+
+@pytest.mark.parametrize("bad", PASSING.values(), ids=PASSING.keys())
+def test_what_may_pass_is_asked_again_until_it_has_passed(bad: bytes) -> None:
+    with ScriptedServer([bad, bad, OK]) as server:
+        assert client_of(server).get("me").parsed == {"id": 1}
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("bad", PASSING.values(), ids=PASSING.keys())
+def test_what_does_not_pass_is_asked_nine_times_and_then_raised_with_its_path(bad: bytes) -> None:
+    with ScriptedServer([bad]) as server, pytest.raises(Passing, match="GET /me: "):
+        client_of(server).get("me")
+    assert len(server.requests) == 9
+
+
+@pytest.mark.parametrize(("bad", "error"), FINAL.values(), ids=FINAL.keys())
+def test_what_cannot_pass_is_asked_once(bad: bytes, error: type[TrackerError]) -> None:
+    with ScriptedServer([bad]) as server, pytest.raises(error, match="GET /me: "):
+        client_of(server).get("me")
+    assert len(server.requests) == 1
+
+
+def test_nobody_listening_is_tried_again_and_told_by_its_cause() -> None:
+    with ScriptedServer([OK]) as server:
+        pass
+    naps = Naps()
+    with pytest.raises(Passing, match="Connection refused"):
+        client_of(server, naps).get("me")
+    assert len(naps.seconds) == 8
+
+
+def test_waits_double_with_jitter() -> None:
+    naps = Naps()
+    with ScriptedServer([answer(500, b"")]) as server, pytest.raises(Passing):
+        client_of(server, naps).get("me")
+    for attempt, seconds in enumerate(naps.seconds):
+        assert 2**attempt / 2 <= seconds <= min(2**attempt, 120)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("86400", 300, 300),
+        (email.utils.formatdate(time.time() + 200, usegmt=True), 100, 200),
+        (email.utils.formatdate(time.time() - 200, usegmt=True), 0, 0),
+        ("soon", 0.5, 1),
+    ],
+    ids=["seconds", "too many seconds", "a date", "a date in the past", "rubbish"],
+)
+def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
+    value: str, least: float, most: float
+) -> None:
+    naps = Naps()
+    with ScriptedServer([answer(503, b"", f"Retry-After: {value}"), OK]) as server:
+        client_of(server, naps).get("me")
+    assert least <= naps.seconds[0] <= most
+
+
+def test_a_429_brakes_the_budget_that_everybody_shares() -> None:
+    waits: list[float] = []
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    budget = RequestBudget(1000, clock=lambda: now[0], sleep=sleep)
+    with ScriptedServer([answer(429, b"", "Retry-After: 20"), OK]) as server:
+        TrackerClient(server.url, TOKEN, budget, sleep=Naps()).get("me")
+    assert waits == [20.0]
+
+
+def test_after_a_refused_token_no_further_request_is_sent() -> None:
+    with ScriptedServer([tracker_error(403, "invalid_authentication"), OK]) as server:
+        client = client_of(server)
+        for path in ("me", "projects"):
+            with pytest.raises(TokenRefused, match=r"GET /me: 403 invalid_authentication: No\."):
+                client.get(path)
+    assert len(server.requests) == 1
+
+
+def test_trackers_own_words_are_passed_on() -> None:
+    body = b'{"code": "invalid_parameter", "error": "A.", "general_problem": "B.", "possible_fix": "C."}'
+    with ScriptedServer([answer(400, body)]) as server, pytest.raises(ParametersRefused) as refusal:
+        client_of(server).get("projects/1/stories")
+    assert str(refusal.value) == "GET /projects/1/stories: 400 invalid_parameter: A. B. C."
+
+
+def test_the_token_is_sent_in_its_header_and_repeated_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "airbyte")
+    bad = tracker_error(500, "unhandled_condition", f"bad {TOKEN}")
+    with ScriptedServer([bad]) as server, pytest.raises(Passing) as error:
+        client_of(server, attempts=2).get("me")
+    assert f"X-TrackerToken: {TOKEN}" in server.requests[0]
+    assert TOKEN not in str(error.value) + caplog.text
+    assert "bad ****" in caplog.text
+
+
+def test_a_redirect_to_another_host_is_not_followed() -> None:
+    with ScriptedServer([OK]) as other:
+        moved = answer(302, b"", f"Location: {other.url}/me")
+        with ScriptedServer([moved]) as server, pytest.raises(Failed, match="a redirect to http://127"):
+            client_of(server).get("me")
+    assert other.requests == []
+
+
+def test_a_redirect_on_the_same_host_is_followed() -> None:
+    with ScriptedServer([answer(301, b"", "Location: /services/v5/you"), OK]) as server:
+        assert client_of(server).get("me").parsed == {"id": 1}
+    assert server.requests[1].startswith("GET /services/v5/you ")
+
+
+def test_a_server_that_never_answers_is_given_up_by_a_time_out() -> None:
+    sent: list[object] = []
+
+    with ScriptedServer([OK]) as server:
+        client = client_of(server)
+        client._session.hooks["response"].append(lambda _, **options: sent.append(options["timeout"]))
+        client.get("me")
+    assert sent == [(10.0, 60.0)]
+
+
+@pytest.mark.parametrize("host", ["www.pivotaltracker.com", "pivotaltracker.com"])
+def test_the_closed_service_is_named_as_closed_and_its_heir_with_its_url(host: str) -> None:
+    client = TrackerClient(f"https://{host}:9/services/v5", TOKEN, RequestBudget(1000), attempts=1)
+    with pytest.raises(TrackerError, match=r"closed on 2025-04-30.*https://app\.litetracker\.com/services/v5"):
+        client.get("me")
