@@ -1,0 +1,67 @@
+"""Whether a sync with this configuration could read something: at most three requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from source_pivotal_tracker.api.client import CLOSED, TrackerClient
+from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, Unreadable
+
+MOST_REQUESTS = 3
+
+
+class CheckFailed(Exception):
+    """The configuration cannot be used; the text tells the user why and what to do."""
+
+
+def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
+    """Who the token belongs to and what it sees, in a sentence or two. Raises CheckFailed."""
+    try:
+        me = client.get("me").parsed
+        if not isinstance(me, dict) or "id" not in me:
+            raise Failed("GET /me: the answer describes no person")
+        owner = f"The token belongs to {me.get('name') or me.get('username') or me['id']}."
+        wanted = tuple(project_ids)
+        return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
+    except TokenRefused as error:
+        raise CheckFailed(f"api_token: {client.base_url} does not accept it ({error}).") from None
+    except TrackerError as error:
+        hint = "" if CLOSED in str(error) else " Is the address complete, with /services/v5 at its end?"
+        raise CheckFailed(f"api_url: {client.base_url} is not read as a Tracker v5 server ({error}).{hint}") from None
+
+
+def _listed(client: TrackerClient) -> str:
+    projects = client.get("projects", {"fields": "id"}).parsed
+    if not isinstance(projects, list):
+        raise Failed("GET /projects: the answer is no list")
+    return f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}."
+
+
+def _named(client: TrackerClient, me: Mapping[str, Any], wanted: tuple[int, ...]) -> str:
+    """A person reads the projects that `/me` lists; for another one (a public one, say) only a request tells.
+
+    The requests do not suffice for many of them: once one cannot be read, the ones that were not asked for are named
+    with it.
+    """
+    mine = {project.get("project_id") for project in me.get("projects") or ()}
+    others = [project_id for project_id in wanted if project_id not in mine]
+    asked, unasked = others[: MOST_REQUESTS - 1], others[MOST_REQUESTS - 1 :]
+    unreadable = [f"{each} ({error})" for each in asked if (error := _refusal(client, each))]
+    doubtful = [f"{each} (the token's person is no member of it)" for each in unasked]
+    if unreadable:
+        raise CheckFailed(
+            f"project_ids: the token cannot read {', '.join(unreadable + doubtful)}. "
+            "Take them out, or ask an owner of the project to add the token's person."
+        )
+    if doubtful:
+        return f"It sees {len(wanted) - len(doubtful)} of the project_ids; not tried: {', '.join(doubtful)}."
+    return f"It sees all {len(wanted)} of the project_ids."
+
+
+def _refusal(client: TrackerClient, project_id: int) -> Unreadable | None:
+    try:
+        client.get(f"projects/{project_id}", {"fields": "id"})
+    except Unreadable as error:
+        return error
+    return None

@@ -1,0 +1,57 @@
+"""The token's person, and the accounts that person has a say in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from source_pivotal_tracker.api.fields import select
+from source_pivotal_tracker.streams.base import Endpoint, Row, Slice, TrackerStream
+
+
+class Accounts(TrackerStream):
+    """An account that the token's person owns or administers.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Accounts
+    """
+
+    endpoints = (Endpoint("accounts"),)
+
+
+class AccountMemberships(TrackerStream):
+    """A person's place in an account. https://www.pivotaltracker.com/help/api/rest/v5#Account_Memberships"""
+
+    endpoints = (Endpoint("accounts/{account_id}/memberships"),)
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {**row, "account_id": where["account_id"]}
+
+
+class Me(TrackerStream):
+    """The person that the token belongs to, without the token. Recording get_me.json."""
+
+    endpoints = (Endpoint("me", single=True),)
+    fields = select(
+        *("id", "kind", "name", "initials", "username", "email", "time_zone", "has_google_identity"),
+        *("receives_in_app_notifications", "projects", "accounts", "workspace_ids", "personal_settings"),
+        *("created_at", "updated_at"),
+    )
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {key: value for key, value in row.items() if key in self.fields}
+
+
+class Workspaces(TrackerStream):
+    """A set of projects that the token's person looks at together. Recording get_all_workspaces.json."""
+
+    endpoints = (Endpoint("my/workspaces"),)
+
+
+class Notifications(TrackerStream):
+    """Something the token's person was told. Recording get_all_notifications.json."""
+
+    endpoints = (Endpoint("my/notifications", since="created_after"),)
+    cursor_field = "created_at"
+
+    def since(self, where: Slice) -> str | None:
+        """From the beginning: where the server is not told, it goes back ten days."""
+        return super().since(where) or "1970-01-01T00:00:00Z"

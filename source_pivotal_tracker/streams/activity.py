@@ -1,0 +1,27 @@
+"""What people did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from source_pivotal_tracker.streams.base import Endpoint, Row, Slice, TrackerStream
+
+
+class Activity(TrackerStream):
+    """One command in a project and all that it changed, newest first; most plans keep about six months of them.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Activity, recording get_project_activity.json
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after"),)
+    primary_key = "guid"
+    cursor_field = "occurred_at"
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {**row, "project_id": (row.get("project") or {}).get("id")}
+
+
+class MyActivity(Activity):
+    """One command of the token's person, in any project. Recording get_my_activities.json."""
+
+    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after"),)

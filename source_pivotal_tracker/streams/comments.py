@@ -1,0 +1,87 @@
+"""Comments on stories and epics, and the files in them."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterable
+from typing import ClassVar
+from urllib.parse import urljoin
+
+from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
+from source_pivotal_tracker.streams.base import PartStream, Row, Slice, objects
+from source_pivotal_tracker.streams.epics import EPICS
+from source_pivotal_tracker.streams.stories import STORIES
+
+
+class CommentPart(PartStream, ABC):
+    """Comments, which carry what is attached to them as ids and, where somebody asked, as objects."""
+
+    part = "comments"
+    cursor_field = "updated_at"
+    inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        for comment in super().records(row, where):
+            yield {
+                key: value for key, value in comment.items() if key not in ("file_attachments", "google_attachments")
+            }
+
+
+class StoryComments(CommentPart):
+    """A comment on a story. https://www.pivotaltracker.com/help/api/rest/v5#Comments, recording get_comments.json"""
+
+    endpoints = (STORIES,)
+
+
+class EpicComments(CommentPart):
+    """A comment on an epic. Recording get_epic_comments.json."""
+
+    endpoints = (EPICS,)
+
+
+class AttachmentPart(PartStream, ABC):
+    """What is attached to comments of stories and epics; adding or removing it moves the comment's `updated_at`."""
+
+    endpoints = (STORIES, EPICS)
+    part = "comments"
+    cursor_field = "comment_updated_at"
+    attachments: ClassVar[str]
+    """The attribute of the comment that holds them."""
+
+    def asks(self, *, narrow: bool = False) -> Fields:
+        inside = select(DEFAULT, self.attachments) if narrow else select("id", "updated_at", self.attachments)
+        return {**super().asks(narrow=narrow), self.part: inside}
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        parents = {"story_id": None, "epic_id": None}
+        for comment in super().records(row, where):
+            parents |= {key: comment[key] for key in ("project_id", self._endpoint(where).part_of)}
+            for attachment in objects(comment, self.attachments):
+                yield {
+                    **attachment,
+                    **parents,
+                    "comment_id": comment["id"],
+                    "comment_updated_at": comment.get("updated_at"),
+                }
+
+
+class FileAttachments(AttachmentPart):
+    """A file in a comment. Recording create_comment_with_attachment.json.
+
+    Its URLs are relative to the server's host in the API and absolute here; they need the token.
+    """
+
+    attachments = "file_attachments"
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        for record in super().records(row, where):
+            for url in ("download_url", "big_url", "thumbnail_url"):
+                if str(record.get(url) or "").startswith("/"):
+                    record[url] = urljoin(self.url_base, record[url])
+            yield record
+
+
+class GoogleAttachments(AttachmentPart):
+    """A Google document in a comment."""
+
+    attachments = "google_attachments"

@@ -1,0 +1,195 @@
+"""Projects, and what belongs to a whole project."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import urlsplit, urlunsplit
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.fields import DEFAULT, select
+from source_pivotal_tracker.streams.base import Endpoint, PartStream, Row, Slice, TrackerStream, objects
+from source_pivotal_tracker.streams.scopes import Scopes
+
+PROJECTS = Endpoint("projects")
+PROJECT = Endpoint("projects/{project_id}", single=True, part_of="project_id")
+
+
+class Projects(TrackerStream):
+    """A project that the token can see: with `project_ids` those, else the active ones of its person.
+
+    `updated_at` follows the project's settings only, `version` every change of its content.
+    https://www.pivotaltracker.com/help/api/rest/v5#Projects, recording get_all_projects.json
+    """
+
+    fields = select(
+        DEFAULT,
+        "account",
+        "current_velocity",
+        "current_volatility",
+        "current_standard_deviation",
+        "shown_iterations_start_time",
+    )
+
+    def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
+        super().__init__(client, scopes, start)
+        self.endpoints = (PROJECT,) if scopes.project_ids else (PROJECTS,)
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {**row, "project_id": row.get("id")}
+
+
+class ProjectMemberships(TrackerStream):
+    """A person's place in a project. `last_viewed_at` moves with every visit, `updated_at` does not.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Project_Memberships
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/memberships"),)
+    cursor_field = "updated_at"
+
+
+class Labels(TrackerStream):
+    """A label of a project, with the stories that carry it counted by state.
+
+    `updated_at` does not move when stories change, though the counts do.
+    https://www.pivotaltracker.com/help/api/rest/v5#Labels, recording get_labels.json
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/labels"),)
+    cursor_field = "updated_at"
+    fields = select(DEFAULT, "counts")
+
+
+class ReviewTypes(PartStream):
+    """A kind of review that a project knows; one that is no longer used is hidden, never deleted."""
+
+    endpoints = (PROJECT,)
+    part = "review_types"
+
+
+class Iterations(TrackerStream):
+    """A week or more of a project, done, current or planned; the API recomputes all of them with time alone.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Iterations, recording get_current_iteration.json
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500),)
+    primary_key = ["project_id", "number"]
+    fields = select(
+        *("number", "project_id", "length", "team_strength", "start", "finish", "kind"),
+        *("story_ids", "velocity", "points", "accepted_points", "effective_points"),
+    )
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        """A server that does not know `story_ids` nests the stories; they are rows of another stream."""
+        story_ids = [story["id"] for story in objects(row, "stories")]
+        record = {"story_ids": story_ids, **row, "project_id": where["project_id"]}
+        record.pop("stories", None)
+        yield record
+
+
+class ProjectHistoryDays(TrackerStream):
+    """A day of a project: how many stories, and points, stood in each state at its end.
+
+    The API answers with columns. https://www.pivotaltracker.com/help/api/rest/v5#Project_History,
+    recording get_daily_history_container.json
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/history/days", since="start_date", single=True),)
+    primary_key = ["project_id", "date"]
+    cursor_field = "date"
+
+    def since(self, where: Slice) -> str | None:
+        """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
+        first = next((each.first_day for each in self._scopes.projects() if each.id == where["project_id"]), None)
+        start = super().since(where)
+        return max(filter(None, (first, start and start[:10])), default=None)
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        header, days = row.get("header"), row.get("data")
+        if not isinstance(header, list) or not isinstance(days, list):
+            raise Failed(f"GET /{self.path(stream_slice=where)}: the answer has no header and data")
+        for day in days:
+            if len(day) != len(header):
+                raise Failed(f"GET /{self.path(stream_slice=where)}: a day of {len(day)} in {len(header)} columns")
+            yield {"project_id": where["project_id"], **dict(zip(header, day, strict=True))}
+
+
+class Setting(TrackerStream, ABC):
+    """What an owner has set up and what may hold secrets: only the named attributes leave this stream.
+
+    Needs more rights than reading a project does; a project in which the token has not got them is skipped.
+    """
+
+    allowed: ClassVar[tuple[str, ...]]
+    urls: ClassVar[tuple[str, ...]]
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        record = {key: row[key] for key in self.allowed if key in row}
+        for url in self.urls:
+            if record.get(url):
+                record[url] = without_secrets(str(record[url]))
+        yield {**record, "project_id": where["project_id"]}
+
+
+class Webhooks(Setting):
+    """A URL that the server calls when a project changes, without user, password, query and fragment.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Webhooks
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/webhooks"),)
+    allowed = (
+        "id",
+        "kind",
+        "webhook_url",
+        "webhook_version",
+        "enabled",
+        "last_error_code",
+        "created_at",
+        "updated_at",
+    )
+    urls = ("webhook_url",)
+    fields = select(*allowed)
+
+
+class Integrations(Setting):
+    """A connection of a project to another tool, without its credentials. The kinds differ in their attributes.
+
+    https://www.pivotaltracker.com/help/api/rest/v5#Integrations
+    """
+
+    endpoints = (Endpoint("projects/{project_id}/integrations"),)
+    allowed = (
+        *(
+            "id",
+            "kind",
+            "name",
+            "active",
+            "base_url",
+            "import_api_url",
+            "can_import",
+            "is_other",
+            "story_name",
+        ),
+        *("company", "product", "component", "filter_id", "view_id", "statuses_to_exclude", "bin_id"),
+        *(
+            "external_project_id",
+            "comments_private",
+            "update_comments",
+            "update_state",
+            "created_at",
+            "updated_at",
+        ),
+    )
+    urls = ("base_url", "import_api_url")
+
+
+def without_secrets(url: str) -> str:
+    """A URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
