@@ -1,0 +1,372 @@
+"""What Tracker computes from a project: iterations, velocity, counts, history, cycle times."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import date, datetime, time, timedelta, timezone
+from functools import cached_property
+from statistics import fmean, pstdev
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tracker_server.world import Project, Row, iso
+
+# In the order of the columns of a daily history.
+STATES = ("accepted", "delivered", "finished", "started", "rejected", "planned", "unstarted", "unscheduled")
+IN_PROGRESS = frozenset({"started", "finished", "delivered", "rejected", "planned"})
+CYCLE_STATES = ("started", "finished", "delivered", "rejected")
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Figures:
+    """The computed attributes of one project at one moment.
+
+    Nothing is computed before it is asked for, and nothing twice: when the project or the clock changes, make
+    new Figures. What comes back is shared with later calls and not to be changed. Points are ints when whole.
+    A story that is accepted must have `accepted_at`; an id that the project does not have is a KeyError.
+    """
+
+    def __init__(self, project: Project, now: datetime) -> None:
+        self.project = project
+        self.now = now.astimezone(timezone.utc)
+
+    @cached_property
+    def _time_zone(self) -> ZoneInfo:
+        return ZoneInfo((self.project.row.get("time_zone") or {}).get("olson_name", "UTC"))
+
+    @cached_property
+    def _start(self) -> datetime:
+        """When the project starts: a story that was accepted earlier moves it back."""
+        stories = self.project.stories.values()
+        accepted = [story["accepted_at"] for story in stories if story["current_state"] == "accepted"]
+        return _moment(min([self.project.row["start_time"], *accepted]))
+
+    @cached_property
+    def _first_day(self) -> date:
+        """The local date on which iteration 1 begins."""
+        day = self._start.astimezone(self._time_zone).date()
+        return day - timedelta(days=(day.weekday() - WEEKDAYS.index(self.project.row["week_start_day"])) % 7)
+
+    @cached_property
+    def _iteration_days(self) -> int:
+        return 7 * int(self.project.row["iteration_length"])
+
+    def _number_at(self, moment: datetime) -> int:
+        """The number of the iteration that a moment falls into."""
+        days = (moment.astimezone(self._time_zone).date() - self._first_day).days
+        return max(1, days // self._iteration_days + 1)
+
+    def _start_of(self, number: int) -> str:
+        """When an iteration begins: at midnight in the project's time zone, whatever that is in UTC then."""
+        day = self._first_day + timedelta(days=(number - 1) * self._iteration_days)
+        return iso(datetime.combine(day, time(), self._time_zone))
+
+    @cached_property
+    def current_iteration_number(self) -> int:
+        return self._number_at(self.now)
+
+    @cached_property
+    def shown_iterations_start_time(self) -> str:
+        """When the oldest of the done iterations that the project shows begins (ISO 8601)."""
+        return self._start_of(
+            max(1, self.current_iteration_number - int(self.project.row["number_of_done_iterations_to_show"]))
+        )
+
+    @cached_property
+    def _points(self) -> dict[int, float]:
+        """What each story counts: its estimate, or 0 where its type cannot be estimated."""
+        estimatable = {"feature"}
+        if self.project.row["bugs_and_chores_are_estimatable"]:
+            estimatable |= {"bug", "chore"}
+        return {
+            story_id: (story.get("estimate") or 0) if story["story_type"] in estimatable else 0
+            for story_id, story in self.project.stories.items()
+        }
+
+    def _sum(self, story_ids: list[int]) -> float:
+        return _whole(sum(self._points[story_id] for story_id in story_ids))
+
+    @cached_property
+    def _accepted_in(self) -> dict[int, list[int]]:
+        """Accepted stories by the number of their iteration, in priority order."""
+        numbers: dict[int, list[int]] = defaultdict(list)
+        for story_id in self.project.order:
+            story = self.project.stories[story_id]
+            if story["current_state"] == "accepted":
+                number = self._number_at(_moment(story["accepted_at"]))
+                numbers[min(number, self.current_iteration_number)].append(story_id)
+        return dict(numbers)
+
+    @cached_property
+    def _done_points(self) -> list[float]:
+        """The points that each done iteration brought, from iteration 1 on."""
+        return [self._sum(self._accepted_in.get(number, [])) for number in range(1, self.current_iteration_number)]
+
+    def _recent_points(self, number: int) -> list[float]:
+        """The points of the done iterations that the velocity of an iteration is taken from."""
+        span = int(self.project.row["velocity_averaged_over"])
+        return self._done_points[max(0, number - 1 - span) : number - 1]
+
+    def _velocity_of(self, number: int) -> int:
+        """The velocity an iteration is planned with: the mean of those before it.
+
+        Where that is less than a point, as after idle weeks, the project plans with its initial velocity.
+        """
+        recent = self._recent_points(number)
+        return (math.floor(fmean(recent)) if recent else 0) or int(self.project.row["initial_velocity"])
+
+    @cached_property
+    def current_velocity(self) -> int:
+        """Points an iteration."""
+        return self._velocity_of(self.current_iteration_number)
+
+    @cached_property
+    def current_standard_deviation(self) -> float:
+        """How far the iterations that make the velocity lie from their mean, in points."""
+        recent = self._recent_points(self.current_iteration_number)
+        return round(pstdev(recent), 2) if recent else 0.0
+
+    @cached_property
+    def current_volatility(self) -> float:
+        """The standard deviation in percent of the mean."""
+        recent = self._recent_points(self.current_iteration_number)
+        return round(100 * pstdev(recent) / fmean(recent), 2) if any(recent) else 0.0
+
+    @cached_property
+    def _planned(self) -> list[list[int]]:
+        """The stories of the current iteration and of each one after it.
+
+        Unstarted stories fill an iteration in priority order until the next does not fit. What room is left
+        passes on to the following one, so that they average out at the velocity; before a story that is larger
+        than the velocity there may be empty ones.
+        """
+        stories = self.project.stories
+        filling = list(self._accepted_in.get(self.current_iteration_number, []))
+        filling += [s for s in self.project.order if stories[s]["current_state"] in IN_PROGRESS]
+        planned = [filling]
+        velocity = max(1, self.current_velocity)  # with 0, no story would ever fit
+        room = velocity - self._sum(filling)
+        for story_id in self.project.order:
+            if stories[story_id]["current_state"] != "unstarted":
+                continue
+            while self._points[story_id] > room:
+                filling = []
+                planned.append(filling)
+                room = max(0, room) + velocity
+            filling.append(story_id)
+            room -= self._points[story_id]
+        return planned
+
+    @cached_property
+    def iterations(self) -> list[Row]:
+        """All iterations, oldest first: done, current, backlog. `story_ids` stand for the nested stories."""
+        current = self.current_iteration_number
+        done = [self._accepted_in.get(number, []) for number in range(1, current)]
+        return [self._iteration(number, story_ids) for number, story_ids in enumerate(done + self._planned, 1)]
+
+    def _iteration(self, number: int, story_ids: list[int]) -> Row:
+        points = self._sum(story_ids)
+        return {
+            "number": number,
+            "project_id": self.project.id,
+            "length": int(self.project.row["iteration_length"]),
+            "team_strength": 1,
+            "story_ids": story_ids,
+            "start": self._start_of(number),
+            "finish": self._start_of(number + 1),
+            "kind": "iteration",
+            "velocity": self._velocity_of(min(number, self.current_iteration_number)),
+            "points": points,
+            "accepted_points": self._sum(self._accepted_in.get(number, [])),
+            "effective_points": float(points),
+        }
+
+    @cached_property
+    def _projected_completions(self) -> dict[int, str]:
+        """When the iteration of each scheduled story finishes; an accepted one has no projection."""
+        finishes = [row["finish"] for row in self.iterations[self.current_iteration_number - 1 :]]
+        return {
+            story_id: finish
+            for finish, story_ids in zip(finishes, self._planned, strict=True)
+            for story_id in story_ids
+            if self.project.stories[story_id]["current_state"] != "accepted"
+        }
+
+    def label_counts(self, label_id: int) -> Row:
+        """`story_counts` of a label: stories, points and stories without points, each by state."""
+        return self._label_counts[label_id]
+
+    @cached_property
+    def _label_counts(self) -> dict[int, Row]:
+        counts = {label_id: _story_counts() for label_id in self.project.labels}
+        for story_id, story in self.project.stories.items():
+            state, points = story["current_state"], self._points[story_id]
+            for label_id in story["label_ids"]:
+                of_label = counts[label_id]
+                of_label["number_of_stories_by_state"][state] += 1
+                total = of_label["sum_of_story_estimates_by_state"][state] + points
+                of_label["sum_of_story_estimates_by_state"][state] = _whole(total)
+                of_label["number_of_zero_point_stories_by_state"][state] += not points
+        return counts
+
+    def release(self, story_id: int) -> Row:
+        """What a release holds: the stories after the release before it, itself not among them.
+
+        points_accepted, points_total, counts_accepted, counts_total, story_ids, and projected_completion
+        (ISO 8601; None when the release is accepted or in the icebox).
+        """
+        return self._releases[story_id]
+
+    @cached_property
+    def _releases(self) -> dict[int, Row]:
+        releases: dict[int, Row] = {}
+        story_ids: list[int] = []
+        for story_id in self.project.order:
+            if self.project.stories[story_id]["story_type"] != "release":
+                story_ids.append(story_id)
+                continue
+            accepted = [s for s in story_ids if self.project.stories[s]["current_state"] == "accepted"]
+            releases[story_id] = {
+                "points_accepted": self._sum(accepted),
+                "points_total": self._sum(story_ids),
+                "counts_accepted": len(accepted),
+                "counts_total": len(story_ids),
+                "projected_completion": self._projected_completions.get(story_id),
+                "story_ids": story_ids,
+            }
+            story_ids = []
+        return releases
+
+    def epic(self, epic_id: int) -> Row:
+        """How far an epic is, by the stories that carry its label.
+
+        past_done_story_estimates, past_done_stories_count, past_done_stories_no_point_count (accepted before
+        the current iteration), completed_at (ISO 8601; None while a story is not accepted) and
+        projected_completion (ISO 8601; None when no story that is scheduled remains).
+        """
+        story_ids = self._stories_by_label.get(self.project.epics[epic_id].get("label_id"), [])
+        stories = [self.project.stories[story_id] for story_id in story_ids]
+        past_done = [story_id for story_id in story_ids if story_id in self._past_done]
+        complete = bool(stories) and all(story["current_state"] == "accepted" for story in stories)
+        projected = self._projected_completions
+        return {
+            "past_done_story_estimates": self._sum(past_done),
+            "past_done_stories_count": len(past_done),
+            "past_done_stories_no_point_count": sum(not self._points[story_id] for story_id in past_done),
+            "completed_at": max(story["accepted_at"] for story in stories) if complete else None,
+            "projected_completion": max((projected[s] for s in story_ids if s in projected), default=None),
+        }
+
+    @cached_property
+    def _stories_by_label(self) -> dict[int | None, list[int]]:
+        by_label: dict[int | None, list[int]] = defaultdict(list)
+        for story_id, story in self.project.stories.items():
+            for label_id in story["label_ids"]:
+                by_label[label_id].append(story_id)
+        return dict(by_label)
+
+    @cached_property
+    def _past_done(self) -> set[int]:
+        """The stories that were accepted before the current iteration."""
+        done = (ids for number, ids in self._accepted_in.items() if number < self.current_iteration_number)
+        return {story_id for story_ids in done for story_id in story_ids}
+
+    @cached_property
+    def _transitions(self) -> dict[int, list[Row]]:
+        by_story: dict[int, list[Row]] = defaultdict(list)
+        for transition in self.project.transitions:
+            by_story[transition["story_id"]].append(transition)
+        return dict(by_story)
+
+    def history_days(self, start: date | None = None, end: date | None = None) -> Row:
+        """`daily_history_container`: points and stories in each state at the end of each UTC day.
+
+        From the project's first day through today; `start` and `end`, both inclusive, can only narrow that.
+        Points are those of today's estimates: former ones are not kept.
+        """
+        first, last = self._start.date(), self.now.date()
+        begin = (max(start or first, first) - first).days
+        stop = (min(end or last, last) - first).days + 1
+        return {
+            "kind": "daily_history_container",
+            "header": ["date", *(f"points_{s}" for s in STATES), *(f"counts_{s}" for s in STATES)],
+            "data": self._history[begin : max(0, stop)],
+        }
+
+    @cached_property
+    def _history(self) -> list[list[Any]]:
+        first, last = self._start.date(), self.now.date()
+        moves: dict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
+        for story_id, story in self.project.stories.items():
+            before = None
+            for occurred_at, state in self._states(story):
+                day = max(occurred_at[:10], first.isoformat())
+                moves[day].append((before, state, self._points[story_id]))
+                before = state
+        points, counts = dict.fromkeys(STATES, 0.0), dict.fromkeys(STATES, 0)
+        rows: list[list[Any]] = []
+        for offset in range((last - first).days + 1):
+            day = (first + timedelta(days=offset)).isoformat()
+            for before, state, story_points in moves.get(day, ()):
+                points[state] += story_points
+                counts[state] += 1
+                if before is not None:
+                    points[before] -= story_points
+                    counts[before] -= 1
+            rows.append([day, *points.values(), *counts.values()])
+        return rows
+
+    def _states(self, story: Row) -> list[tuple[str, str]]:
+        """The states a story went through, oldest first, each with the time at which it began."""
+        states = [(row["occurred_at"], row["state"]) for row in self._transitions.get(story["id"], [])]
+        if story["current_state"] == "accepted":
+            accepted_at = story["accepted_at"]
+            return [state for state in states if state[0] < accepted_at] + [(accepted_at, "accepted")]
+        return states or [(story["created_at"], story["current_state"])]
+
+    def cycle_time(self, story_id: int) -> Row:
+        """`cycle_time_details` of a story: how often it came into each state, and the time there.
+
+        Times are in milliseconds; weekends count (recording get_cycle_time_details.json, where a story is rejected for
+        917 days). total_cycle_time, their sum, is absent when no transition is into any of these states.
+        """
+        story = self.project.stories[story_id]
+        end = _moment(story["accepted_at"]) if story["current_state"] == "accepted" else self.now
+        transitions = self._transitions.get(story_id, [])
+        times = [_moment(row["occurred_at"]) for row in transitions] + [end]
+        spent, entered = dict.fromkeys(STATES, timedelta()), dict.fromkeys(STATES, 0)
+        for row, begin, finish in zip(transitions, times, times[1:], strict=False):
+            spent[row["state"]] += finish - begin
+            entered[row["state"]] += 1
+        details: Row = {"kind": "cycle_time_details"}
+        if any(entered[state] for state in CYCLE_STATES):
+            details["total_cycle_time"] = sum(spent[state] // MILLISECOND for state in CYCLE_STATES)
+        for state in CYCLE_STATES:
+            details[f"{state}_time"] = spent[state] // MILLISECOND
+            details[f"{state}_count"] = entered[state]
+        return {**details, "story_id": story_id}
+
+
+def _moment(text: str) -> datetime:
+    # Python 3.10 does not read a trailing Z.
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _whole(number: float) -> float:
+    """The number as Tracker writes it: an int when it is whole."""
+    return int(number) if number == int(number) else number
+
+
+def _story_counts() -> Row:
+    def by_state() -> Row:
+        return {**dict.fromkeys(STATES, 0), "kind": "counts_by_story_state"}
+
+    return {
+        "kind": "story_counts",
+        "number_of_stories_by_state": by_state(),
+        "sum_of_story_estimates_by_state": by_state(),
+        "number_of_zero_point_stories_by_state": by_state(),
+    }
