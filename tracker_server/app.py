@@ -1,0 +1,201 @@
+"""Serves a world over HTTP: a WSGI application with a request log, and a server that runs it in a thread."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import math
+import socket
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import parse_qsl
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from tracker_server.api import PREFIX, ApiError, Caps, Request, Response, TrackerApi, error_response
+from tracker_server.world import World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+THREADS = 16
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request that was answered.
+
+    `at` is when it came, in seconds since 1970; `path` lacks the API's prefix; `bytes` is the size of the body.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: dict[str, str]
+    status: int
+    bytes: int
+
+
+class RateLimit:
+    """Admits `requests` in any `seconds` to each token; the requests that it turns away do not count."""
+
+    def __init__(self, requests: int, seconds: float) -> None:
+        self.requests = requests
+        self.seconds = seconds
+        self._admitted: dict[str, deque[float]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def wait(self, token: str, now: float) -> float:
+        """Seconds until this token may come again; 0 where the request is admitted. `now` never runs backwards."""
+        with self._lock:
+            times = self._admitted[token]
+            while times and times[0] <= now - self.seconds:
+                times.popleft()
+            if len(times) >= self.requests:
+                return times[0] + self.seconds - now
+            times.append(now)
+            return 0.0
+
+
+class TrackerServer:
+    """A Tracker v5 server for one world; as a context manager it serves while the block runs.
+
+    `port` 0 takes a free one. `latency` is in seconds, added to every request. `rate_limit` is (requests,
+    seconds) for each token; beyond it the answer is 429 with `Retry-After`. `request_log` names a file that gets
+    a JSON line for each request. `before` sees each request first: it may change the world, and a response that
+    it returns is sent in place of the server's own. Entering the block raises OSError where the address
+    cannot be had. Inside it, `url` is the base URL of the API; `log` has the answered requests and stays readable
+    after the block.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        latency: float = 0.0,
+        rate_limit: tuple[int, float] | None = None,
+        request_log: Path | None = None,
+        before: Callable[[Request], Response | None] | None = None,
+        caps: Caps | None = None,
+    ) -> None:
+        self.world = world
+        self.log: list[LoggedRequest] = []
+        self.url = ""
+        self._host = host
+        self._port = port
+        self._latency = latency
+        self._rate_limit = RateLimit(*rate_limit) if rate_limit else None
+        self._request_log = request_log
+        self._before = before
+        self._api = TrackerApi(world, caps)
+        self._file: TextIO | None = None
+        self._log_lock = threading.Lock()
+        self._running = ExitStack()
+
+    def __enter__(self) -> TrackerServer:
+        with ExitStack() as starting:
+            if self._request_log is not None:
+                self._file = starting.enter_context(self._request_log.open("a", encoding="utf-8"))
+            listener = socket.create_server((self._host, self._port), backlog=128)
+            self._port = listener.getsockname()[1]
+            self.url = f"http://{self._host}:{self._port}{PREFIX}"
+            self._serve(listener, starting)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._running.close()
+
+    def _serve(self, listener: socket.socket, stopping: ExitStack) -> None:
+        # waitress would warn of each moment with more requests than threads, and of requests cut off at the end.
+        logging.getLogger("waitress").setLevel(logging.ERROR)
+        channels: dict[int, Any] = {}
+        server: Any = create_server(self.application, map=channels, sockets=[listener], threads=THREADS)
+        loop = threading.Thread(target=server.run, name="tracker_server", daemon=True)
+        loop.start()
+
+        def stop() -> None:
+            # The workers first: one that ends a request later would write to descriptors that are closed by then.
+            server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels, ignore_all=True))
+            loop.join(STOP_SECONDS)
+
+        stopping.callback(stop)
+
+    def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI application."""
+        at = time.time()
+        request = _request(environ)
+        if self._latency:
+            time.sleep(self._latency)
+        response = self._response(request)
+        self._note(at, request, response)
+        headers = {**response.headers, "Content-Length": str(len(response.body))}
+        start_response(f"{response.status} {http.client.responses.get(response.status, '')}", list(headers.items()))
+        return [response.body]
+
+    def _response(self, request: Request) -> Response:
+        try:
+            return self._turned_away(request) or self._put_in_place(request) or self._api.handle(request)
+        except Exception:
+            logger.exception("no answer to %s %s", request.method, request.path)
+            return error_response(ApiError(500, "unhandled_condition", "The server failed; see its own log."))
+
+    def _turned_away(self, request: Request) -> Response | None:
+        if self._rate_limit is None:
+            return None
+        wait = self._rate_limit.wait(request.headers.get("x-trackertoken", ""), time.monotonic())
+        if wait == 0:
+            return None
+        refused = error_response(ApiError(429, "server_under_load", "Too many requests in too short a time."))
+        refused.headers["Retry-After"] = str(math.ceil(wait))
+        return refused
+
+    def _put_in_place(self, request: Request) -> Response | None:
+        return self._before(request) if self._before else None
+
+    def _note(self, at: float, request: Request, response: Response) -> None:
+        token = request.headers.get("x-trackertoken")
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        logged = LoggedRequest(
+            at=at,
+            method=request.method,
+            path=request.path.removeprefix(PREFIX),
+            query={name: value for name, value in query.items() if name != "token" and value != token},
+            status=response.status,
+            bytes=len(response.body),
+        )
+        with self._log_lock:
+            self.log.append(logged)
+            if self._file is not None:
+                self._file.write(json.dumps(asdict(logged)) + "\n")
+                self._file.flush()
+
+
+def _request(environ: WSGIEnvironment) -> Request:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)

@@ -1,0 +1,542 @@
+"""What each resource of the v5 API has, and which of it a `fields` expression picks."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+from tracker_server.derived import Figures
+from tracker_server.world import Project, Row, World
+
+Wanted = dict[str, "Wanted | None"]
+PIECE = re.compile(r"[,()]|[^,()]+")
+
+
+class FieldsError(ValueError):
+    """A `fields` expression that cannot be read, or that names what the resource does not have."""
+
+
+def parse_fields(text: str) -> Wanted:
+    """`:default,labels(name)` as `{":default": None, "labels": {"name": None}}`; None means no parentheses.
+
+    A name that is given twice counts once, with the parentheses of the last. Raises FieldsError.
+    """
+    wanted: Wanted = {}
+    outer: list[Wanted] = []
+    previous = ","
+    for piece in PIECE.findall(text):
+        after_name = previous not in (",", "(", ")")
+        ended = after_name or previous == ")"
+        valid = {",": ended, "(": after_name, ")": ended and bool(outer)}.get(piece, previous in (",", "("))
+        if not valid:
+            raise FieldsError(f"'{piece}' stands in the wrong place")
+        if piece == "(":
+            inner: Wanted = {}
+            wanted[previous] = inner
+            outer.append(wanted)
+            wanted = inner
+        elif piece == ")":
+            wanted = outer.pop()
+        elif piece != ",":
+            wanted[piece] = None
+        previous = piece
+    if outer or previous in (",", "("):
+        raise FieldsError("it ends too early")
+    return wanted
+
+
+class View:
+    """A project as requests read it: its rows, the world around it, and what is derived from both."""
+
+    def __init__(self, world: World, project: Project, views: Views) -> None:
+        self.world = world
+        self.project = project
+        self.views = views
+        self.stamp = (project.version, world.now)
+
+    @cached_property
+    def figures(self) -> Figures:
+        return Figures(self.project, self.world.now)
+
+    @cached_property
+    def story_places(self) -> dict[int, int]:
+        """The index of each story in the priority order."""
+        return {story_id: place for place, story_id in enumerate(self.project.order)}
+
+    @cached_property
+    def epic_order(self) -> list[int]:
+        return list(self.project.epics)
+
+    @cached_property
+    def epic_places(self) -> dict[int, int]:
+        return {epic_id: place for place, epic_id in enumerate(self.epic_order)}
+
+    @cached_property
+    def transitions(self) -> dict[int, list[Row]]:
+        """The transitions of each story, oldest first."""
+        by_story = defaultdict(list)
+        for transition in self.project.transitions:
+            by_story[transition["story_id"]].append(transition)
+        return by_story
+
+    def sorted_labels(self) -> list[Row]:
+        return sorted(self.project.labels.values(), key=lambda label: str(label["name"]).casefold())
+
+    def memberships(self) -> list[Row]:
+        """The memberships that the API tells of: inactive ones are never among them."""
+        return [row for row in self.project.memberships.values() if row["role"] != "inactive"]
+
+
+class Views:
+    """The views of a world's projects, each kept until the project's version or the world's clock moves."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.nowhere = View(world, Project(row={}), self)
+        self._kept: dict[int, View] = {}
+
+    def of(self, project: Project) -> View:
+        kept = self._kept.get(project.id)
+        if kept is None or kept.project is not project or kept.stamp != (project.version, self.world.now):
+            kept = self._kept[project.id] = View(self.world, project, self)
+        return kept
+
+
+Getter = Callable[[Row, View], Any]
+Selector = Callable[[Row, View], Row]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An attribute that is more than a value stored under its own name.
+
+    `kind` is the resource that `get` returns one row of (or None), or a list of rows where `many`.
+    """
+
+    get: Getter
+    kind: str = ""
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource: the attributes it shows unasked, those it shows when asked, and how some of them are made.
+
+    `key` comes whatever is asked for. `replaces` maps an asked-for attribute to the default one that it ousts.
+    """
+
+    default: str
+    asked: str = ""
+    key: str | None = "id"
+    made: Mapping[str, Made] = field(default_factory=dict)
+    replaces: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        return frozenset([*self.default.split(), *self.asked.split(), *self.made])
+
+
+def rows_by_id(table: Mapping[int, Row], ids: Iterable[int] | None) -> list[Row]:
+    """The rows with these ids, in the order of the ids, without those that are gone."""
+    return [table[row_id] for row_id in ids or () if row_id in table]
+
+
+def ids_of(rows: Iterable[Row] | None) -> list[int]:
+    return [row["id"] for row in rows or ()]
+
+
+def stored_list(name: str) -> Made:
+    return Made(lambda row, _: row.get(name) or [])
+
+
+def part(name: str, kind: str) -> Made:
+    return Made(lambda row, _: row.get(name) or (), kind, many=True)
+
+
+def part_ids(name: str) -> Made:
+    return Made(lambda row, _: ids_of(row.get(name)))
+
+
+def person(id_name: str) -> Made:
+    return Made(lambda row, view: view.world.people.get(row.get(id_name, 0)), "person")
+
+
+def people(ids_name: str) -> Made:
+    return Made(lambda row, view: rows_by_id(view.world.people, row.get(ids_name)), "person", many=True)
+
+
+def release_figure(name: str) -> Made:
+    """A figure of `Figures.release`, which only releases have."""
+    return Made(lambda row, view: view.figures.release(row["id"])[name] if row["story_type"] == "release" else None)
+
+
+def epic_figure(name: str) -> Made:
+    return Made(lambda row, view: view.figures.epic(row["id"])[name])
+
+
+def neighbour(order: Callable[[View], list[int]], places: Callable[[View], dict[int, int]], step: int) -> Made:
+    """The id that stands `step` places further down the priority order."""
+
+    def get(row: Row, view: View) -> int | None:
+        ids, place = order(view), places(view)[row["id"]] + step
+        return ids[place] if 0 <= place < len(ids) else None
+
+    return Made(get)
+
+
+def story_neighbour(step: int) -> Made:
+    return neighbour(lambda view: view.project.order, lambda view: view.story_places, step)
+
+
+def epic_neighbour(step: int) -> Made:
+    return neighbour(lambda view: view.epic_order, lambda view: view.epic_places, step)
+
+
+def story_labels(row: Row, view: View) -> list[Row]:
+    return rows_by_id(view.project.labels, row.get("label_ids"))
+
+
+def attachment_ids(row: Row, _: View) -> list[int]:
+    return [*ids_of(row.get("file_attachments")), *ids_of(row.get("google_attachments"))]
+
+
+def first_owner(row: Row, _: View) -> int | None:
+    return next(iter(row.get("owner_ids") or ()), None)
+
+
+def account_summary(row: Row, view: View) -> Row | None:
+    account = view.world.accounts.get(row.get("account_id", 0))
+    return account and {**account, "kind": "account_summary"}
+
+
+def membership_of(project: Project, person_id: int) -> Row | None:
+    """The membership through which this person may read the project, if there is one."""
+    for membership in project.memberships.values():
+        if membership["person_id"] == person_id and membership["role"] != "inactive":
+            return membership
+    return None
+
+
+def projects_of(world: World, person_id: int) -> list[Project]:
+    """The active projects that this person is a member of."""
+    return [
+        project
+        for project in world.projects.values()
+        if project.row.get("status", "active") == "active" and membership_of(project, person_id)
+    ]
+
+
+def accounts_of(world: World, person_id: int) -> list[Row]:
+    """The accounts that this person owns or administers."""
+    ids = {
+        row["account_id"]
+        for row in world.account_memberships.values()
+        if row["person_id"] == person_id and (row.get("owner") or row.get("admin"))
+    }
+    return [account for account_id, account in world.accounts.items() if account_id in ids]
+
+
+def membership_summaries(row: Row, view: View) -> list[Row]:
+    summaries = []
+    for project in projects_of(view.world, row["id"]):
+        membership = membership_of(project, row["id"]) or {}
+        name = project.row["name"]
+        summaries.append({**membership, "kind": "membership_summary", "project_name": name})
+    return summaries
+
+
+def account_projects(row: Row, view: View) -> list[Row]:
+    return [project.row for project in view.world.projects.values() if project.row["account_id"] == row["id"]]
+
+
+def workspace_projects(row: Row, view: View) -> list[Row]:
+    projects = view.world.projects
+    return [projects[project_id].row for project_id in row.get("project_ids", ()) if project_id in projects]
+
+
+STORY_PART_KINDS = {
+    "tasks": "task",
+    "comments": "comment",
+    "blockers": "blocker",
+    "reviews": "review",
+    "pull_requests": "pull_request",
+    "branches": "branch",
+}
+
+RESOURCES: Mapping[str, Resource] = {
+    "me": Resource(
+        "kind id name initials username email time_zone api_token has_google_identity"
+        " receives_in_app_notifications projects accounts personal_settings created_at updated_at",
+        made={
+            "projects": Made(membership_summaries, "membership_summary", many=True),
+            "project_ids": Made(lambda row, view: [p.id for p in projects_of(view.world, row["id"])]),
+            "accounts": Made(lambda row, view: accounts_of(view.world, row["id"]), "account", many=True),
+            "account_ids": Made(lambda row, view: ids_of(accounts_of(view.world, row["id"]))),
+            "workspaces": Made(lambda row, view: view.world.workspaces.get(row["id"], ()), "workspace", many=True),
+            "workspace_ids": Made(lambda row, view: ids_of(view.world.workspaces.get(row["id"]))),
+        },
+    ),
+    "membership_summary": Resource("kind id project_id project_name project_color favorite role last_viewed_at"),
+    "person": Resource("kind id name initials username email"),
+    "my_person": Resource("person", key=None, made={"person": person("person_id")}),
+    "account": Resource(
+        "id kind name plan status days_left over_the_limit created_at updated_at",
+        made={
+            "projects": Made(account_projects, "project", many=True),
+            "project_ids": Made(lambda row, view: ids_of(account_projects(row, view))),
+        },
+    ),
+    "account_summary": Resource("kind id name status plan", asked="days_left over_the_limit"),
+    "account_membership": Resource(
+        "kind id account_id person owner admin project_creator timekeeper time_enterer created_at updated_at",
+        asked="person_id",
+        made={"person": person("person_id")},
+    ),
+    "workspace": Resource(
+        "kind id name person_id project_ids",
+        made={
+            "projects": Made(workspace_projects, "project", many=True),
+            "project_ids": stored_list("project_ids"),
+        },
+    ),
+    "notification": Resource(
+        "kind id project performer message link context notification_type new_attachment_count action"
+        " story epic comment_id created_at updated_at read_at"
+    ),
+    "project": Resource(
+        "id kind name version iteration_length week_start_day point_scale point_scale_is_custom"
+        " bugs_and_chores_are_estimatable automatic_planning enable_tasks start_date time_zone"
+        " velocity_averaged_over number_of_done_iterations_to_show has_google_domain description"
+        " profile_content enable_incoming_emails initial_velocity public atom_enabled project_type start_time"
+        " created_at updated_at account_id current_iteration_number enable_following show_story_priority"
+        " show_priority_icon show_priority_icon_in_all_panels",
+        asked="status accounting_type featured",
+        made={
+            "version": Made(lambda _, view: view.project.version),
+            "current_iteration_number": Made(lambda _, view: view.figures.current_iteration_number),
+            "current_velocity": Made(lambda _, view: view.figures.current_velocity),
+            "current_volatility": Made(lambda _, view: view.figures.current_volatility),
+            "current_standard_deviation": Made(lambda _, view: view.figures.current_standard_deviation),
+            "shown_iterations_start_time": Made(lambda _, view: view.figures.shown_iterations_start_time),
+            "account": Made(account_summary, "account_summary"),
+            "labels": Made(lambda _, view: view.sorted_labels(), "label", many=True),
+            "label_ids": Made(lambda _, view: ids_of(view.sorted_labels())),
+            "epics": Made(lambda _, view: view.project.epics.values(), "epic", many=True),
+            "epic_ids": Made(lambda _, view: list(view.project.epics)),
+            "memberships": Made(lambda _, view: view.memberships(), "project_membership", many=True),
+            "membership_ids": Made(lambda _, view: ids_of(view.memberships())),
+            "review_types": Made(lambda _, view: view.project.review_types.values(), "review_type", many=True),
+            "review_type_ids": Made(lambda _, view: list(view.project.review_types)),
+            "story_ids": Made(lambda _, view: list(view.project.order)),
+            "integration_ids": Made(lambda _, view: list(view.project.integrations)),
+        },
+    ),
+    "project_membership": Resource(
+        "kind id project_id person role project_color favorite last_viewed_at"
+        " wants_comment_notification_emails will_receive_mention_notifications_or_emails created_at updated_at",
+        asked="person_id",
+        made={"person": person("person_id")},
+    ),
+    "label": Resource(
+        "id project_id kind name created_at updated_at",
+        made={"counts": Made(lambda row, view: view.figures.label_counts(row["id"]))},
+    ),
+    "review_type": Resource("kind id project_id name hidden created_at updated_at"),
+    "epic": Resource(
+        "id kind project_id name description url label created_at updated_at",
+        asked="label_id",
+        made={
+            "label": Made(lambda row, view: view.project.labels.get(row.get("label_id", 0)), "label"),
+            "comments": part("comments", "comment"),
+            "comment_ids": part_ids("comments"),
+            "followers": people("follower_ids"),
+            "follower_ids": stored_list("follower_ids"),
+            "before_id": epic_neighbour(+1),
+            "after_id": epic_neighbour(-1),
+            "past_done_story_estimates": epic_figure("past_done_story_estimates"),
+            "past_done_stories_count": epic_figure("past_done_stories_count"),
+            "past_done_stories_no_point_count": epic_figure("past_done_stories_no_point_count"),
+            "completed_at": epic_figure("completed_at"),
+            "projected_completion": epic_figure("projected_completion"),
+        },
+    ),
+    "story": Resource(
+        "kind id created_at updated_at accepted_at estimate story_type story_priority name description"
+        " current_state requested_by_id url project_id owner_ids labels owned_by_id deadline external_id"
+        " integration_id",
+        made={
+            "labels": Made(story_labels, "label", many=True),
+            "label_ids": Made(lambda row, view: ids_of(story_labels(row, view))),
+            "requested_by": person("requested_by_id"),
+            "owned_by": Made(
+                lambda row, view: view.world.people.get(first_owner(row, view) or 0),
+                "person",
+            ),
+            "owned_by_id": Made(first_owner),
+            "owners": people("owner_ids"),
+            "owner_ids": stored_list("owner_ids"),
+            "followers": people("follower_ids"),
+            "follower_ids": stored_list("follower_ids"),
+            "blocked_story_ids": stored_list("blocked_story_ids"),
+            **{name: part(name, kind) for name, kind in STORY_PART_KINDS.items()},
+            **{f"{kind}_ids": part_ids(name) for name, kind in STORY_PART_KINDS.items()},
+            "transitions": Made(lambda row, view: view.transitions.get(row["id"], ()), "story_transition", many=True),
+            "cycle_time_details": Made(lambda row, view: view.figures.cycle_time(row["id"]), "cycle_time_details"),
+            "before_id": story_neighbour(+1),
+            "after_id": story_neighbour(-1),
+            "points_accepted": release_figure("points_accepted"),
+            "points_total": release_figure("points_total"),
+            "counts_accepted": release_figure("counts_accepted"),
+            "counts_total": release_figure("counts_total"),
+            "projected_completion": release_figure("projected_completion"),
+        },
+        replaces={"owned_by": "owned_by_id"},
+    ),
+    "release": Resource(
+        "kind id created_at updated_at accepted_at name description current_state url project_id labels deadline",
+        made={
+            "kind": Made(lambda *_: "release"),
+            "labels": Made(story_labels, "label", many=True),
+            "label_ids": Made(lambda row, view: ids_of(story_labels(row, view))),
+            "story_ids": release_figure("story_ids"),
+            "points_accepted": release_figure("points_accepted"),
+            "points_total": release_figure("points_total"),
+            "counts_accepted": release_figure("counts_accepted"),
+            "counts_total": release_figure("counts_total"),
+            "projected_completion": release_figure("projected_completion"),
+        },
+    ),
+    "task": Resource("kind id story_id description complete position created_at updated_at"),
+    "comment": Resource(
+        "kind id story_id epic_id text person_id created_at updated_at commit_identifier commit_type"
+        " external_source external_author external_link",
+        made={
+            "person": person("person_id"),
+            "file_attachments": part("file_attachments", "file_attachment"),
+            "file_attachment_ids": part_ids("file_attachments"),
+            "google_attachments": part("google_attachments", "google_attachment"),
+            "google_attachment_ids": part_ids("google_attachments"),
+            "attachment_ids": Made(attachment_ids),
+        },
+    ),
+    "file_attachment": Resource(
+        "kind id filename created_at uploader_id thumbnailable height width size download_url content_type"
+        " uploaded big_url thumbnail_url"
+    ),
+    "google_attachment": Resource(
+        "id kind comment_id person_id google_kind title google_id alternate_link resource_id"
+    ),
+    "blocker": Resource("id kind story_id person_id description resolved created_at updated_at"),
+    "review": Resource(
+        "kind id story_id review_type_id reviewer_id status created_at updated_at",
+        made={
+            "review_type": Made(lambda row, view: view.project.review_types.get(row["review_type_id"]), "review_type")
+        },
+    ),
+    "pull_request": Resource("id kind story_id owner repo host_url original_url status number created_at updated_at"),
+    "branch": Resource("id kind story_id owner repo host_url original_url name created_at updated_at"),
+    "story_transition": Resource(
+        "kind state story_id project_id project_version occurred_at performed_by_id", key=None
+    ),
+    "cycle_time_details": Resource(
+        "kind total_cycle_time started_time started_count finished_time finished_count delivered_time"
+        " delivered_count rejected_time rejected_count story_id",
+        key=None,
+    ),
+    "iteration": Resource(
+        "number project_id length team_strength stories start finish kind",
+        asked="velocity points accepted_points effective_points",
+        key="number",
+        made={
+            "stories": Made(lambda row, view: rows_by_id(view.project.stories, row["story_ids"]), "story", many=True),
+            "story_ids": stored_list("story_ids"),
+        },
+    ),
+    "activity": Resource(
+        "kind guid project_version message highlight changes primary_resources secondary_resources project"
+        " performed_by occurred_at",
+        key="guid",
+    ),
+    "webhook": Resource(
+        "kind id project_id webhook_url webhook_version enabled last_error_code last_response_body"
+        " created_at updated_at"
+    ),
+    "integration": Resource(
+        "id kind project_id name active base_url can_import is_other story_name import_api_url"
+        " basic_auth_username basic_auth_password api_username api_password external_api_token account"
+        " filter_id view_id company product component statuses_to_exclude bin_id external_project_id"
+        " comments_private update_comments update_state zendesk_user_email zendesk_user_password"
+        " created_at updated_at"
+    ),
+}
+
+
+def _chosen(kind: str, wanted: Wanted) -> Wanted:
+    """`wanted` with `:default` spelled out and the key added. Raises FieldsError on an unknown name."""
+    resource = RESOURCES[kind]
+    unknown = sorted(wanted.keys() - resource.attributes - {":default"})
+    if unknown:
+        raise FieldsError(f"'{unknown[0]}' is not an attribute of {kind}")
+    names: Wanted = {}
+    if ":default" in wanted:
+        names = dict.fromkeys(resource.default.split())
+    if resource.key:
+        names[resource.key] = None
+    for asked, ousted in resource.replaces.items():
+        if asked in wanted:
+            names.pop(ousted, None)
+    names.update((name, inner) for name, inner in wanted.items() if name != ":default")
+    return names
+
+
+def _compiled(kind: str, wanted: Wanted) -> Selector:
+    made = RESOURCES[kind].made
+    plain: list[str] = []
+    computed: list[tuple[str, Getter]] = []
+    nested: list[tuple[str, Made, Selector]] = []
+    for name, inner in _chosen(kind, wanted).items():
+        if name in made and made[name].kind:
+            nested.append((name, made[name], _compiled(made[name].kind, inner or {":default": None})))
+        elif inner is not None:
+            raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
+        elif name in made:
+            computed.append((name, made[name].get))
+        else:
+            plain.append(name)
+
+    select = _selecting(plain, computed, nested)
+    return _in_its_own_view(select) if kind == "project" else select
+
+
+def _selecting(
+    plain: list[str], computed: list[tuple[str, Getter]], nested: list[tuple[str, Made, Selector]]
+) -> Selector:
+    def select(row: Row, view: View) -> Row:
+        picked = {name: value for name in plain if (value := row.get(name)) is not None}
+        for name, get in computed:
+            if (value := get(row, view)) is not None:
+                picked[name] = value
+        for name, made, inner in nested:
+            found = made.get(row, view)
+            if made.many:
+                picked[name] = [inner(each, view) for each in found]
+            elif found is not None:
+                picked[name] = inner(found, view)
+        return picked
+
+    return select
+
+
+def _in_its_own_view(select: Selector) -> Selector:
+    """Projects come in lists and inside other resources; each is read with its own figures."""
+    return lambda row, view: select(row, view.views.of(view.world.projects[row["id"]]))
+
+
+@lru_cache(maxsize=1024)
+def selector(kind: str, fields: str = ":default") -> Selector:
+    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError."""
+    return _compiled(kind, parse_fields(fields))

@@ -1,0 +1,200 @@
+"""The server over HTTP on a free port: what it logs, how it limits, and how its command line behaves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+import requests
+
+from tracker_server import __main__ as command_line
+from tracker_server.api import Request, Response
+from tracker_server.app import RateLimit, TrackerServer
+from tracker_server.world import World
+
+TOKEN = "f" * 32
+
+
+def make_world() -> World:
+    world = World(now=datetime(2024, 1, 24, 12, tzinfo=timezone.utc), tokens={TOKEN: 1, "other": 2})
+    for person_id, name in ((1, "Ann Ünsal"), (2, "Bob")):
+        world.people[person_id] = {"kind": "person", "id": person_id, "name": name}
+    return world
+
+
+def get(server: TrackerServer, path: str, token: str = TOKEN) -> requests.Response:
+    return requests.get(server.url + path, headers={"X-TrackerToken": token}, timeout=10)
+
+
+@pytest.fixture
+def server() -> Iterator[TrackerServer]:
+    with TrackerServer(make_world()) as running:
+        yield running
+
+
+def test_a_request_is_answered_in_utf_8_json(server: TrackerServer) -> None:
+    response = get(server, "/me")
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert response.json()["name"] == "Ann Ünsal"
+    assert server.url.endswith("/services/v5")
+
+
+def test_every_request_is_logged_with_what_it_asked_and_got(server: TrackerServer) -> None:
+    started = time.time()
+    size = len(get(server, "/me?fields=name,%20x&envelope=").content)
+    logged = server.log[0]
+    assert started - 1 <= logged.at <= time.time()
+    assert (logged.method, logged.path, logged.status, logged.bytes) == ("GET", "/me", 400, size)
+    assert logged.query == {"fields": "name, x", "envelope": ""}
+
+
+def test_the_request_log_file_has_a_line_for_each_request_and_no_token(tmp_path: Path) -> None:
+    file = tmp_path / "requests.jsonl"
+    with TrackerServer(make_world(), request_log=file) as server:
+        get(server, f"/me?token={TOKEN}&api={TOKEN}")
+        get(server, "/projects?fields=id")
+        text = file.read_text(encoding="utf-8")
+    first, second = (json.loads(line) for line in text.splitlines())
+    assert (first["path"], first["status"], first["query"]) == ("/me", 400, {})
+    assert second == {
+        "at": server.log[1].at,
+        "method": "GET",
+        "path": "/projects",
+        "query": {"fields": "id"},
+        "status": 200,
+        "bytes": 2,
+    }
+    assert TOKEN not in text
+
+
+def test_requests_are_answered_side_by_side() -> None:
+    with TrackerServer(make_world(), latency=0.3) as server:
+        started = time.monotonic()
+        threads = [threading.Thread(target=get, args=(server, "/me")) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 0.3 <= time.monotonic() - started < 1.5
+        assert [logged.status for logged in server.log] == [200] * 8
+
+
+def test_beyond_the_rate_limit_a_token_gets_429_and_others_do_not() -> None:
+    with TrackerServer(make_world(), rate_limit=(2, 30.0)) as server:
+        statuses = [get(server, "/me").status_code for _ in range(2)]
+        refused = get(server, "/me")
+        assert (statuses, refused.status_code) == ([200, 200], 429)
+        assert 1 <= int(refused.headers["Retry-After"]) <= 30
+        assert refused.json()["kind"] == "error"
+        assert get(server, "/me", token="other").status_code == 200
+        assert [logged.status for logged in server.log] == [200, 200, 429, 200]
+
+
+def test_the_rate_limit_looks_back_over_a_window_that_slides() -> None:
+    limit = RateLimit(2, 10.0)
+    assert [limit.wait("a", now) for now in (0.0, 6.0, 9.0, 10.0, 15.0, 16.0)] == [0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+
+
+def test_a_response_that_is_put_before_a_request_is_sent_in_its_place() -> None:
+    def fail_once(request: Request) -> Response | None:
+        first = not seen
+        seen.append(request.path)
+        return Response(503, {"Retry-After": "1"}, b"busy") if first else None
+
+    seen: list[str] = []
+    with TrackerServer(make_world(), before=fail_once) as server:
+        refused, served = get(server, "/me"), get(server, "/me")
+    assert (refused.status_code, refused.reason, refused.content) == (503, "Service Unavailable", b"busy")
+    assert served.status_code == 200
+    assert seen == ["/services/v5/me", "/services/v5/me"]
+
+
+def test_the_world_may_change_before_a_request() -> None:
+    world = make_world()
+
+    def rename(request: Request) -> None:
+        world.people[1]["name"] = request.query
+
+    with TrackerServer(world, before=rename) as server:
+        assert get(server, "/me?fields=name").json()["name"] == "fields=name"
+
+
+def test_a_failure_of_the_server_itself_is_a_500_in_trackers_json(caplog: pytest.LogCaptureFixture) -> None:
+    world = make_world()
+    world.people.clear()
+    with TrackerServer(world) as server:
+        response = get(server, "/me")
+    assert (response.status_code, response.json()["code"]) == (500, "unhandled_condition")
+    assert "no answer to GET /services/v5/me" in caplog.text
+
+
+def test_it_stops_at_once_while_clients_hold_connections_and_frees_its_port() -> None:
+    with requests.Session() as session, TrackerServer(make_world()) as server:
+        session.get(server.url + "/me", timeout=10)
+        started = time.monotonic()
+        server.__exit__(None, None, None)
+        assert time.monotonic() - started < 2
+        port = int(server.url.split(":")[2].split("/")[0])
+        with TrackerServer(make_world(), port=port) as another:
+            assert another.url == server.url
+
+
+def test_nothing_is_printed_for_a_request(capfd: pytest.CaptureFixture[str]) -> None:
+    with TrackerServer(make_world()) as server:
+        get(server, "/me")
+        get(server, "/nowhere")
+    assert capfd.readouterr() == ("", "")
+
+
+def run(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tracker_server", "--projects", "1", "--stories", "20", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_url_and_token_and_ends_with_0_when_told_to(number: signal.Signals) -> None:
+    with run("--port", "0") as process:
+        try:
+            assert process.stdout is not None
+            url, token, hint = (process.stdout.readline().strip() for _ in range(3))
+            response = requests.get(url + "/projects", headers={"X-TrackerToken": token}, timeout=10)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert (response.status_code, len(response.json())) == (200, 1)
+    assert token in hint
+    assert f"{url}/me" in hint
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_port_in_use_ends_the_command_with_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with run("--port", str(port)) as process:
+            printed, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert (printed, errors) == ("", f"Cannot use 127.0.0.1:{port}: Address already in use.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--port", "70000"), ("--port", "web"), ("--stories", "0"), ("--projects", "-1"), ("--latency-ms", "nan"),
+        ("--latency-ms", "-1"), ("--rate-limit", "200"), ("--rate-limit", "0/60"), ("--rate-limit", "10/0"),
+    ],
+)  # fmt: skip
+def test_a_bad_number_is_a_usage_error(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(list(arguments))
+    assert ended.value.code == 2
+    assert f"argument {arguments[0]}" in capsys.readouterr().err
