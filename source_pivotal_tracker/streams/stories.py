@@ -82,7 +82,7 @@ class StoryBranches(StoryPart):
 
 
 class StoryCycleTimes(PartStream):
-    """The time that a story has spent in each state, in milliseconds without weekends.
+    """The time that a story has spent in each state, in milliseconds.
 
     The times of a story that is not accepted grow with every look, and nothing else of it changes.
     Recording get_cycle_time_details.json.

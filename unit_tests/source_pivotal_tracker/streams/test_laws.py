@@ -1,0 +1,149 @@
+"""The laws that hold for every stream, against a server whose world is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from source_pivotal_tracker.streams import STREAMS
+from source_pivotal_tracker.streams.base import TrackerStream
+from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.sample import SAMPLE_TOKEN, make_world
+from unit_tests import held
+from unit_tests.strict_schema import strict_validator
+from unit_tests.syncs import Row, Sync, config_for
+
+every_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: name_of(stream))
+
+
+class Full(NamedTuple):
+    """A full read of everything that a sample world holds, and the server, which still runs."""
+
+    server: TrackerServer
+    log: list[LoggedRequest]
+    sync: Sync
+
+    def again(self, stream: str, **settings: Any) -> tuple[list[Row], list[LoggedRequest]]:
+        """The rows of one stream read alone, and the requests that it took."""
+        before = len(self.server.log)
+        rows = Sync(config_for(self.server, **settings), [stream]).records[stream]
+        return rows, self.server.log[before:]
+
+
+def name_of(stream: type[TrackerStream]) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in stream.__name__)[1:]
+
+
+def key_of(stream: type[TrackerStream], row: Row) -> tuple[Any, ...]:
+    key = stream.primary_key
+    return tuple(row[part] for part in ([key] if isinstance(key, str) else key))
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Full]:
+    with TrackerServer(make_world(projects=3, stories=120)) as server:
+        sync = Sync(config_for(server))
+        yield Full(server, list(server.log), sync)
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    return {name_of(stream): stream.get_json_schema(stream.__new__(stream)) for stream in STREAMS}
+
+
+def test_a_full_read_ends_without_an_error(full: Full) -> None:
+    assert full.sync.failure is None
+    assert full.sync.errors == []
+    assert {logged.status for logged in full.log} == {200, 403}
+    refused = {logged.path.rpartition("/")[2] for logged in full.log if logged.status == 403}
+    assert refused == {"webhooks", "integrations"}
+
+
+@every_stream
+def test_every_row_that_the_server_holds_comes_exactly_once(stream: type[TrackerStream], full: Full) -> None:
+    name = name_of(stream)
+    came = Counter(key_of(stream, row) for row in full.sync.records[name])
+    assert came == Counter(held.keys(full.server.world, SAMPLE_TOKEN)[name])
+    assert came
+
+
+@every_stream
+def test_every_record_is_valid_with_unknown_fields_forbidden(
+    stream: type[TrackerStream], full: Full, schemas: dict[str, Any]
+) -> None:
+    name = name_of(stream)
+    validator = strict_validator(schemas[name])
+    problems = {
+        f"{error.json_path}: {error.message[:200]}"
+        for row in full.sync.records[name]
+        for error in validator.iter_errors(row)
+    }
+    assert problems == set()
+
+
+@every_stream
+def test_the_schema_knows_the_key_and_the_cursor(stream: type[TrackerStream], schemas: dict[str, Any]) -> None:
+    properties = schemas[name_of(stream)]["properties"]
+    key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
+    assert all("null" not in properties[part]["type"] for part in key)
+    assert not stream.cursor_field or properties[str(stream.cursor_field)]["format"] in ("date", "date-time")
+
+
+@every_stream
+def test_every_status_is_told_in_its_order(stream: type[TrackerStream], full: Full) -> None:
+    assert full.sync.statuses[name_of(stream)] == ["STARTED", "RUNNING", "COMPLETE"]
+
+
+@every_stream
+def test_the_token_is_in_no_record(stream: type[TrackerStream], full: Full) -> None:
+    assert SAMPLE_TOKEN not in str(full.sync.records[name_of(stream)])
+
+
+@every_stream
+def test_rows_from_before_the_start_date_are_left_out_of_streams_with_a_cursor(
+    stream: type[TrackerStream], full: Full
+) -> None:
+    name, cursor = name_of(stream), str(stream.cursor_field)
+    rows, _ = full.again(name, start_date="2026-10-01T12:00:00Z")
+    since = "2026-10-01" if cursor == "date" else "2026-10-01T12:00:00Z"
+    expected = [row for row in full.sync.records[name] if not stream.cursor_field or row[cursor] >= since]
+    assert Counter(key_of(stream, row) for row in rows) == Counter(key_of(stream, row) for row in expected)
+
+
+@every_stream
+def test_a_stream_read_alone_brings_the_rows_that_it_brings_among_all(stream: type[TrackerStream], full: Full) -> None:
+    name = name_of(stream)
+    alone, _ = full.again(name)
+    assert alone == full.sync.records[name]
+
+
+@every_stream
+def test_a_stream_that_is_read_by_project_ids_brings_these_and_lists_no_projects(
+    stream: type[TrackerStream], full: Full
+) -> None:
+    name = name_of(stream)
+    chosen = [each["id"] for each in full.sync.records["projects"]][1:]
+    rows, log = full.again(name, project_ids=chosen)
+    assert all(logged.path != "/projects" for logged in log)
+    everywhere = name in ("accounts", "account_memberships", "me", "workspaces", "notifications", "my_activity")
+    assert rows == [row for row in full.sync.records[name] if everywhere or row["project_id"] in chosen]
+
+
+def test_the_projects_are_listed_once_for_all_streams_and_once_for_the_projects_stream(full: Full) -> None:
+    assert [logged.path for logged in full.log].count("/projects") == 2
+
+
+def test_children_cost_no_request_of_their_own(full: Full) -> None:
+    per_story = [logged.path for logged in full.log if "/stories/" in logged.path or "/epics/" in logged.path]
+    assert per_story == []
+
+
+def test_the_largest_page_is_asked_for_and_pages_follow_by_what_came() -> None:
+    with TrackerServer(make_world(projects=1, stories=1101)) as server:
+        stories = Sync(config_for(server), ["stories"]).records["stories"]
+    asked = [(logged.query["limit"], logged.query["offset"]) for logged in server.log if "stories" in logged.path]
+    assert asked == [("500", "0"), ("500", "500"), ("500", "1000")]
+    assert len({story["id"] for story in stories}) == 1101
