@@ -1,0 +1,147 @@
+"""Runs the real programs, the connector and the sample server, as subprocesses, and reads what they print."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+
+Message = dict[str, Any]
+
+CONNECTOR = Path(sys.executable).with_name("source-pivotal-tracker")
+BYTES_OF_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+STOP_SECONDS = 10
+REQUESTS_PER_MINUTE = 1000
+
+
+class ProgramFailed(Exception):
+    """A program did not do what it was started for; the text has its command and its own words, in full."""
+
+
+class Program:
+    """A subprocess: it starts when the block begins, and is stopped at the end of the block if it still runs.
+
+    Its stderr goes where this process's own goes. Once `lines` has ended, `exit_code` is known, and `seconds` (from
+    the start), `cpu_seconds` and `peak_rss` (bytes), which are of this one process. The peak is never below this
+    process's own at the start: the kernel hands that on.
+    """
+
+    def __init__(self, *command: str | Path) -> None:
+        self.command = [str(part) for part in command]
+        self.exit_code: int | None = None
+        self.seconds = 0.0
+        self.cpu_seconds = 0.0
+        self.peak_rss = 0
+
+    def __enter__(self) -> Program:
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE)
+        self._stdout = cast("IO[bytes]", self._process.stdout)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._stdout.close()
+
+    def __str__(self) -> str:
+        return " ".join([Path(self.command[0]).name, *self.command[1:]])
+
+    def line(self) -> str:
+        """The next line of its stdout; empty at the end."""
+        return self._stdout.readline().decode().strip()
+
+    def lines(self) -> Iterator[bytes]:
+        """What is left of its stdout, line by line as it comes, until the program ends."""
+        yield from self._stdout
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = time.monotonic() - self._started
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        self.peak_rss = usage.ru_maxrss * BYTES_OF_RSS_UNIT
+
+    def messages(self) -> Iterator[Message]:
+        """Its stdout as Airbyte messages. Raises ProgramFailed, after the last one, where the exit code is not 0."""
+        errors: list[str] = []
+        for line in self.lines():
+            try:
+                message: Message = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                raise ProgramFailed(f"{self} printed a line that is no message: {line.decode()}") from None
+            errors += _error_words(message)
+            yield message
+        if self.exit_code:
+            raise ProgramFailed("\n".join([f"{self} ended with exit code {self.exit_code}.", *errors]))
+
+
+@dataclass(frozen=True)
+class SampleServer:
+    """A running tracker_server: the base URL of its API, a token, and the file with a line for each request."""
+
+    url: str
+    token: str
+    request_log: Path
+
+    def requests(self) -> list[float]:
+        """When each request so far came, in seconds since 1970, in rising order."""
+        whole_lines = self.request_log.read_bytes().rpartition(b"\n")[0].splitlines()
+        return sorted(orjson.loads(line)["at"] for line in whole_lines)
+
+    def config(self) -> Message:
+        """The connector's configuration for it; it needs no sparing, so the budget is the largest that there is."""
+        return {"api_url": self.url, "api_token": self.token, "requests_per_minute": REQUESTS_PER_MINUTE}
+
+
+@contextmanager
+def sample_server(request_log: Path, projects: int, stories: int) -> Iterator[SampleServer]:
+    """Serves `projects` projects of `stories` stories each on a free port, while the block runs."""
+    options = f"--port 0 --projects {projects} --stories {stories} --request-log".split()
+    with Program(sys.executable, "-m", "tracker_server", *options, request_log) as program:
+        url, token = program.line(), program.line()
+        if not token:
+            raise ProgramFailed(f"{program} did not print its URL and a token.")
+        yield SampleServer(url, token, request_log)
+
+
+def connector(verb: str, folder: Path, **files: Message) -> Program:
+    """The console script with a verb and its files, which are written to `folder`: `config=`, `catalog=`, `state=`."""
+    arguments: list[str | Path] = []
+    for name, content in files.items():
+        path = folder / f"{name}.json"
+        path.write_bytes(orjson.dumps(content))
+        arguments += [f"--{name}", path]
+    return Program(CONNECTOR, verb, *arguments)
+
+
+def every_stream(catalog: Message) -> Message:
+    """The configured catalog that reads every stream of `catalog` from the beginning."""
+    modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+    return {"streams": [{"stream": stream, **modes} for stream in catalog["streams"]]}
+
+
+def only(program: Program, kind: str) -> Message:
+    """What the one message of this kind (`SPEC`, `CATALOG`, `CONNECTION_STATUS`) holds. Raises ProgramFailed."""
+    key = {"CONNECTION_STATUS": "connectionStatus"}.get(kind, kind.lower())
+    found = [message[key] for message in program.messages() if message["type"] == kind]
+    if len(found) != 1:
+        raise ProgramFailed(f"{program} printed {len(found)} messages of type {kind}, not one.")
+    return cast("Message", found[0])
+
+
+def _error_words(message: Message) -> list[str]:
+    if message["type"] == "LOG" and message["log"]["level"] in ("ERROR", "FATAL"):
+        return [message["log"]["message"]]
+    error = message["trace"].get("error") if message["type"] == "TRACE" else None
+    return [error[key] for key in ("message", "internal_message", "stack_trace") if error.get(key)] if error else []

@@ -1,0 +1,71 @@
+"""Programs are run to their end, measured, stopped in every case, and quoted in full where they fail."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.program import Program, ProgramFailed, connector, every_stream, only, sample_server
+
+
+def python(code: str) -> Program:
+    return Program(sys.executable, "-c", code)
+
+
+def test_a_program_is_measured_once_its_output_has_ended() -> None:
+    with python("import time; time.sleep(0.1); print('one'); print('two')") as program:
+        assert list(program.lines()) == [b"one\n", b"two\n"]
+
+    assert program.exit_code == 0
+    assert program.seconds > 0.1
+    assert program.peak_rss > 1_000_000
+
+
+def test_a_program_that_still_runs_is_stopped_at_the_end_of_the_block() -> None:
+    began = time.monotonic()
+    with python("import time; print('up', flush=True); time.sleep(60)") as program:
+        assert program.line() == "up"
+
+    assert time.monotonic() - began < 30
+
+
+def test_a_failed_program_is_told_with_its_command_its_exit_code_and_its_own_words(tmp_path: Path) -> None:
+    with connector("discover", tmp_path, config={}) as program, pytest.raises(ProgramFailed) as failure:
+        list(program.messages())
+
+    command, *words = str(failure.value).splitlines()
+    assert command == f"source-pivotal-tracker discover --config {tmp_path}/config.json ended with exit code 1."
+    assert "api_token" in words[0]
+
+
+def test_a_line_that_is_no_message_is_an_error_that_quotes_it() -> None:
+    with python("print('Hello')") as program, pytest.raises(ProgramFailed, match="no message: Hello"):
+        list(program.messages())
+
+
+def test_a_missing_message_is_an_error() -> None:
+    with python("") as program, pytest.raises(ProgramFailed, match="0 messages of type SPEC"):
+        only(program, "SPEC")
+
+
+def test_the_sample_server_tells_when_each_request_came(tmp_path: Path) -> None:
+    began = time.time()
+    with sample_server(tmp_path / "log.jsonl", 1, 1) as server:
+        with connector("check", tmp_path, config=server.config()) as program:
+            status = only(program, "CONNECTION_STATUS")
+        requests = server.requests()
+
+    assert status["status"] == "SUCCEEDED"
+    assert requests == sorted(requests)
+    assert all(began < moment < time.time() for moment in requests)
+    assert 1 <= len(requests) <= 3
+
+
+def test_every_stream_of_a_catalog_is_configured_for_a_full_refresh() -> None:
+    catalog = every_stream({"streams": [{"name": "labels"}, {"name": "epics"}]})
+
+    assert [configured["stream"]["name"] for configured in catalog["streams"]] == ["labels", "epics"]
+    assert {configured["sync_mode"] for configured in catalog["streams"]} == {"full_refresh"}
