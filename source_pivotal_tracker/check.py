@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, Unreadable
+from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
 
@@ -18,7 +18,7 @@ class CheckFailed(Exception):
 def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     """Who the token belongs to and what it sees, in a sentence or two. Raises CheckFailed."""
     try:
-        me = client.get("me").parsed
+        me = client.get("me", attempts=MOST_REQUESTS - 1).parsed
         if not isinstance(me, dict) or "id" not in me:
             raise Failed("GET /me: the answer describes no person")
         owner = f"The token belongs to {me.get('name') or me.get('username') or me['id']}."
@@ -32,21 +32,22 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
 
 
 def _listed(client: TrackerClient) -> str:
-    projects = client.get("projects", {"fields": "id"}).parsed
+    projects = client.get("projects", {"fields": "id"}, attempts=MOST_REQUESTS - client.requests).parsed
     if not isinstance(projects, list):
         raise Failed("GET /projects: the answer is no list")
     return f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}."
 
 
-def _named(client: TrackerClient, me: Mapping[str, Any], wanted: tuple[int, ...]) -> str:
+def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
     """A person reads the projects that `/me` lists; for another one (a public one, say) only a request tells.
 
     The requests do not suffice for many of them: once one cannot be read, the ones that were not asked for are named
     with it.
     """
-    mine = {project.get("project_id") for project in me.get("projects") or ()}
+    mine = [project.get("project_id") for project in objects(me, "projects")]
     others = [project_id for project_id in wanted if project_id not in mine]
-    asked, unasked = others[: MOST_REQUESTS - 1], others[MOST_REQUESTS - 1 :]
+    left = MOST_REQUESTS - client.requests
+    asked, unasked = others[:left], others[left:]
     unreadable = [f"{each} ({error})" for each in asked if (error := _refusal(client, each))]
     doubtful = [f"{each} (the token's person is no member of it)" for each in unasked]
     if unreadable:
@@ -61,7 +62,7 @@ def _named(client: TrackerClient, me: Mapping[str, Any], wanted: tuple[int, ...]
 
 def _refusal(client: TrackerClient, project_id: int) -> Unreadable | None:
     try:
-        client.get(f"projects/{project_id}", {"fields": "id"})
+        client.get(f"projects/{project_id}", {"fields": "id"}, attempts=1)
     except Unreadable as error:
         return error
     return None

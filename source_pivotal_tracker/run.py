@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +17,18 @@ import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification, FailureType
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification
+from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
-from source_pivotal_tracker.source import SourcePivotalTracker, configured
+from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.sync.messages import as_lines
+from source_pivotal_tracker.wiring import configuration_error, configured
 
 FILES = ("config", "catalog", "state")
+TERMINATED = 128 + signal.SIGTERM
+SECONDS_TO_STOP = 4.0
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -33,10 +42,12 @@ class Entrypoint(AirbyteEntrypoint):
 def run(args: list[str] | None = None) -> None:
     """Run one verb, as `source-pivotal-tracker VERB --config FILE …` says, and write its messages to stdout.
 
-    Ends with exit code 1 where something was not done. What the user can mend is told in one message, without a trace.
+    Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped a read. What went wrong
+    is told in one message, without a trace.
     """
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
-    entrypoint = Entrypoint(SourcePivotalTracker())
+    source = SourcePivotalTracker()
+    entrypoint = Entrypoint(source)
     parsed = entrypoint.parse_args(sys.argv[1:] if args is None else args)
     if parsed.command is None:
         entrypoint.parse_args(["--help"])
@@ -44,13 +55,44 @@ def run(args: list[str] | None = None) -> None:
         for file in FILES:
             _require_json(file, getattr(parsed, file, None))
         with PRINT_BUFFER:
-            for message in entrypoint.run(parsed):
-                print(f"{message}\n", end="")  # noqa: T201
+            if parsed.command == "read":
+                _read(source, entrypoint, parsed)
+            else:
+                for line in entrypoint.run(parsed):
+                    PRINT_BUFFER.write(f"{line}\n")
     except AirbyteTracedException as error:
-        if error.failure_type != FailureType.config_error:
-            raise
         print(_without_trace(error.as_airbyte_message()))  # noqa: T201
         sys.exit(1)
+
+
+def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse.Namespace) -> None:
+    """As the cdk's entrypoint reads, but page by page: a message object for each record costs more than the rest."""
+    config = source.read_config(parsed.config)
+    entrypoint.set_up_secret_filter(config, source.spec(entrypoint.logger).connectionSpecification)
+    configured(config)
+    catalog, state = source.read_catalog(parsed.catalog), source.read_state(parsed.state)
+    if parsed.debug:
+        logging.getLogger().setLevel(logging.DEBUG)
+    was_terminated = threading.Event()
+
+    def terminate(*_: object) -> None:
+        was_terminated.set()
+        source.stop()
+        # Nothing holds up the end for longer, not even a reader of stdout that has gone to sleep.
+        deadline = threading.Timer(SECONDS_TO_STOP, os._exit, [TERMINATED])
+        deadline.daemon = True
+        deadline.start()
+
+    signal.signal(signal.SIGTERM, terminate)
+    for said in source.sync(config, catalog, state, as_lines):
+        if isinstance(said, bytes):
+            PRINT_BUFFER.write(said.decode())
+        else:
+            PRINT_BUFFER.write(f"{entrypoint.airbyte_message_to_string(said)}\n")
+            if said.type == MessageType.STATE:
+                PRINT_BUFFER.flush()
+    if was_terminated.is_set():
+        sys.exit(TERMINATED)
 
 
 def _require_json(file: str, path: str | None) -> None:
@@ -67,9 +109,7 @@ def _require_json(file: str, path: str | None) -> None:
         if file == "state" or isinstance(content, dict):
             return
         problem = "does not hold a JSON object"
-    raise AirbyteTracedException(
-        message=f"The {file} file {path} {problem}.", failure_type=FailureType.config_error
-    ) from None
+    raise configuration_error(f"The {file} file {path} {problem}.")
 
 
 def _without_trace(message: AirbyteMessage) -> str:

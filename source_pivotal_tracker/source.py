@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    Status,
+)
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.check import CheckFailed, check
-from source_pivotal_tracker.config import Config, ConfigError, parse_config
-from source_pivotal_tracker.streams import STREAMS
+from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.streams.scopes import Scopes
-
-CHECK_ATTEMPTS = 2
+from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
+from source_pivotal_tracker.sync.read import Sync
+from source_pivotal_tracker.wiring import client_of, configuration_error, configured, streams_of
 
 
 class SourcePivotalTracker(AbstractSource):
-    """Replicates a Tracker v5 server."""
+    """Replicates a Tracker v5 server.
+
+    `read` runs the engine in `sync`. The cdk's own serial read of the same streams, `AbstractSource.read`, works too.
+    """
 
     # The cdk's own sentences on a bad configuration do not name the key; `configured` has better ones.
     check_config_against_spec = False
 
-    def __init__(self) -> None:
-        self._client: TrackerClient | None = None
+    def __init__(self, client_of: Callable[[Config], TrackerClient] = client_of) -> None:
+        self._client_of = client_of
+        self._sync: Sync | None = None
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         succeeded, words = self.check_connection(logger, config)
@@ -38,7 +47,7 @@ class SourcePivotalTracker(AbstractSource):
         """Whether the configuration can be used, and the words for the user in either case."""
         settings = configured(config)
         try:
-            words = check(_client(settings, attempts=CHECK_ATTEMPTS), settings.project_ids)
+            words = check(self._client_of(settings), settings.project_ids)
         except CheckFailed as failure:
             return False, str(failure)
         logger.info(words)
@@ -47,24 +56,58 @@ class SourcePivotalTracker(AbstractSource):
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """All streams, in reading order. Makes no request."""
         settings = configured(config)
-        self._client = _client(settings)
-        scopes = Scopes(self._client, settings.project_ids)
-        return [stream(self._client, scopes, settings.start_date) for stream in STREAMS]
+        client = self._client_of(settings)
+        return list(streams_of(settings, client, Scopes(client, settings.project_ids)))
 
-    @property
-    def stop_sync_on_stream_failure(self) -> bool:
-        """After a refused token no other stream can succeed."""
-        return self._client is not None and self._client.is_refused
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        for said in self.sync(config, catalog, state, as_messages):
+            if isinstance(said, AirbyteMessage):
+                yield said
+            else:
+                yield from said
+
+    def sync(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None,
+        encode: Encoder[Encoded],
+    ) -> Iterator[AirbyteMessage | Encoded]:
+        """As `read`, with the records of a page as `encode` makes them."""
+        settings = configured(config)
+        client = self._client_of(settings)
+        scopes = Scopes(client, settings.project_ids)
+        streams = streams_of(settings, client, scopes)
+        self._sync = Sync(streams, client, scopes, lookback=settings.lookback_window, workers=settings.num_workers)
+        return self._sync.run(catalog, state, encode)
+
+    def stop(self) -> None:
+        """Make a read yield its last states and end, soon. Safe to call in a signal handler."""
+        if self._sync:
+            self._sync.stop()
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        """Raises the cdk's config error for a file that holds no states."""
+        try:
+            return super().read_state(state_path)
+        except Exception as error:
+            raise _unusable("state", state_path, "a list of Airbyte state messages", error) from None
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        """Raises the cdk's config error for a file that holds no configured catalog."""
+        try:
+            return super().read_catalog(catalog_path)
+        except Exception as error:
+            raise _unusable("catalog", catalog_path, "a configured Airbyte catalog", error) from None
 
 
-def configured(config: object) -> Config:
-    """The parsed configuration. Raises the cdk's config error with one sentence for each problem."""
-    try:
-        return parse_config(config)
-    except ConfigError as error:
-        raise AirbyteTracedException(message=str(error), failure_type=FailureType.config_error) from None
-
-
-def _client(settings: Config, **options: Any) -> TrackerClient:
-    budget = RequestBudget(settings.requests_per_minute)
-    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget, **options)
+def _unusable(file: str, path: str, wanted: str, error: Exception) -> AirbyteTracedException:
+    return configuration_error(f"The {file} file {path} does not hold {wanted}.", repr(error))

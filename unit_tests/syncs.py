@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 from airbyte_cdk.models import (
     AirbyteMessage,
+    AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
     SyncMode,
 )
 from airbyte_cdk.models import Type as MessageType
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.streams import STREAMS
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 
 Row = dict[str, Any]
+
+BY_NAME = {camel_to_snake(stream.__name__): stream for stream in STREAMS}
 
 logger = logging.getLogger("airbyte")
 
@@ -30,39 +42,117 @@ def config_for(server: TrackerServer, **settings: Any) -> dict[str, Any]:
     return {"api_token": SAMPLE_TOKEN, "api_url": server.url, "requests_per_minute": 1000, **settings}
 
 
-class Sync:
-    """One finished read: its records by stream, its statuses, errors and what it raised at the end."""
+def unhurried(settings: Config) -> TrackerClient:
+    """A client whose budget and whose waits between attempts take no time."""
+    budget = RequestBudget(1000, clock=itertools.count(step=60).__next__)
+    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget, sleep=lambda _: None)
 
-    def __init__(self, config: Mapping[str, Any], streams: Iterable[str] = ()) -> None:
-        source = SourcePivotalTracker()
-        wanted = set(streams)
-        catalog = ConfiguredAirbyteCatalog(
-            streams=[
-                ConfiguredAirbyteStream(
-                    stream=stream.as_airbyte_stream(),
-                    sync_mode=SyncMode.full_refresh,
-                    destination_sync_mode=DestinationSyncMode.overwrite,
-                )
-                for stream in source.streams(config)
-                if not wanted or stream.name in wanted
-            ]
-        )
+
+class Sync:
+    """One read: its records by stream, its statuses, errors, last states, and what it raised at the end.
+
+    With `incremental`, the streams that can are read so. `state` is what an earlier one left; `killed_after` so many
+    messages the read is broken off, as by a kill. `serially` reads as the cdk does without the engine.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        streams: Iterable[str] = (),
+        *,
+        incremental: bool = False,
+        state: Iterable[AirbyteStateMessage] = (),
+        killed_after: int | None = None,
+        serially: bool = False,
+    ) -> None:
+        source = SourcePivotalTracker(unhurried)
+        catalog = _catalog(source, config, set(streams), incremental=incremental)
         self.records: dict[str, list[Row]] = defaultdict(list)
         self.statuses: dict[str, list[str]] = defaultdict(list)
         self.errors: list[str] = []
+        self.estimates: dict[str, list[int]] = defaultdict(list)
         self.failure: AirbyteTracedException | None = None
+        self.messages = 0
+        self._states = {message.stream.stream_descriptor.name: message for message in state if message.stream}
+        read = AbstractSource.read if serially else SourcePivotalTracker.read
         try:
-            for message in source.read(logger, config, catalog):
+            for message in read(source, logger, config, catalog, self.state):
+                if self.messages == killed_after:
+                    break
+                self.messages += 1
                 self._sort(message)
         except AirbyteTracedException as failure:
             self.failure = failure
 
+    @property
+    def state(self) -> list[AirbyteStateMessage]:
+        """The last state of each stream, as the platform would keep and pass it on."""
+        return list(self._states.values())
+
+    def blob(self, stream: str) -> dict[str, Any]:
+        state = self._states[stream].stream
+        assert state is not None
+        return json.loads(orjson.dumps(state.stream_state.__dict__)) if state.stream_state else {}
+
     def _sort(self, message: AirbyteMessage) -> None:
         if message.type == MessageType.RECORD and message.record:
             self.records[message.record.stream].append(dict(message.record.data))
+        elif message.type == MessageType.STATE and message.state and message.state.stream:
+            self._states[message.state.stream.stream_descriptor.name] = message.state
         elif message.type == MessageType.TRACE and message.trace:
             if message.trace.stream_status:
                 status = message.trace.stream_status
                 self.statuses[status.stream_descriptor.name].append(status.status.value)
+            if message.trace.estimate:
+                self.estimates[message.trace.estimate.name].append(message.trace.estimate.row_estimate or 0)
             if message.trace.error:
                 self.errors.append(message.trace.error.message)
+
+
+def _catalog(
+    source: SourcePivotalTracker, config: Mapping[str, Any], wanted: set[str], *, incremental: bool
+) -> ConfiguredAirbyteCatalog:
+    configured = []
+    for stream in source.streams(config):
+        offered = stream.as_airbyte_stream()
+        mode = SyncMode.full_refresh
+        if incremental and SyncMode.incremental in offered.supported_sync_modes:
+            mode = SyncMode.incremental
+        if not wanted or stream.name in wanted:
+            configured.append(
+                ConfiguredAirbyteStream(
+                    stream=offered, sync_mode=mode, destination_sync_mode=DestinationSyncMode.append
+                )
+            )
+    return ConfiguredAirbyteCatalog(streams=configured)
+
+
+class Replica:
+    """What a destination holds that merges by key and takes a tombstone as a deletion."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[tuple[Any, ...], Row]] = defaultdict(dict)
+        self._times: dict[str, dict[tuple[Any, ...], str]] = defaultdict(dict)
+
+    def load(self, sync: Sync) -> None:
+        """Take in the records of a sync in their order; a row with a newer cursor is never replaced by an older.
+
+        Streams without a cursor are replaced as a whole.
+        """
+        for name, records in sync.records.items():
+            stream = BY_NAME[name]
+            if not stream.cursor_field:
+                self.rows[name] = {}
+            key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
+            cursor = str(stream.cursor_field)
+            for record in records:
+                place = tuple(record[part] for part in key)
+                held = self._times[name].get(place)
+                if held is not None and stream.cursor_field and str(record[cursor]) < held:
+                    continue
+                if stream.cursor_field:
+                    self._times[name][place] = str(record[cursor])
+                if record.get("_ab_cdc_deleted_at"):
+                    self.rows[name].pop(place, None)
+                else:
+                    self.rows[name][place] = record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -24,6 +25,7 @@ CLOSED = (
     "for LiteTracker https://app.litetracker.com/services/v5"
 )
 
+MOST_ATTEMPTS = 9
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 120.0
 LONGEST_RETRYING = 600.0
@@ -38,7 +40,7 @@ class TrackerResponse(requests.Response):
 class TrackerClient:
     """One server and one token; shared by all streams and threads.
 
-    `attempts` is how often a request is sent at most (8 retries: 9). Clock and sleep are for tests.
+    `sleep` is for tests.
     """
 
     def __init__(
@@ -47,32 +49,39 @@ class TrackerClient:
         token: str,
         budget: RequestBudget,
         *,
-        attempts: int = 9,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.base_url = base_url
         self._token = token
         self._session = TrackerSession(token)
         self._budget = budget
-        self._attempts = attempts
         self._sleep = sleep
         self._refusal: TokenRefused | None = None
+        self._counting = threading.Lock()
+        self.requests = 0
+
+    @property
+    def waited(self) -> float:
+        """Seconds that requests have waited for the budget, added up over all threads."""
+        return self._budget.waited
 
     @property
     def is_refused(self) -> bool:
         """Whether the server has refused the token."""
         return self._refusal is not None
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> TrackerResponse:
-        """GET `path`, relative to the base URL. Raises a TrackerError, whose text names the path.
+    def get(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, attempts: int = MOST_ATTEMPTS
+    ) -> TrackerResponse:
+        """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
         After a refused token no further request is sent: each raises that refusal again.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
-            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_after_delay(LONGEST_RETRYING),
+            stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_after_delay(LONGEST_RETRYING),
             wait=self._wait,
-            before_sleep=self._log_retry,
+            before_sleep=_log_retry,
             sleep=self._sleep,
             reraise=True,
         )
@@ -90,6 +99,8 @@ class TrackerClient:
             raise self._refusal
         try:
             with self._budget.place():
+                with self._counting:
+                    self.requests += 1
                 response = cast(
                     "TrackerResponse",
                     self._session.get(
@@ -124,9 +135,10 @@ class TrackerClient:
             return 0.0
         return wait
 
-    def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        wait, attempt = state.upcoming_sleep, state.attempt_number + 1
-        logger.warning("%s. Attempt %d of %d follows in %.0f s", _cause(state), attempt, self._attempts, wait)
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    wait, attempt = state.upcoming_sleep, state.attempt_number + 1
+    logger.warning("%s. Attempt %d follows in %.0f s", _cause(state), attempt, wait)
 
 
 def _cause(state: tenacity.RetryCallState) -> BaseException | None:

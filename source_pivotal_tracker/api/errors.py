@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils import AirbyteTracedException
 
 PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 LONGEST_RETRY_AFTER = 300.0
@@ -133,3 +135,17 @@ def _reason(error: Exception) -> str:
         if not isinstance(deeper, BaseException):
             return str(cause) or type(cause).__name__
         cause = deeper
+
+
+def traced(error: TrackerError, words: str | None = None) -> AirbyteTracedException:
+    """The cdk's error for ours: whose fault it is, in the error's own words or in better ones."""
+    kind = {TokenRefused: FailureType.config_error, Passing: FailureType.transient_error}
+    return AirbyteTracedException(
+        internal_message=str(error),
+        message=words or str(error),
+        failure_type=kind.get(type(error), FailureType.system_error),
+    )
+
+
+def refused(error: TokenRefused) -> AirbyteTracedException:
+    return traced(error, f"api_token: the server does not accept it ({error}).")

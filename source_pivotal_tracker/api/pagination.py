@@ -11,17 +11,24 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     """The offset of the page after the one that started at `offset` and brought `rows` rows; None after the last.
 
     With `X-Tracker-Pagination-Total` the list ends there and nowhere else: a short page does not end it.
-    Without, it ends with an empty page. Raises Failed where the headers contradict the rows, or a page before
-    the Total is empty.
+    Without, it ends with an empty page. Raises Failed where a header is no number or contradicts the rows, or a page
+    before the Total is empty.
     """
-    returned = headers.get("X-Tracker-Pagination-Returned")
-    if returned is not None and int(returned) != rows:
+    returned = _number(headers, "X-Tracker-Pagination-Returned")
+    if returned is not None and returned != rows:
         raise Failed(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
-    total = headers.get("X-Tracker-Pagination-Total")
+    total = _number(headers, "X-Tracker-Pagination-Total")
     if total is None:
         return offset + rows if rows else None
-    if offset + rows >= int(total):
+    if offset + rows >= total:
         return None
     if not rows:
         raise Failed(f"the list ended at row {offset} of the {total} that the server announced")
     return offset + rows
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name)
+    if text is not None and not text.isdecimal():
+        raise Failed(f"the server sends {name} {text!r}, which is no number")
+    return None if text is None else int(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from source_pivotal_tracker.api.fields import select
-from source_pivotal_tracker.streams.base import Endpoint, Row, Slice, TrackerStream
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
 
 
 class Accounts(TrackerStream):

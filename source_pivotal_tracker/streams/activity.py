@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from source_pivotal_tracker.streams.base import Endpoint, Row, Slice, TrackerStream
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+
+ACTIVITY = Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after", newest_first=True)
 
 
 class Activity(TrackerStream):
@@ -13,7 +16,7 @@ class Activity(TrackerStream):
     https://www.pivotaltracker.com/help/api/rest/v5#Activity, recording get_project_activity.json
     """
 
-    endpoints = (Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after"),)
+    endpoints = (ACTIVITY,)
     primary_key = "guid"
     cursor_field = "occurred_at"
 
@@ -24,4 +27,4 @@ class Activity(TrackerStream):
 class MyActivity(Activity):
     """One command of the token's person, in any project. Recording get_my_activities.json."""
 
-    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after"),)
+    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", newest_first=True),)

@@ -8,8 +8,9 @@ from typing import ClassVar
 from urllib.parse import urljoin
 
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
-from source_pivotal_tracker.streams.base import PartStream, Row, Slice, objects
+from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.streams.epics import EPICS
+from source_pivotal_tracker.streams.rows import Row, Slice, objects
 from source_pivotal_tracker.streams.stories import STORIES
 
 
@@ -18,6 +19,7 @@ class CommentPart(PartStream, ABC):
 
     part = "comments"
     cursor_field = "updated_at"
+    deleted_kind = "comment"
     inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from source_pivotal_tracker.api.fields import DEFAULT, select
-from source_pivotal_tracker.streams.base import Endpoint, TrackerStream
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
 
 EPICS = Endpoint("projects/{project_id}/epics", part_of="epic_id")
 
@@ -16,6 +19,7 @@ class Epics(TrackerStream):
 
     endpoints = (EPICS,)
     cursor_field = "updated_at"
+    deleted_kind = "epic"
     fields = select(
         DEFAULT,
         "follower_ids",
@@ -25,3 +29,6 @@ class Epics(TrackerStream):
         "completed_at",
         "projected_completion",
     )
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {key: value for key, value in row.items() if key != "comments"}

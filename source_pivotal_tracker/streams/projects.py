@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, select
-from source_pivotal_tracker.streams.base import Endpoint, PartStream, Row, Slice, TrackerStream, objects
+from source_pivotal_tracker.streams.base import PartStream, TrackerStream
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, objects
 from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.streams.times import iso, moment
 
 PROJECTS = Endpoint("projects")
 PROJECT = Endpoint("projects/{project_id}", single=True, part_of="project_id")
@@ -43,13 +45,18 @@ class Projects(TrackerStream):
 
 
 class ProjectMemberships(TrackerStream):
-    """A person's place in a project. `last_viewed_at` moves with every visit, `updated_at` does not.
+    """A person's place in a project.
+
+    `last_viewed_at` moves with every visit, and neither `updated_at` nor the project's version does: the list is
+    asked for in every sync, and sent where it differs.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Project_Memberships
     """
 
     endpoints = (Endpoint("projects/{project_id}/memberships"),)
     cursor_field = "updated_at"
+    restless = True
+    deleted_kind = "project_membership"
 
 
 class Labels(TrackerStream):
@@ -61,6 +68,7 @@ class Labels(TrackerStream):
 
     endpoints = (Endpoint("projects/{project_id}/labels"),)
     cursor_field = "updated_at"
+    deleted_kind = "label"
     fields = select(DEFAULT, "counts")
 
 
@@ -102,6 +110,7 @@ class ProjectHistoryDays(TrackerStream):
     endpoints = (Endpoint("projects/{project_id}/history/days", since="start_date", single=True),)
     primary_key = ["project_id", "date"]
     cursor_field = "date"
+    restless = True
 
     def since(self, where: Slice) -> str | None:
         """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
@@ -109,13 +118,16 @@ class ProjectHistoryDays(TrackerStream):
         start = super().since(where)
         return max(filter(None, (first, start and start[:10])), default=None)
 
+    def since_cursor(self, cursor: str, lookback: timedelta) -> str:
+        return iso(moment(cursor) - max(lookback, timedelta(days=1)))[:10]
+
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
         header, days = row.get("header"), row.get("data")
         if not isinstance(header, list) or not isinstance(days, list):
-            raise Failed(f"GET /{self.path(stream_slice=where)}: the answer has no header and data")
+            raise Failed("the answer has no header and data")
         for day in days:
             if len(day) != len(header):
-                raise Failed(f"GET /{self.path(stream_slice=where)}: a day of {len(day)} in {len(header)} columns")
+                raise Failed(f"a day of {len(day)} in {len(header)} columns")
             yield {"project_id": where["project_id"], **dict(zip(header, day, strict=True))}
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, Unreadable
-from source_pivotal_tracker.api.fields import render, select
+from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
+from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
 
 logger = logging.getLogger("airbyte.tracker")
 
-PROJECT_FIELDS = render(select("id", "start_time", "created_at"))
+Row = dict[str, Any]
+
+PROJECT_FIELDS = select("id", "version", "start_time", "created_at")
 
 
 class ProjectRef(NamedTuple):
-    """A project's id and the first day of its history (`2014-02-10`), where the server tells one."""
+    """A project's id, version, and the first day of its history (`2014-02-10`), as far as the server tells them."""
 
     id: int
+    version: int | None
     first_day: str | None
 
 
@@ -41,39 +44,74 @@ class Scopes:
         """Raises a TrackerError where there is no list of projects, or none of `project_ids` can be read."""
         with self._lock:
             if self._projects is None:
-                rows = list(self._named()) if self.project_ids else self._listed("projects", PROJECT_FIELDS)
-                self._projects = tuple(ProjectRef(int(row["id"]), _first_day(row)) for row in rows)
-                logger.info("%d projects to read", len(self._projects))
-            return self._projects
+                self.load_projects()
+            return self._projects or ()
+
+    def load_projects(self, fields: Fields = PROJECT_FIELDS) -> list[Row]:
+        """Fetch the projects, with at least PROJECT_FIELDS, and return their rows, which are not kept."""
+        with self._lock:
+            wanted = merge(PROJECT_FIELDS, fields)
+            try:
+                rows = self._project_rows(render(wanted))
+            except ParametersRefused as refusal:
+                logger.warning("The projects are read with fewer attributes: %s", refusal)
+                rows = self._project_rows(DEFAULT)
+            self._projects = tuple(ProjectRef(int(row["id"]), _version(row), _first_day(row)) for row in rows)
+            logger.info("%d projects to read", len(rows))
+            return rows
 
     def accounts(self) -> tuple[int, ...]:
-        """None where the server shows no accounts to this token, which is said in the log."""
+        """Raises a TrackerError where the answer is no list of accounts."""
         with self._lock:
             if self._accounts is None:
-                try:
-                    self._accounts = tuple(int(row["id"]) for row in self._listed("accounts", "id"))
-                except Unreadable as error:
-                    logger.warning("No account is read: %s", error)
-                    self._accounts = ()
-            return self._accounts
+                self.load_accounts()
+            return self._accounts or ()
 
-    def _listed(self, path: str, fields: str) -> list[Mapping[str, Any]]:
-        rows = self._client.get(path, {"fields": fields}).parsed
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+    def load_accounts(self) -> list[Row]:
+        """Fetch the accounts and return their rows; none where the server shows none to this token, which is logged."""
+        with self._lock:
+            try:
+                rows = self._listed("accounts", {})
+            except Unreadable as error:
+                logger.warning("No account is read: %s", error)
+                rows = []
+            self._accounts = tuple(int(row["id"]) for row in rows)
+            return rows
+
+    def _project_rows(self, fields: str) -> list[Row]:
+        return list(self._named(fields)) if self.project_ids else self._listed("projects", {"fields": fields})
+
+    def _listed(self, path: str, params: dict[str, str | int]) -> list[Row]:
+        rows = self._client.get(path, params).parsed
+        if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
             raise Failed(f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?")
         return rows
 
-    def _named(self) -> Iterable[Mapping[str, Any]]:
+    def _named(self, fields: str) -> Iterable[Row]:
         refusals = []
         for project_id in self.project_ids:
             try:
-                yield self._client.get(f"projects/{project_id}", {"fields": PROJECT_FIELDS}).parsed
+                row = self._client.get(f"projects/{project_id}", {"fields": fields}).parsed
             except Unreadable as error:
                 refusals.append(error)
                 logger.warning("Project %d is skipped in every stream: %s", project_id, error)
+                continue
+            if not _has_id(row):
+                raise Failed(f"GET /projects/{project_id}: the answer is no project: is this a Tracker v5 server?")
+            yield row
         if len(refusals) == len(self.project_ids):
             raise Failed(f"none of the project_ids can be read: {'; '.join(map(str, refusals))}")
 
 
-def _first_day(project: Mapping[str, Any]) -> str | None:
-    return min((project[key][:10] for key in ("start_time", "created_at") if project.get(key)), default=None)
+def _has_id(row: object) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), int)
+
+
+def _version(project: Row) -> int | None:
+    version = project.get("version")
+    return version if isinstance(version, int) else None
+
+
+def _first_day(project: Row) -> str | None:
+    times = (project.get(key) for key in ("start_time", "created_at"))
+    return min((time[:10] for time in times if isinstance(time, str)), default=None)

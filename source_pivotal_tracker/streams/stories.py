@@ -6,7 +6,8 @@ from abc import ABC
 from collections.abc import Iterable
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
-from source_pivotal_tracker.streams.base import Endpoint, PartStream, Row, Slice, TrackerStream
+from source_pivotal_tracker.streams.base import PartStream, TrackerStream
+from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice
 
 STORIES = Endpoint(
     "projects/{project_id}/stories",
@@ -14,6 +15,7 @@ STORIES = Endpoint(
     since="updated_after",
     part_of="story_id",
 )
+STORY_PARTS = frozenset({"tasks", "comments", "blockers", "reviews", "pull_requests", "branches", "cycle_time_details"})
 RELEASE_FIGURES = (
     "points_accepted",
     "points_total",
@@ -32,7 +34,12 @@ class Stories(TrackerStream):
 
     endpoints = (STORIES,)
     cursor_field = "updated_at"
+    deleted_kind = "story"
+    follows = {"with_story_type": "release"}
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
+
+    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+        yield {key: value for key, value in row.items() if key not in STORY_PARTS}
 
 
 class StoryPart(PartStream, ABC):
@@ -49,6 +56,7 @@ class StoryTasks(StoryPart):
     """
 
     part = "tasks"
+    deleted_kind = "task"
 
 
 class StoryBlockers(StoryPart):
@@ -58,6 +66,7 @@ class StoryBlockers(StoryPart):
     """
 
     part = "blockers"
+    deleted_kind = "blocker"
 
 
 class StoryReviews(StoryPart):
@@ -67,6 +76,7 @@ class StoryReviews(StoryPart):
     """
 
     part = "reviews"
+    deleted_kind = "review"
 
 
 class StoryPullRequests(StoryPart):
@@ -116,4 +126,8 @@ class Releases(TrackerStream):
 
     endpoints = (Endpoint("projects/{project_id}/releases", page_size=500),)
     cursor_field = "updated_at"
+    deleted_kind = "story"
     fields = select(DEFAULT, "story_ids", *RELEASE_FIGURES)
+
+    def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
+        return super().tombstone(deletion, where) if deletion.story_type in (None, "release") else None

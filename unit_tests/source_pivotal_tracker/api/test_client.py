@@ -32,9 +32,9 @@ class Naps:
         self.seconds.append(seconds)
 
 
-def client_of(server: ScriptedServer, naps: Naps | None = None, attempts: int = 9) -> TrackerClient:
+def client_of(server: ScriptedServer, naps: Naps | None = None) -> TrackerClient:
     budget = RequestBudget(1000, clock=itertools.count(step=400).__next__)
-    return TrackerClient(server.url, TOKEN, budget, attempts=attempts, sleep=naps or Naps())
+    return TrackerClient(server.url, TOKEN, budget, sleep=naps or Naps())
 
 
 PASSING = {
@@ -157,7 +157,7 @@ def test_the_token_is_sent_in_its_header_and_repeated_nowhere(caplog: pytest.Log
     caplog.set_level(logging.DEBUG, "airbyte")
     bad = tracker_error(500, "unhandled_condition", f"bad {TOKEN}")
     with ScriptedServer([bad]) as server, pytest.raises(Passing) as error:
-        client_of(server, attempts=2).get("me")
+        client_of(server).get("me", attempts=2)
     assert f"X-TrackerToken: {TOKEN}" in server.requests[0]
     assert TOKEN not in str(error.value) + caplog.text
     assert "bad ****" in caplog.text
@@ -189,6 +189,6 @@ def test_a_server_that_never_answers_is_given_up_by_a_time_out() -> None:
 
 @pytest.mark.parametrize("host", ["www.pivotaltracker.com", "pivotaltracker.com"])
 def test_the_closed_service_is_named_as_closed_and_its_heir_with_its_url(host: str) -> None:
-    client = TrackerClient(f"https://{host}:9/services/v5", TOKEN, RequestBudget(1000), attempts=1)
+    client = TrackerClient(f"https://{host}:9/services/v5", TOKEN, RequestBudget(1000))
     with pytest.raises(TrackerError, match=r"closed on 2025-04-30.*https://app\.litetracker\.com/services/v5"):
-        client.get("me")
+        client.get("me", attempts=1)

@@ -1,0 +1,313 @@
+"""The real program as a user or Airbyte starts it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from source_pivotal_tracker.streams import STREAMS
+from tools.program import CONNECTOR, Message, SampleServer, every_stream, sample_server
+from unit_tests.scripted_server import ScriptedServer, answer
+
+ROOT = Path(__file__).parents[1]
+AIRBYTES_CATALOG = ROOT.parent / "shared" / "compat" / "airbyte-0.3-catalog.json"
+WAYS_TO_START: dict[str, list[str | Path]] = {
+    "console script": [CONNECTOR],
+    "main.py": [sys.executable, ROOT / "main.py"],
+}
+OTHER_TOKEN = "fedcba9876543210fedcba9876543210"
+NOBODY_THERE = "http://127.0.0.1:9/services/v5"
+PROTOCOL = {"SPEC", "CONNECTION_STATUS", "CATALOG", "RECORD", "STATE", "TRACE", "LOG", "CONTROL"}
+
+every_way_to_start = pytest.mark.parametrize("start", WAYS_TO_START.values(), ids=WAYS_TO_START.keys())
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def messages(self) -> list[Message]:
+        return [orjson.loads(line) for line in self.stdout.splitlines()]
+
+    def of_type(self, kind: str) -> list[Message]:
+        return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def status(self) -> Message:
+        """What check says."""
+        (message,) = self.of_type("CONNECTION_STATUS")
+        found: Message = message["connectionStatus"]
+        return found
+
+    @property
+    def errors(self) -> list[Message]:
+        return [message["trace"]["error"] for message in self.of_type("TRACE") if message["trace"]["type"] == "ERROR"]
+
+    @property
+    def last_statuses(self) -> dict[str, str]:
+        """The last status of each stream, by its name."""
+        traces = [message["trace"] for message in self.of_type("TRACE")]
+        told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
+        return {each["stream_descriptor"]["name"]: each["status"] for each in told}
+
+
+class Folder:
+    """Runs the program with files that it writes here first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def file(self, name: str, content: object) -> Path:
+        """A file with these bytes, or with anything else as JSON."""
+        path = self._path / name
+        path.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
+        return path
+
+    def run(
+        self,
+        *arguments: str,
+        start: list[str | Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+        config: object = None,
+        catalog: object = None,
+    ) -> Ended:
+        """`folder.run("check", config={…})` is `source-pivotal-tracker check --config …/config.json`."""
+        command = [*(start or WAYS_TO_START["console script"]), *arguments]
+        for name, content in (("config", config), ("catalog", catalog)):
+            if content is not None:
+                command += [f"--{name}", self.file(f"{name}.json", content)]
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            cwd=self._path,
+            env={**os.environ, **(environment or {})},
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    log = tmp_path_factory.mktemp("server") / "requests.jsonl"
+    with sample_server(log, projects=2, stories=120) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def catalog_of(*streams: str) -> Message:
+    """A configured catalog that names these streams."""
+    modes = ["full_refresh"]
+    return every_stream(
+        {"streams": [{"name": name, "json_schema": {}, "supported_sync_modes": modes} for name in streams]}
+    )
+
+
+@every_way_to_start
+def test_spec_prints_the_specification_and_nothing_else(start: list[str | Path], folder: Folder) -> None:
+    ended = folder.run("spec", start=start)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert {message["type"] for message in ended.messages} <= {"LOG", "SPEC"}
+    (message,) = ended.of_type("SPEC")
+    assert message["spec"]["connectionSpecification"]["required"] == ["api_token"]
+
+
+@every_way_to_start
+def test_check_names_the_owner_of_the_token(start: list[str | Path], folder: Folder, server: SampleServer) -> None:
+    ended = folder.run("check", start=start, config=server.config())
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.status == {
+        "status": "SUCCEEDED",
+        "message": "The token belongs to Ada Martínez. It sees 2 projects.",
+    }
+
+
+def test_discover_needs_neither_a_server_nor_a_valid_token(folder: Folder) -> None:
+    ended = folder.run("discover", config={"api_token": "x", "api_url": NOBODY_THERE})
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    (message,) = ended.of_type("CATALOG")
+    assert len(message["catalog"]["streams"]) == len(STREAMS)
+
+
+def test_what_discover_found_is_read_with_rows_in_every_stream(folder: Folder, server: SampleServer) -> None:
+    (found,) = folder.run("discover", config=server.config()).of_type("CATALOG")
+    ended = folder.run("read", config=server.config(), catalog=every_stream(found["catalog"]))
+    assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
+    assert {message["type"] for message in ended.messages} <= PROTOCOL
+    names = {stream["name"] for stream in found["catalog"]["streams"]}
+    assert ended.last_statuses == dict.fromkeys(names, "COMPLETE")
+    assert {message["record"]["stream"] for message in ended.of_type("RECORD")} == names
+    assert server.token not in ended.stdout
+
+
+@pytest.mark.skipif(not AIRBYTES_CATALOG.exists(), reason="the catalog of Airbyte's own connector is not here")
+def test_a_connection_made_for_airbytes_own_connector_goes_on_working(folder: Folder, server: SampleServer) -> None:
+    catalog = every_stream(orjson.loads(AIRBYTES_CATALOG.read_bytes()))
+    config = {"api_token": server.token, "api_url": server.url}
+    ended = folder.run("read", config=config, catalog=catalog)
+    names = {each["stream"]["name"] for each in catalog["streams"]}
+    assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
+    assert ended.last_statuses == dict.fromkeys(names, "COMPLETE")
+    assert {message["record"]["stream"] for message in ended.of_type("RECORD")} == names
+
+
+def test_a_stream_that_the_source_does_not_have_is_incomplete_and_the_others_are_read(
+    folder: Folder, server: SampleServer
+) -> None:
+    ended = folder.run("read", config=server.config(), catalog=catalog_of("nonesuch", "labels"))
+    assert ended.last_statuses == {"nonesuch": "INCOMPLETE", "labels": "COMPLETE"}
+    assert {message["record"]["stream"] for message in ended.of_type("RECORD")} == {"labels"}
+
+
+def test_a_read_with_a_wrong_token_ends_with_exit_code_1(folder: Folder, server: SampleServer) -> None:
+    config = {**server.config(), "api_token": OTHER_TOKEN}
+    ended = folder.run("read", config=config, catalog=catalog_of("labels", "stories"))
+    assert (ended.exit_code, ended.stderr) == (1, "")
+    assert "COMPLETE" not in ended.last_statuses.values()
+    assert ended.of_type("RECORD") == []
+    assert "403 invalid_authentication" in ended.errors[0]["message"]
+    assert ended.errors[0]["failure_type"] == "config_error"
+    assert OTHER_TOKEN not in ended.stdout
+
+
+def test_a_check_with_a_wrong_token_says_failed_with_exit_code_0(folder: Folder, server: SampleServer) -> None:
+    ended = folder.run("check", config={**server.config(), "api_token": OTHER_TOKEN})
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.status["status"] == "FAILED"
+    assert ended.status["message"].startswith("api_token: ")
+    assert OTHER_TOKEN not in ended.stdout
+
+
+@pytest.mark.parametrize("verb", ["check", "read"])
+def test_the_token_is_nowhere_in_the_debug_output_even_if_the_server_repeats_it(verb: str, folder: Folder) -> None:
+    body = f'{{"code": "invalid_authentication", "error": "{OTHER_TOKEN} is unknown"}}'.encode()
+    catalog = catalog_of("labels", "me") if verb == "read" else None
+    with ScriptedServer([answer(403, body)]) as refusing:
+        config = {"api_token": OTHER_TOKEN, "api_url": refusing.url}
+        ended = folder.run(verb, "--debug", config=config, catalog=catalog)
+    assert f"X-TrackerToken: {OTHER_TOKEN}" in refusing.requests[0]
+    assert "**** is unknown" in ended.stdout
+    assert OTHER_TOKEN not in ended.stdout + ended.stderr
+
+
+def test_the_token_is_nowhere_in_the_debug_output_of_a_read(folder: Folder, server: SampleServer) -> None:
+    catalog = catalog_of("me", "projects", "labels")
+    ended = folder.run("read", "--debug", config=server.config(), catalog=catalog)
+    assert ended.exit_code == 0
+    assert len(ended.of_type("RECORD")) > 3
+    assert server.token not in ended.stdout + ended.stderr
+
+
+NO_FILES = {
+    "not JSON": (b"api_token: x", "is not JSON: "),
+    "empty": (b"", "is not JSON: "),
+    "a list": ([], "does not hold a JSON object"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), NO_FILES.values(), ids=NO_FILES.keys())
+def test_a_config_file_that_holds_no_object_is_told_in_one_sentence(
+    content: object, problem: str, folder: Folder
+) -> None:
+    ended = folder.run("check", config=content)
+    assert_one_sentence(ended, "The config file ", problem)
+
+
+@pytest.mark.parametrize(("content", "problem"), [NO_FILES["not JSON"], NO_FILES["a list"]], ids=["not JSON", "a list"])
+def test_a_catalog_file_that_holds_no_object_is_told_in_one_sentence(
+    content: object, problem: str, folder: Folder
+) -> None:
+    ended = folder.run("read", config={"api_token": "x", "api_url": NOBODY_THERE}, catalog=content)
+    assert_one_sentence(ended, "The catalog file ", problem)
+
+
+def test_a_config_file_that_is_not_there_is_told_in_one_sentence(folder: Folder) -> None:
+    assert_one_sentence(folder.run("check", "--config", "none.json"), "The config file none.json cannot be read: ")
+
+
+def test_a_catalog_file_that_is_not_there_is_told_in_one_sentence(folder: Folder) -> None:
+    ended = folder.run("read", "--catalog", "none.json", config={"api_token": "x", "api_url": NOBODY_THERE})
+    assert_one_sentence(ended, "The catalog file none.json cannot be read: ")
+
+
+def assert_one_sentence(ended: Ended, start: str, inside: str = "") -> None:
+    (error,) = ended.errors
+    assert (ended.exit_code, ended.stderr) == (1, "")
+    assert error["message"].startswith(start)
+    assert inside in error["message"]
+    assert error["failure_type"] == "config_error"
+    assert "Traceback" not in ended.stdout
+
+
+BAD_CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no token": ("api_token", {}),
+    "a token with a line break": ("api_token", {"api_token": "abc\n"}),
+    "ftp": ("api_url", {"api_token": "x", "api_url": "ftp://tracker.example.com"}),
+    "project id 0": ("project_ids[0]", {"api_token": "x", "project_ids": [0]}),
+}
+
+
+@pytest.mark.parametrize(("key", "config"), BAD_CONFIGS.values(), ids=BAD_CONFIGS.keys())
+def test_check_tells_a_bad_configuration_in_one_sentence_that_names_the_key(
+    key: str, config: dict[str, Any], folder: Folder
+) -> None:
+    ended = folder.run("check", config=config)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.status["status"] == "FAILED"
+    assert ended.status["message"].startswith(f"{key} ")
+    assert "Traceback" not in ended.stdout
+
+
+@pytest.mark.parametrize("verb", ["discover", "read"])
+def test_with_a_bad_configuration_the_other_verbs_end_with_its_sentence(verb: str, folder: Folder) -> None:
+    catalog = catalog_of("labels") if verb == "read" else None
+    ended = folder.run(verb, config={"api_token": "x", "start_date": "last week"}, catalog=catalog)
+    assert_one_sentence(ended, "start_date is not in the right form: give a time")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["no arguments", "--help"])
+def test_the_verbs_are_listed_to_whoever_asks(arguments: list[str], folder: Folder) -> None:
+    ended = folder.run(*arguments)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "{spec,check,discover,read}" in ended.stdout
+
+
+def test_a_verb_that_does_not_exist_ends_with_exit_code_2(folder: Folder) -> None:
+    ended = folder.run("write")
+    assert ended.exit_code == 2
+    assert "invalid choice: 'write'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+NETWORKS: dict[str, dict[str, str]] = {
+    "whatever network there is": {},
+    "no network": {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""},
+}
+
+
+@pytest.mark.parametrize("environment", NETWORKS.values(), ids=NETWORKS.keys())
+def test_check_of_the_hosted_service_says_that_it_closed_and_where_it_went(
+    environment: dict[str, str], folder: Folder
+) -> None:
+    ended = folder.run("check", environment=environment, config={"api_token": OTHER_TOKEN})
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.status["status"] == "FAILED"
+    assert "closed on 2025-04-30" in ended.status["message"]
+    assert "https://app.litetracker.com/services/v5" in ended.status["message"]

@@ -1,0 +1,63 @@
+"""The rows of the API, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from source_pivotal_tracker.api.errors import Failed
+
+Row = dict[str, Any]
+Slice = Mapping[str, Any]
+"""What a list is asked for: the path of its endpoint, and the ids that belong into it."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A GET of the API whose answer holds rows.
+
+    `path` has `{project_id}` or `{account_id}` where it is asked once for each of them. `page_size` is None where
+    the API does not paginate. `since` names the parameter that leaves out older rows. `single` says that the
+    answer is one object, which is the one row. `newest_first`: what is added while the list is read repeats rows of
+    it and hides none. `part_of` is what a thing inside a row calls the id of that row.
+    """
+
+    path: str
+    page_size: int | None = None
+    since: str | None = None
+    single: bool = False
+    newest_first: bool = False
+    part_of: str = ""
+
+    @property
+    def name(self) -> str:
+        """`stories` of `projects/{project_id}/stories`."""
+        return next(word for word in reversed(self.path.split("/")) if not word.startswith("{"))
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A thing that a project's activity says is gone: when it went, and what it hung on, as far as it tells.
+
+    `moved_away`: it went to another project.
+    """
+
+    kind: str
+    id: int
+    at: str
+    story_id: int | None = None
+    epic_id: int | None = None
+    story_type: str | None = None
+    moved_away: bool = False
+
+
+def objects(row: Row, attribute: str) -> list[Row]:
+    """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
+    value = row.get(attribute)
+    if value is None:
+        return []
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, dict) for each in values):
+        raise Failed(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
+    return values

@@ -1,0 +1,150 @@
+"""How the cdk's own read pages through a stream: one list after the other, remembering nothing."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.http import HttpStream
+
+from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse
+from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable, traced
+from source_pivotal_tracker.api.fields import Fields, are_ignored, render
+from source_pivotal_tracker.api.pagination import next_offset
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+from source_pivotal_tracker.streams.scopes import Scopes
+
+logger = logging.getLogger("airbyte.tracker")
+
+
+class SerialStream(HttpStream, ABC):
+    """The part of a stream that the cdk's HttpStream asks for.
+
+    A server that refuses the attributes with `invalid_parameter` is asked for fewer, once. A project that it does not
+    show is skipped, with a warning that names it.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+
+    # The cdk's read checkpoints nothing of these streams; the engine in `sync` does.
+    is_resumable = False
+    supports_incremental = False
+
+    def __init__(self, client: TrackerClient, scopes: Scopes) -> None:
+        super().__init__()
+        self._http_client = client  # type: ignore[assignment]
+        self._base_url = client.base_url
+        self._scopes = scopes
+        self._narrow = False
+
+    @abstractmethod
+    def asks(self, *, narrow: bool = False) -> Fields:
+        """The attributes to ask for; `narrow`, the ones that every v5 server knows. Empty: do not say."""
+
+    @abstractmethod
+    def since(self, where: Slice) -> str | None:
+        """The oldest row to ask for in a first read."""
+
+    @abstractmethod
+    def made_of(self, row: Row, where: Slice) -> list[Row]:
+        """The records in one row of the endpoint. Raises Failed where it does not hold any that have a key."""
+
+    @abstractmethod
+    def is_early(self, record: Row) -> bool:
+        """Whether a first read leaves the record out."""
+
+    def stream_slices(self, **_: Any) -> Iterable[Slice]:
+        try:
+            for endpoint in self.endpoints:
+                for scope in self._scopes_of(endpoint):
+                    yield {"endpoint": endpoint.path, **scope}
+        except TrackerError as error:
+            raise traced(error) from error
+
+    def read_records(
+        self,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
+        stream_slice: Slice | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+    ) -> Iterable[StreamData]:
+        try:
+            try:
+                yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
+            except ParametersRefused as refusal:
+                if self._narrow or not self.asks():
+                    raise
+                logger.warning("Stream %s is read with fewer attributes: %s", self.name, refusal)
+                self._narrow = True
+                yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
+        except Unreadable as error:
+            where = ", ".join(f"{key} {value}" for key, value in (stream_slice or {}).items() if key != "endpoint")
+            logger.warning("Stream %s skips %s: %s", self.name, where or "all of it", error)
+        except TrackerError as error:
+            raise traced(error) from error
+
+    @property
+    def url_base(self) -> str:
+        return f"{self._base_url}/"
+
+    def path(self, *, stream_slice: Slice | None = None, **_: Any) -> str:
+        return self._endpoint(stream_slice).path.format(**(stream_slice or {}))
+
+    def request_params(
+        self,
+        stream_state: Mapping[str, Any] | None,
+        stream_slice: Slice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> MutableMapping[str, Any]:
+        endpoint = self._endpoint(stream_slice)
+        params: dict[str, Any] = {}
+        if fields := self.asks(narrow=self._narrow):
+            params["fields"] = render(fields)
+        if endpoint.since and (since := self.since(stream_slice or {})):
+            params[endpoint.since] = since
+        if endpoint.page_size:
+            params |= {"limit": endpoint.page_size, "offset": (next_page_token or {}).get("offset", 0)}
+        return params
+
+    def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
+        query = parse_qs(urlsplit(response.request.url or "").query)
+        if "limit" not in query:
+            return None
+        rows = len(cast("TrackerResponse", response).parsed)
+        offset = next_offset(response.headers, offset=int(query["offset"][0]), rows=rows)
+        return None if offset is None else {"offset": offset}
+
+    def parse_response(
+        self, response: requests.Response, *, stream_slice: Slice | None = None, **_: Any
+    ) -> Iterable[Row]:
+        where = stream_slice or {}
+        try:
+            for row in self._rows(cast("TrackerResponse", response).parsed, where):
+                yield from (record for record in self.made_of(row, where) if not self.is_early(record))
+        except Failed as problem:
+            raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None
+
+    def _endpoint(self, where: Slice | None) -> Endpoint:
+        return next(endpoint for endpoint in self.endpoints if endpoint.path == (where or {}).get("endpoint"))
+
+    def _scopes_of(self, endpoint: Endpoint) -> Iterable[Slice]:
+        if "{project_id}" in endpoint.path:
+            return ({"project_id": project.id} for project in self._scopes.projects())
+        if "{account_id}" in endpoint.path:
+            return ({"account_id": account} for account in self._scopes.accounts())
+        return ({},)
+
+    def _rows(self, body: Any, where: Slice) -> list[Row]:
+        endpoint = self._endpoint(where)
+        rows = [body] if endpoint.single else body
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Failed(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
+        if are_ignored(self.asks(narrow=self._narrow), rows):
+            raise Failed("the server ignores `fields`, so it does not show what was asked for")
+        return rows

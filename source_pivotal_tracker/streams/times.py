@@ -1,0 +1,31 @@
+"""Times as Tracker and other servers write them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+
+def moment(text: str) -> datetime:
+    """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
+    read = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
+
+
+def iso(when: datetime) -> str:
+    """`2017-05-03T23:30:01Z`, as Tracker writes it."""
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_before(cursor: Any, start: datetime) -> bool:
+    """Whether a record's cursor, a time or a date, is surely before `start`: what cannot be told is not."""
+    if not isinstance(cursor, str):
+        return False
+    if len(cursor) == len("2017-05-03"):
+        return cursor < iso(start)[:10]
+    if cursor.endswith("Z"):
+        return cursor[:19] < iso(start)[:19]
+    try:
+        return datetime.fromisoformat(cursor) < start
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""How a read runs: plan the walks, run them side by side, checkpoint, find deletions."""

@@ -1,0 +1,245 @@
+"""One sync: what the workers bring, as messages in the order in which they may be written."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic
+
+from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, StreamDescriptor
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerError, Unreadable, refused, traced
+from source_pivotal_tracker.sync import messages
+from source_pivotal_tracker.sync.messages import Encoded
+from source_pivotal_tracker.sync.plan import Plan, Walk
+from source_pivotal_tracker.sync.state import Scope, StreamState
+from source_pivotal_tracker.sync.walk import Page, explained
+from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
+
+logger = logging.getLogger("airbyte.tracker")
+
+STATE_SECONDS = 1.0
+LOG_SECONDS = 5.0
+
+
+@dataclass
+class Progress:
+    """How far one stream is: its walks, what it brought, and what of that its last state covers."""
+
+    state: StreamState
+    unchanged: int = 0
+    walks_left: int = 0
+    is_started: bool = False
+    is_running: bool = False
+    error: TrackerError | None = None
+    read: int = 0
+    skipped: list[str] = field(default_factory=list)
+    rows: int = 0
+    tombstones: int = 0
+    requests: int = 0
+    rows_since_state: int = 0
+    state_at: float = float("-inf")
+    listed: int = 0
+    announced: int = 0
+    announced_by: set[Scope] = field(default_factory=set)
+
+    @property
+    def expected(self) -> int | None:
+        """The rows to expect in all, if the rest of the announced lists holds as many as what was read of them."""
+        return round(self.rows * self.announced / self.listed) if self.listed and self.announced else None
+
+    def __str__(self) -> str:
+        skipped = f", {len(self.skipped)} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
+        return (
+            f"{self.read} lists read, {self.unchanged} projects unchanged{skipped}, "
+            f"{self.rows} rows, {self.tombstones} tombstones, {self.requests} requests"
+        )
+
+
+class Engine(Generic[Encoded]):
+    """Runs a plan once.
+
+    `run` yields messages, and the records of a page as the encoder made them. Each state covers only records that
+    were yielded before it: a sync that is killed and started again with its last state loses nothing.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        states: Mapping[str, StreamState],
+        failed: Mapping[str, TrackerError],
+        workers: Workers[Encoded],
+        client: TrackerClient,
+    ) -> None:
+        self._failed = failed
+        self._workers = workers
+        self._client = client
+        self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
+        self._projects: Counter[int] = Counter()
+        for walk in plan.walks():
+            self._projects[walk.id or 0] += 1
+            for member in walk.members:
+                self._streams[member.stream.name].walks_left += 1
+        self._left = sum(self._projects.values())
+        self._is_stopped = False
+        self._refusal: TokenRefused | None = None
+        self._began = self._logged_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Make `run` yield the last states and end, soon. Safe to call in a signal handler."""
+        self._is_stopped = True
+
+    def run(self) -> Iterator[AirbyteMessage | Encoded]:
+        """Raises AirbyteTracedException after the last message if a stream is incomplete."""
+        for name, error in self._failed.items():
+            yield from self._fail(name, str(error), error)
+            yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
+        for name, progress in self._streams.items():
+            if not progress.walks_left:
+                yield from self._start(name)
+                yield from self._finish(name)
+        self._workers.start()
+        try:
+            while self._left and not self._is_stopped:
+                yield from self._next()
+        finally:
+            self._workers.stop()
+        yield from self._dirty_states()
+        for name, progress in self._streams.items():
+            if progress.is_started and progress.walks_left:
+                yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
+        self._log()
+        for name, progress in self._streams.items():
+            logger.info("Stream %s: %s", name, progress)
+        failure = self._outcome()
+        if failure:
+            raise failure
+
+    def _next(self) -> Iterator[AirbyteMessage | Encoded]:
+        event = self._workers.next(STATE_SECONDS)
+        if isinstance(event, Begun):
+            for member in event.walk.members:
+                yield from self._start(member.stream.name)
+        elif isinstance(event, Came):
+            yield from self._came(event)
+        elif isinstance(event, Ended):
+            yield from self._ended(event.walk, event.error)
+        else:
+            yield from self._dirty_states()
+        if time.monotonic() - self._logged_at >= LOG_SECONDS:
+            self._log()
+            for name, progress in self._streams.items():
+                if progress.is_running and progress.walks_left and progress.expected:
+                    yield messages.estimate(name, progress.expected)
+
+    def _start(self, name: str) -> Iterator[AirbyteMessage]:
+        progress = self._streams[name]
+        if not progress.is_started:
+            progress.is_started = True
+            yield messages.status(name, AirbyteStreamStatus.STARTED)
+
+    def _came(self, came: Came[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
+        walk, page = came.walk, came.page
+        for member in walk.members:
+            name = member.stream.name
+            progress = self._streams[name]
+            count = came.counts.get(name, 0)
+            if count and not progress.is_running:
+                progress.is_running = True
+                yield messages.status(name, AirbyteStreamStatus.RUNNING)
+            if count:
+                yield came.encoded[name]
+            progress.rows += count
+            progress.rows_since_state += count
+            progress.tombstones += page.tombstones.get(name, 0)
+            progress.requests += page.requests
+            yield from self._listed(name, walk.scope, page)
+            if name in page.marks:
+                progress.state.put(walk.scope, page.marks[name])
+        for member in walk.members:
+            progress = self._streams[member.stream.name]
+            if progress.state.is_dirty and time.monotonic() - progress.state_at >= STATE_SECONDS:
+                yield self._state(member.stream.name)
+
+    def _listed(self, name: str, scope: Scope, page: Page) -> Iterator[AirbyteMessage]:
+        """Note how much of a list has come; the first page of each tells how long it is."""
+        progress = self._streams[name]
+        progress.listed += page.rows
+        if page.total is not None and scope not in progress.announced_by:
+            progress.announced_by.add(scope)
+            progress.announced += page.total
+            if len(progress.announced_by) == 1 and progress.expected:
+                yield messages.estimate(name, progress.expected)
+
+    def _ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
+        self._left -= 1
+        self._projects[walk.id or 0] -= 1
+        if isinstance(error, Unreadable):
+            logger.warning("Skipped: %s", explained(walk, error))
+        if isinstance(error, TokenRefused):
+            self._refusal = error
+            self._is_stopped = True
+            return
+        for member in walk.members:
+            name = member.stream.name
+            progress = self._streams[name]
+            progress.walks_left -= 1
+            progress.read += error is None
+            if isinstance(error, Unreadable):
+                progress.skipped.append(f"{walk.path}: {error.status}")
+            elif error is not None and progress.error is None:
+                progress.error = error
+                yield from self._fail(name, explained(replace(walk, members=(member,)), error), error)
+            if not progress.walks_left:
+                yield from self._finish(name)
+
+    def _fail(self, name: str, words: str, error: TrackerError) -> Iterator[AirbyteMessage]:
+        logger.error("Stream %s: %s", name, words)
+        yield traced(error, words).as_sanitized_airbyte_message(StreamDescriptor(name=name))
+
+    def _finish(self, name: str) -> Iterator[AirbyteMessage]:
+        """The last state and status of a stream whose walks have all ended."""
+        progress = self._streams[name]
+        blob = progress.state.running() if progress.error else progress.state.finished()
+        yield messages.state(name, blob, progress.rows_since_state)
+        progress.state.is_dirty = False
+        yield messages.status(name, AirbyteStreamStatus.INCOMPLETE if progress.error else AirbyteStreamStatus.COMPLETE)
+
+    def _state(self, name: str) -> AirbyteMessage:
+        progress = self._streams[name]
+        records, progress.rows_since_state = progress.rows_since_state, 0
+        progress.state_at = time.monotonic()
+        progress.state.is_dirty = False
+        return messages.state(name, progress.state.running(), records)
+
+    def _dirty_states(self) -> Iterator[AirbyteMessage]:
+        return (self._state(name) for name, progress in self._streams.items() if progress.state.is_dirty)
+
+    def _log(self) -> None:
+        self._logged_at = time.monotonic()
+        seconds = max(self._logged_at - self._began, 0.001)
+        logger.info(
+            "%d of %d projects read, %d rows, %d requests (%.0f a minute), waited %.0f s for the request budget",
+            sum(not left for project, left in self._projects.items() if project),
+            sum(1 for project in self._projects if project),
+            sum(progress.rows for progress in self._streams.values()),
+            self._client.requests,
+            self._client.requests / seconds * 60,
+            self._client.waited,
+        )
+
+    def _outcome(self) -> AirbyteTracedException | None:
+        """What `run` raises after its last message."""
+        if self._refusal:
+            return refused(self._refusal)
+        errors = {name: progress.error for name, progress in self._streams.items() if progress.error}
+        errors |= self._failed
+        if not errors:
+            return None
+        lasting = [error for error in errors.values() if not isinstance(error, Passing)]
+        return traced([*lasting, *errors.values()][0], f"{len(errors)} streams are incomplete: {', '.join(errors)}")

@@ -1,0 +1,83 @@
+"""What the engine says, in Airbyte's protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteRecordMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateStats,
+    AirbyteStateType,
+    AirbyteStreamState,
+    AirbyteStreamStatus,
+    AirbyteTraceMessage,
+    EstimateType,
+    StreamDescriptor,
+    TraceType,
+)
+from airbyte_cdk.models import Type as MessageType
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+
+Row = Mapping[str, Any]
+Encoded = TypeVar("Encoded")
+Encoder = Callable[[str, Sequence[Row]], Encoded]
+"""Turns the records of one stream on one page into what the reader of the engine wants them to be."""
+
+
+def as_messages(stream: str, records: Sequence[Row]) -> list[AirbyteMessage]:
+    """A message object for each record."""
+    now = _now()
+    return [
+        AirbyteMessage(
+            type=MessageType.RECORD,
+            record=AirbyteRecordMessage(stream=stream, data=dict(record), emitted_at=now),
+        )
+        for record in records
+    ]
+
+
+def as_lines(stream: str, records: Sequence[Row]) -> bytes:
+    """The records as the lines of JSON that go to stdout."""
+    head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":%d,"data":' % (orjson.dumps(stream), _now())
+    return b"".join(piece for record in records for piece in (head, orjson.dumps(record), b"}}\n"))
+
+
+def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:
+    """A state, with the number of records since the stream's last one."""
+    return AirbyteMessage(
+        type=MessageType.STATE,
+        state=AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(
+                stream_descriptor=StreamDescriptor(name=stream), stream_state=AirbyteStateBlob(blob)
+            ),
+            sourceStats=AirbyteStateStats(recordCount=float(records)),
+        ),
+    )
+
+
+def status(stream: str, value: AirbyteStreamStatus) -> AirbyteMessage:
+    return as_airbyte_message(StreamDescriptor(name=stream), value)
+
+
+def estimate(stream: str, rows: int) -> AirbyteMessage:
+    """How many rows the stream will have brought at its end."""
+    return AirbyteMessage(
+        type=MessageType.TRACE,
+        trace=AirbyteTraceMessage(
+            type=TraceType.ESTIMATE,
+            emitted_at=float(_now()),
+            estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=rows),
+        ),
+    )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

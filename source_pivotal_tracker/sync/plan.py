@@ -1,0 +1,159 @@
+"""What is to be read: the selected streams, their state and the projects in, walks out. No request is made here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from source_pivotal_tracker.api.fields import Fields, merge
+from source_pivotal_tracker.streams.activity import ACTIVITY
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.rows import Endpoint, Slice
+from source_pivotal_tracker.streams.scopes import ProjectRef
+from source_pivotal_tracker.streams.stories import STORIES
+from source_pivotal_tracker.sync.state import Mark, Scope, StreamState
+
+
+class Selected(NamedTuple):
+    """A stream that the catalog asks for, and what is known of it from before."""
+
+    stream: TrackerStream
+    state: StreamState
+
+
+class Member(NamedTuple):
+    """A stream that a walk feeds, and what the destination has of it; where that is a base, it wants changes only."""
+
+    stream: TrackerStream
+    mark: Mark
+
+    @property
+    def is_incremental(self) -> bool:
+        return self.mark.is_base
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One list to page through, for all the streams that it feeds.
+
+    `changes_since` is the version of its project from which on a member wants the changes. The walk over the
+    project's activity finds them, and every other walk that has the number waits for that one.
+    """
+
+    endpoint: Endpoint
+    where: Slice
+    members: tuple[Member, ...]
+    changes_since: int | None = None
+
+    @property
+    def id(self) -> int | None:
+        """The project or account that is asked for."""
+        return next((value for key, value in self.where.items() if key != "endpoint"), None)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.endpoint.name, self.id)
+
+    @property
+    def path(self) -> str:
+        return self.endpoint.path.format(**self.where)
+
+    def fields(self, *, narrow: bool = False) -> Fields:
+        """What all members need of a row."""
+        wanted: Fields = {}
+        for member in self.members:
+            wanted = merge(wanted, member.stream.asks(narrow=narrow))
+        return wanted
+
+
+@dataclass
+class Plan:
+    """The walks of a sync in the order in which to start them, and by project those that wait for its activity.
+
+    `unchanged` counts by stream the projects that need no request. `gone` are the projects of the state that the
+    server does not show.
+    """
+
+    ready: list[Walk] = field(default_factory=list)
+    waiting: dict[int, list[Walk]] = field(default_factory=dict)
+    unchanged: Counter[str] = field(default_factory=Counter)
+    gone: set[int] = field(default_factory=set)
+
+    def walks(self) -> Iterator[Walk]:
+        yield from self.ready
+        for walks in self.waiting.values():
+            yield from walks
+
+
+def plan(selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts: Sequence[int]) -> Plan:
+    """Plan all walks but the one over the list of projects, which is done by then.
+
+    Walks over stories come first: they are the longest, and the others fill the gaps.
+    """
+    made = Plan()
+    endpoints = list(dict.fromkeys(endpoint for each in selected for endpoint in each.stream.endpoints))
+    endpoints.sort(key=lambda endpoint: endpoint != STORIES)
+    in_projects = [endpoint for endpoint in endpoints if "{project_id}" in endpoint.path]
+    for project in projects:
+        _plan_project(made, project, selected, in_projects)
+    for endpoint in endpoints:
+        if endpoint not in in_projects:
+            by_account = "{account_id}" in endpoint.path
+            for ids in [{"account_id": account} for account in accounts] if by_account else [{}]:
+                made.ready += _walks(made, endpoint, ids, selected, None)
+    known = {project.id for project in projects}
+    for each in selected:
+        if any(endpoint in in_projects for endpoint in each.stream.endpoints):
+            made.gone |= {scope.id for scope in each.state.scopes() if scope.id is not None} - known
+    return made
+
+
+def _plan_project(made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Iterable[Endpoint]) -> None:
+    walks = [
+        walk
+        for endpoint in endpoints
+        for walk in _walks(made, endpoint, {"project_id": project.id}, selected, project.version)
+    ]
+    since = min((version for walk in walks for version in _behind(walk, project)), default=None)
+    if since is None:
+        made.ready += walks
+        return
+    leader = next((walk for walk in walks if walk.endpoint == ACTIVITY and _serves_changes(walk)), None)
+    if leader:
+        walks.remove(leader)
+    else:
+        leader = Walk(ACTIVITY, {"endpoint": ACTIVITY.path, "project_id": project.id}, ())
+    made.ready.append(replace(leader, changes_since=since))
+    made.ready += [walk for walk in walks if not _behind(walk, project)]
+    made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks if _behind(walk, project)]
+
+
+def _walks(
+    made: Plan, endpoint: Endpoint, ids: Mapping[str, int], selected: Sequence[Selected], version: int | None
+) -> list[Walk]:
+    """The walk over one list, or none where nobody needs it."""
+    members = []
+    walk = Walk(endpoint, {"endpoint": endpoint.path, **ids}, ())
+    for stream, state in selected:
+        if endpoint not in stream.endpoints:
+            continue
+        mark = state.mark(walk.scope)
+        is_unchanged = mark.version is not None and mark.version == version and mark.place is None
+        if mark.done or (is_unchanged and not stream.restless):
+            made.unchanged[stream.name] += 1
+        else:
+            members.append(Member(stream, mark))
+    return [replace(walk, members=tuple(members))] if members else []
+
+
+def _behind(walk: Walk, project: ProjectRef) -> list[int]:
+    """The versions that members have, where the project has moved on."""
+    versions = (member.mark.version for member in walk.members)
+    return [version for version in versions if version is not None and version != project.version]
+
+
+def _serves_changes(walk: Walk) -> bool:
+    """Whether the rows that the members want of the activity reach back to wherever changes are wanted from."""
+    return all(member.is_incremental or member.stream.since(walk.where) is None for member in walk.members)

@@ -1,0 +1,143 @@
+"""From a catalog and the last state to the messages of a whole sync."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateMessage,
+    AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    SyncMode,
+)
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, refused
+from source_pivotal_tracker.streams.account import Accounts
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.projects import Projects
+from source_pivotal_tracker.streams.scopes import ProjectRef, Scopes
+from source_pivotal_tracker.sync import messages
+from source_pivotal_tracker.sync.engine import Engine
+from source_pivotal_tracker.sync.messages import Encoded, Encoder
+from source_pivotal_tracker.sync.plan import Selected, plan
+from source_pivotal_tracker.sync.state import StreamState
+from source_pivotal_tracker.sync.walk import Walker
+from source_pivotal_tracker.sync.workers import Workers
+
+logger = logging.getLogger("airbyte.tracker")
+
+
+class Sync:
+    """One sync of the streams that a catalog names."""
+
+    def __init__(
+        self,
+        streams: Sequence[TrackerStream],
+        client: TrackerClient,
+        scopes: Scopes,
+        *,
+        lookback: timedelta,
+        workers: int,
+    ) -> None:
+        self._streams = {stream.name: stream for stream in streams}
+        self._client = client
+        self._scopes = scopes
+        self._lookback = lookback
+        self._workers = workers
+        self._engine: Engine[Any] | None = None
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Make `run` yield the last states and end, soon. Safe to call in a signal handler."""
+        self._is_stopped = True
+        if self._engine:
+            self._engine.stop()
+
+    def run(
+        self,
+        catalog: ConfiguredAirbyteCatalog,
+        state: Sequence[AirbyteStateMessage] | None,
+        encode: Encoder[Encoded],
+    ) -> Iterator[AirbyteMessage | Encoded]:
+        """Messages, and the records of a page as the encoder made them, in the order in which to write them.
+
+        Raises AirbyteTracedException after the last message if a stream is incomplete.
+        """
+        selected, failed = self._selected(catalog, state)
+        at_once = [each for each in selected if isinstance(each.stream, Projects | Accounts)]
+        selected = [each for each in selected if each not in at_once]
+        projects: Sequence[ProjectRef] = ()
+        accounts: Sequence[int] = ()
+        for kind, scope in ((Projects, "{project_id}"), (Accounts, "{account_id}")):
+            lists = [each for each in at_once if isinstance(each.stream, kind)]
+            needing = [each for each in selected if _asks_for(scope, each)]
+            if not lists and not needing:
+                continue
+            try:
+                if kind is Projects:
+                    rows = self._scopes.load_projects(*(each.stream.asks() for each in lists))
+                    projects = self._scopes.projects()
+                else:
+                    rows = self._scopes.load_accounts()
+                    accounts = self._scopes.accounts()
+            except TokenRefused as error:
+                raise refused(error) from None
+            except TrackerError as error:
+                failed |= {each.stream.name: error for each in [*lists, *needing]}
+                continue
+            for each in lists:
+                yield from _read_at_once(each, rows, encode)
+        made = plan([each for each in selected if each.stream.name not in failed], projects, accounts)
+        if made.gone:
+            gone = ", ".join(map(str, sorted(made.gone)))
+            logger.warning(
+                "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
+            )
+        walker = Walker(self._client, self._lookback, [project.id for project in projects])
+        workers = Workers(made, walker, encode, self._workers)
+        states = {each.stream.name: each.state for each in selected if each.stream.name not in failed}
+        self._engine = Engine(made, states, failed, workers, self._client)
+        if self._is_stopped:
+            self._engine.stop()
+        yield from self._engine.run()
+
+    def _selected(
+        self, catalog: ConfiguredAirbyteCatalog, state: Sequence[AirbyteStateMessage] | None
+    ) -> tuple[list[Selected], dict[str, TrackerError]]:
+        """The catalog's streams, each once, and the names in it that are no streams, with the error."""
+        given = ConnectorStateManager(list(state or ()))
+        selected: dict[str, Selected] = {}
+        failed: dict[str, TrackerError] = {}
+        for configured in catalog.streams:
+            name = configured.stream.name
+            stream = self._streams.get(name)
+            if stream is None:
+                failed[name] = Failed("the connector has no such stream: refresh the schema of the connection")
+            elif name not in selected:
+                names = [endpoint.name for endpoint in stream.endpoints]
+                full_refresh = configured.sync_mode == SyncMode.full_refresh or not stream.cursor_field
+                blob = given.get_stream_state(name, configured.stream.namespace)
+                selected[name] = Selected(stream, StreamState(name, names, full_refresh=full_refresh, given=blob))
+        return list(selected.values()), failed
+
+
+def _asks_for(scope: str, each: Selected) -> bool:
+    return any(scope in endpoint.path for endpoint in each.stream.endpoints)
+
+
+def _read_at_once(each: Selected, rows: Sequence[messages.Row], encode: Encoder[Encoded]) -> Iterator[Any]:
+    """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself."""
+    name = each.stream.name
+    records = [record for row in rows for record in each.stream.records(dict(row), {})]
+    yield messages.status(name, AirbyteStreamStatus.STARTED)
+    if records:
+        yield messages.status(name, AirbyteStreamStatus.RUNNING)
+        yield encode(name, records)
+    yield messages.state(name, each.state.finished(), len(records))
+    yield messages.status(name, AirbyteStreamStatus.COMPLETE)

@@ -1,0 +1,193 @@
+"""What a sync remembers of a stream: up to where each project is read, and the place in those that are being read.
+
+A stream's state is JSON of this shape, with `walk` only while a sync runs:
+
+    {"stream": "stories", "projects": {"99": {"version": 1543, "cursor": "2026-11-20T09:00:00Z"},
+                                       "98": {"walk": {"offset": 500, "version": 7, "newest": "2026-…"}}}}
+
+A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
+instead. While a full refresh runs, `full_refresh` is true and a project that is read is `{"done": true}`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+logger = logging.getLogger("airbyte.tracker")
+
+Blob = dict[str, Any]
+
+NEUTRAL: Blob = {"__ab_no_cursor_state_message": True}
+"""What a finished full refresh leaves behind: nothing that a next one could take for its own."""
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?")
+
+
+class Scope(NamedTuple):
+    """Where a mark belongs: an endpoint, and the project or account that it is asked for (None: the server)."""
+
+    endpoint: str
+    id: int | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far an unfinished walk has come: the next offset, and what must not have changed for it to go on there.
+
+    `version` is the project's when the walk began, `since` the parameter that the list was asked with. `newest` is
+    the greatest cursor among the rows before the place.
+    """
+
+    offset: int
+    version: int
+    since: str | None = None
+    newest: str | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the destination has of one scope: all up to the project's `version`, and up to `cursor` by time.
+
+    `version` is None where the server tells none. `digest` stands for the rows of a list that is sent only where
+    it differs. `done` says that a running full refresh has read the scope. `place` is there while it is being read.
+    """
+
+    version: int | None = None
+    cursor: str | None = None
+    digest: str | None = None
+    done: bool = False
+    place: Place | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether an incremental read can start from here."""
+        return self.version is not None or self.cursor is not None or self.digest is not None
+
+
+class StreamState:
+    """The marks of one stream in one sync; not for two threads at once."""
+
+    def __init__(self, stream: str, endpoints: Iterable[str], *, full_refresh: bool, given: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._endpoints = tuple(endpoints)
+        self._full_refresh = full_refresh
+        self.is_dirty = False
+        self._marks = self._parsed(given)
+
+    def mark(self, scope: Scope) -> Mark:
+        return self._marks.get(scope, Mark())
+
+    def put(self, scope: Scope, mark: Mark) -> None:
+        is_read = mark.place is None
+        self.is_dirty = True
+        self._marks[scope] = Mark(done=True) if self._full_refresh and is_read else mark
+
+    def scopes(self) -> Iterable[Scope]:
+        return self._marks.keys()
+
+    def running(self) -> Blob:
+        """The state to print while the stream is being read, or after it was read in part."""
+        blob: Blob = {"stream": self._stream}
+        if self._full_refresh:
+            blob["full_refresh"] = True
+        for scope, mark in self._marks.items():
+            here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
+            if len(self._endpoints) > 1:
+                here = here.setdefault(scope.endpoint, {})
+            here.update(_written(mark))
+        return blob
+
+    def finished(self) -> Blob:
+        """The state to print once the stream is read to its end: cursors only."""
+        if self._full_refresh:
+            return NEUTRAL
+        for scope, mark in self._marks.items():
+            self._marks[scope] = replace(mark, place=None)
+        return self.running()
+
+    def _parsed(self, given: Mapping[str, Any]) -> dict[Scope, Mark]:
+        """The marks in a given state. What is not understood is left out, with a warning: it is read anew."""
+        if not given or given == NEUTRAL:
+            return {}
+        if given.get("stream") != self._stream or not isinstance(given.get("projects", {}), dict):
+            logger.warning("The state of stream %s is not one of this connector's: it is read anew", self._stream)
+            return {}
+        if bool(given.get("full_refresh")) != self._full_refresh:
+            if not self._full_refresh:
+                logger.warning("The state of stream %s is of a full refresh: it is read anew", self._stream)
+            return {}
+        marks = {}
+        for scope, blob in self._blobs(given):
+            try:
+                marks[scope] = _read(blob)
+            except (TypeError, ValueError):
+                where = "the server" if scope.id is None else f"project {scope.id}"
+                logger.warning("The state of stream %s is damaged for %s, which is read anew", self._stream, where)
+        return marks
+
+    def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[Scope, Any]]:
+        places: list[tuple[int | None, Any]] = [(None, given["server"])] if "server" in given else []
+        for project, blob in given.get("projects", {}).items():
+            if str(project).isdecimal():
+                places.append((int(project), blob))
+            else:
+                logger.warning("The state of stream %s names a project %r, which is no id", self._stream, project)
+        for place, blob in places:
+            for endpoint in self._endpoints:
+                several = len(self._endpoints) > 1
+                yield Scope(endpoint, place), blob.get(endpoint, {}) if several and isinstance(blob, dict) else blob
+
+
+def _project(blob: Blob, project: int) -> Blob:
+    mark: Blob = blob.setdefault("projects", {}).setdefault(str(project), {})
+    return mark
+
+
+def _written(mark: Mark) -> Blob:
+    blob = {key: value for key, value in asdict(replace(mark, place=None)).items() if value not in (None, False)}
+    if mark.place:
+        blob["walk"] = {key: value for key, value in asdict(mark.place).items() if value is not None}
+    return blob
+
+
+def _read(blob: Any) -> Mark:
+    """Raises TypeError or ValueError for what `_written` would not have written."""
+    if not isinstance(blob, dict):
+        raise TypeError
+    walk = blob.get("walk")
+    return Mark(
+        version=_number(blob.get("version")),
+        cursor=_time(blob.get("cursor")),
+        digest=_text(blob.get("digest")),
+        done=blob.get("done") is True,
+        place=None if walk is None else _place(walk),
+    )
+
+
+def _place(walk: Any) -> Place:
+    offset, version = _number(walk["offset"]), _number(walk["version"])
+    if offset is None or version is None:
+        raise ValueError
+    return Place(offset, version, _time(walk.get("since")), _time(walk.get("newest")))
+
+
+def _number(value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise ValueError
+    return value
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _time(value: Any) -> str | None:
+    if value is not None and not _TIME.fullmatch(value):
+        raise ValueError
+    return _text(value)

@@ -1,0 +1,157 @@
+"""A few threads that take walks, and tell the writer what comes of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
+from source_pivotal_tracker.streams.activity import ACTIVITY
+from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.messages import Encoded, Encoder
+from source_pivotal_tracker.sync.plan import Plan, Walk
+from source_pivotal_tracker.sync.queue import ByteQueue, Closed
+from source_pivotal_tracker.sync.walk import Page, Walker
+
+logger = logging.getLogger("airbyte.tracker")
+
+MOST_BYTES = 8_000_000
+"""What may wait for the writer, in bytes of the server's answers."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A worker has taken a walk."""
+
+    walk: Walk
+
+
+@dataclass(frozen=True)
+class Came(Generic[Encoded]):
+    """A page, its records encoded by stream; `counts` is how many they are."""
+
+    walk: Walk
+    page: Page
+    encoded: Mapping[str, Encoded]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A walk came to its end: read, or with the error that ended it before."""
+
+    walk: Walk
+    error: TrackerError | None = None
+
+
+class Workers(Generic[Encoded]):
+    """Threads that read the walks of a plan. One page at a time is held by each, and some in the queue."""
+
+    def __init__(self, plan: Plan, walker: Walker, encode: Encoder[Encoded], number: int) -> None:
+        self._walker = walker
+        self._encode = encode
+        self._queue: ByteQueue[Begun | Came[Encoded] | Ended] = ByteQueue(MOST_BYTES)
+        self._ready = deque(plan.ready)
+        self._waiting = dict(plan.waiting)
+        self._changes: dict[int | None, Changes | None] = {}
+        self._left = sum(1 for _ in plan.walks())
+        self._condition = threading.Condition()
+        self._is_stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"walks-{each}", daemon=True) for each in range(number)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let nobody take another walk, and nobody wait for the writer. What is under way is left alone."""
+        self._queue.close()
+        with self._condition:
+            self._is_stopped = True
+            self._condition.notify_all()
+
+    def next(self, timeout: float) -> Begun | Came[Encoded] | Ended | None:
+        """What comes next, or None where nothing comes in so many seconds."""
+        return self._queue.get(timeout)
+
+    def _work(self) -> None:
+        while walk := self._take():
+            try:
+                self._queue.put(Begun(walk))
+                error = self._read(walk)
+                self._queue.put(Ended(walk, error))
+                self._release(walk, error)
+            except Closed:
+                return
+
+    def _take(self) -> Walk | None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._ready or not self._left or self._is_stopped)
+            return self._ready.popleft() if self._ready and not self._is_stopped else None
+
+    def _read(self, walk: Walk) -> TrackerError | None:
+        """Read a walk to its end, or to the error that is returned. Raises Closed."""
+        try:
+            if self._is_leader(walk):
+                self._read_changes(walk)
+            else:
+                for page in self._walker.read(walk, self._changes.get(walk.id)):
+                    self._put(walk, page)
+        except TrackerError as error:
+            return error
+        except Closed:
+            raise
+        except Exception as error:
+            logger.exception("A defect of the connector, while it read /%s", walk.path)
+            return Failed(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
+        return None
+
+    def _read_changes(self, walk: Walk) -> None:
+        followers = self._waiting[walk.id or 0]
+        settle_moves = any(member.stream.deleted_kind == "story" for each in followers for member in each.members)
+        pages = self._walker.read_changes(walk, settle_moves=settle_moves)
+        while True:
+            try:
+                self._put(walk, next(pages))
+            except StopIteration as end:
+                self._changes[walk.id] = changes = end.value
+                break
+        if changes is None or changes.missing:
+            missing = "no version" if changes is None else f"{changes.missing} of the versions after {changes.since}"
+            logger.warning(
+                "Project %s is read anew: its activity does not tell %s. What was deleted in them is not known: "
+                "refresh the streams to be rid of it",
+                walk.id,
+                missing,
+            )
+
+    def _release(self, walk: Walk, error: TrackerError | None) -> None:
+        """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
+        followers = self._waiting[walk.id or 0] if self._is_leader(walk) else []
+        is_fatal = error is not None and not isinstance(error, Unreadable)
+        if is_fatal:
+            for follower in followers:
+                self._queue.put(Begun(follower))
+                self._queue.put(Ended(follower, error))
+        with self._condition:
+            self._left -= 1
+            if is_fatal:
+                self._left -= len(followers)
+            else:
+                self._ready.extendleft(reversed(followers))
+            self._condition.notify_all()
+
+    def _is_leader(self, walk: Walk) -> bool:
+        return walk.endpoint == ACTIVITY and walk.changes_since is not None
+
+    def _put(self, walk: Walk, page: Page) -> None:
+        counts = {stream: len(records) for stream, records in page.records.items() if records}
+        encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
+        page.records.clear()
+        self._queue.put(Came(walk, page, encoded, counts), page.size)

@@ -1,0 +1,37 @@
+"""From a configuration to the objects that a verb works with."""
+
+from __future__ import annotations
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.config import Config, ConfigError, parse_config
+from source_pivotal_tracker.streams import STREAMS
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.scopes import Scopes
+
+
+def configuration_error(words: str, internal: str | None = None) -> AirbyteTracedException:
+    """What the user can mend, in one sentence."""
+    return AirbyteTracedException(internal_message=internal, message=words, failure_type=FailureType.config_error)
+
+
+def configured(config: object) -> Config:
+    """The parsed configuration. Raises the cdk's config error with one sentence for each problem."""
+    try:
+        return parse_config(config)
+    except ConfigError as error:
+        raise configuration_error(str(error)) from None
+
+
+def client_of(settings: Config) -> TrackerClient:
+    """The client that talks to the configured server, within the configured budget."""
+    budget = RequestBudget(settings.requests_per_minute)
+    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget)
+
+
+def streams_of(settings: Config, client: TrackerClient, scopes: Scopes) -> list[TrackerStream]:
+    """All streams, in reading order. Makes no request."""
+    return [stream(client, scopes, settings.start_date) for stream in STREAMS]

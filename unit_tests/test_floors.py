@@ -1,0 +1,117 @@
+"""The floors of the house: a module imports from floors below its own and from its own, never from above."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONNECTOR, SERVER = "source_pivotal_tracker", "tracker_server"
+WORKSHOPS = ("unit_tests", "integration_tests", "benchmarks", "tools")
+
+FLOORS = {
+    "config": 0,
+    "api": 0,
+    "streams": 1,
+    "sync": 2,
+    "check": 3,
+    "wiring": 3,
+    "source": 4,
+    "run": 5,
+}
+"""Every module and package of the connector, each with its floor."""
+
+LONGEST = {f"{CONNECTOR}/streams/base.py": 230, f"{CONNECTOR}/source.py": 120}
+"""Lines; in a module that is longer, something has leaked in from another floor."""
+
+NAMED_AFTER_NOTHING = {"base_utils", "common", "helper", "helpers", "misc", "util", "utils"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted(path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py"))
+
+
+def imported(module: Path) -> Iterator[str]:
+    """The full names of the modules that this one imports, anywhere in it: `from a import b` is `a` and `a.b`."""
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.with_suffix("").parts[: -node.level] if node.level else ()
+            name = ".".join([*above, *filter(None, [node.module])])
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def packages_imported(module: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(module)}
+
+
+def floor(name: str) -> int | None:
+    """The floor of `source_pivotal_tracker.api.client`, which is that of `api`; None for what is on no floor."""
+    package, _, inside = name.partition(".")
+    return FLOORS.get(inside.partition(".")[0]) if package == CONNECTOR else None
+
+
+def dotted(module: Path) -> str:
+    return ".".join(module.with_suffix("").parts)
+
+
+each_module_of_the_connector = pytest.mark.parametrize(
+    "module", [path for path in modules(CONNECTOR) if path != Path(CONNECTOR, "__init__.py")], ids=str
+)
+each_module_of_the_packages = pytest.mark.parametrize("module", [*modules(CONNECTOR), *modules(SERVER)], ids=str)
+
+
+def test_every_module_of_the_connector_is_on_a_floor() -> None:
+    built = {path.parts[1].removesuffix(".py") for path in modules(CONNECTOR)} - {"__init__"}
+    assert built == set(FLOORS)
+
+
+@each_module_of_the_connector
+def test_a_module_imports_nothing_from_a_higher_floor(module: Path) -> None:
+    own = floor(dotted(module))
+    assert own is not None
+    assert [name for name in imported(module) if (floor(name) or 0) > own] == []
+
+
+def test_the_configuration_and_the_api_do_not_know_each_other() -> None:
+    of_config = set(imported(Path(CONNECTOR, "config.py")))
+    of_api = {name for module in modules(f"{CONNECTOR}/api") for name in imported(module)}
+    assert [name for name in of_config if name.startswith(f"{CONNECTOR}.")] == []
+    assert [name for name in of_api if name.startswith(f"{CONNECTOR}.config")] == []
+
+
+def test_the_server_imports_nothing_of_the_connector() -> None:
+    assert [module for module in modules(SERVER) if CONNECTOR in packages_imported(module)] == []
+
+
+def test_the_connector_imports_nothing_of_the_server() -> None:
+    assert [module for module in modules(CONNECTOR) if SERVER in packages_imported(module)] == []
+
+
+@each_module_of_the_packages
+def test_a_package_imports_nothing_from_the_workshops(module: Path) -> None:
+    assert packages_imported(module).isdisjoint(WORKSHOPS)
+
+
+@pytest.mark.parametrize("module", LONGEST)
+def test_a_module_has_not_grown_beyond_its_floor(module: str) -> None:
+    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= LONGEST[module]
+
+
+@pytest.mark.parametrize("package", [CONNECTOR, SERVER, *WORKSHOPS])
+def test_every_module_is_named_after_a_thing(package: str) -> None:
+    names = {part.removesuffix(".py") for module in modules(package) for part in module.parts}
+    assert names.isdisjoint(NAMED_AFTER_NOTHING)
+
+
+def test_an_import_of_every_form_is_seen(tmp_path: Path) -> None:
+    module = tmp_path / "house" / "room.py"
+    module.parent.mkdir()
+    module.write_text("import a.b\ndef f():\n    from c import d\n    from . import e\n    from .g import h\n")
+    forms = {name.replace(dotted(module.parent), "house") for name in imported(module)}
+    assert forms == {"a.b", "c", "c.d", "house", "house.e", "house.g", "house.g.h"}
