@@ -14,10 +14,10 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     Without, it ends with an empty page. Raises Failed where a header is no number or contradicts the rows, or a page
     before the Total is empty.
     """
-    returned = _number(headers, "X-Tracker-Pagination-Returned")
+    returned = number_in(headers, "X-Tracker-Pagination-Returned")
     if returned is not None and returned != rows:
         raise Failed(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
-    total = _number(headers, "X-Tracker-Pagination-Total")
+    total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is None:
         return offset + rows if rows else None
     if offset + rows >= total:
@@ -27,7 +27,8 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     return offset + rows
 
 
-def _number(headers: Mapping[str, str], name: str) -> int | None:
+def number_in(headers: Mapping[str, str], name: str) -> int | None:
+    """The number in a header, or None where there is no such header. Raises Failed for a header that holds none."""
     text = headers.get(name)
     if text is not None and not text.isdecimal():
         raise Failed(f"the server sends {name} {text!r}, which is no number")

@@ -52,8 +52,9 @@ class Place:
 class Mark:
     """What the destination has of one scope: all up to the project's `version`, and up to `cursor` by time.
 
-    `version` is None where the server tells none. `digest` stands for the rows of a list that is sent only where
-    it differs. `done` says that a running full refresh has read the scope. `place` is there while it is being read.
+    `version` is None where the server tells none. `digest` stands for the rows of a list that comes in one answer,
+    which is sent again only where it differs. `done` says that a running full refresh has read the scope. `place` is
+    there while it is being read.
     """
 
     version: int | None = None

@@ -14,8 +14,8 @@ import orjson
 from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable
 from source_pivotal_tracker.api.fields import are_ignored, render
-from source_pivotal_tracker.api.pagination import next_offset
-from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.api.pagination import next_offset, number_in
+from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader
 from source_pivotal_tracker.sync.plan import Member, Walk
@@ -176,13 +176,17 @@ class Reading:
                 looked_for = version if self._walk.changes_since is not None else mark.version
                 version = changes.version if changes else looked_for
             if mark.is_base and changes:
-                deletions = changes.deleted.values()
-                found = (stream.tombstone(each, self._walk.where) for each in deletions if each.id not in self._sent)
-                page.records[stream.name] = [tombstone for tombstone in found if tombstone]
+                deletions = (each for each in changes.deleted.values() if not self._is_back(each))
+                tombstones = (stream.tombstone(each, self._walk.where) for each in deletions)
+                page.records[stream.name] = [tombstone for tombstone in tombstones if tombstone]
                 page.tombstones[stream.name] = len(page.records[stream.name])
             cursor = max(filter(None, (mark.cursor, self._newest[index])), default=None)
             page.marks[stream.name] = Mark(version, cursor, self._digests[index])
         return page
+
+    def _is_back(self, deletion: Deletion) -> bool:
+        """Whether what was deleted has come in this walk all the same."""
+        return deletion.kind == "story" and deletion.id in self._sent
 
     def _asked(self) -> int:
         """The requests since the last page."""
@@ -251,7 +255,8 @@ class Reading:
                 wanted += [record for record in records if not stream.is_early(record)]
             elif self._may_have_changed(row, member):
                 wanted += records
-        if member.is_incremental and stream.restless and self._walk.endpoint.since is None:
+        endpoint = self._walk.endpoint
+        if endpoint.page_size is None and endpoint.since is None:
             digest = hashlib.blake2b(orjson.dumps(wanted), digest_size=8).hexdigest()
             self._digests[index] = digest
             return [] if digest == mark.digest else wanted
@@ -320,7 +325,7 @@ class Reading:
     def _bulk(self, ids: Sequence[int]) -> Answer:
         try:
             bulk = self._get(f"{self._walk.path}/bulk", {"ids": ",".join(map(str, ids))})
-            return self._understood(bulk, bulk.parsed, None)
+            return self._understood(bulk, bulk.parsed)
         except (ParametersRefused, Unreadable):
             logger.warning("GET /%s/bulk is not served: %d stories are read one by one", self._walk.path, len(ids))
         stories: list[Row] = []
@@ -331,7 +336,7 @@ class Reading:
                 stories.append(response.parsed)
             except Unreadable:
                 logger.info("Story %d is gone", story_id)
-        return self._understood(response, stories, None) if response else Answer([], [], None, None, None, 0)
+        return self._understood(response, stories) if response else Answer([], [], None, None, None, 0)
 
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
@@ -353,18 +358,17 @@ class Reading:
             return self._page_at(params, offset, previous)
 
     def _page_at(self, params: Params, offset: int, previous: Answer | None) -> Answer:
+        endpoint = self._walk.endpoint
         response = self._get(self._walk.path, params)
-        body = [response.parsed] if self._walk.endpoint.single else response.parsed
+        answer = self._understood(response, [response.parsed] if endpoint.single else response.parsed)
+        if endpoint.page_size is None:
+            return answer
+        if previous and answer.rows and _is_same(answer, previous):
+            raise Failed(f"GET /{self._walk.path}: the page at offset {offset} is the one before it again")
         try:
-            following = None
-            if self._walk.endpoint.page_size and isinstance(body, list):
-                following = next_offset(response.headers, offset=offset, rows=len(body))
-            answer = self._understood(response, body, following)
-            if previous and answer.rows and _is_same(answer, previous):
-                raise Failed(f"the page at offset {offset} is the one before it again")
+            return answer._replace(following=next_offset(response.headers, offset=offset, rows=len(answer.rows)))
         except Failed as problem:
             raise Failed(f"GET /{self._walk.path}: {problem}") from None
-        return answer
 
     def _get(self, path: str, params: Params) -> TrackerResponse:
         """GET with the fields that the members want; with fewer, from then on, if the server refuses those."""
@@ -383,27 +387,23 @@ class Reading:
             narrowed.add(walk.endpoint.path)
             return self._get(path, params)
 
-    def _understood(self, response: TrackerResponse, rows: Any, following: int | None) -> Answer:
+    def _understood(self, response: TrackerResponse, rows: Any) -> Answer:
         """Raises Failed for what cannot be rows of this list."""
         walk = self._walk
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Failed(f"the answer is not {'an object' if walk.endpoint.single else 'a list of objects'}")
-        if are_ignored(walk.fields(narrow=walk.endpoint.path in self._walker.narrowed), rows):
-            streams = ", ".join(member.stream.name for member in walk.members)
-            raise Failed(f"the server ignores `fields`, so it does not show all of {streams}")
-        if walk.endpoint.part_of and any(row.get("id") is None for row in rows):
-            raise Failed("a row came without its id")
-        records = [[member.stream.made_of(row, walk.where) for member in walk.members] for row in rows]
-        total = response.headers.get("X-Tracker-Pagination-Total")
-        version = response.headers.get("X-Tracker-Project-Version")
-        return Answer(
-            rows,
-            records,
-            following,
-            None if total is None else int(total),
-            None if version is None else int(version),
-            len(response.content),
-        )
+        try:
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise Failed(f"the answer is not {'an object' if walk.endpoint.single else 'a list of objects'}")
+            if are_ignored(walk.fields(narrow=walk.endpoint.path in self._walker.narrowed), rows):
+                streams = ", ".join(member.stream.name for member in walk.members)
+                raise Failed(f"the server ignores `fields`, so it does not show all of {streams}")
+            if walk.endpoint.part_of and any(row.get("id") is None for row in rows):
+                raise Failed("a row came without its id")
+            records = [[member.stream.made_of(row, walk.where) for member in walk.members] for row in rows]
+            total = number_in(response.headers, "X-Tracker-Pagination-Total")
+            version = number_in(response.headers, "X-Tracker-Project-Version")
+        except Failed as problem:
+            raise Failed(f"GET /{walk.path}: {problem}") from None
+        return Answer(rows, records, None, total, version, len(response.content))
 
 
 def _is_same(answer: Answer, other: Answer) -> bool:
