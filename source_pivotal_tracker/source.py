@@ -21,6 +21,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.check import CheckFailed, check
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
 from source_pivotal_tracker.sync.read import Sync
 from source_pivotal_tracker.wiring import client_of, configuration_error, configured, streams_of
@@ -35,8 +36,11 @@ class SourcePivotalTracker(AbstractSource):
     # The cdk's own sentences on a bad configuration do not name the key; `configured` has better ones.
     check_config_against_spec = False
 
-    def __init__(self, client_of: Callable[[Config], TrackerClient] = client_of) -> None:
+    def __init__(
+        self, client_of: Callable[[Config], TrackerClient] = client_of, *, state_seconds: float = STATE_SECONDS
+    ) -> None:
         self._client_of = client_of
+        self._state_seconds = state_seconds
         self._sync: Sync | None = None
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -84,7 +88,14 @@ class SourcePivotalTracker(AbstractSource):
         client = self._client_of(settings)
         scopes = Scopes(client, settings.project_ids)
         streams = streams_of(settings, client, scopes)
-        self._sync = Sync(streams, client, scopes, lookback=settings.lookback_window, workers=settings.num_workers)
+        self._sync = Sync(
+            streams,
+            client,
+            scopes,
+            lookback=settings.lookback_window,
+            workers=settings.num_workers,
+            state_seconds=self._state_seconds,
+        )
         return self._sync.run(catalog, state, encode)
 
     def stop(self) -> None:

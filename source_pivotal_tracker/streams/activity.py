@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
 
-ACTIVITY = Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after", newest_first=True)
+ACTIVITY = Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after", steady=True)
 
 
 class Activity(TrackerStream):
@@ -27,4 +27,4 @@ class Activity(TrackerStream):
 class MyActivity(Activity):
     """One command of the token's person, in any project. Recording get_my_activities.json."""
 
-    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", newest_first=True),)
+    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", steady=True),)

@@ -85,7 +85,7 @@ class Iterations(TrackerStream):
     https://www.pivotaltracker.com/help/api/rest/v5#Iterations, recording get_current_iteration.json
     """
 
-    endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500),)
+    endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500, steady=True),)
     primary_key = ["project_id", "number"]
     fields = select(
         *("number", "project_id", "length", "team_strength", "start", "finish", "kind"),

@@ -19,15 +19,16 @@ class Endpoint:
 
     `path` has `{project_id}` or `{account_id}` where it is asked once for each of them. `page_size` is None where
     the API does not paginate. `since` names the parameter that leaves out older rows. `single` says that the
-    answer is one object, which is the one row. `newest_first`: what is added while the list is read repeats rows of
-    it and hides none. `part_of` is what a thing inside a row calls the id of that row.
+    answer is one object, which is the one row. `steady`: what is added while the list is read stands at one of its
+    ends, so that no row slips to a page that was read before. `part_of` is what a thing inside a row calls the id of
+    that row.
     """
 
     path: str
     page_size: int | None = None
     since: str | None = None
     single: bool = False
-    newest_first: bool = False
+    steady: bool = False
     part_of: str = ""
 
     @property

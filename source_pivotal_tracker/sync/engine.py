@@ -24,6 +24,7 @@ from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
 logger = logging.getLogger("airbyte.tracker")
 
 STATE_SECONDS = 1.0
+"""At least so long lies between two states of a stream: each holds all its projects."""
 LOG_SECONDS = 5.0
 
 
@@ -75,10 +76,13 @@ class Engine(Generic[Encoded]):
         failed: Mapping[str, TrackerError],
         workers: Workers[Encoded],
         client: TrackerClient,
+        *,
+        state_seconds: float = STATE_SECONDS,
     ) -> None:
         self._failed = failed
         self._workers = workers
         self._client = client
+        self._state_seconds = state_seconds
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
         self._projects: Counter[int] = Counter()
         for walk in plan.walks():
@@ -163,7 +167,7 @@ class Engine(Generic[Encoded]):
                 progress.state.put(walk.scope, page.marks[name])
         for member in walk.members:
             progress = self._streams[member.stream.name]
-            if progress.state.is_dirty and time.monotonic() - progress.state_at >= STATE_SECONDS:
+            if progress.state.is_dirty and time.monotonic() - progress.state_at >= self._state_seconds:
                 yield self._state(member.stream.name)
 
     def _listed(self, name: str, scope: Scope, page: Page) -> Iterator[AirbyteMessage]:

@@ -28,6 +28,7 @@ class Member(NamedTuple):
 
     stream: TrackerStream
     mark: Mark
+    full_refresh: bool
 
     @property
     def is_incremental(self) -> bool:
@@ -144,7 +145,7 @@ def _walks(
         if mark.done or (is_unchanged and not stream.restless):
             made.unchanged[stream.name] += 1
         else:
-            members.append(Member(stream, mark))
+            members.append(Member(stream, mark, state.full_refresh))
     return [replace(walk, members=tuple(members))] if members else []
 
 

@@ -23,7 +23,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.projects import Projects
 from source_pivotal_tracker.streams.scopes import ProjectRef, Scopes
 from source_pivotal_tracker.sync import messages
-from source_pivotal_tracker.sync.engine import Engine
+from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Selected, plan
 from source_pivotal_tracker.sync.state import StreamState
@@ -44,12 +44,14 @@ class Sync:
         *,
         lookback: timedelta,
         workers: int,
+        state_seconds: float = STATE_SECONDS,
     ) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._client = client
         self._scopes = scopes
         self._lookback = lookback
         self._workers = workers
+        self._state_seconds = state_seconds
         self._engine: Engine[Any] | None = None
         self._is_stopped = False
 
@@ -102,7 +104,7 @@ class Sync:
         walker = Walker(self._client, self._lookback, [project.id for project in projects])
         workers = Workers(made, walker, encode, self._workers)
         states = {each.stream.name: each.state for each in selected if each.stream.name not in failed}
-        self._engine = Engine(made, states, failed, workers, self._client)
+        self._engine = Engine(made, states, failed, workers, self._client, state_seconds=self._state_seconds)
         if self._is_stopped:
             self._engine.stop()
         yield from self._engine.run()

@@ -75,7 +75,7 @@ class StreamState:
     def __init__(self, stream: str, endpoints: Iterable[str], *, full_refresh: bool, given: Mapping[str, Any]) -> None:
         self._stream = stream
         self._endpoints = tuple(endpoints)
-        self._full_refresh = full_refresh
+        self.full_refresh = full_refresh
         self.is_dirty = False
         self._marks = self._parsed(given)
 
@@ -85,7 +85,7 @@ class StreamState:
     def put(self, scope: Scope, mark: Mark) -> None:
         is_read = mark.place is None
         self.is_dirty = True
-        self._marks[scope] = Mark(done=True) if self._full_refresh and is_read else mark
+        self._marks[scope] = Mark(done=True) if self.full_refresh and is_read else mark
 
     def scopes(self) -> Iterable[Scope]:
         return self._marks.keys()
@@ -93,7 +93,7 @@ class StreamState:
     def running(self) -> Blob:
         """The state to print while the stream is being read, or after it was read in part."""
         blob: Blob = {"stream": self._stream}
-        if self._full_refresh:
+        if self.full_refresh:
             blob["full_refresh"] = True
         for scope, mark in self._marks.items():
             here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
@@ -104,7 +104,7 @@ class StreamState:
 
     def finished(self) -> Blob:
         """The state to print once the stream is read to its end: cursors only."""
-        if self._full_refresh:
+        if self.full_refresh:
             return NEUTRAL
         for scope, mark in self._marks.items():
             self._marks[scope] = replace(mark, place=None)
@@ -117,8 +117,8 @@ class StreamState:
         if given.get("stream") != self._stream or not isinstance(given.get("projects", {}), dict):
             logger.warning("The state of stream %s is not one of this connector's: it is read anew", self._stream)
             return {}
-        if bool(given.get("full_refresh")) != self._full_refresh:
-            if not self._full_refresh:
+        if bool(given.get("full_refresh")) != self.full_refresh:
+            if not self.full_refresh:
                 logger.warning("The state of stream %s is of a full refresh: it is read anew", self._stream)
             return {}
         marks = {}

@@ -67,20 +67,22 @@ def differences(replica: dict[str, dict[Any, Row]], server: dict[str, dict[Any, 
 
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_the_replica_equals_the_server_after_one_more_sync(seed: int) -> None:
+    # Cycle times want every story in every sync: without them, the stories are asked for by what changed.
+    streams = [name for name in BY_NAME if seed % 4 == 0 or name != "story_cycle_times"]
     schedule = Schedule(seed)
     replica = Replica()
     with TrackerServer(schedule.world, before=schedule.before, caps=SMALL_PAGES) as server:
         config = config_for(server)
-        first = Sync(config, incremental=True)
+        first = Sync(config, streams, incremental=True)
         replica.load(first)
         if seed % 2:
             schedule.edit(20)
-        second = Sync(config, incremental=True, state=first.state)
+        second = Sync(config, streams, incremental=True, state=first.state)
         replica.load(second)
         schedule.is_over = True
-        third = Sync(config, incremental=True, state=second.state)
+        third = Sync(config, streams, incremental=True, state=second.state)
         replica.load(third)
         whole = Replica()
-        whole.load(Sync(config))
+        whole.load(Sync(config, streams))
     assert [sync.failure for sync in (first, second, third)] == [None] * 3
     assert differences(without_orphans(replica.rows), without_orphans(whole.rows)) == []
