@@ -86,13 +86,22 @@ def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse
     signal.signal(signal.SIGTERM, terminate)
     for said in source.sync(config, catalog, state, as_lines):
         if isinstance(said, bytes):
-            PRINT_BUFFER.write(said.decode())
+            _write(said)
         else:
             PRINT_BUFFER.write(f"{entrypoint.airbyte_message_to_string(said)}\n")
             if said.type == MessageType.STATE:
                 PRINT_BUFFER.flush()
     if was_terminated.is_set():
         sys.exit(TERMINATED)
+
+
+def _write(lines: bytes) -> None:
+    """Write to stdout after all that the cdk's buffer holds, past it: as text, a page would be four times as long."""
+    with PRINT_BUFFER.lock:
+        PRINT_BUFFER.flush()
+        stdout = sys.__stdout__
+        assert stdout is not None  # noqa: S101
+        stdout.buffer.write(lines)
 
 
 def _require_json(file: str, path: str | None) -> None:

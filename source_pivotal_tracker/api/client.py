@@ -16,6 +16,7 @@ import tenacity
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerError, of_exception, parse_body
 from source_pivotal_tracker.api.session import CONNECT_TIMEOUT, READ_TIMEOUT, TrackerSession
+from source_pivotal_tracker.api.turn import Turn
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -71,10 +72,16 @@ class TrackerClient:
         return self._refusal is not None
 
     def get(
-        self, path: str, params: Mapping[str, str | int] | None = None, *, attempts: int = MOST_ATTEMPTS
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        attempts: int = MOST_ATTEMPTS,
+        turn: Turn | None = None,
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
+        With a `turn`, it is this thread's when the answer is returned, and free while it is waited for.
         After a refused token no further request is sent: each raises that refusal again.
         """
         retrying = tenacity.Retrying(
@@ -85,7 +92,7 @@ class TrackerClient:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(self._get_once, path, params)
+        return retrying(self._get_once, path, params, turn)
 
     def send_request(
         self, http_method: str, url: str, request_kwargs: Mapping[str, Any], **request: Any
@@ -94,7 +101,9 @@ class TrackerClient:
         response = self.get(url.removeprefix(f"{self.base_url}/"), request.get("params"))
         return response.request, response
 
-    def _get_once(self, path: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+    def _get_once(self, path: str, params: Mapping[str, str | int] | None, turn: Turn | None) -> TrackerResponse:
+        if turn:
+            turn.give_back()
         if self._refusal is not None:
             raise self._refusal
         try:
@@ -107,10 +116,14 @@ class TrackerClient:
                         f"{self.base_url}/{path}", params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
                     ),
                 )
+            if turn:
+                turn.take()
             response.parsed = parse_body(response)
         except requests.RequestException as error:
             raise self._named(of_exception(error), path) from None
         except TrackerError as error:
+            if turn:
+                turn.give_back()
             if isinstance(error, TokenRefused):
                 self._refusal = error
             raise self._named(error, path) from None

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from source_pivotal_tracker.streams.times import moment
+
 logger = logging.getLogger("airbyte.tracker")
 
 Blob = dict[str, Any]
@@ -24,7 +26,9 @@ Blob = dict[str, Any]
 NEUTRAL: Blob = {"__ab_no_cursor_state_message": True}
 """What a finished full refresh leaves behind: nothing that a next one could take for its own."""
 
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?")
+_TIME = re.compile(r"[12]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?", re.ASCII)
+_ID = re.compile(r"\d{1,18}", re.ASCII)
+_TOO_MUCH = 10**18
 
 
 class Scope(NamedTuple):
@@ -133,7 +137,7 @@ class StreamState:
     def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[Scope, Any]]:
         places: list[tuple[int | None, Any]] = [(None, given["server"])] if "server" in given else []
         for project, blob in given.get("projects", {}).items():
-            if str(project).isdecimal():
+            if _ID.fullmatch(str(project)):
                 places.append((int(project), blob))
             else:
                 logger.warning("The state of stream %s names a project %r, which is no id", self._stream, project)
@@ -149,7 +153,8 @@ def _project(blob: Blob, project: int) -> Blob:
 
 
 def _written(mark: Mark) -> Blob:
-    blob = {key: value for key, value in asdict(replace(mark, place=None)).items() if value not in (None, False)}
+    values = asdict(replace(mark, place=None)).items()
+    blob = {key: value for key, value in values if value is not None and value is not False}
     if mark.place:
         blob["walk"] = {key: value for key, value in asdict(mark.place).items() if value is not None}
     return blob
@@ -170,14 +175,16 @@ def _read(blob: Any) -> Mark:
 
 
 def _place(walk: Any) -> Place:
-    offset, version = _number(walk["offset"]), _number(walk["version"])
+    if not isinstance(walk, dict):
+        raise TypeError
+    offset, version = _number(walk.get("offset")), _number(walk.get("version"))
     if offset is None or version is None:
         raise ValueError
     return Place(offset, version, _time(walk.get("since")), _time(walk.get("newest")))
 
 
 def _number(value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if value is not None and (type(value) is not int or not 0 <= value < _TOO_MUCH):
         raise ValueError
     return value
 
@@ -189,6 +196,7 @@ def _text(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    if value is not None and not _TIME.fullmatch(value):
+    text = _text(value)
+    if text is not None and not (_TIME.fullmatch(text) and moment(text)):
         raise ValueError
-    return _text(value)
+    return text

@@ -15,6 +15,7 @@ from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable
 from source_pivotal_tracker.api.fields import are_ignored, render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
+from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader
@@ -57,10 +58,11 @@ class Answer(NamedTuple):
     total: int | None
     version: int | None
     size: int
+    fingerprint: int
 
 
 class Walker:
-    """Reads walks; one object serves all threads.
+    """Reads walks; one object serves all threads. A page is read in a `turn`, which the caller gives back.
 
     `synced` are the ids of the projects that this sync reads: a story that moved to one of them is not deleted.
     """
@@ -68,6 +70,7 @@ class Walker:
     def __init__(self, client: TrackerClient, lookback: timedelta, synced: Collection[int]) -> None:
         self.client = client
         self.lookback = lookback
+        self.turn = Turn()
         self.narrowed: set[str] = set()
         self._synced = frozenset(synced)
 
@@ -95,6 +98,7 @@ class Walker:
                 reader.add(answer.rows)
             # No place in it: an earlier part that is not read again would be missing from the changes.
             yield replace(reading.page(answer), marks={})
+            del answer
         changes = reader.changes() if reader else None
         if changes and settle_moves:
             for thing, deletion in list(changes.deleted.items()):
@@ -131,6 +135,7 @@ class Reading:
         params = self._params()
         for answer in self._answers(params):
             yield self.page(answer)
+            del answer  # It would be held while the next one is fetched.
         if self._moved() and not self._is_selective:
             yield from self._left_out(params)
         if changes is not None and walk.endpoint == STORIES:
@@ -148,8 +153,9 @@ class Reading:
             if answer.version == place.version:
                 places = (member.mark.place for member in self._walk.members)
                 self._newest = [each.newest if each else None for each in places]
-                yield answer
                 offset = answer.following
+                yield answer
+            del answer
         yield from self.pages_from(params, offset)
 
     def page(self, answer: Answer) -> Page:
@@ -237,11 +243,12 @@ class Reading:
 
     def pages_from(self, params: Params, offset: int | None) -> Iterator[Answer]:
         """The pages of the list from an offset on, following by what came."""
-        previous: Answer | None = None
+        fingerprint: int | None = None
         while offset is not None:
-            previous = self._answer(params, offset, previous)
-            yield previous
-            offset = previous.following
+            answer = self._answer(params, offset, fingerprint)
+            fingerprint, offset = answer.fingerprint, answer.following
+            yield answer
+            del answer
 
     def _wanted(self, index: int, member: Member, answer: Answer) -> list[Row]:
         stream, mark, _ = member
@@ -296,6 +303,7 @@ class Reading:
                 versions.add(answer.version)
                 found += sum(not self._is_late(row) for row in unsent.rows)
                 yield replace(self.page(unsent), marks={})
+                del answer, unsent
             if not found or len(versions) == 1:
                 return
         if self._walk.endpoint.since is None and not any(member.full_refresh for member in self._walk.members):
@@ -339,7 +347,7 @@ class Reading:
                 stories.append(response.parsed)
             except Unreadable:
                 logger.info("Story %d is gone", story_id)
-        return self._understood(response, stories) if response else Answer([], [], None, None, None, 0)
+        return self._understood(response, stories) if response else Answer([], [], None, None, None, 0, 0)
 
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
@@ -349,7 +357,7 @@ class Reading:
                 for answer in alone.pages_from(dict(member.stream.follows), 0):
                     yield replace(alone.page(self._unsent(answer)), marks={})
 
-    def _answer(self, params: Params, offset: int, previous: Answer | None = None) -> Answer:
+    def _answer(self, params: Params, offset: int, previous: int | None = None) -> Answer:
         """One page. What contradicts itself is asked for once more, and then is an error."""
         endpoint = self._walk.endpoint
         if endpoint.page_size:
@@ -360,13 +368,13 @@ class Reading:
             logger.warning("%s. It is asked for once more", contradiction)
             return self._page_at(params, offset, previous)
 
-    def _page_at(self, params: Params, offset: int, previous: Answer | None) -> Answer:
+    def _page_at(self, params: Params, offset: int, previous: int | None) -> Answer:
         endpoint = self._walk.endpoint
         response = self._get(self._walk.path, params)
         answer = self._understood(response, [response.parsed] if endpoint.single else response.parsed)
         if endpoint.page_size is None:
             return answer
-        if previous and answer.rows and _is_same(answer, previous):
+        if answer.rows and answer.fingerprint == previous:
             raise Failed(f"GET /{self._walk.path}: the page at offset {offset} is the one before it again")
         try:
             return answer._replace(following=next_offset(response.headers, offset=offset, rows=len(answer.rows)))
@@ -380,7 +388,8 @@ class Reading:
         fields = walk.fields(narrow=is_narrow)
         self._requests += 1
         try:
-            return self._walker.client.get(path, {**params, "fields": render(fields)} if fields else params)
+            asked = {**params, "fields": render(fields)} if fields else params
+            return self._walker.client.get(path, asked, turn=self._walker.turn)
         except ParametersRefused as refusal:
             if is_narrow or not fields:
                 raise
@@ -406,12 +415,9 @@ class Reading:
             version = number_in(response.headers, "X-Tracker-Project-Version")
         except Failed as problem:
             raise Failed(f"GET /{walk.path}: {problem}") from None
-        return Answer(rows, records, None, total, version, len(response.content))
-
-
-def _is_same(answer: Answer, other: Answer) -> bool:
-    """Whether two pages are one, and not by additions that shifted the list by a page."""
-    return (answer.rows, answer.total, answer.version) == (other.rows, other.total, other.version)
+        # A page that comes again is the same answer, unless additions have shifted the list by just a page.
+        fingerprint = hash((response.content, total, version))
+        return Answer(rows, records, None, total, version, len(response.content), fingerprint)
 
 
 def explained(walk: Walk, error: TrackerError) -> str:

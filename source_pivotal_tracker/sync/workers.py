@@ -110,6 +110,8 @@ class Workers(Generic[Encoded]):
         except Exception as error:
             logger.exception("A defect of the connector, while it read /%s", walk.path)
             return Failed(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
+        finally:
+            self._walker.turn.give_back()
         return None
 
     def _read_changes(self, walk: Walk) -> None:
@@ -154,4 +156,5 @@ class Workers(Generic[Encoded]):
         counts = {stream: len(records) for stream, records in page.records.items() if records}
         encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
         page.records.clear()
+        self._walker.turn.give_back()
         self._queue.put(Came(walk, page, encoded, counts), page.size)
