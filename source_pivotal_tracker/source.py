@@ -20,11 +20,10 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.check import CheckFailed, check
 from source_pivotal_tracker.config import Config
-from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
 from source_pivotal_tracker.sync.read import Sync
-from source_pivotal_tracker.wiring import client_of, configuration_error, configured, streams_of
+from source_pivotal_tracker.wiring import client_of, configuration_error, configured, scopes_of, streams_of, sync_of
 
 
 class SourcePivotalTracker(AbstractSource):
@@ -61,7 +60,7 @@ class SourcePivotalTracker(AbstractSource):
         """All streams, in reading order. Makes no request."""
         settings = configured(config)
         client = self._client_of(settings)
-        return list(streams_of(settings, client, Scopes(client, settings.project_ids)))
+        return list(streams_of(settings, client, scopes_of(settings, client)))
 
     def read(
         self,
@@ -85,17 +84,7 @@ class SourcePivotalTracker(AbstractSource):
     ) -> Iterator[AirbyteMessage | Encoded]:
         """As `read`, with the records of a page as `encode` makes them."""
         settings = configured(config)
-        client = self._client_of(settings)
-        scopes = Scopes(client, settings.project_ids)
-        streams = streams_of(settings, client, scopes)
-        self._sync = Sync(
-            streams,
-            client,
-            scopes,
-            lookback=settings.lookback_window,
-            workers=settings.num_workers,
-            state_seconds=self._state_seconds,
-        )
+        self._sync = sync_of(settings, self._client_of(settings))
         return self._sync.run(catalog, state, encode)
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.sync.read import Sync
 
 
 def configuration_error(words: str, internal: str | None = None) -> AirbyteTracedException:
@@ -32,6 +33,17 @@ def client_of(settings: Config) -> TrackerClient:
     return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget)
 
 
+def scopes_of(settings: Config, client: TrackerClient) -> Scopes:
+    return Scopes(client, settings.project_ids)
+
+
 def streams_of(settings: Config, client: TrackerClient, scopes: Scopes) -> list[TrackerStream]:
     """All streams, in reading order. Makes no request."""
     return [stream(client, scopes, settings.start_date) for stream in STREAMS]
+
+
+def sync_of(settings: Config, client: TrackerClient) -> Sync:
+    """A sync that has not begun. Makes no request."""
+    scopes = scopes_of(settings, client)
+    streams = streams_of(settings, client, scopes)
+    return Sync(streams, client, scopes, lookback=settings.lookback_window, workers=settings.num_workers)
