@@ -13,9 +13,12 @@ STATES = ("unscheduled", "unstarted", "planned", "started", "finished", "deliver
 
 
 class Editor:
-    """Makes one random change after the other; several of them may share a second."""
+    """Makes one random change after the other; several of them may share a second.
 
-    def __init__(self, world: World, seed: int) -> None:
+    With `sweeping`, also such as change what many stories show without touching them: a label's name, a setting.
+    """
+
+    def __init__(self, world: World, seed: int, *, sweeping: bool = True) -> None:
         self._world = world
         self._random = random.Random(seed)  # noqa: S311
         self._by = next(iter(world.tokens.values()))
@@ -37,10 +40,9 @@ class Editor:
             self._review,
             self._pull_request,
             self._branch,
-            self._label,
             self._epic,
             self._membership,
-            self._project,
+            *([self._label, self._project] if sweeping else []),
         ]
 
     def edit(self, times: int = 1) -> None:

@@ -86,7 +86,7 @@ class Engine(Generic[Encoded]):
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
         self._projects: Counter[int] = Counter()
         for walk in plan.walks():
-            self._projects[walk.id or 0] += 1
+            self._projects[walk.where.get("project_id", 0)] += 1
             for member in walk.members:
                 self._streams[member.stream.name].walks_left += 1
         self._left = sum(self._projects.values())
@@ -182,7 +182,7 @@ class Engine(Generic[Encoded]):
 
     def _ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
         self._left -= 1
-        self._projects[walk.id or 0] -= 1
+        self._projects[walk.where.get("project_id", 0)] -= 1
         if isinstance(error, Unreadable):
             logger.warning("Skipped: %s", explained(walk, error))
         if isinstance(error, TokenRefused):

@@ -186,7 +186,8 @@ class Reading:
                 tombstones = (stream.tombstone(each, self._walk.where) for each in deletions)
                 page.records[stream.name] = [tombstone for tombstone in tombstones if tombstone]
                 page.tombstones[stream.name] = len(page.records[stream.name])
-            cursor = max(filter(None, (mark.cursor, self._newest[index])), default=None)
+            # Where nothing is newer than the start that the user chose, the next read still begins there.
+            cursor = max(filter(None, (mark.cursor, self._newest[index])), default=self._since)
             page.marks[stream.name] = Mark(version, cursor, self._digests[index])
         return page
 

@@ -19,7 +19,7 @@ from source_pivotal_tracker.sync.walk import Page, Walker
 
 logger = logging.getLogger("airbyte.tracker")
 
-MOST_BYTES = 8_000_000
+MOST_BYTES = 4_000_000
 """What may wait for the writer, in bytes of the server's answers."""
 
 

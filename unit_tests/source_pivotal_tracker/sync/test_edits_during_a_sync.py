@@ -23,7 +23,7 @@ class Schedule:
 
     def __init__(self, seed: int) -> None:
         self.world = make_world(projects=3, stories=25, seed=seed % 5)
-        self._editor = Editor(self.world, seed)
+        self._editor = Editor(self.world, seed, sweeping=seed % 3 == 0)
         self._random = random.Random(seed)  # noqa: S311
         self._chance = self._random.choice((0.05, 0.2, 0.5))
         self.is_over = False
