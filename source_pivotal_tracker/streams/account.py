@@ -13,13 +13,18 @@ class Accounts(TrackerStream):
     """An account that the token's person owns or administers.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Accounts
+
+    Asked for in every sync.
     """
 
     endpoints = (Endpoint("accounts"),)
 
 
 class AccountMemberships(TrackerStream):
-    """A person's place in an account. https://www.pivotaltracker.com/help/api/rest/v5#Account_Memberships"""
+    """A person's place in an account. https://www.pivotaltracker.com/help/api/rest/v5#Account_Memberships
+
+    Asked for in every sync.
+    """
 
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
 
@@ -28,7 +33,10 @@ class AccountMemberships(TrackerStream):
 
 
 class Me(TrackerStream):
-    """The person that the token belongs to, without the token. Recording get_me.json."""
+    """The person that the token belongs to, without the token. Recording get_me.json.
+
+    Asked for in every sync.
+    """
 
     endpoints = (Endpoint("me", single=True),)
     fields = select(
@@ -42,13 +50,19 @@ class Me(TrackerStream):
 
 
 class Workspaces(TrackerStream):
-    """A set of projects that the token's person looks at together. Recording get_all_workspaces.json."""
+    """A set of projects that the token's person looks at together. Recording get_all_workspaces.json.
+
+    Asked for in every sync.
+    """
 
     endpoints = (Endpoint("my/workspaces"),)
 
 
 class Notifications(TrackerStream):
-    """Something the token's person was told. Recording get_all_notifications.json."""
+    """Something the token's person was told. Recording get_all_notifications.json.
+
+    Asked for in every sync, from the last one on: one that is read later does not come again.
+    """
 
     endpoints = (Endpoint("my/notifications", since="created_after"),)
     cursor_field = "created_at"

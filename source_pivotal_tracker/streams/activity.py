@@ -14,6 +14,8 @@ class Activity(TrackerStream):
     """One command in a project and all that it changed, newest first; most plans keep about six months of them.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Activity, recording get_project_activity.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (ACTIVITY,)
@@ -25,6 +27,9 @@ class Activity(TrackerStream):
 
 
 class MyActivity(Activity):
-    """One command of the token's person, in any project. Recording get_my_activities.json."""
+    """One command of the token's person, in any project. Recording get_my_activities.json.
+
+    Asked for in every sync, from the last one on.
+    """
 
     endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", steady=True),)

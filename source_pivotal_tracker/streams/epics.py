@@ -15,6 +15,8 @@ class Epics(TrackerStream):
     """An epic: the stories that carry its label belong to it.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Epics, recording get_epics.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (EPICS,)

@@ -25,6 +25,8 @@ class Projects(TrackerStream):
 
     `updated_at` follows the project's settings only, `version` every change of its content.
     https://www.pivotaltracker.com/help/api/rest/v5#Projects, recording get_all_projects.json
+
+    One list for all streams: its versions tell which projects have changed.
     """
 
     fields = select(
@@ -64,6 +66,8 @@ class Labels(TrackerStream):
 
     `updated_at` does not move when stories change, though the counts do.
     https://www.pivotaltracker.com/help/api/rest/v5#Labels, recording get_labels.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/labels"),)
@@ -73,7 +77,10 @@ class Labels(TrackerStream):
 
 
 class ReviewTypes(PartStream):
-    """A kind of review that a project knows; one that is no longer used is hidden, never deleted."""
+    """A kind of review that a project knows; one that is no longer used is hidden, never deleted.
+
+    Asked for in every sync: it has no cursor.
+    """
 
     endpoints = (PROJECT,)
     part = "review_types"
@@ -83,6 +90,8 @@ class Iterations(TrackerStream):
     """A week or more of a project, done, current or planned; the API recomputes all of them with time alone.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Iterations, recording get_current_iteration.json
+
+    Asked for in every sync.
     """
 
     endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500, steady=True),)
@@ -105,6 +114,9 @@ class ProjectHistoryDays(TrackerStream):
 
     The API answers with columns. https://www.pivotaltracker.com/help/api/rest/v5#Project_History,
     recording get_daily_history_container.json
+
+    Asked for in every sync, from the last day on: time alone adds days. After a change of the project, all days come
+    again, for a new estimate shows in old days too.
     """
 
     endpoints = (Endpoint("projects/{project_id}/history/days", since="start_date", single=True),)
@@ -135,6 +147,8 @@ class Setting(TrackerStream, ABC):
     """What an owner has set up and what may hold secrets: only the named attributes leave this stream.
 
     Needs more rights than reading a project does; a project in which the token has not got them is skipped.
+
+    Asked for in every sync: it has no cursor.
     """
 
     allowed: ClassVar[tuple[str, ...]]

@@ -30,6 +30,8 @@ class Stories(TrackerStream):
 
     The API lists stories in live priority order, not by time.
     https://www.pivotaltracker.com/help/api/rest/v5#Stories
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (STORIES,)
@@ -53,6 +55,8 @@ class StoryTasks(StoryPart):
     """A line of a story's check-list.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Story_Tasks, recording get_tasks_for_story.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "tasks"
@@ -63,6 +67,8 @@ class StoryBlockers(StoryPart):
     """What blocks a story, in words or by the number of another story.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Story_Blockers
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "blockers"
@@ -73,6 +79,8 @@ class StoryReviews(StoryPart):
     """A review that a story asks for, of one of its project's review types.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Reviews, recording get_story_reviews.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "reviews"
@@ -80,13 +88,19 @@ class StoryReviews(StoryPart):
 
 
 class StoryPullRequests(StoryPart):
-    """A pull request that is attached to a story. Recording get_story_with_pull_requests.json."""
+    """A pull request that is attached to a story. Recording get_story_with_pull_requests.json.
+
+    Hangs on the project's version: while that stands still, no request is made for it.
+    """
 
     part = "pull_requests"
 
 
 class StoryBranches(StoryPart):
-    """A branch that is attached to a story; the API shows it nowhere but inside its story."""
+    """A branch that is attached to a story; the API shows it nowhere but inside its story.
+
+    Hangs on the project's version: while that stands still, no request is made for it.
+    """
 
     part = "branches"
 
@@ -96,6 +110,8 @@ class StoryCycleTimes(PartStream):
 
     The times of a story that is not accepted grow with every look, and nothing else of it changes.
     Recording get_cycle_time_details.json.
+
+    Asked for in every sync, over all stories: it is the one part that an unchanged project does not spare.
     """
 
     endpoints = (STORIES,)
@@ -108,6 +124,8 @@ class StoryTransitions(TrackerStream):
 
     There are none from before 2017, and one command can move several stories: project, version and story
     together name a transition. https://www.pivotaltracker.com/help/api/rest/v5#Story_Transitions
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/story_transitions", page_size=2000, since="occurred_after"),)
@@ -122,6 +140,8 @@ class Releases(TrackerStream):
     """A release marker: a story of type release, with the figures of the stories before it.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Releases, recording get_releases.json
+
+    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/releases", page_size=500),)
