@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit docs bench lock clean
+.PHONY: help install demo test lint types unit soak docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -17,7 +17,7 @@ install: .venv/installed ## Make .venv with every dependency (locked, by hash) a
 	@touch $@
 	@echo "Installed: $(BIN)/source-pivotal-tracker"
 
-demo: install ## Sync a sample server into demo.duckdb and show what came
+demo: install ## Sync a sample server into demo.duckdb, twice, and show what came
 	@$(BIN)/python -m tools.demo
 
 test: lint types unit ## Lint, types and all tests
@@ -32,10 +32,13 @@ types: install
 unit: install
 	$(BIN)/pytest -n auto
 
+soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
+	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
+
 docs: install ## Write the generated tables and pages anew
 	$(BIN)/python -m tools.docs
 
-bench: install ## Measure a full read and the other verbs
+bench: install ## Measure the verbs, full reads, and what the read engine is held to
 	@$(BIN)/python -m benchmarks.run
 
 lock: install ## Resolve the dependencies anew into the two lock files

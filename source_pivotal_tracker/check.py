@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
-from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, Unreadable
+from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, Unreadable
 from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
@@ -27,8 +27,11 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     except TokenRefused as error:
         raise CheckFailed(f"api_token: {client.base_url} does not accept it ({error}).") from None
     except TrackerError as error:
-        hint = "" if CLOSED in str(error) else " Is the address complete, with /services/v5 at its end?"
-        raise CheckFailed(f"api_url: {client.base_url} is not read as a Tracker v5 server ({error}).{hint}") from None
+        if isinstance(error, Passing) and error.status not in (None, 200):
+            raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None
+        hint = CLOSED if client.is_closed else "Is the address complete, with /services/v5 at its end?"
+        words = str(error).removesuffix(f". {CLOSED}")
+        raise CheckFailed(f"api_url: {client.base_url} is not read as a Tracker v5 server ({words}). {hint}") from None
 
 
 def _listed(client: TrackerClient) -> str:

@@ -84,7 +84,7 @@ class SourcePivotalTracker(AbstractSource):
     ) -> Iterator[AirbyteMessage | Encoded]:
         """As `read`, with the records of a page as `encode` makes them."""
         settings = configured(config)
-        self._sync = sync_of(settings, self._client_of(settings))
+        self._sync = sync_of(settings, self._client_of(settings), state_seconds=self._state_seconds)
         return self._sync.run(catalog, state, encode)
 
     def stop(self) -> None:

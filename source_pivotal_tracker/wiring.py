@@ -42,8 +42,15 @@ def streams_of(settings: Config, client: TrackerClient, scopes: Scopes) -> list[
     return [stream(client, scopes, settings.start_date) for stream in STREAMS]
 
 
-def sync_of(settings: Config, client: TrackerClient) -> Sync:
-    """A sync that has not begun. Makes no request."""
+def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) -> Sync:
+    """A sync that has not begun, with at least `state_seconds` between two states of a stream. Makes no request."""
     scopes = scopes_of(settings, client)
     streams = streams_of(settings, client, scopes)
-    return Sync(streams, client, scopes, lookback=settings.lookback_window, workers=settings.num_workers)
+    return Sync(
+        streams,
+        client,
+        scopes,
+        lookback=settings.lookback_window,
+        workers=settings.num_workers,
+        state_seconds=state_seconds,
+    )

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from airbyte_cdk.models import AirbyteStream, SyncMode
 
 from source_pivotal_tracker.source import SourcePivotalTracker
+from tools.replica import DELETED_AT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,13 +35,14 @@ def stream_table() -> str:
     """The streams that the connector discovers, in its own order."""
     streams = SourcePivotalTracker().streams({"api_token": "docs"})
     return _table(
-        ("Stream", "One record is", "Key", "Cursor"),
+        ("Stream", "One record is", "Key", "Cursor", "A later sync brings"),
         (
             (
                 f"`{stream.name}`",
                 first_sentence(stream.__doc__ or ""),
                 _columns(stream.primary_key),
                 _columns(stream.cursor_field),
+                _later(stream.as_airbyte_stream()),
             )
             for stream in streams
         ),
@@ -108,6 +111,12 @@ def _type_and_default(part: dict[str, Any], required: bool) -> str:
     if part.get("airbyte_secret"):
         facts.append("secret")
     return ", ".join(facts)
+
+
+def _later(stream: AirbyteStream) -> str:
+    if SyncMode.incremental not in (stream.supported_sync_modes or ()):
+        return "everything"
+    return "changes, deletions" if DELETED_AT in stream.json_schema["properties"] else "changes"
 
 
 def _columns(field: str | Sequence[str | Sequence[str]] | None) -> str:

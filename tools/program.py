@@ -14,6 +14,8 @@ from typing import IO, Any, cast
 
 import orjson
 
+from tracker_server.app import LoggedRequest
+
 Message = dict[str, Any]
 
 CONNECTOR = Path(sys.executable).with_name("source-pivotal-tracker")
@@ -94,28 +96,39 @@ class SampleServer:
     token: str
     request_log: Path
 
-    def requests(self) -> list[float]:
-        """When each request so far came, in seconds since 1970, in rising order."""
+    def requests(self) -> list[LoggedRequest]:
+        """The requests that were answered so far, in the order in which they came."""
         whole_lines = self.request_log.read_bytes().rpartition(b"\n")[0].splitlines()
-        return sorted(orjson.loads(line)["at"] for line in whole_lines)
+        return sorted((LoggedRequest(**orjson.loads(line)) for line in whole_lines), key=lambda request: request.at)
 
-    def config(self) -> Message:
-        """The connector's configuration for it; it needs no sparing, so the budget is the largest that there is."""
-        return {"api_url": self.url, "api_token": self.token, "requests_per_minute": REQUESTS_PER_MINUTE}
+    def config(self, **others: object) -> Message:
+        """The connector's configuration for it, with `others`."""
+        return config_for(self.url, self.token) | others
+
+
+def config_for(url: str, token: str) -> Message:
+    """The configuration for a sample server: it needs no sparing, so the budget is the largest that there is."""
+    return {"api_url": url, "api_token": token, "requests_per_minute": REQUESTS_PER_MINUTE}
 
 
 @contextmanager
-def sample_server(request_log: Path, projects: int, stories: int) -> Iterator[SampleServer]:
-    """Serves `projects` projects of `stories` stories each on a free port, while the block runs."""
-    options = f"--port 0 --projects {projects} --stories {stories} --request-log".split()
-    with Program(sys.executable, "-m", "tracker_server", *options, request_log) as program:
+def sample_server(
+    request_log: Path, projects: int, stories: int, *options: str, module: str = "tracker_server"
+) -> Iterator[SampleServer]:
+    """Serves `projects` projects of `stories` stories each on a free port, while the block runs.
+
+    `options` are more options of tracker_server, or of another `module` that has the same ones.
+    """
+    size = f"--port 0 --projects {projects} --stories {stories}".split()
+    log = ("--request-log", request_log)
+    with Program(sys.executable, "-m", module, *size, *options, *log) as program:
         url, token = program.line(), program.line()
         if not token:
             raise ProgramFailed(f"{program} did not print its URL and a token.")
         yield SampleServer(url, token, request_log)
 
 
-def connector(verb: str, folder: Path, **files: Message) -> Program:
+def connector(verb: str, folder: Path, **files: Message | list[Message]) -> Program:
     """The console script with a verb and its files, which are written to `folder`: `config=`, `catalog=`, `state=`."""
     arguments: list[str | Path] = []
     for name, content in files.items():
@@ -125,10 +138,21 @@ def connector(verb: str, folder: Path, **files: Message) -> Program:
     return Program(CONNECTOR, verb, *arguments)
 
 
-def every_stream(catalog: Message) -> Message:
-    """The configured catalog that reads every stream of `catalog` from the beginning."""
+def every_stream(catalog: Message, *, incremental: bool = False) -> Message:
+    """The configured catalog of all streams of `catalog`: a full refresh, or `incremental` where a stream offers it."""
     modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
-    return {"streams": [{"stream": stream, **modes} for stream in catalog["streams"]]}
+    changes = {"sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
+    return {
+        "streams": [
+            {"stream": stream, **(changes if incremental and is_incremental(stream) else modes)}
+            for stream in catalog["streams"]
+        ]
+    }
+
+
+def is_incremental(stream: Message) -> bool:
+    """Whether a stream, as discover describes it, can be asked for what changed."""
+    return "incremental" in stream.get("supported_sync_modes", ())
 
 
 def only(program: Program, kind: str) -> Message:

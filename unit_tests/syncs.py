@@ -28,6 +28,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams import STREAMS
+from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 
@@ -49,10 +50,11 @@ def unhurried(settings: Config) -> TrackerClient:
 
 
 class Sync:
-    """One read: its records by stream, its statuses, errors, last states, and what it raised at the end.
+    """One read: all that it said, its records by stream, statuses, errors, last states, and what it raised at the end.
 
     With `incremental`, the streams that can are read so. `state` is what an earlier one left; `killed_after` so many
-    messages the read is broken off, as by a kill. `serially` reads as the cdk does without the engine.
+    messages the read is broken off, as by a kill. `serially` reads as the cdk does without the engine. `state_seconds`
+    is the least time between two states of a stream.
     """
 
     def __init__(
@@ -64,14 +66,16 @@ class Sync:
         state: Iterable[AirbyteStateMessage] = (),
         killed_after: int | None = None,
         serially: bool = False,
+        state_seconds: float = STATE_SECONDS,
     ) -> None:
-        source = SourcePivotalTracker(unhurried)
+        source = SourcePivotalTracker(unhurried, state_seconds=state_seconds)
         catalog = _catalog(source, config, set(streams), incremental=incremental)
         self.records: dict[str, list[Row]] = defaultdict(list)
         self.statuses: dict[str, list[str]] = defaultdict(list)
         self.errors: list[str] = []
         self.estimates: dict[str, list[int]] = defaultdict(list)
         self.failure: AirbyteTracedException | None = None
+        self.said: list[AirbyteMessage] = []
         self.messages = 0
         self._states = {message.stream.stream_descriptor.name: message for message in state if message.stream}
         read = AbstractSource.read if serially else SourcePivotalTracker.read
@@ -80,6 +84,7 @@ class Sync:
                 if self.messages == killed_after:
                     break
                 self.messages += 1
+                self.said.append(message)
                 self._sort(message)
         except AirbyteTracedException as failure:
             self.failure = failure
@@ -114,16 +119,15 @@ def _catalog(
 ) -> ConfiguredAirbyteCatalog:
     configured = []
     for stream in source.streams(config):
+        if wanted and stream.name not in wanted:
+            continue
         offered = stream.as_airbyte_stream()
         mode = SyncMode.full_refresh
         if incremental and SyncMode.incremental in offered.supported_sync_modes:
             mode = SyncMode.incremental
-        if not wanted or stream.name in wanted:
-            configured.append(
-                ConfiguredAirbyteStream(
-                    stream=offered, sync_mode=mode, destination_sync_mode=DestinationSyncMode.append
-                )
-            )
+        configured.append(
+            ConfiguredAirbyteStream(stream=offered, sync_mode=mode, destination_sync_mode=DestinationSyncMode.append)
+        )
     return ConfiguredAirbyteCatalog(streams=configured)
 
 

@@ -7,18 +7,20 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
 import tenacity
 
 from source_pivotal_tracker.api.budget import RequestBudget
-from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerError, of_exception, parse_body
+from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, of_exception, parse_body
 from source_pivotal_tracker.api.session import CONNECT_TIMEOUT, READ_TIMEOUT, TrackerSession
 from source_pivotal_tracker.api.turn import Turn
 
 logger = logging.getLogger("airbyte.tracker")
+
+Understood = TypeVar("Understood")
 
 CLOSED_HOSTS = ("www.pivotaltracker.com", "pivotaltracker.com")
 CLOSED = (
@@ -67,6 +69,11 @@ class TrackerClient:
         return self._budget.waited
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the server is the hosted one that has closed."""
+        return urlsplit(self.base_url).hostname in CLOSED_HOSTS
+
+    @property
     def is_refused(self) -> bool:
         """Whether the server has refused the token."""
         return self._refusal is not None
@@ -86,7 +93,8 @@ class TrackerClient:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
-            stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_after_delay(LONGEST_RETRYING),
+            # Not by the clock: a request may have waited long for its place in the budget.
+            stop=lambda state: state.attempt_number >= attempts or state.idle_for >= LONGEST_RETRYING,
             wait=self._wait,
             before_sleep=_log_retry,
             sleep=self._sleep,
@@ -132,7 +140,7 @@ class TrackerClient:
     def _named(self, error: TrackerError, path: str) -> TrackerError:
         """The error with the path in its text, and without the token, which a server may have repeated."""
         words = f"GET /{path}: {error}"
-        if error.code is None and urlsplit(self.base_url).hostname in CLOSED_HOSTS:
+        if error.code is None and self.is_closed:
             words = f"{words}. {CLOSED}"
         error.args = (words.replace(self._token, "****"),)
         return error
@@ -147,6 +155,15 @@ class TrackerClient:
             self._budget.brake(wait)
             return 0.0
         return wait
+
+
+def once_more(ask: Callable[[], Understood]) -> Understood:
+    """What `ask` makes of an answer; where that contradicts itself (Failed), of a second one, whose error stands."""
+    try:
+        return ask()
+    except Failed as contradiction:
+        logger.warning("%s. It is asked for once more", contradiction)
+        return ask()
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

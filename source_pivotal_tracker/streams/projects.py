@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
-from urllib.parse import urlsplit, urlunsplit
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
@@ -15,6 +15,11 @@ from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, objects
 from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.times import iso, moment
+
+_URL = re.compile(
+    r"(?P<scheme>([a-z][a-z0-9+.-]*://)?)([^/]*@)?(?P<host>[^/@:]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?)(?P<path>(/[^@]*)?)",
+    re.I,
+)
 
 PROJECTS = Endpoint("projects")
 PROJECT = Endpoint("projects/{project_id}", single=True, part_of="project_id")
@@ -216,6 +221,6 @@ class Integrations(Setting):
 
 
 def without_secrets(url: str) -> str:
-    """A URL without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """A URL without user, password, query and fragment; one that cannot be taken apart is left out wholly."""
+    parts = _URL.fullmatch(url.partition("?")[0].partition("#")[0])
+    return f"{parts['scheme']}{parts['host']}{parts['path']}" if parts else ""

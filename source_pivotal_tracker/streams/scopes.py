@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
-from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
 
@@ -82,25 +83,30 @@ class Scopes:
         return list(self._named(fields)) if self.project_ids else self._listed("projects", {"fields": fields})
 
     def _listed(self, path: str, params: dict[str, str | int]) -> list[Row]:
-        rows = self._client.get(path, params).parsed
-        if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
-            raise Failed(f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?")
-        return rows
+        def listed() -> list[Row]:
+            rows = self._client.get(path, params).parsed
+            if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
+                raise Failed(f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?")
+            return rows
+
+        return once_more(listed)
 
     def _named(self, fields: str) -> Iterable[Row]:
         refusals = []
         for project_id in self.project_ids:
             try:
-                row = self._client.get(f"projects/{project_id}", {"fields": fields}).parsed
+                yield once_more(partial(self._one, project_id, fields))
             except Unreadable as error:
                 refusals.append(error)
                 logger.warning("Project %d is skipped in every stream: %s", project_id, error)
-                continue
-            if not _has_id(row):
-                raise Failed(f"GET /projects/{project_id}: the answer is no project: is this a Tracker v5 server?")
-            yield row
         if len(refusals) == len(self.project_ids):
             raise Failed(f"none of the project_ids can be read: {'; '.join(map(str, refusals))}")
+
+    def _one(self, project_id: int, fields: str) -> Row:
+        row: Row = self._client.get(f"projects/{project_id}", {"fields": fields}).parsed
+        if not _has_id(row):
+            raise Failed(f"GET /projects/{project_id}: the answer is no project: is this a Tracker v5 server?")
+        return row
 
 
 def _has_id(row: object) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
+
+_FRACTION = re.compile(r"\.(\d+)")
+"""Before Python 3.11, a fraction of a second is read in three digits or six."""
 
 
 def moment(text: str) -> datetime:
     """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
-    read = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
+    read = datetime.fromisoformat(in_microseconds)
     return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
 
 
@@ -26,6 +31,6 @@ def is_before(cursor: Any, start: datetime) -> bool:
     if cursor.endswith("Z"):
         return cursor[:19] < iso(start)[:19]
     try:
-        return datetime.fromisoformat(cursor) < start
+        return moment(cursor) < start
     except (TypeError, ValueError):
         return False

@@ -164,6 +164,8 @@ def _read(blob: Any) -> Mark:
     """Raises TypeError or ValueError for what `_written` would not have written."""
     if not isinstance(blob, dict):
         raise TypeError
+    if blob.keys() - {"version", "cursor", "digest", "done", "walk"}:
+        raise ValueError
     walk = blob.get("walk")
     return Mark(
         version=_number(blob.get("version")),

@@ -7,15 +7,17 @@ import logging
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
-from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse
+from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable
 from source_pivotal_tracker.api.fields import are_ignored, render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.turn import Turn
+from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader
@@ -108,11 +110,17 @@ class Walker:
         return changes
 
     def _lives_on(self, story_id: int) -> bool:
-        try:
+        def project_id() -> int:
             story = self.client.get(f"stories/{story_id}", {"fields": "project_id"}).parsed
+            project = story.get("project_id") if isinstance(story, dict) else None
+            if not isinstance(project, int):
+                raise Failed(f"GET /stories/{story_id}: the answer does not tell the project of the story")
+            return project
+
+        try:
+            return once_more(project_id) in self._synced
         except Unreadable:
             return False
-        return isinstance(story, dict) and story.get("project_id") in self._synced
 
 
 class Reading:
@@ -335,11 +343,16 @@ class Reading:
             yield replace(self.page(self._bulk(some)), marks={})
 
     def _bulk(self, ids: Sequence[int]) -> Answer:
+        path = f"{self._walk.path}/bulk"
+
+        def bulk() -> Answer:
+            response = self._get(path, {"ids": ",".join(map(str, ids))})
+            return self._understood(path, response, response.parsed)
+
         try:
-            bulk = self._get(f"{self._walk.path}/bulk", {"ids": ",".join(map(str, ids))})
-            return self._understood(bulk, bulk.parsed)
+            return once_more(bulk)
         except (ParametersRefused, Unreadable):
-            logger.warning("GET /%s/bulk is not served: %d stories are read one by one", self._walk.path, len(ids))
+            logger.warning("GET /%s is not served: %d stories are read one by one", path, len(ids))
         stories: list[Row] = []
         response = None
         for story_id in ids:
@@ -348,7 +361,9 @@ class Reading:
                 stories.append(response.parsed)
             except Unreadable:
                 logger.info("Story %d is gone", story_id)
-        return self._understood(response, stories) if response else Answer([], [], None, None, None, 0, 0)
+        if response is None:
+            return Answer([], [], None, None, None, 0, 0)
+        return self._understood(self._walk.path, response, stories)
 
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
@@ -363,16 +378,12 @@ class Reading:
         endpoint = self._walk.endpoint
         if endpoint.page_size:
             params = {**params, "limit": endpoint.page_size, "offset": offset}
-        try:
-            return self._page_at(params, offset, previous)
-        except Failed as contradiction:
-            logger.warning("%s. It is asked for once more", contradiction)
-            return self._page_at(params, offset, previous)
+        return once_more(partial(self._page_at, params, offset, previous))
 
     def _page_at(self, params: Params, offset: int, previous: int | None) -> Answer:
         endpoint = self._walk.endpoint
         response = self._get(self._walk.path, params)
-        answer = self._understood(response, [response.parsed] if endpoint.single else response.parsed)
+        answer = self._understood(self._walk.path, response, [response.parsed] if endpoint.single else response.parsed)
         if endpoint.page_size is None:
             return answer
         if answer.rows and answer.fingerprint == previous:
@@ -400,9 +411,10 @@ class Reading:
             narrowed.add(walk.endpoint.path)
             return self._get(path, params)
 
-    def _understood(self, response: TrackerResponse, rows: Any) -> Answer:
-        """Raises Failed for what cannot be rows of this list."""
+    def _understood(self, path: str, response: TrackerResponse, rows: Any) -> Answer:
+        """Raises Failed, with the path that was asked for, for what cannot be rows of this list."""
         walk = self._walk
+        is_of_changes = walk.endpoint == ACTIVITY and walk.changes_since is not None
         try:
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 raise Failed(f"the answer is not {'an object' if walk.endpoint.single else 'a list of objects'}")
@@ -411,11 +423,13 @@ class Reading:
                 raise Failed(f"the server ignores `fields`, so it does not show all of {streams}")
             if walk.endpoint.part_of and any(row.get("id") is None for row in rows):
                 raise Failed("a row came without its id")
+            if is_of_changes and not all(isinstance(row.get("project_version"), int) for row in rows):
+                raise Failed("a row came without its project_version")
             records = [[member.stream.made_of(row, walk.where) for member in walk.members] for row in rows]
             total = number_in(response.headers, "X-Tracker-Pagination-Total")
             version = number_in(response.headers, "X-Tracker-Project-Version")
         except Failed as problem:
-            raise Failed(f"GET /{walk.path}: {problem}") from None
+            raise Failed(f"GET /{path}: {problem}") from None
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
         fingerprint = hash((response.content, total, version))
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)

@@ -124,19 +124,20 @@ class Workers(Generic[Encoded]):
             except StopIteration as end:
                 self._changes[walk.id] = changes = end.value
                 break
-        if changes is None or changes.missing:
-            missing = "no version" if changes is None else f"{changes.missing} of the versions after {changes.since}"
-            logger.warning(
-                "Project %s is read anew: its activity does not tell %s. What was deleted in them is not known: "
-                "refresh the streams to be rid of it",
-                walk.id,
-                missing,
+        if changes is None:
+            _warn_of_the_unknown(walk, "the server does not tell the version of the project")
+        elif changes.missing:
+            words = (
+                f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.version}"
             )
+            _warn_of_the_unknown(walk, words)
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
         followers = self._waiting[walk.id or 0] if self._is_leader(walk) else []
         is_fatal = error is not None and not isinstance(error, Unreadable)
+        if followers and isinstance(error, Unreadable):
+            _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
         if is_fatal:
             for follower in followers:
                 self._queue.put(Begun(follower))
@@ -158,3 +159,12 @@ class Workers(Generic[Encoded]):
         page.records.clear()
         self._walker.turn.give_back()
         self._queue.put(Came(walk, page, encoded, counts), page.size)
+
+
+def _warn_of_the_unknown(walk: Walk, why: str) -> None:
+    logger.warning(
+        "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
+        "rid of it",
+        walk.id,
+        why,
+    )

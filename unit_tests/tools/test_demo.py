@@ -1,4 +1,4 @@
-"""The demo loads what the connector read, and tells rows, requests and seconds truly."""
+"""The demo loads what the connector read, twice, and tells rows, tombstones and requests truly."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 from rich.console import Console
 from rich.table import Table
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tools.demo import StreamRead, load, rows_file, summary
+from tools.demo import StreamRead, Sync, compared, edit, request_patterns, summary
 from tools.docs import ROOT
-from tools.program import Message
-
-CATALOG: Message = {
-    "streams": [
-        {"name": "labels", "json_schema": {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}},
-        {"name": "epics", "json_schema": {"properties": {"id": {"type": "integer"}, "label": {"type": "object"}}}},
-    ]
-}
+from tools.program import ProgramFailed
+from tracker_server.app import LoggedRequest
+from tracker_server.sample import make_world
 
 
 def written(table: Table) -> list[str]:
     console = Console(width=80)
     with console.capture() as capture:
         console.print(table)
-    return [" ".join(line.strip("┃│ ").replace("│", " ").split()) for line in capture.get().splitlines()]
+    return [" ".join(line.split()) for line in capture.get().splitlines()]
 
 
-def loaded(folder: Path, labels: str) -> duckdb.DuckDBPyConnection:
-    rows_file(folder, "labels").write_text(labels, encoding="utf-8")
-    rows_file(folder, "epics").touch()
-    load(CATALOG, folder, folder / "demo.duckdb")
-    return duckdb.connect(str(folder / "demo.duckdb"), read_only=True)
+def sync(reads: list[StreamRead], *paths: str) -> Sync:
+    return Sync(reads, [LoggedRequest(0.0, "GET", path, {}, 200, 9) for path in paths], [], [])
 
 
-def test_the_whole_demo_loads_a_table_for_each_stream_and_draws_the_velocity(tmp_path: Path) -> None:
+def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_the_velocity(tmp_path: Path) -> None:
     demo = subprocess.run(
         [sys.executable, "-m", "tools.demo"],
         cwd=tmp_path,
@@ -50,41 +43,68 @@ def test_the_whole_demo_loads_a_table_for_each_stream_and_draws_the_velocity(tmp
     )
 
     assert (demo.returncode, demo.stderr) == (0, "")
+    assert "tombstones" in demo.stdout
+    assert "holds the 747 stories that the server holds now" in demo.stdout
     assert "velocity now" in demo.stdout
     with duckdb.connect(str(tmp_path / "demo.duckdb"), read_only=True) as connection:
         tables = {name for (name,) in connection.sql("SHOW TABLES").fetchall()}
         (stories,) = connection.sql("SELECT count(*) FROM stories").fetchall()
     assert tables == {stream.name for stream in SourcePivotalTracker().streams({"api_token": "demo"})}
-    assert stories == (750,)
+    assert stories == (747,)
 
 
-def test_rows_become_a_table_with_the_types_that_they_show(tmp_path: Path) -> None:
-    with loaded(tmp_path, '{"id": 1, "name": "größe"}\n{"id": 2}\n') as connection:
-        rows = connection.sql("SELECT id + 1, name FROM labels ORDER BY id").fetchall()
+def test_a_request_counts_for_every_stream_that_it_feeds_and_once_in_the_total() -> None:
+    first = sync(
+        [StreamRead("stories", 1_000, 0, 10.0, 14.0), StreamRead("story_tasks", 7, 0, 10.0, 12.5)],
+        *("/projects", "/projects/99/stories", "/projects/99/stories", "/projects/99/labels"),
+    )
+    second = sync(
+        [StreamRead("stories", 3, 2, 20.0, 21.0), StreamRead("story_tasks", 0, 1, 20.0, 21.0)],
+        *("/projects", "/projects/99/stories/bulk"),
+    )
 
-    assert rows == [(2, "größe"), (3, None)]
+    lines = written(summary(first, second))
 
-
-def test_a_stream_without_rows_becomes_an_empty_table_with_the_columns_of_its_schema(tmp_path: Path) -> None:
-    with loaded(tmp_path, '{"id": 1}\n') as connection:
-        epics = connection.sql("FROM epics")
-
-        assert epics.columns == ["id", "label"]
-        assert epics.fetchall() == []
-
-
-def test_a_second_load_replaces_the_first(tmp_path: Path) -> None:
-    loaded(tmp_path, '{"id": 1}\n').close()
-
-    with loaded(tmp_path, '{"id": 2}\n') as connection:
-        assert connection.sql("SELECT id FROM labels").fetchall() == [(2,)]
+    assert "stories 1,000 2 4.00 3 2 1" in lines
+    assert "story_tasks 7 2 2.50 0 1 1" in lines
+    assert "Total 1,007 4 4.00 3 3 2" in lines
 
 
-def test_a_request_counts_for_the_stream_that_was_read_when_it_came() -> None:
-    reads = [StreamRead("labels", 7, 10.0, 11.0), StreamRead("epics", 1_000, 11.5, 14.0)]
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("projects", "/projects"),
+        ("stories", "/projects/99/stories"),
+        ("file_attachments", "/projects/99/epics"),
+        ("review_types", "/projects/99"),
+        ("account_memberships", "/accounts/7/memberships"),
+    ],
+)
+def test_a_stream_knows_the_paths_of_its_requests(stream: str, path: str) -> None:
+    patterns = request_patterns()
 
-    lines = written(summary(reads, [9.0, 10.5, 11.2, 12.0, 13.0, 15.0]))
+    assert patterns[stream].fullmatch(path)
+    assert not patterns[stream].fullmatch(f"{path}/nothing")
 
-    assert "labels 7 1 1.00" in lines
-    assert "epics 1,000 2 2.50" in lines
-    assert "Total 1,007 4 4.00" in lines
+
+def test_the_edits_change_delete_and_move_stories_and_are_told_in_words() -> None:
+    world = make_world(3, 250)
+    versions = {project.id: project.version for project in world.projects.values()}
+    stories = {project.id: len(project.stories) for project in world.projects.values()}
+
+    words = edit(world)
+
+    more = {project.id: len(project.stories) - stories[project.id] for project in world.projects.values()}
+    changes = {project.id: project.version - versions[project.id] for project in world.projects.values()}
+    assert list(more.values()) == [1 - 4 - 2, 2, 0]
+    assert list(changes.values()) == [3 + 2 + 1 + 1 + 1 + 1 + 2, 2, 0]
+    assert "3 stories are edited, 2 finished" in words
+
+
+def test_a_database_that_differs_from_the_server_is_an_error() -> None:
+    world = make_world(1, 3)
+    with duckdb.connect() as connection:
+        texts = "name VARCHAR, current_state VARCHAR"
+        connection.execute(f"CREATE TABLE stories (id BIGINT, project_id BIGINT, {texts}, updated_at TIMESTAMP)")
+        with pytest.raises(ProgramFailed, match="3 stories differ"):
+            compared(world, connection)

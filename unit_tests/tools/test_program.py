@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
-from tools.program import Program, ProgramFailed, connector, every_stream, only, sample_server
+from tools.program import Message, Program, ProgramFailed, connector, every_stream, only, sample_server
 
 
 def python(code: str) -> Program:
@@ -56,16 +57,34 @@ def test_the_sample_server_tells_when_each_request_came(tmp_path: Path) -> None:
     with sample_server(tmp_path / "log.jsonl", 1, 1) as server:
         with connector("check", tmp_path, config=server.config()) as program:
             status = only(program, "CONNECTION_STATUS")
-        requests = server.requests()
+        answered = server.requests()
 
     assert status["status"] == "SUCCEEDED"
-    assert requests == sorted(requests)
-    assert all(began < moment < time.time() for moment in requests)
-    assert 1 <= len(requests) <= 3
+    assert [request.path for request in answered] == ["/me", "/projects"]
+    assert began < answered[0].at <= answered[1].at < time.time()
+
+
+def test_the_sample_server_takes_more_options(tmp_path: Path) -> None:
+    with sample_server(tmp_path / "log.jsonl", 1, 1, "--rate-limit", "1/60") as server:
+        for _ in range(2):
+            requests.get(f"{server.url}/me", headers={"X-TrackerToken": server.token}, timeout=10)
+        statuses = [request.status for request in server.requests()]
+
+    assert statuses == [200, 429]
+
+
+MODES: Message = {"supported_sync_modes": ["full_refresh", "incremental"]}
+CATALOG: Message = {"streams": [{"name": "labels", **MODES}, {"name": "me", "supported_sync_modes": ["full_refresh"]}]}
 
 
 def test_every_stream_of_a_catalog_is_configured_for_a_full_refresh() -> None:
-    catalog = every_stream({"streams": [{"name": "labels"}, {"name": "epics"}]})
+    catalog = every_stream(CATALOG)
 
-    assert [configured["stream"]["name"] for configured in catalog["streams"]] == ["labels", "epics"]
+    assert [configured["stream"]["name"] for configured in catalog["streams"]] == ["labels", "me"]
     assert {configured["sync_mode"] for configured in catalog["streams"]} == {"full_refresh"}
+
+
+def test_streams_that_offer_it_can_be_configured_for_an_incremental_read() -> None:
+    catalog = every_stream(CATALOG, incremental=True)
+
+    assert [configured["sync_mode"] for configured in catalog["streams"]] == ["incremental", "full_refresh"]

@@ -1,0 +1,52 @@
+"""The sample server, with each answer computed once and then given from memory: `python -m benchmarks.replay`.
+
+What takes time while it serves is the program that asks it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+from tracker_server.api import Request, Response, TrackerApi
+from tracker_server.app import TrackerServer
+from tracker_server.sample import SAMPLE_TOKEN, make_world
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM, with the options of tracker_server that are given here."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
+    for option in ("--port", "--projects", "--stories"):
+        parser.add_argument(option, type=int, required=True)
+    parser.add_argument("--request-log", type=Path)
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    world = make_world(options.projects, options.stories)
+    gc.freeze()
+    api = TrackerApi(world)
+    answers: dict[tuple[str, str], Response] = {}
+
+    def answer(request: Request) -> Response:
+        key = (request.path, request.query)
+        if key not in answers:
+            answers[key] = api.handle(request)
+        return answers[key]
+
+    with TrackerServer(world, port=options.port, request_log=options.request_log, before=answer) as server:
+        print(server.url)
+        print(SAMPLE_TOKEN, flush=True)
+        threading.Event().wait()
+    return 0
+
+
+def _stop(*_: object) -> NoReturn:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

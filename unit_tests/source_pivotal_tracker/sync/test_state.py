@@ -1,0 +1,233 @@
+"""What a stream remembers between syncs: written as JSON, read back, and never trusted blindly."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.sync.state import NEUTRAL, Mark, Place, Scope, StreamState
+
+STORIES, EPICS = "stories", "epics"
+NOON = "2026-11-20T12:00:00Z"
+BASE = Mark(version=7, cursor=NOON)
+PLACE = Place(offset=500, version=7, since="2026-11-01T00:00:00Z", newest=NOON)
+
+numbers = st.integers(0, 2**53)
+days = st.dates(date(1970, 1, 1), date(2999, 12, 31)).map(str)
+times = days | days.map("{}T23:59:59Z".format)
+places = st.builds(Place, numbers, numbers, st.none() | times, st.none() | times)
+marks = st.builds(
+    Mark,
+    version=st.none() | numbers,
+    cursor=st.none() | times,
+    digest=st.none() | st.text(),
+    done=st.booleans(),
+    place=st.none() | places,
+)
+rubbish = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+words = st.sampled_from(["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", STORIES, EPICS])
+nearly = st.dictionaries(words, rubbish | st.dictionaries(words, rubbish | numbers | times) | numbers | times)
+ids = st.text("0123456789", min_size=1, max_size=9) | st.text()
+
+
+def state(
+    given_state: Any = None, *, full_refresh: bool = False, endpoints: tuple[str, ...] = (STORIES,)
+) -> StreamState:
+    return StreamState(STORIES, endpoints, full_refresh=full_refresh, given=given_state or {})
+
+
+def after_a_restart(before: StreamState, **settings: Any) -> StreamState:
+    return state(json.loads(json.dumps(before.running())), **settings)
+
+
+def scope(project: int | None = 99, endpoint: str = STORIES) -> Scope:
+    return Scope(endpoint, project)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@given(held=st.dictionaries(st.builds(Scope, st.sampled_from([STORIES, EPICS]), st.none() | numbers), marks))
+def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Mark]) -> None:
+    written = state(endpoints=(STORIES, EPICS))
+    for place, mark in held.items():
+        written.put(place, mark)
+    read = after_a_restart(written, endpoints=(STORIES, EPICS))
+    assert {place: read.mark(place) for place in held} == held
+
+
+@given(given_state=rubbish)
+def test_no_json_whatever_makes_a_state_fail(given_state: object) -> None:
+    read = state(given_state if isinstance(given_state, dict) else {"projects": given_state})
+    assert set(read.scopes()) == set()
+
+
+@given(
+    blob=st.fixed_dictionaries(
+        {"stream": st.just(STORIES)},
+        optional={"projects": st.dictionaries(ids, rubbish | nearly), "server": rubbish | nearly},
+    ),
+    full_refresh=st.booleans(),
+)
+@pytest.mark.parametrize("endpoints", [(STORIES,), (STORIES, EPICS)], ids=["one endpoint", "two endpoints"])
+def test_what_is_read_of_a_damaged_state_is_sound(
+    endpoints: tuple[str, ...], blob: dict[str, Any], full_refresh: bool
+) -> None:
+    if full_refresh:
+        blob = {**blob, "full_refresh": True}
+    read = state(blob, full_refresh=full_refresh, endpoints=endpoints)
+    for mark in map(read.mark, read.scopes()):
+        numbers_in = [mark.version, *([mark.place.offset, mark.place.version] if mark.place else [])]
+        times_in = [mark.cursor, *([mark.place.since, mark.place.newest] if mark.place else [])]
+        assert all(number is None or (type(number) is int and number >= 0) for number in numbers_in)
+        assert all(time is None or moment(time) for time in times_in)
+    again = after_a_restart(read, full_refresh=full_refresh, endpoints=endpoints)
+    assert {place: again.mark(place) for place in again.scopes()} == {
+        place: read.mark(place) for place in again.scopes()
+    }
+
+
+DAMAGES: dict[str, object] = {
+    "a place without an offset": {"walk": {"version": 7}},
+    "a place without anything": {"walk": {}},
+    "a place that is a list": {"walk": [500]},
+    "a negative version": {"version": -1},
+    "a version in words": {"version": "7"},
+    "a version that is true": {"version": True},
+    "a time that is no time": {"cursor": "yesterday"},
+    "a day that is in no month": {"cursor": "2026-02-30T12:00:00Z"},
+    "a time that is a number": {"cursor": 1795176000},
+    "a digest that is a list": {"digest": []},
+    "no object": 7,
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_project_is_read_anew_with_a_warning_and_the_others_stay(
+    damaged: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = state({"stream": STORIES, "projects": {"98": damaged, "99": {"version": 7, "cursor": NOON}}})
+    assert read.mark(scope(98)) == Mark()
+    assert read.mark(scope(99)) == BASE
+    assert warnings(caplog) == ["The state of stream stories is damaged for project 98, which is read anew"]
+
+
+def test_a_project_whose_key_is_no_id_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    read = state({"stream": STORIES, "projects": {"Apollo": {"version": 1}, "99": {"version": 7, "cursor": NOON}}})
+    assert set(read.scopes()) == {scope(99)}
+    assert warnings(caplog) == ["The state of stream stories names a project 'Apollo', which is no id"]
+
+
+NOT_OURS: dict[str, dict[str, Any]] = {
+    "of Airbyte's own connector": {"updated_at": NOON},
+    "of an older shape": {"99": {"updated_at": NOON}, "98": {"updated_at": NOON}},
+    "of another stream": {"stream": "labels", "projects": {"99": {"version": 7}}},
+    "with a list of projects": {"stream": STORIES, "projects": [99]},
+    "with null for the projects": {"stream": STORIES, "projects": None},
+}
+
+
+@pytest.mark.parametrize("blob", NOT_OURS.values(), ids=NOT_OURS.keys())
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
+def test_a_state_that_is_not_this_streams_is_read_anew_with_one_warning(
+    full_refresh: bool, blob: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert set(state(blob, full_refresh=full_refresh).scopes()) == set()
+    assert warnings(caplog) == ["The state of stream stories is not one of this connector's: it is read anew"]
+
+
+@pytest.mark.parametrize("nothing", [{}, NEUTRAL], ids=["empty", "neutral"])
+def test_a_state_that_says_nothing_is_no_cause_for_a_warning(
+    nothing: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert set(state(nothing).scopes()) == set()
+    assert warnings(caplog) == []
+
+
+def test_a_project_that_this_sync_does_not_touch_keeps_its_mark() -> None:
+    read = state({"stream": STORIES, "projects": {"98": {"version": 3, "cursor": NOON}, "99": {"version": 7}}})
+    read.put(scope(99), BASE)
+    assert read.finished()["projects"] == {
+        "98": {"version": 3, "cursor": NOON},
+        "99": {"version": 7, "cursor": NOON},
+    }
+
+
+def test_an_incremental_read_does_not_take_the_state_of_a_full_refresh(caplog: pytest.LogCaptureFixture) -> None:
+    running = state(full_refresh=True)
+    running.put(scope(), Mark())
+    assert set(after_a_restart(running).scopes()) == set()
+    assert warnings(caplog) == ["The state of stream stories is of a full refresh: it is read anew"]
+
+
+def test_a_full_refresh_does_not_take_the_state_of_an_incremental_read() -> None:
+    incremental = state()
+    incremental.put(scope(), BASE)
+    assert set(after_a_restart(incremental, full_refresh=True).scopes()) == set()
+
+
+def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_stands_in_the_others() -> None:
+    running = state(full_refresh=True)
+    running.put(scope(98), BASE)
+    running.put(scope(99), Mark(place=PLACE))
+    read = after_a_restart(running, full_refresh=True)
+    assert (read.mark(scope(98)), read.mark(scope(99))) == (Mark(done=True), Mark(place=PLACE))
+
+
+def test_a_finished_full_refresh_leaves_nothing_that_the_next_could_take_for_its_own() -> None:
+    running = state(full_refresh=True)
+    running.put(scope(), BASE)
+    assert running.finished() == NEUTRAL
+    assert set(state(running.finished(), full_refresh=True).scopes()) == set()
+
+
+def test_a_finished_incremental_read_leaves_cursors_only() -> None:
+    running = state()
+    running.put(scope(98), Mark(version=7, cursor=NOON, digest="d", place=PLACE))
+    running.put(scope(99), Mark(version=7, cursor=NOON))
+    assert running.finished() == {
+        "stream": STORIES,
+        "projects": {"98": {"version": 7, "cursor": NOON, "digest": "d"}, "99": {"version": 7, "cursor": NOON}},
+    }
+
+
+def test_a_stream_with_two_endpoints_has_a_mark_for_each() -> None:
+    running = state(endpoints=(STORIES, EPICS))
+    running.put(scope(), BASE)
+    running.put(scope(endpoint=EPICS), Mark(version=9))
+    assert running.running()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
+
+
+def test_what_hangs_on_no_project_stands_under_server() -> None:
+    running = state()
+    running.put(scope(None), Mark(cursor=NOON))
+    assert running.running() == {"stream": STORIES, "server": {"cursor": NOON}}
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_base"),
+    [
+        (Mark(), False),
+        (Mark(done=True), False),
+        (Mark(place=PLACE), False),
+        (Mark(version=0), True),
+        (Mark(cursor=NOON), True),
+        (Mark(digest="d"), True),
+        (Mark(version=7, place=PLACE), True),
+    ],
+)
+def test_an_incremental_read_starts_from_whatever_was_read_to_its_end(mark: Mark, is_base: bool) -> None:
+    assert mark.is_base == is_base
