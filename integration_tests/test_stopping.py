@@ -29,8 +29,8 @@ from unit_tests.syncs import BY_NAME
 
 KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_IN_A_ROW = 3
-PROJECTS, STORIES = 3, 550
-"""So many that a list of stories has two pages."""
+PAGE = 500
+PROJECTS, STORIES = 3, PAGE + 50
 TERMINATED = 143
 SECONDS_TO_END = 5
 PIPE_IS_FULL = 0.5
@@ -54,7 +54,10 @@ class Stopped:
 
 
 class Read:
-    """`source-pivotal-tracker read`, running from the beginning of the block to its end."""
+    """`source-pivotal-tracker read`, running from the beginning of the block to its end.
+
+    It is started as container images start Python: without a buffer of Python's own before stdout.
+    """
 
     def __init__(self, folder: Path, server: SampleServer, states: Sequence[Message], *, incremental: bool) -> None:
         self._states = LastStates()
@@ -72,7 +75,9 @@ class Read:
             self._command += [f"--{name}", path]
 
     def __enter__(self) -> Read:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
         self.stdout = cast("IO[bytes]", self.process.stdout)
         return self
 
@@ -174,40 +179,46 @@ def test_killed_at_any_moment_and_started_again_with_its_last_state_it_brings_ev
         states = reads[-1].states if reads else []
         with Read(tmp_path, server, states, incremental=seed % 2 == 0) as read:
             said = read.wait_for(is_record)
-            killing = threading.Timer(moments.uniform(0, 1.5), read.process.kill)
+            killing = threading.Timer(moments.uniform(0, 1), read.process.kill)
             killing.start()
             reads.append(read.rest(said))
             killing.cancel()
     with Read(tmp_path, server, reads[-1].states, incremental=seed % 2 == 0) as read:
         reads.append(read.rest())
-    assert [read.exit_code for read in reads] == [-signal.SIGKILL] * kills + [0]
+    assert {read.exit_code for read in reads[:-1]} == {-signal.SIGKILL}
+    assert reads[-1].exit_code == 0
     assert union(reads) == WHOLE
 
 
-def test_asked_to_stop_it_ends_in_time_with_the_states_of_what_it_printed(server: SampleServer, tmp_path: Path) -> None:
-    with Read(tmp_path, server, [], incremental=True) as read:
+@pytest.fixture(scope="module")
+def terminated(server: SampleServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stopped, float]:
+    """A read that got SIGTERM on its way, and how many seconds it took to end."""
+    with Read(tmp_path_factory.mktemp("read"), server, [], incremental=True) as read:
         said = read.wait_for(is_story_of_the_last_project)
         asked_at = read.stop(signal.SIGTERM)
         stopped = read.rest(said)
-        seconds = time.monotonic() - asked_at
+        return stopped, time.monotonic() - asked_at
+
+
+def test_asked_to_stop_it_ends_in_time_with_the_states_of_what_it_printed(terminated: tuple[Stopped, float]) -> None:
+    stopped, seconds = terminated
     assert stopped.exit_code == TERMINATED
     assert seconds < SECONDS_TO_END
-    # The one walk that was under way may have said something since its last place.
+    assert len(stopped.states) > 10
+    # Only the one walk that was under way may have said something since its last place.
     endpoints = [set(BY_NAME[stream].endpoints) for stream in stopped.uncovered]
     assert not endpoints or set.intersection(*endpoints)
 
 
-def test_after_it_was_asked_to_stop_the_next_read_brings_the_rest(server: SampleServer, tmp_path: Path) -> None:
-    with Read(tmp_path, server, [], incremental=True) as read:
-        said = read.wait_for(is_story_of_the_last_project)
-        read.stop(signal.SIGTERM)
-        stopped = read.rest(said)
+def test_after_it_was_asked_to_stop_the_next_read_brings_the_rest_and_at_most_a_page_again(
+    terminated: tuple[Stopped, float], server: SampleServer, tmp_path: Path
+) -> None:
+    stopped, _ = terminated
     with Read(tmp_path, server, stopped.states, incremental=True) as read:
         resumed = read.rest()
     assert resumed.exit_code == 0
     assert union([stopped, resumed]) == WHOLE
-    twice = [key for key in stopped.keys["stories"] if key in resumed.keys["stories"]]
-    assert len(twice) <= 500
+    assert len(stopped.keys["stories"].keys() & resumed.keys["stories"].keys()) <= PAGE
 
 
 def test_asked_to_stop_while_nobody_reads_what_it_prints_it_ends_in_time(server: SampleServer, tmp_path: Path) -> None:

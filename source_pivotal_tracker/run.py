@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -48,6 +49,7 @@ def run(args: list[str] | None = None) -> None:
     Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped a read. What went wrong
     is told in one message, without a trace.
     """
+    _buffer_stdout()
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
     _share_heaps()
     source = SourcePivotalTracker()
@@ -67,6 +69,17 @@ def run(args: list[str] | None = None) -> None:
     except AirbyteTracedException as error:
         print(_without_trace(error.as_airbyte_message()))  # noqa: T201
         sys.exit(1)
+
+
+def _buffer_stdout() -> None:
+    """Put a buffer before stdout where Python was started without (`PYTHONUNBUFFERED`, as container images set it).
+
+    A write that a signal cuts short is carried on by the buffer, and by nobody else: its rows would be lost.
+    """
+    stdout = sys.__stdout__
+    if stdout is not None and isinstance(stdout.buffer, io.RawIOBase):
+        sys.stdout = open(stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.__stdout__ = sys.stdout  # type: ignore[misc]
 
 
 def _share_heaps() -> None:

@@ -36,14 +36,15 @@ class TrackerStream(SerialStream, ABC):
     def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
         super().__init__(client, scopes)
         self._start = start if self.cursor_field else None
+        self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 
     def asks(self, *, narrow: bool = False) -> Fields:
         """The attributes to ask for; `narrow`, the ones that every v5 server knows. Empty: do not say."""
         return select(DEFAULT) if narrow and self.fields else self.fields
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        """The records in one row of the endpoint; where a stream does not say otherwise, the row is the record."""
-        yield row
+        """The records in one row of the endpoint, which may be changed; by itself the row is the record."""
+        return (row,)
 
     def since(self, where: Slice) -> str | None:
         """The oldest row to ask for: the user's start, less a second, for the boundary may be exclusive."""
@@ -53,31 +54,35 @@ class TrackerStream(SerialStream, ABC):
         """The oldest row to ask for in an incremental read. Changes share seconds: it always goes back a little."""
         return iso(moment(cursor) - max(lookback, SHORTEST_LOOKBACK))
 
-    def newest(self, row: Row, records: Sequence[Row]) -> str | None:
-        """The greatest cursor in one row of the endpoint."""
-        cursors = [record[str(self.cursor_field)] for record in records if record.get(str(self.cursor_field))]
-        return max(cursors, default=None)
+    def newest(self, rows: Sequence[Row], records: Iterable[Row]) -> str | None:
+        """The greatest cursor among the rows of the endpoint, or the records that they hold."""
+        cursor = str(self.cursor_field)
+        return max((record[cursor] for record in records if record.get(cursor)), default=None)
+
+    def timely(self, records: list[Row]) -> list[Row]:
+        """Those of the records that a first read brings."""
+        return [record for record in records if not self.is_early(record)] if self._start else records
 
     def is_early(self, record: Row) -> bool:
         """Whether a record was last changed before the start that the user chose."""
         return self._start is not None and is_before(record.get(str(self.cursor_field)), self._start)
 
-    def made_of(self, row: Row, where: Slice) -> list[Row]:
+    def made_of(self, row: Row, where: Slice) -> Sequence[Row]:
         try:
-            records = list(self.records(row, where))
+            records = self.records(row, where)
+            if not isinstance(records, list | tuple):
+                records = list(records)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Failed(f"a row is not what {self.name} are made of: {type(error).__name__} {error}") from error
+            raise Failed(f"the server sent {self.name} of an unknown shape ({type(error).__name__})") from error
         for record in records:
-            self.key_of(record)
+            for part in self._key:
+                if record.get(part) is None:
+                    raise Failed(f"a row of {self.name} came without its {' and '.join(self._key)}")
         return records
 
     def key_of(self, record: Row) -> tuple[Any, ...]:
-        """The primary key. Raises Failed for a record that lacks a part of it."""
-        key = [self.primary_key] if isinstance(self.primary_key, str) else self.primary_key
-        values = tuple(record.get(part) for part in key)
-        if None in values:
-            raise Failed(f"a row of {self.name} came without its {' and '.join(key)}")
-        return values
+        """The primary key."""
+        return tuple(record[part] for part in self._key)
 
     def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
         """The record that stands for a thing of this stream that is gone; None for things of other streams."""
@@ -114,10 +119,13 @@ class PartStream(TrackerStream, ABC):
         return select("id", "updated_at", **{self.part: self.inside})
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        endpoint = self._endpoint(where)
-        parents = {key: value for key, value in where.items() if key != "endpoint"}
-        for part in objects(row, self.part):
-            yield {**part, **parents, endpoint.part_of: row["id"]}
+        parts = objects(row, self.part)
+        if parts:
+            project_id, row_id, part_of = where["project_id"], row["id"], self._endpoint(where).part_of
+            for part in parts:
+                part["project_id"] = project_id
+                part[part_of] = row_id
+        return parts
 
     def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
         """With the id of what it hung on, where that is known; None for what hung on something else."""
@@ -128,6 +136,6 @@ class PartStream(TrackerStream, ABC):
             return None
         return tombstone | {key: value for key, value in mine.items() if value is not None}
 
-    def newest(self, row: Row, records: Sequence[Row]) -> str | None:
-        """The `updated_at` of the row itself: it moves with its parts, and it is what a list can be asked for by."""
-        return row.get("updated_at")
+    def newest(self, rows: Sequence[Row], records: Iterable[Row]) -> str | None:
+        """The `updated_at` of the rows themselves: it moves with their parts, and a list can be asked for by it."""
+        return max((row["updated_at"] for row in rows if row.get("updated_at")), default=None)

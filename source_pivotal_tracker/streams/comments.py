@@ -13,6 +13,8 @@ from source_pivotal_tracker.streams.epics import EPICS
 from source_pivotal_tracker.streams.rows import Row, Slice, objects
 from source_pivotal_tracker.streams.stories import STORIES
 
+ATTACHED = frozenset({"file_attachments", "google_attachments"})
+
 
 class CommentPart(PartStream, ABC):
     """Comments, which carry what is attached to them as ids and, where somebody asked, as objects."""
@@ -23,10 +25,12 @@ class CommentPart(PartStream, ABC):
     inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        for comment in super().records(row, where):
-            yield {
-                key: value for key, value in comment.items() if key not in ("file_attachments", "google_attachments")
-            }
+        return [
+            comment
+            if comment.keys().isdisjoint(ATTACHED)
+            else {key: value for key, value in comment.items() if key not in ATTACHED}
+            for comment in super().records(row, where)
+        ]
 
 
 class StoryComments(CommentPart):
@@ -61,13 +65,13 @@ class AttachmentPart(PartStream, ABC):
         return {**super().asks(narrow=narrow), self.part: inside}
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        parents = {"story_id": None, "epic_id": None}
-        for comment in super().records(row, where):
-            parents |= {key: comment[key] for key in ("project_id", self._endpoint(where).part_of)}
+        for comment in objects(row, self.part):
             for attachment in objects(comment, self.attachments):
                 yield {
                     **attachment,
-                    **parents,
+                    "project_id": where["project_id"],
+                    **dict.fromkeys(("story_id", "epic_id")),
+                    self._endpoint(where).part_of: row["id"],
                     "comment_id": comment["id"],
                     "comment_updated_at": comment.get("updated_at"),
                 }

@@ -59,6 +59,7 @@ def objects(row: Row, attribute: str) -> list[Row]:
     if value is None:
         return []
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, dict) for each in values):
-        raise Failed(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
+    for each in values:
+        if not isinstance(each, dict):
+            raise Failed(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
     return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,7 +52,7 @@ class SerialStream(HttpStream, ABC):
         """The oldest row to ask for in a first read."""
 
     @abstractmethod
-    def made_of(self, row: Row, where: Slice) -> list[Row]:
+    def made_of(self, row: Row, where: Slice) -> Sequence[Row]:
         """The records in one row of the endpoint. Raises Failed where it does not hold any that have a key."""
 
     @abstractmethod

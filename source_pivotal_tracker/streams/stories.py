@@ -41,7 +41,9 @@ class Stories(TrackerStream):
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
 
     def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {key: value for key, value in row.items() if key not in STORY_PARTS}
+        if row.keys().isdisjoint(STORY_PARTS):
+            return (row,)
+        return ({key: value for key, value in row.items() if key not in STORY_PARTS},)
 
 
 class StoryPart(PartStream, ABC):

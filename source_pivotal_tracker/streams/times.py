@@ -12,8 +12,7 @@ _FRACTION = re.compile(r"\.(\d+)")
 
 def moment(text: str) -> datetime:
     """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
-    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
-    read = datetime.fromisoformat(in_microseconds)
+    read = _read(text)
     return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
 
 
@@ -31,6 +30,11 @@ def is_before(cursor: Any, start: datetime) -> bool:
     if cursor.endswith("Z"):
         return cursor[:19] < iso(start)[:19]
     try:
-        return moment(cursor) < start
+        return _read(cursor) < start
     except (TypeError, ValueError):
         return False
+
+
+def _read(text: str) -> datetime:
+    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(in_microseconds)

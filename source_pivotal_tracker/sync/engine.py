@@ -17,7 +17,7 @@ from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerErro
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
-from source_pivotal_tracker.sync.state import Scope, StreamState
+from source_pivotal_tracker.sync.state import NEUTRAL, Scope, StreamState
 from source_pivotal_tracker.sync.walk import Page, explained
 from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
 
@@ -100,6 +100,16 @@ class Engine(Generic[Encoded]):
 
     def run(self) -> Iterator[AirbyteMessage | Encoded]:
         """Raises AirbyteTracedException after the last message if a stream is incomplete."""
+        yield from self._begin()
+        self._workers.start()
+        try:
+            while self._left and not self._is_stopped:
+                yield from self._next()
+        finally:
+            self._workers.stop()
+        yield from self._end()
+
+    def _begin(self) -> Iterator[AirbyteMessage]:
         for name, error in self._failed.items():
             yield from self._fail(name, str(error), error)
             yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
@@ -107,12 +117,9 @@ class Engine(Generic[Encoded]):
             if not progress.walks_left:
                 yield from self._start(name)
                 yield from self._finish(name)
-        self._workers.start()
-        try:
-            while self._left and not self._is_stopped:
-                yield from self._next()
-        finally:
-            self._workers.stop()
+
+    def _end(self) -> Iterator[AirbyteMessage]:
+        """The states that are owed, and after a whole sync, full refreshes that no other attempt has to go on with."""
         yield from self._dirty_states()
         for name, progress in self._streams.items():
             if progress.is_started and progress.walks_left:
@@ -123,6 +130,10 @@ class Engine(Generic[Encoded]):
         failure = self._outcome()
         if failure:
             raise failure
+        if not self._is_stopped:
+            for name, progress in self._streams.items():
+                if progress.state.full_refresh:
+                    yield messages.state(name, NEUTRAL, 0)
 
     def _next(self) -> Iterator[AirbyteMessage | Encoded]:
         event = self._workers.next(STATE_SECONDS)
@@ -211,6 +222,7 @@ class Engine(Generic[Encoded]):
         progress = self._streams[name]
         blob = progress.state.running() if progress.error else progress.state.finished()
         yield messages.state(name, blob, progress.rows_since_state)
+        progress.rows_since_state = 0
         progress.state.is_dirty = False
         yield messages.status(name, AirbyteStreamStatus.INCOMPLETE if progress.error else AirbyteStreamStatus.COMPLETE)
 

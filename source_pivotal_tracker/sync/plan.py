@@ -40,13 +40,15 @@ class Walk:
     """One list to page through, for all the streams that it feeds.
 
     `changes_since` is the version of its project from which on a member wants the changes. The walk over the
-    project's activity finds them, and every other walk that has the number waits for that one.
+    project's activity finds them, and every other walk that has the number waits for that one. `version` is the
+    project's when the projects were listed, some time before the walk.
     """
 
     endpoint: Endpoint
     where: Slice
     members: tuple[Member, ...]
     changes_since: int | None = None
+    version: int | None = None
 
     @property
     def id(self) -> int | None:
@@ -125,7 +127,8 @@ def _plan_project(made: Plan, project: ProjectRef, selected: Sequence[Selected],
     if leader:
         walks.remove(leader)
     else:
-        leader = Walk(ACTIVITY, {"endpoint": ACTIVITY.path, "project_id": project.id}, ())
+        where = {"endpoint": ACTIVITY.path, "project_id": project.id}
+        leader = Walk(ACTIVITY, where, (), version=project.version)
     made.ready.append(replace(leader, changes_since=since))
     made.ready += [walk for walk in walks if not _behind(walk, project)]
     made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks if _behind(walk, project)]
@@ -136,7 +139,7 @@ def _walks(
 ) -> list[Walk]:
     """The walk over one list, or none where nobody needs it."""
     members = []
-    walk = Walk(endpoint, {"endpoint": endpoint.path, **ids}, ())
+    walk = Walk(endpoint, {"endpoint": endpoint.path, **ids}, (), version=version)
     for stream, state in selected:
         if endpoint not in stream.endpoints:
             continue

@@ -26,7 +26,7 @@ from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Selected, plan
-from source_pivotal_tracker.sync.state import StreamState
+from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
 from source_pivotal_tracker.sync.walk import Walker
 from source_pivotal_tracker.sync.workers import Workers
 
@@ -141,5 +141,5 @@ def _read_at_once(each: Selected, rows: Sequence[messages.Row], encode: Encoder[
     if records:
         yield messages.status(name, AirbyteStreamStatus.RUNNING)
         yield encode(name, records)
-    yield messages.state(name, each.state.finished(), len(records))
+    yield messages.state(name, NEUTRAL, len(records))
     yield messages.status(name, AirbyteStreamStatus.COMPLETE)

@@ -6,13 +6,15 @@ A stream's state is JSON of this shape, with `walk` only while a sync runs:
                                        "98": {"walk": {"offset": 500, "version": 7, "newest": "2026-…"}}}}
 
 A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
-instead. While a full refresh runs, `full_refresh` is true and a project that is read is `{"done": true}`.
+instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), and a
+project that is read is `{"done": true}`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
@@ -25,6 +27,8 @@ Blob = dict[str, Any]
 
 NEUTRAL: Blob = {"__ab_no_cursor_state_message": True}
 """What a finished full refresh leaves behind: nothing that a next one could take for its own."""
+LONGEST_SYNC = 24 * 3600
+"""Seconds; a full refresh that began longer ago is not one that another attempt could finish."""
 
 _TIME = re.compile(r"[12]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?", re.ASCII)
 _ID = re.compile(r"\d{1,18}", re.ASCII)
@@ -81,6 +85,7 @@ class StreamState:
         self._endpoints = tuple(endpoints)
         self.full_refresh = full_refresh
         self.is_dirty = False
+        self._began = int(time.time())
         self._marks = self._parsed(given)
 
     def mark(self, scope: Scope) -> Mark:
@@ -98,7 +103,7 @@ class StreamState:
         """The state to print while the stream is being read, or after it was read in part."""
         blob: Blob = {"stream": self._stream}
         if self.full_refresh:
-            blob["full_refresh"] = True
+            blob |= {"full_refresh": True, "began": self._began}
         for scope, mark in self._marks.items():
             here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
             if len(self._endpoints) > 1:
@@ -107,9 +112,11 @@ class StreamState:
         return blob
 
     def finished(self) -> Blob:
-        """The state to print once the stream is read to its end: cursors only."""
-        if self.full_refresh:
-            return NEUTRAL
+        """The state to print once the stream is read to its end: cursors only.
+
+        A full refresh still has what is read in it, so that another attempt at the same sync does not read it again;
+        at the end of the sync comes NEUTRAL.
+        """
         for scope, mark in self._marks.items():
             self._marks[scope] = replace(mark, place=None)
         return self.running()
@@ -125,6 +132,14 @@ class StreamState:
             if not self.full_refresh:
                 logger.warning("The state of stream %s is of a full refresh: it is read anew", self._stream)
             return {}
+        if self.full_refresh:
+            began = given.get("began")
+            if not isinstance(began, int) or not 0 <= self._began - began < LONGEST_SYNC:
+                logger.warning(
+                    "The full refresh of stream %s began too long ago to go on: it begins anew", self._stream
+                )
+                return {}
+            self._began = began
         marks = {}
         for scope, blob in self._blobs(given):
             try:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +19,7 @@ from source_pivotal_tracker.api.fields import are_ignored, render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.activity import ACTIVITY
+from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader
@@ -26,6 +28,7 @@ from source_pivotal_tracker.sync.state import Mark, Place
 
 logger = logging.getLogger("airbyte.tracker")
 
+FORBIDDEN = 403
 MOST_IDS = 500
 """Ids that `stories/bulk` takes at a time."""
 MOST_WALKS = 4
@@ -52,10 +55,10 @@ class Page:
 
 
 class Answer(NamedTuple):
-    """A page of a list, understood: its rows, and the records that each member (in order) makes of each."""
+    """A page of a list, understood: its rows, and for each member (in order) the records in each of them."""
 
     rows: list[Row]
-    records: list[list[list[Row]]]
+    records: list[list[Sequence[Row]]]
     following: int | None
     total: int | None
     version: int | None
@@ -94,8 +97,9 @@ class Walker:
         reader: ChangesReader | None = None
         needs_all = not all(member.is_incremental for member in walk.members)
         for answer in reading.pages_from({} if needs_all else {"since_version": since}, 0):
-            if reader is None and answer.version is not None:
-                reader = ChangesReader(since, answer.version)
+            version = walk.version if answer.version is None else answer.version
+            if reader is None and version is not None:
+                reader = ChangesReader(since, version)
             if reader is not None:
                 reader.add(answer.rows)
             # No place in it: an earlier part that is not read again would be missing from the changes.
@@ -104,7 +108,7 @@ class Walker:
         changes = reader.changes() if reader else None
         if changes and settle_moves:
             for thing, deletion in list(changes.deleted.items()):
-                if deletion.moved_away and self._lives_on(deletion.id):
+                if deletion.kind == "story" and deletion.moved_away and self._lives_on(deletion.id):
                     del changes.deleted[thing]
         yield reading.end(changes)
         return changes
@@ -184,7 +188,7 @@ class Reading:
         """The last page: tombstones, and what holds for a list that is read to its end."""
         page = Page(requests=self._asked())
         for index, (stream, mark, _) in enumerate(self._walk.members):
-            version = self._versions[0] if self._versions else None
+            version = self._versions[0] if self._versions else self._walk.version
             if mark.is_base:
                 # Whatever was deleted after this version has not been looked for.
                 looked_for = version if self._walk.changes_since is not None else mark.version
@@ -261,22 +265,26 @@ class Reading:
 
     def _wanted(self, index: int, member: Member, answer: Answer) -> list[Row]:
         stream, mark, _ = member
-        wanted: list[Row] = []
-        for row, by_member in zip(answer.rows, answer.records, strict=True):
-            records = by_member[index]
-            if not self._is_late(row):
-                newest = stream.newest(row, records)
-                self._newest[index] = max(filter(None, (self._newest[index], newest)), default=None)
-            if not member.is_incremental:
-                wanted += [record for record in records if not stream.is_early(record)]
-            elif self._may_have_changed(row, member):
-                wanted += records
+        records = answer.records[index]
+        self._note_newest(index, stream, answer)
         endpoint = self._walk.endpoint
         if endpoint.page_size is None and endpoint.since is None:
-            digest = hashlib.blake2b(orjson.dumps(wanted), digest_size=8).hexdigest()
+            digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
             self._digests[index] = digest
-            return [] if digest == mark.digest else wanted
-        return wanted
+            if digest == mark.digest:
+                return []
+        if not member.is_incremental:
+            return stream.timely(list(chain.from_iterable(records)))
+        changed = (made for row, made in zip(answer.rows, records, strict=True) if self._may_have_changed(row, member))
+        return list(chain.from_iterable(changed))
+
+    def _note_newest(self, index: int, stream: TrackerStream, answer: Answer) -> None:
+        rows, records = answer.rows, answer.records[index]
+        if rows and "project_version" in rows[0]:
+            in_time = [not self._is_late(row) for row in rows]
+            rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
+        newest = stream.newest(rows, chain.from_iterable(records))
+        self._newest[index] = max(filter(None, (self._newest[index], newest)), default=None)
 
     def _may_have_changed(self, row: Row, member: Member) -> bool:
         """False for a story that surely did not: a walk over all stories meets them for members that want all."""
@@ -291,8 +299,8 @@ class Reading:
             return ()
         stream = self._walk.members[0].stream
         return (
-            row["id"] if "id" in row else tuple(stream.key_of(record) for record in records[0])
-            for row, records in zip(answer.rows, answer.records, strict=True)
+            row["id"] if "id" in row else tuple(map(stream.key_of, records))
+            for row, records in zip(answer.rows, answer.records[0], strict=True)
         )
 
     def _is_late(self, row: Row) -> bool:
@@ -316,14 +324,21 @@ class Reading:
             if not found or len(versions) == 1:
                 return
         if self._walk.endpoint.since is None and not any(member.full_refresh for member in self._walk.members):
-            logger.info("/%s kept changing; the next sync, which sees that, reads all of it again", self._walk.path)
+            logger.warning(
+                "/%s kept changing while it was read %d times: rows of %s may be missing until the next sync, which "
+                "reads all of it again",
+                self._walk.path,
+                MOST_WALKS,
+                ", ".join(member.stream.name for member in self._walk.members),
+            )
             return
         raise Failed(f"GET /{self._walk.path}: the list kept changing while it was read {MOST_WALKS} times")
 
     def _unsent(self, answer: Answer) -> Answer:
         fresh = [number for number, each in enumerate(self._identities(answer)) if each not in self._sent]
         return answer._replace(
-            rows=[answer.rows[number] for number in fresh], records=[answer.records[number] for number in fresh]
+            rows=[answer.rows[number] for number in fresh],
+            records=[[records[number] for number in fresh] for records in answer.records],
         )
 
     def _story_ids(self) -> list[int] | None:
@@ -346,20 +361,24 @@ class Reading:
         path = f"{self._walk.path}/bulk"
 
         def bulk() -> Answer:
-            response = self._get(path, {"ids": ",".join(map(str, ids))})
+            response = self._get(path, {"ids": ",".join(map(str, ids))}, may_narrow=False)
             return self._understood(path, response, response.parsed)
 
         try:
             return once_more(bulk)
-        except (ParametersRefused, Unreadable):
+        except (ParametersRefused, Unreadable) as error:
+            if error.status == FORBIDDEN:
+                raise
             logger.warning("GET /%s is not served: %d stories are read one by one", path, len(ids))
         stories: list[Row] = []
         response = None
         for story_id in ids:
             try:
-                response = self._get(f"{self._walk.path}/{story_id}", {})
+                response = self._get(f"{self._walk.path}/{story_id}", {}, may_narrow=False)
                 stories.append(response.parsed)
-            except Unreadable:
+            except Unreadable as error:
+                if error.status == FORBIDDEN:
+                    raise
                 logger.info("Story %d is gone", story_id)
         if response is None:
             return Answer([], [], None, None, None, 0, 0)
@@ -393,7 +412,7 @@ class Reading:
         except Failed as problem:
             raise Failed(f"GET /{self._walk.path}: {problem}") from None
 
-    def _get(self, path: str, params: Params) -> TrackerResponse:
+    def _get(self, path: str, params: Params, *, may_narrow: bool = True) -> TrackerResponse:
         """GET with the fields that the members want; with fewer, from then on, if the server refuses those."""
         walk, narrowed = self._walk, self._walker.narrowed
         is_narrow = walk.endpoint.path in narrowed
@@ -403,7 +422,7 @@ class Reading:
             asked = {**params, "fields": render(fields)} if fields else params
             return self._walker.client.get(path, asked, turn=self._walker.turn)
         except ParametersRefused as refusal:
-            if is_narrow or not fields:
+            if is_narrow or not fields or not may_narrow:
                 raise
             if walk.endpoint.path not in narrowed:
                 streams = ", ".join(member.stream.name for member in walk.members)
@@ -425,7 +444,7 @@ class Reading:
                 raise Failed("a row came without its id")
             if is_of_changes and not all(isinstance(row.get("project_version"), int) for row in rows):
                 raise Failed("a row came without its project_version")
-            records = [[member.stream.made_of(row, walk.where) for member in walk.members] for row in rows]
+            records = [[member.stream.made_of(row, walk.where) for row in rows] for member in walk.members]
             total = number_in(response.headers, "X-Tracker-Pagination-Total")
             version = number_in(response.headers, "X-Tracker-Project-Version")
         except Failed as problem:

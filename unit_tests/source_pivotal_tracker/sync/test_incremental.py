@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -843,7 +842,6 @@ def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning
 ) -> None:
     destination = Destination(server, *CALM)
     destination.sync()
-    since = scene.project.version
     scene.later()
     for edit in (_edit, _add_task, _complete_task, _comment_on_epic):
         edit(scene)
@@ -851,7 +849,8 @@ def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning
     caplog.clear()
     second = destination.sync()
     (warning,) = warnings(caplog)
-    assert re.match(rf"Project {scene.project.id} is read anew: .* 3 of the versions after {since}\b", warning)
+    assert warning.startswith(f"Project {scene.project.id} is read anew")
+    assert " 3 of the versions " in warning
     assert ids(second.records["stories"]) == scene.project.stories.keys()
     assert ids(second.records["stories"]).isdisjoint(scene.other.stories)
     assert [each for each in destination.differences() if not each.startswith("activity ")] == []

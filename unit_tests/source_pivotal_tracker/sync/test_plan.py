@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -46,7 +47,7 @@ class Planned:
         for name, marks in wanted.items():
             given: dict[str, Any] = {"stream": name}
             if full_refresh:
-                given["full_refresh"] = True
+                given |= {"full_refresh": True, "began": int(time.time())}
             given["projects"] = {str(project): dict(mark) for project, mark in marks.items()}
             names = [endpoint.name for endpoint in streams[name].endpoints]
             state = StreamState(name, names, full_refresh=full_refresh, given=given)

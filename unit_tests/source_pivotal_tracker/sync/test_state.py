@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.times import moment
-from source_pivotal_tracker.sync.state import NEUTRAL, Mark, Place, Scope, StreamState
+from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Mark, Place, Scope, StreamState
 
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"
@@ -39,6 +40,7 @@ rubbish = st.recursive(
 words = st.sampled_from(["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", STORIES, EPICS])
 nearly = st.dictionaries(words, rubbish | st.dictionaries(words, rubbish | numbers | times) | numbers | times)
 ids = st.text("0123456789", min_size=1, max_size=9) | st.text()
+unhurried = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 def state(
@@ -59,6 +61,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@unhurried
 @given(held=st.dictionaries(st.builds(Scope, st.sampled_from([STORIES, EPICS]), st.none() | numbers), marks))
 def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Mark]) -> None:
     written = state(endpoints=(STORIES, EPICS))
@@ -68,12 +71,14 @@ def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Mark]) ->
     assert {place: read.mark(place) for place in held} == held
 
 
+@unhurried
 @given(given_state=rubbish)
 def test_no_json_whatever_makes_a_state_fail(given_state: object) -> None:
     read = state(given_state if isinstance(given_state, dict) else {"projects": given_state})
     assert set(read.scopes()) == set()
 
 
+@unhurried
 @given(
     blob=st.fixed_dictionaries(
         {"stream": st.just(STORIES)},
@@ -86,7 +91,7 @@ def test_what_is_read_of_a_damaged_state_is_sound(
     endpoints: tuple[str, ...], blob: dict[str, Any], full_refresh: bool
 ) -> None:
     if full_refresh:
-        blob = {**blob, "full_refresh": True}
+        blob = {**blob, "full_refresh": True, "began": int(time.time())}
     read = state(blob, full_refresh=full_refresh, endpoints=endpoints)
     for mark in map(read.mark, read.scopes()):
         numbers_in = [mark.version, *([mark.place.offset, mark.place.version] if mark.place else [])]
@@ -150,10 +155,11 @@ def test_a_state_that_is_not_this_streams_is_read_anew_with_one_warning(
 
 
 @pytest.mark.parametrize("nothing", [{}, NEUTRAL], ids=["empty", "neutral"])
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
 def test_a_state_that_says_nothing_is_no_cause_for_a_warning(
-    nothing: dict[str, Any], caplog: pytest.LogCaptureFixture
+    full_refresh: bool, nothing: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert set(state(nothing).scopes()) == set()
+    assert set(state(nothing, full_refresh=full_refresh).scopes()) == set()
     assert warnings(caplog) == []
 
 
@@ -187,11 +193,33 @@ def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_s
     assert (read.mark(scope(98)), read.mark(scope(99))) == (Mark(done=True), Mark(place=PLACE))
 
 
-def test_a_finished_full_refresh_leaves_nothing_that_the_next_could_take_for_its_own() -> None:
+def test_a_full_refresh_that_is_read_to_its_end_is_not_read_again_while_the_other_streams_are() -> None:
     running = state(full_refresh=True)
     running.put(scope(), BASE)
-    assert running.finished() == NEUTRAL
-    assert set(state(running.finished(), full_refresh=True).scopes()) == set()
+    assert state(running.finished(), full_refresh=True).mark(scope()) == Mark(done=True)
+
+
+BEGINNINGS: dict[str, object] = {
+    "two days ago": int(time.time()) - 2 * LONGEST_SYNC,
+    "tomorrow": int(time.time()) + LONGEST_SYNC,
+    "at a time in words": "2026-11-20",
+    "at no time": None,
+}
+
+
+@pytest.mark.parametrize("began", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+def test_a_full_refresh_that_did_not_begin_lately_begins_anew_with_a_warning(
+    began: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    blob = {"stream": STORIES, "full_refresh": True, "began": began, "projects": {"99": {"done": True}}}
+    assert set(state(blob, full_refresh=True).scopes()) == set()
+    assert warnings(caplog) == ["The full refresh of stream stories began too long ago to go on: it begins anew"]
+
+
+def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
+    began = int(time.time()) - LONGEST_SYNC // 2
+    blob = {"stream": STORIES, "full_refresh": True, "began": began, "projects": {"99": {"done": True}}}
+    assert state(blob, full_refresh=True).running() == blob
 
 
 def test_a_finished_incremental_read_leaves_cursors_only() -> None:
