@@ -213,7 +213,8 @@ def test_a_full_refresh_that_did_not_begin_lately_begins_anew_with_a_warning(
 ) -> None:
     blob = {"stream": STORIES, "full_refresh": True, "began": began, "projects": {"99": {"done": True}}}
     assert set(state(blob, full_refresh=True).scopes()) == set()
-    assert warnings(caplog) == ["The full refresh of stream stories began too long ago to go on: it begins anew"]
+    (warning,) = warnings(caplog)
+    assert warning.startswith("The full refresh of stream stories began too long ago")
 
 
 def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
