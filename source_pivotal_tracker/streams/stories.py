@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable
+from dataclasses import replace
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
@@ -152,4 +153,6 @@ class Releases(TrackerStream):
     fields = select(DEFAULT, "story_ids", *RELEASE_FIGURES)
 
     def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
+        if deletion.kind == "release":
+            deletion = replace(deletion, kind="story")
         return super().tombstone(deletion, where) if deletion.story_type in (None, "release") else None

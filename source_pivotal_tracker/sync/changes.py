@@ -79,6 +79,8 @@ class ChangesReader:
                 self._changes.stories.add(thing)
             if values.get("story_id") is not None:
                 self._changes.stories.add(values["story_id"])
+            if kind == "story" and thing is not None:
+                self._note_type(activity, version, position, change)
             if kind is None or thing is None or change.get("change_type") == "update":
                 continue
             deletion = None
@@ -93,6 +95,14 @@ class ChangesReader:
                     moved_away=activity["kind"] == MOVED_AWAY,
                 )
             self._events.append((version, position, deletion, (kind, thing)))
+
+    def _note_type(self, activity: Activity, version: int, position: int, change: Mapping[str, Any]) -> None:
+        """A story that is no release any more is gone as a release, and only so."""
+        was = (change.get("original_values") or {}).get("story_type")
+        becomes = (change.get("new_values") or {}).get("story_type")
+        if "release" in (was, becomes):
+            gone = None if becomes == "release" else Deletion("release", change["id"], activity["occurred_at"])
+            self._events.append((version, position, gone, ("release", change["id"])))
 
 
 def _only(ids: set[int]) -> int | None:

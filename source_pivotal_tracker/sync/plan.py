@@ -34,6 +34,13 @@ class Member(NamedTuple):
     def is_incremental(self) -> bool:
         return self.mark.is_base
 
+    @property
+    def version(self) -> int | None:
+        """The version after which a deletion is news: of what the destination has, if only up to a place."""
+        if self.mark.version is None and self.mark.place and not self.full_refresh:
+            return self.mark.place.version
+        return self.mark.version
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -153,8 +160,8 @@ def _walks(
 
 
 def _behind(walk: Walk, project: ProjectRef) -> list[int]:
-    """The versions that members have, where the project has moved on."""
-    versions = (member.mark.version for member in walk.members)
+    """The versions that members have, in whole or up to a place, where the project has moved on."""
+    versions = (member.version for member in walk.members)
     return [version for version in versions if version is not None and version != project.version]
 
 

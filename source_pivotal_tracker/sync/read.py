@@ -101,7 +101,8 @@ class Sync:
             logger.warning(
                 "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
             )
-        walker = Walker(self._client, self._lookback, [project.id for project in projects])
+        held = {project.id for project in projects} | made.gone
+        walker = Walker(self._client, self._lookback, held)
         workers = Workers(made, walker, encode, self._workers)
         states = {each.stream.name: each.state for each in selected if each.stream.name not in failed}
         self._engine = Engine(made, states, failed, workers, self._client, state_seconds=self._state_seconds)

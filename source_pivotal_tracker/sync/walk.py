@@ -69,15 +69,16 @@ class Answer(NamedTuple):
 class Walker:
     """Reads walks; one object serves all threads. A page is read in a `turn`, which the caller gives back.
 
-    `synced` are the ids of the projects that this sync reads: a story that moved to one of them is not deleted.
+    `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
+    deleted.
     """
 
-    def __init__(self, client: TrackerClient, lookback: timedelta, synced: Collection[int]) -> None:
+    def __init__(self, client: TrackerClient, lookback: timedelta, held: Collection[int]) -> None:
         self.client = client
         self.lookback = lookback
         self.turn = Turn()
         self.narrowed: set[str] = set()
-        self._synced = frozenset(synced)
+        self._held = frozenset(held)
 
     def read(self, walk: Walk, changes: Changes | None = None) -> Iterator[Page]:
         """The pages of a list; `changes` are those of its project, where a member wants only what changed.
@@ -122,7 +123,7 @@ class Walker:
             return project
 
         try:
-            return once_more(project_id) in self._synced
+            return once_more(project_id) in self._held
         except Unreadable:
             return False
 
@@ -162,7 +163,7 @@ class Reading:
         place = self._place()
         if place:
             answer = self._answer(params, place.offset)
-            if answer.version == place.version:
+            if answer.version == place.version and answer.rows:
                 places = (member.mark.place for member in self._walk.members)
                 self._newest = [each.newest if each else None for each in places]
                 offset = answer.following
@@ -187,13 +188,14 @@ class Reading:
     def end(self, changes: Changes | None) -> Page:
         """The last page: tombstones, and what holds for a list that is read to its end."""
         page = Page(requests=self._asked())
-        for index, (stream, mark, _) in enumerate(self._walk.members):
+        for index, member in enumerate(self._walk.members):
+            stream, mark, _ = member
             version = self._versions[0] if self._versions else self._walk.version
-            if mark.is_base:
+            if member.version is not None:
                 # Whatever was deleted after this version has not been looked for.
-                looked_for = version if self._walk.changes_since is not None else mark.version
+                looked_for = version if self._walk.changes_since is not None or mark.place else mark.version
                 version = changes.version if changes else looked_for
-            if mark.is_base and changes:
+            if member.version is not None and changes:
                 deletions = (each for each in changes.deleted.values() if not self._is_back(each))
                 tombstones = (stream.tombstone(each, self._walk.where) for each in deletions)
                 page.records[stream.name] = [tombstone for tombstone in tombstones if tombstone]
@@ -228,18 +230,17 @@ class Reading:
 
     def _params(self) -> Params:
         parameter = self._walk.endpoint.since
-        if parameter is None:
-            return {}
         values = [self._since_of(member) for member in self._walk.members]
         self._since = None if None in values else min(filter(None, values), default=None)
-        return {parameter: self._since} if self._since else {}
+        return {parameter: self._since} if parameter and self._since else {}
 
     def _since_of(self, member: Member) -> str | None:
         stream, mark, _ = member
         first = stream.since(self._walk.where)
         if not member.is_incremental:
             return first
-        if self._walk.endpoint == STORIES and not self._is_selective:
+        endpoint = self._walk.endpoint
+        if endpoint.since is None or (endpoint == STORIES and not self._is_selective):
             return None
         # The past of a restless list, too, may look different after a change.
         is_anew = mark.cursor is None or (stream.restless and self._changes is not None)
@@ -321,8 +322,10 @@ class Reading:
                 found += sum(not self._is_late(row) for row in unsent.rows)
                 yield replace(self.page(unsent), marks={})
                 del answer, unsent
-            if not found or len(versions) == 1:
+            if len(versions) == 1:
                 return
+        if not found:
+            return
         if self._walk.endpoint.since is None and not any(member.full_refresh for member in self._walk.members):
             logger.warning(
                 "/%s kept changing while it was read %d times: rows of %s may be missing until the next sync, which "
@@ -355,9 +358,14 @@ class Reading:
         """These stories, as far as they are still there."""
         for start in range(0, len(ids), MOST_IDS):
             some = ids[start : start + MOST_IDS]
-            yield replace(self.page(self._bulk(some)), marks={})
+            answer = self._bulk(some)
+            if answer:
+                yield replace(self.page(answer), marks={})
+            lacking = [each for each in some if each not in self._sent]
+            yield from (replace(self.page(answer), marks={}) for answer in self._singly(lacking))
 
-    def _bulk(self, ids: Sequence[int]) -> Answer:
+    def _bulk(self, ids: Sequence[int]) -> Answer | None:
+        """What one request brings of these stories; None where the server does not serve such requests."""
         path = f"{self._walk.path}/bulk"
 
         def bulk() -> Answer:
@@ -370,19 +378,20 @@ class Reading:
             if error.status == FORBIDDEN:
                 raise
             logger.warning("GET /%s is not served: %d stories are read one by one", path, len(ids))
-        stories: list[Row] = []
-        response = None
+            return None
+
+    def _singly(self, ids: Iterable[int]) -> Iterator[Answer]:
+        """Each of these stories that is still there: only its own 404 tells that one is gone."""
         for story_id in ids:
+            path = f"{self._walk.path}/{story_id}"
             try:
-                response = self._get(f"{self._walk.path}/{story_id}", {}, may_narrow=False)
-                stories.append(response.parsed)
+                response = self._get(path, {}, may_narrow=False)
             except Unreadable as error:
                 if error.status == FORBIDDEN:
                     raise
                 logger.info("Story %d is gone", story_id)
-        if response is None:
-            return Answer([], [], None, None, None, 0, 0)
-        return self._understood(self._walk.path, response, stories)
+                continue
+            yield self._understood(path, response, [response.parsed])
 
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
