@@ -136,7 +136,10 @@ class TrackerServer:
         def stop() -> None:
             # The workers first: one that ends a request later would write to descriptors that are closed by then.
             server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels, ignore_all=True))
+            try:
+                server.trigger.pull_trigger(lambda: wasyncore.close_all(channels, ignore_all=True))
+            except OSError:  # The loop has ended by itself, and closed its trigger.
+                wasyncore.close_all(channels, ignore_all=True)
             loop.join(STOP_SECONDS)
 
         stopping.callback(stop)
