@@ -6,15 +6,14 @@ import logging
 import threading
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
+from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
-
-Row = dict[str, Any]
 
 PROJECT_FIELDS = select("id", "version", "start_time", "created_at")
 
@@ -28,7 +27,7 @@ class ProjectRef(NamedTuple):
 
 
 class Scopes:
-    """The ids that requests are made for. They are fetched at the first call, kept, and never fetched again.
+    """The ids that requests are made for. `load_…` fetches them, `projects` and `accounts` do so at most once.
 
     With `project_ids` the list of projects is not asked for: each is fetched by its id, and one that cannot be
     read is left out with a warning.

@@ -42,6 +42,7 @@ class SerialStream(HttpStream, ABC):
         self._base_url = client.base_url
         self._scopes = scopes
         self._narrow = False
+        self._fingerprint = 0
 
     @abstractmethod
     def asks(self, *, narrow: bool = False) -> Fields:
@@ -116,8 +117,11 @@ class SerialStream(HttpStream, ABC):
         query = parse_qs(urlsplit(response.request.url or "").query)
         if "limit" not in query:
             return None
-        rows = len(cast("TrackerResponse", response).parsed)
-        offset = next_offset(response.headers, offset=int(query["offset"][0]), rows=rows)
+        start, rows = int(query["offset"][0]), len(cast("TrackerResponse", response).parsed)
+        before, self._fingerprint = self._fingerprint, hash(response.content)
+        if start and rows and self._fingerprint == before:
+            raise Failed(f"the page at offset {start} is the one before it again")
+        offset = next_offset(response.headers, offset=start, rows=rows)
         return None if offset is None else {"offset": offset}
 
     def parse_response(

@@ -25,7 +25,8 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
-Row = Mapping[str, Any]
+from source_pivotal_tracker.streams.rows import Row
+
 Encoded = TypeVar("Encoded")
 Encoder = Callable[[str, Sequence[Row]], Encoded]
 """Turns the records of one stream on one page into what the reader of the engine wants them to be."""

@@ -21,6 +21,7 @@ from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError
 from source_pivotal_tracker.streams.account import Accounts
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.projects import Projects
+from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.streams.scopes import ProjectRef, Scopes
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
@@ -134,7 +135,7 @@ def _asks_for(scope: str, each: Selected) -> bool:
     return any(scope in endpoint.path for endpoint in each.stream.endpoints)
 
 
-def _read_at_once(each: Selected, rows: Sequence[messages.Row], encode: Encoder[Encoded]) -> Iterator[Any]:
+def _read_at_once(each: Selected, rows: Sequence[Row], encode: Encoder[Encoded]) -> Iterator[Any]:
     """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself."""
     name = each.stream.name
     records = [record for row in rows for record in each.stream.records(dict(row), {})]
