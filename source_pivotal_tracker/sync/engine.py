@@ -220,10 +220,7 @@ class Engine(Generic[Encoded]):
     def _finish(self, name: str) -> Iterator[AirbyteMessage]:
         """The last state and status of a stream whose walks have all ended."""
         progress = self._streams[name]
-        blob = progress.state.running() if progress.error else progress.state.finished()
-        yield messages.state(name, blob, progress.rows_since_state)
-        progress.rows_since_state = 0
-        progress.state.is_dirty = False
+        yield self._state(name)
         yield messages.status(name, AirbyteStreamStatus.INCOMPLETE if progress.error else AirbyteStreamStatus.COMPLETE)
 
     def _state(self, name: str) -> AirbyteMessage:
@@ -231,7 +228,7 @@ class Engine(Generic[Encoded]):
         records, progress.rows_since_state = progress.rows_since_state, 0
         progress.state_at = time.monotonic()
         progress.state.is_dirty = False
-        return messages.state(name, progress.state.running(), records)
+        return messages.state(name, progress.state.as_blob(), records)
 
     def _dirty_states(self) -> Iterator[AirbyteMessage]:
         return (self._state(name) for name, progress in self._streams.items() if progress.state.is_dirty)

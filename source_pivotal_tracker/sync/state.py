@@ -99,8 +99,8 @@ class StreamState:
     def scopes(self) -> Iterable[Scope]:
         return self._marks.keys()
 
-    def running(self) -> Blob:
-        """The state to print while the stream is being read, or after it was read in part."""
+    def as_blob(self) -> Blob:
+        """The state to print. Once the stream is read it holds cursors, and the places in lists that were skipped."""
         blob: Blob = {"stream": self._stream}
         if self.full_refresh:
             blob |= {"full_refresh": True, "began": self._began}
@@ -110,16 +110,6 @@ class StreamState:
                 here = here.setdefault(scope.endpoint, {})
             here.update(_written(mark))
         return blob
-
-    def finished(self) -> Blob:
-        """The state to print once the stream is read to its end: cursors only.
-
-        A full refresh still has what is read in it, so that another attempt at the same sync does not read it again;
-        at the end of the sync comes NEUTRAL.
-        """
-        for scope, mark in self._marks.items():
-            self._marks[scope] = replace(mark, place=None)
-        return self.running()
 
     def _parsed(self, given: Mapping[str, Any]) -> dict[Scope, Mark]:
         """The marks in a given state. What is not understood is left out, with a warning: it is read anew."""

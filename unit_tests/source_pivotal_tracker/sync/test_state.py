@@ -50,7 +50,7 @@ def state(
 
 
 def after_a_restart(before: StreamState, **settings: Any) -> StreamState:
-    return state(json.loads(json.dumps(before.running())), **settings)
+    return state(json.loads(json.dumps(before.as_blob())), **settings)
 
 
 def scope(project: int | None = 99, endpoint: str = STORIES) -> Scope:
@@ -166,7 +166,7 @@ def test_a_state_that_says_nothing_is_no_cause_for_a_warning(
 def test_a_project_that_this_sync_does_not_touch_keeps_its_mark() -> None:
     read = state({"stream": STORIES, "projects": {"98": {"version": 3, "cursor": NOON}, "99": {"version": 7}}})
     read.put(scope(99), BASE)
-    assert read.finished()["projects"] == {
+    assert read.as_blob()["projects"] == {
         "98": {"version": 3, "cursor": NOON},
         "99": {"version": 7, "cursor": NOON},
     }
@@ -196,7 +196,7 @@ def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_s
 def test_a_full_refresh_that_is_read_to_its_end_is_not_read_again_while_the_other_streams_are() -> None:
     running = state(full_refresh=True)
     running.put(scope(), BASE)
-    assert state(running.finished(), full_refresh=True).mark(scope()) == Mark(done=True)
+    assert state(running.as_blob(), full_refresh=True).mark(scope()) == Mark(done=True)
 
 
 BEGINNINGS: dict[str, object] = {
@@ -220,14 +220,15 @@ def test_a_full_refresh_that_did_not_begin_lately_begins_anew_with_a_warning(
 def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
     began = int(time.time()) - LONGEST_SYNC // 2
     blob = {"stream": STORIES, "full_refresh": True, "began": began, "projects": {"99": {"done": True}}}
-    assert state(blob, full_refresh=True).running() == blob
+    assert state(blob, full_refresh=True).as_blob() == blob
 
 
 def test_a_finished_incremental_read_leaves_cursors_only() -> None:
     running = state()
-    running.put(scope(98), Mark(version=7, cursor=NOON, digest="d", place=PLACE))
+    running.put(scope(98), Mark(version=7, cursor=NOON, place=PLACE))
+    running.put(scope(98), Mark(version=7, cursor=NOON, digest="d"))
     running.put(scope(99), Mark(version=7, cursor=NOON))
-    assert running.finished() == {
+    assert running.as_blob() == {
         "stream": STORIES,
         "projects": {"98": {"version": 7, "cursor": NOON, "digest": "d"}, "99": {"version": 7, "cursor": NOON}},
     }
@@ -237,13 +238,13 @@ def test_a_stream_with_two_endpoints_has_a_mark_for_each() -> None:
     running = state(endpoints=(STORIES, EPICS))
     running.put(scope(), BASE)
     running.put(scope(endpoint=EPICS), Mark(version=9))
-    assert running.running()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
+    assert running.as_blob()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
 
 
 def test_what_hangs_on_no_project_stands_under_server() -> None:
     running = state()
     running.put(scope(None), Mark(cursor=NOON))
-    assert running.running() == {"stream": STORIES, "server": {"cursor": NOON}}
+    assert running.as_blob() == {"stream": STORIES, "server": {"cursor": NOON}}
 
 
 @pytest.mark.parametrize(

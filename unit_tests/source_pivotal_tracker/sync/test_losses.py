@@ -1,0 +1,130 @@
+"""Ways in which rows were once lost, or kept for ever, without a word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from tracker_server import edits
+from tracker_server.api import Caps, Request, Response, TrackerApi, error_response, unauthorized_operation
+from tracker_server.app import TrackerServer
+from tracker_server.sample import make_world
+from tracker_server.world import Project, World
+from unit_tests.syncs import Replica, Sync, config_for
+
+SMALL = Caps(stories=7, releases=2)
+
+
+class Scene:
+    """A world, its first project, and what happens before the requests that a server of it gets."""
+
+    def __init__(self, projects: int = 1) -> None:
+        self.world: World = make_world(projects=projects, stories=40)
+        self.project: Project = next(iter(self.world.projects.values()))
+        self.by = next(iter(self.world.tokens.values()))
+        self._pages = 0
+
+    def slip(self, request: Request) -> None:
+        """Before the third page of stories, the first four are deleted: four others slip to the page before."""
+        if request.path.endswith("/stories"):
+            self._pages += 1
+            if self._pages == 3:
+                edits.delete_stories(self.world, self.project, self.by, self.project.order[:4])
+
+    def story_ids(self) -> set[int]:
+        return {story for project in self.world.projects.values() for story in project.stories}
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def loaded(*syncs: Sync) -> dict[str, set[Any]]:
+    """The ids that a destination holds after these syncs, by stream."""
+    replica = Replica()
+    for sync in syncs:
+        replica.load(sync)
+    return {name: {key[0] for key in rows} for name, rows in replica.rows.items()}
+
+
+def test_a_story_that_goes_between_a_kill_and_the_resume_is_gone(scene: Scene) -> None:
+    with TrackerServer(scene.world, caps=SMALL) as server:
+        config = config_for(server)
+        killed = Sync(config, ["stories"], incremental=True, killed_after=12, state_seconds=0)
+        sent = killed.records["stories"][0]["id"]
+        assert "walk" in str(killed.blob("stories"))
+        scene.world.now += timedelta(minutes=5)
+        edits.delete_stories(scene.world, scene.project, scene.by, [sent])
+        resumed = Sync(config, ["stories"], incremental=True, state=killed.state)
+    assert loaded(killed, resumed)["stories"] == scene.story_ids()
+
+
+def test_stories_that_bulk_leaves_out_are_asked_for_one_by_one(scene: Scene) -> None:
+    def stingy(request: Request) -> Response | None:
+        if not request.path.endswith("/bulk"):
+            scene.slip(request)
+            return None
+        query = parse_qs(request.query)
+        few = ",".join(query["ids"][0].split(",")[:2])
+        return TrackerApi(scene.world).handle(
+            Request("GET", request.path, f"ids={few}&fields={query['fields'][0]}", request.headers)
+        )
+
+    with TrackerServer(scene.world, before=stingy, caps=SMALL) as server:
+        first = Sync(config_for(server), ["stories"], incremental=True)
+        second = Sync(config_for(server), ["stories"], incremental=True, state=first.state)
+    assert any(logged.path.endswith("/bulk") for logged in server.log)
+    assert loaded(first, second)["stories"] == scene.story_ids()
+
+
+def test_a_403_on_single_stories_is_no_word_that_they_are_gone(scene: Scene) -> None:
+    refusal = error_response(unauthorized_operation("Not now."))
+    with TrackerServer(
+        scene.world, before=lambda request: refusal if "/stories/" in request.path else scene.slip(request), caps=SMALL
+    ) as server:
+        first = Sync(config_for(server), ["stories"], incremental=True)
+    with TrackerServer(scene.world, caps=SMALL) as server:
+        second = Sync(config_for(server), ["stories"], incremental=True, state=first.state)
+    assert loaded(first, second)["stories"] == scene.story_ids()
+
+
+def test_a_release_that_becomes_a_feature_leaves_the_releases(scene: Scene) -> None:
+    release = next(key for key, row in scene.project.stories.items() if row["story_type"] == "release")
+    with TrackerServer(scene.world) as server:
+        first = Sync(config_for(server), ["releases", "stories"], incremental=True)
+        scene.world.now += timedelta(days=1)
+        edits.update_story(scene.world, scene.project, scene.by, release, story_type="feature")
+        second = Sync(config_for(server), ["releases", "stories"], incremental=True, state=first.state)
+    held = loaded(first, second)
+    assert release not in held["releases"]
+    assert release in held["stories"]
+
+
+def test_a_story_that_moved_to_a_project_left_out_of_one_sync_stays() -> None:
+    scene = Scene(projects=2)
+    one, other = scene.world.projects.values()
+    story = next(iter(other.stories))
+    with TrackerServer(scene.world) as server:
+        both = config_for(server, project_ids=[one.id, other.id])
+        syncs = [Sync(both, ["stories"], incremental=True)]
+        scene.world.now += timedelta(days=1)
+        edits.move_story_to_project(scene.world, other, one, scene.by, story)
+        for ids in ([one.id], [other.id], [one.id, other.id]):
+            config = config_for(server, project_ids=ids)
+            syncs.append(Sync(config, ["stories"], incremental=True, state=syncs[-1].state))
+    assert loaded(*syncs)["stories"] == scene.story_ids()
+
+
+def test_a_start_date_that_is_taken_back_after_a_kill_hides_nothing(scene: Scene) -> None:
+    for number in range(8):
+        edits.create_release(scene.world, scene.project, scene.by, name=f"Release {number}")
+    with TrackerServer(scene.world, caps=SMALL) as server:
+        late = config_for(server, start_date="2026-11-20T11:00:00Z")
+        killed = Sync(late, ["releases"], incremental=True, killed_after=5, state_seconds=0)
+        resumed = Sync(config_for(server), ["releases"], incremental=True, state=killed.state)
+    releases = {key for key, row in scene.project.stories.items() if row["story_type"] == "release"}
+    assert loaded(killed, resumed)["releases"] == releases
