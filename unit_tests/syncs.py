@@ -45,7 +45,7 @@ def config_for(server: TrackerServer, **settings: Any) -> dict[str, Any]:
 
 def unhurried(settings: Config) -> TrackerClient:
     """A client whose budget and whose waits between attempts take no time."""
-    budget = RequestBudget(1000, clock=itertools.count(step=60).__next__)
+    budget = RequestBudget(1000, clock=itertools.count(step=60).__next__, sleep=lambda _: None)
     return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget, sleep=lambda _: None)
 
 

@@ -33,7 +33,7 @@ class Naps:
 
 
 def client_of(server: ScriptedServer, naps: Naps | None = None) -> TrackerClient:
-    budget = RequestBudget(1000, clock=itertools.count(step=400).__next__)
+    budget = RequestBudget(1000, clock=itertools.count(step=400).__next__, sleep=lambda _: None)
     return TrackerClient(server.url, TOKEN, budget, sleep=naps or Naps())
 
 
