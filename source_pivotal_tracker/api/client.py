@@ -73,11 +73,6 @@ class TrackerClient:
         """Whether the server is the hosted one that has closed."""
         return urlsplit(self.base_url).hostname in CLOSED_HOSTS
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether the server has refused the token."""
-        return self._refusal is not None
-
     def get(
         self,
         path: str,
