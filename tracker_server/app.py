@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 THREADS = 16
+MOST_CONNECTIONS = 10_000
+"""waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
 
 
@@ -129,7 +131,14 @@ class TrackerServer:
         # waitress would warn of each moment with more requests than threads, and of requests cut off at the end.
         logging.getLogger("waitress").setLevel(logging.ERROR)
         channels: dict[int, Any] = {}
-        server: Any = create_server(self.application, map=channels, sockets=[listener], threads=THREADS)
+        server: Any = create_server(
+            self.application,
+            map=channels,
+            sockets=[listener],
+            threads=THREADS,
+            connection_limit=MOST_CONNECTIONS,
+            asyncore_use_poll=True,  # select() takes no descriptor above 1023.
+        )
         loop = threading.Thread(target=server.run, name="tracker_server", daemon=True)
         loop.start()
 

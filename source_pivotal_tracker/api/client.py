@@ -63,6 +63,10 @@ class TrackerClient:
         self._counting = threading.Lock()
         self.requests = 0
 
+    def close(self) -> None:
+        """Give back the connections that were kept for further requests."""
+        self._session.close()
+
     @property
     def waited(self) -> float:
         """Seconds that requests have waited for the budget, added up over all threads."""
@@ -158,7 +162,7 @@ def once_more(ask: Callable[[], Understood]) -> Understood:
         return ask()
     except Failed as contradiction:
         logger.warning("%s. It is asked for once more", contradiction)
-        return ask()
+    return ask()
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

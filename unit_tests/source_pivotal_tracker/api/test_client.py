@@ -10,7 +10,7 @@ import time
 import pytest
 
 from source_pivotal_tracker.api.budget import RequestBudget
-from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Passing, TokenRefused, TrackerError, Unreadable
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
@@ -93,6 +93,18 @@ def test_nobody_listening_is_tried_again_and_told_by_its_cause() -> None:
     with pytest.raises(Passing, match="Connection refused"):
         client_of(server, naps).get("me")
     assert len(naps.seconds) == 8
+
+
+def test_a_lost_connection_after_a_contradiction_is_told_by_its_own_cause() -> None:
+    with ScriptedServer([OK, RESET]) as server:
+        client = client_of(server)
+
+        def contradictory() -> None:
+            client.get("me")
+            raise Failed("two rows came, and three were announced")
+
+        with pytest.raises(Passing, match="^GET /me: no connection: Remote end closed"):
+            once_more(contradictory)
 
 
 def test_waits_double_with_jitter() -> None:
