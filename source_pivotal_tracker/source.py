@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
@@ -24,8 +24,6 @@ from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
 from source_pivotal_tracker.sync.read import Sync
 from source_pivotal_tracker.wiring import client_of, configuration_error, configured, scopes_of, streams_of, sync_of
-
-Said = TypeVar("Said")
 
 
 class SourcePivotalTracker(AbstractSource):
@@ -86,9 +84,8 @@ class SourcePivotalTracker(AbstractSource):
     ) -> Iterator[AirbyteMessage | Encoded]:
         """As `read`, with the records of a page as `encode` makes them."""
         settings = configured(config)
-        client = self._client_of(settings)
-        self._sync = sync_of(settings, client, state_seconds=self._state_seconds)
-        return _closing(client, self._sync.run(catalog, state, encode))
+        self._sync = sync_of(settings, self._client_of(settings), state_seconds=self._state_seconds)
+        return self._sync.run(catalog, state, encode)
 
     def stop(self) -> None:
         """Make a read yield its last states and end, soon. Safe to call in a signal handler."""
@@ -110,13 +107,6 @@ class SourcePivotalTracker(AbstractSource):
             return super().read_catalog(catalog_path)
         except Exception as error:
             raise _unusable("catalog", catalog_path, "a configured Airbyte catalog", error) from None
-
-
-def _closing(client: TrackerClient, messages: Iterator[Said]) -> Iterator[Said]:
-    try:
-        yield from messages
-    finally:
-        client.close()
 
 
 def _unusable(file: str, path: str, wanted: str, error: Exception) -> AirbyteTracedException:

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -15,7 +15,8 @@ import tenacity
 
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, of_exception, parse_body
-from source_pivotal_tracker.api.session import CONNECT_TIMEOUT, READ_TIMEOUT, TrackerSession
+from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.session import TrackerSession
 from source_pivotal_tracker.api.turn import Turn
 
 logger = logging.getLogger("airbyte.tracker")
@@ -32,12 +33,6 @@ MOST_ATTEMPTS = 9
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 120.0
 LONGEST_RETRYING = 600.0
-
-
-class TrackerResponse(requests.Response):
-    """A successful response together with its parsed JSON."""
-
-    parsed: Any
 
 
 class TrackerClient:
@@ -103,7 +98,7 @@ class TrackerClient:
 
     def send_request(
         self, http_method: str, url: str, request_kwargs: Mapping[str, Any], **request: Any
-    ) -> tuple[requests.PreparedRequest, requests.Response]:
+    ) -> tuple[requests.PreparedRequest, TrackerResponse]:
         """The face of the cdk's HttpClient, for HttpStream: a GET below the base URL with `params`."""
         response = self.get(url.removeprefix(f"{self.base_url}/"), request.get("params"))
         return response.request, response
@@ -117,12 +112,7 @@ class TrackerClient:
             with self._budget.place():
                 with self._counting:
                     self.requests += 1
-                response = cast(
-                    "TrackerResponse",
-                    self._session.get(
-                        f"{self.base_url}/{path}", params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-                    ),
-                )
+                response = self._session.read(f"{self.base_url}/{path}", params)
             if turn:
                 turn.take()
             response.parsed = parse_body(response)

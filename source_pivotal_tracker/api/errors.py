@@ -12,6 +12,8 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_pivotal_tracker.api.response import TrackerResponse
+
 PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
@@ -51,13 +53,13 @@ class Failed(TrackerError):
     """Nothing helps: what was being read is incomplete."""
 
 
-def parse_body(response: requests.Response) -> Any:
+def parse_body(response: TrackerResponse) -> Any:
     """The JSON of a successful answer.
 
     Raises Passing for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
     the table names for every other status.
     """
-    if response.status_code == 200:
+    if response.status == 200:
         try:
             return orjson.loads(response.content)
         except orjson.JSONDecodeError:
@@ -79,8 +81,8 @@ def of_exception(error: requests.RequestException) -> TrackerError:
     return Failed(f"the request could not be sent: {_reason(error)}")
 
 
-def _error(response: requests.Response) -> TrackerError:
-    status = response.status_code
+def _error(response: TrackerResponse) -> TrackerError:
+    status = response.status
     said = _tracker_error(response)
     code = said.get("code")
     words = _words(status, said, response)
@@ -97,7 +99,7 @@ def _error(response: requests.Response) -> TrackerError:
     return Failed(words, status=status, code=code)
 
 
-def _tracker_error(response: requests.Response) -> Mapping[str, Any]:
+def _tracker_error(response: TrackerResponse) -> Mapping[str, Any]:
     """Tracker's error object, or nothing where the answer comes from somebody else (a proxy, a web page)."""
     try:
         body = orjson.loads(response.content)
@@ -106,7 +108,7 @@ def _tracker_error(response: requests.Response) -> Mapping[str, Any]:
     return body if isinstance(body, dict) and ("code" in body or "error" in body) else {}
 
 
-def _words(status: int, said: Mapping[str, Any], response: requests.Response) -> str:
+def _words(status: int, said: Mapping[str, Any], response: TrackerResponse) -> str:
     if 300 <= status < 400:
         return f"{status}, a redirect to {response.headers.get('Location', 'nowhere')}, which is not followed"
     if not said:

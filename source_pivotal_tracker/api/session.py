@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.auth import TokenAuth
+from source_pivotal_tracker.api.response import TrackerResponse
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 CONNECTIONS = 20
+CHUNK = 1 << 24
+"""Bytes to read at a time; requests would take a large page in hundreds of pieces."""
 
 
 class TrackerSession(requests.Session):
@@ -24,6 +28,12 @@ class TrackerSession(requests.Session):
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
+
+    def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+        """GET, and all of the answer. Raises requests.RequestException."""
+        with self.get(url, params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True) as response:
+            body = b"".join(response.iter_content(CHUNK))
+            return TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a redirect leads, if that is the same host by the same scheme; else None: it is not followed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -18,6 +18,7 @@ class Accounts(TrackerStream):
     """
 
     endpoints = (Endpoint("accounts"),)
+    fills = "{account_id}"
 
 
 class AccountMemberships(TrackerStream):
@@ -28,8 +29,8 @@ class AccountMemberships(TrackerStream):
 
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {**row, "account_id": where["account_id"]}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({**row, "account_id": where["account_id"]},)
 
 
 class Me(TrackerStream):
@@ -45,8 +46,8 @@ class Me(TrackerStream):
         *("created_at", "updated_at"),
     )
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {key: value for key, value in row.items() if key in self.fields}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({key: value for key, value in row.items() if key in self.fields},)
 
 
 class Workspaces(TrackerStream):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
@@ -22,8 +22,8 @@ class Activity(TrackerStream):
     primary_key = "guid"
     cursor_field = "occurred_at"
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {**row, "project_id": (row.get("project") or {}).get("id")}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({**row, "project_id": (row.get("project") or {}).get("id")},)
 
 
 class MyActivity(Activity):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, ClassVar
 
 from airbyte_cdk.models import AirbyteStream, SyncMode
@@ -30,6 +31,8 @@ class TrackerStream(SerialStream, ABC):
     """Whether its rows change without the version of their project."""
     deleted_kind: ClassVar[str] = ""
     """What Tracker's activity calls a thing of this stream that was deleted; empty where it tells none."""
+    fills: ClassVar[str] = ""
+    """What its rows put into the paths of other streams (`{project_id}`): it is read at once, ahead of all others."""
     follows: ClassVar[Mapping[str, str]] = {}
     """The parameters that list the rows whose attributes change with other rows, unseen by time and activity."""
 
@@ -42,7 +45,7 @@ class TrackerStream(SerialStream, ABC):
         """The attributes to ask for; `narrow`, the ones that every v5 server knows. Empty: do not say."""
         return select(DEFAULT) if narrow and self.fields else self.fields
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         """The records in one row of the endpoint, which may be changed; by itself the row is the record."""
         return (row,)
 
@@ -67,18 +70,16 @@ class TrackerStream(SerialStream, ABC):
         """Whether a record was last changed before the start that the user chose."""
         return self._start is not None and is_before(record.get(str(self.cursor_field)), self._start)
 
-    def made_of(self, row: Row, where: Slice) -> Sequence[Row]:
+    def made_of(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
         try:
-            records = self.records(row, where)
-            if not isinstance(records, list | tuple):
-                records = list(records)
+            made = [self.records(row, where) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Failed(f"the server sent {self.name} of an unknown shape ({type(error).__name__})") from error
-        for record in records:
-            for part in self._key:
+        for part in self._key:
+            for record in chain.from_iterable(made):
                 if record.get(part) is None:
                     raise Failed(f"a row of {self.name} came without its {' and '.join(self._key)}")
-        return records
+        return made
 
     def key_of(self, record: Row) -> tuple[Any, ...]:
         """The primary key."""
@@ -113,15 +114,19 @@ class PartStream(TrackerStream, ABC):
     inside: ClassVar[Fields] = select(DEFAULT)
     """What is asked for of each part."""
 
+    def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
+        super().__init__(client, scopes, start)
+        self._part_of = {endpoint.path: endpoint.part_of for endpoint in self.endpoints}
+
     def asks(self, *, narrow: bool = False) -> Fields:
         if narrow:
             return select(DEFAULT, self.part)
         return select("id", "updated_at", **{self.part: self.inside})
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         parts = objects(row, self.part)
         if parts:
-            project_id, row_id, part_of = where["project_id"], row["id"], self._endpoint(where).part_of
+            project_id, row_id, part_of = where["project_id"], row["id"], self._part_of[where["endpoint"]]
             for part in parts:
                 part["project_id"] = project_id
                 part[part_of] = row_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar
 from urllib.parse import urljoin
 
@@ -24,7 +24,7 @@ class CommentPart(PartStream, ABC):
     deleted_kind = "comment"
     inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         return [
             comment
             if comment.keys().isdisjoint(ATTACHED)
@@ -64,17 +64,19 @@ class AttachmentPart(PartStream, ABC):
         inside = select(DEFAULT, self.attachments) if narrow else select("id", "updated_at", self.attachments)
         return {**super().asks(narrow=narrow), self.part: inside}
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        for comment in objects(row, self.part):
-            for attachment in objects(comment, self.attachments):
-                yield {
-                    **attachment,
-                    "project_id": where["project_id"],
-                    **dict.fromkeys(("story_id", "epic_id")),
-                    self._endpoint(where).part_of: row["id"],
-                    "comment_id": comment["id"],
-                    "comment_updated_at": comment.get("updated_at"),
-                }
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return [
+            {
+                **attachment,
+                "project_id": where["project_id"],
+                **dict.fromkeys(("story_id", "epic_id")),
+                self._part_of[where["endpoint"]]: row["id"],
+                "comment_id": comment["id"],
+                "comment_updated_at": comment.get("updated_at"),
+            }
+            for comment in objects(row, self.part)
+            for attachment in objects(comment, self.attachments)
+        ]
 
 
 class FileAttachments(AttachmentPart):
@@ -87,12 +89,13 @@ class FileAttachments(AttachmentPart):
 
     attachments = "file_attachments"
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        for record in super().records(row, where):
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        records = super().records(row, where)
+        for record in records:
             for url in ("download_url", "big_url", "thumbnail_url"):
                 if str(record.get(url) or "").startswith("/"):
                     record[url] = urljoin(self.url_base, record[url])
-            yield record
+        return records
 
 
 class GoogleAttachments(AttachmentPart):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -32,5 +32,5 @@ class Epics(TrackerStream):
         "projected_completion",
     )
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {key: value for key, value in row.items() if key != "comments"}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({key: value for key, value in row.items() if key != "comments"},)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ class Projects(TrackerStream):
     One list for all streams: its versions tell which projects have changed.
     """
 
+    fills = "{project_id}"
     fields = select(
         DEFAULT,
         "account",
@@ -47,8 +48,8 @@ class Projects(TrackerStream):
         super().__init__(client, scopes, start)
         self.endpoints = (PROJECT,) if scopes.project_ids else (PROJECTS,)
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {**row, "project_id": row.get("id")}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({**row, "project_id": row.get("id")},)
 
 
 class ProjectMemberships(TrackerStream):
@@ -106,12 +107,12 @@ class Iterations(TrackerStream):
         *("story_ids", "velocity", "points", "accepted_points", "effective_points"),
     )
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         """A server that does not know `story_ids` nests the stories; they are rows of another stream."""
         story_ids = [story["id"] for story in objects(row, "stories")]
         record = {"story_ids": story_ids, **row, "project_id": where["project_id"]}
         record.pop("stories", None)
-        yield record
+        return (record,)
 
 
 class ProjectHistoryDays(TrackerStream):
@@ -138,14 +139,14 @@ class ProjectHistoryDays(TrackerStream):
     def since_cursor(self, cursor: str, lookback: timedelta) -> str:
         return iso(moment(cursor) - max(lookback, timedelta(days=1)))[:10]
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         header, days = row.get("header"), row.get("data")
         if not isinstance(header, list) or not isinstance(days, list):
             raise Failed("the answer has no header and data")
         for day in days:
             if len(day) != len(header):
                 raise Failed(f"a day of {len(day)} in {len(header)} columns")
-            yield {"project_id": where["project_id"], **dict(zip(header, day, strict=True))}
+        return [{"project_id": where["project_id"], **dict(zip(header, day, strict=True))} for day in days]
 
 
 class Setting(TrackerStream, ABC):
@@ -159,12 +160,12 @@ class Setting(TrackerStream, ABC):
     allowed: ClassVar[tuple[str, ...]]
     urls: ClassVar[tuple[str, ...]]
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         record = {key: row[key] for key in self.allowed if key in row}
         for url in self.urls:
             if record.get(url):
                 record[url] = without_secrets(str(record[url]))
-        yield {**record, "project_id": where["project_id"]}
+        return ({**record, "project_id": where["project_id"]},)
 
 
 class Webhooks(Setting):

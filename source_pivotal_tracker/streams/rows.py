@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.fields import Fields, are_ignored
 
 Row = dict[str, Any]
 Slice = Mapping[str, Any]
@@ -53,12 +54,25 @@ class Deletion:
     moved_away: bool = False
 
 
-def objects(row: Row, attribute: str) -> list[Row]:
+def rows_in(body: Any, endpoint: Endpoint, fields: Fields) -> list[Row]:
+    """The rows in an answer of the endpoint that was asked for these fields. Raises Failed where it holds others."""
+    rows = [body] if endpoint.single else body
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Failed(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
+    if are_ignored(fields, rows):
+        raise Failed("the server ignores `fields`, so it does not show all that was asked for")
+    if endpoint.part_of and any(row.get("id") is None for row in rows):
+        raise Failed("a row came without its id")
+    return rows
+
+
+def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
-    value = row.get(attribute)
-    if value is None:
-        return []
-    values = value if isinstance(value, list) else [value]
+    values = row.get(attribute)
+    if not values and (values is None or isinstance(values, list)):
+        return ()
+    if not isinstance(values, list):
+        values = [values]
     for each in values:
         if not isinstance(each, dict):
             raise Failed(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")

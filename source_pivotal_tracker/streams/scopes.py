@@ -15,6 +15,7 @@ from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
 
+ALL: Fields = {}
 PROJECT_FIELDS = select("id", "version", "start_time", "created_at")
 
 
@@ -67,11 +68,11 @@ class Scopes:
                 self.load_accounts()
             return self._accounts or ()
 
-    def load_accounts(self) -> list[Row]:
+    def load_accounts(self, fields: Fields = ALL) -> list[Row]:
         """Fetch the accounts and return their rows; none where the server shows none to this token, which is logged."""
         with self._lock:
             try:
-                rows = self._listed("accounts", {})
+                rows = self._listed("accounts", {"fields": render(fields)} if fields else {})
             except Unreadable as error:
                 logger.warning("No account is read: %s", error)
                 rows = []

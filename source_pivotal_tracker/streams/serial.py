@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from itertools import chain
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,11 +14,12 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
-from source_pivotal_tracker.api.client import TrackerClient, TrackerResponse
+from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable, traced
-from source_pivotal_tracker.api.fields import Fields, are_ignored, render
+from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, rows_in
 from source_pivotal_tracker.streams.scopes import Scopes
 
 logger = logging.getLogger("airbyte.tracker")
@@ -53,8 +55,8 @@ class SerialStream(HttpStream, ABC):
         """The oldest row to ask for in a first read."""
 
     @abstractmethod
-    def made_of(self, row: Row, where: Slice) -> Sequence[Row]:
-        """The records in one row of the endpoint. Raises Failed where it does not hold any that have a key."""
+    def made_of(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
+        """The records in each of these rows of the endpoint. Raises Failed where one of them has no key."""
 
     @abstractmethod
     def is_early(self, record: Row) -> bool:
@@ -129,10 +131,11 @@ class SerialStream(HttpStream, ABC):
     ) -> Iterable[Row]:
         where = stream_slice or {}
         try:
-            for row in self._rows(cast("TrackerResponse", response).parsed, where):
-                yield from (record for record in self.made_of(row, where) if not self.is_early(record))
+            body, fields = cast("TrackerResponse", response).parsed, self.asks(narrow=self._narrow)
+            made = self.made_of(rows_in(body, self._endpoint(where), fields), where)
         except Failed as problem:
             raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None
+        return (record for record in chain.from_iterable(made) if not self.is_early(record))
 
     def _endpoint(self, where: Slice | None) -> Endpoint:
         return next(endpoint for endpoint in self.endpoints if endpoint.path == (where or {}).get("endpoint"))
@@ -143,12 +146,3 @@ class SerialStream(HttpStream, ABC):
         if "{account_id}" in endpoint.path:
             return ({"account_id": account} for account in self._scopes.accounts())
         return ({},)
-
-    def _rows(self, body: Any, where: Slice) -> list[Row]:
-        endpoint = self._endpoint(where)
-        rows = [body] if endpoint.single else body
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Failed(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
-        if are_ignored(self.asks(narrow=self._narrow), rows):
-            raise Failed("the server ignores `fields`, so it does not show what was asked for")
-        return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
@@ -41,10 +41,13 @@ class Stories(TrackerStream):
     follows = {"with_story_type": "release"}
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
         if row.keys().isdisjoint(STORY_PARTS):
             return (row,)
-        return ({key: value for key, value in row.items() if key not in STORY_PARTS},)
+        record = row.copy()
+        for part in STORY_PARTS:
+            record.pop(part, None)
+        return (record,)
 
 
 class StoryPart(PartStream, ABC):
@@ -135,8 +138,8 @@ class StoryTransitions(TrackerStream):
     primary_key = ["project_id", "project_version", "story_id"]
     cursor_field = "occurred_at"
 
-    def records(self, row: Row, where: Slice) -> Iterable[Row]:
-        yield {**row, "project_id": where["project_id"]}
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        return ({**row, "project_id": where["project_id"]},)
 
 
 class Releases(TrackerStream):

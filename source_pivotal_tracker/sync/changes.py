@@ -20,15 +20,17 @@ MOVED_AWAY = "story_move_from_project_activity"
 class Changes:
     """The changes of a project after version `since`, up to `version`, the project's when its activity was read.
 
-    `stories` are the ids of the stories that were touched, or whose parts were. `deleted` has the things that are
-    gone at the end, by kind and id: one that came back is not in it. `missing` is how many versions have no activity
-    (or how many the project fell behind): unless it is 0, there were changes that are not told here.
+    `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
+    many they were with those that are not. `deleted` has the things that are gone at the end, by kind and id: one that
+    came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind):
+    unless it is 0, there were changes that are not told here.
     """
 
     since: int
     version: int
     stories: set[int] = field(default_factory=set)
     deleted: dict[tuple[str, int], Deletion] = field(default_factory=dict)
+    touched: int = 0
     sweeping: bool = False
     missing: int = 0
 
@@ -64,6 +66,7 @@ class ChangesReader:
                 changes.deleted[thing] = deletion
             else:
                 changes.deleted.pop(thing, None)
+        changes.touched = len(changes.stories)
         changes.stories -= {gone for kind, gone in changes.deleted if kind == "story"}
         return changes
 

@@ -47,7 +47,8 @@ def as_messages(stream: str, records: Sequence[Row]) -> list[AirbyteMessage]:
 def as_lines(stream: str, records: Sequence[Row]) -> bytes:
     """The records as the lines of JSON that go to stdout."""
     head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":%d,"data":' % (orjson.dumps(stream), _now())
-    return b"".join(piece for record in records for piece in (head, orjson.dumps(record), b"}}\n"))
+    tail = b"}}\n"
+    return b"".join((head, (tail + head).join(map(orjson.dumps, records)), tail)) if records else b""
 
 
 def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:

@@ -31,13 +31,14 @@ class Member(NamedTuple):
     full_refresh: bool
 
     @property
-    def is_incremental(self) -> bool:
+    def has_base(self) -> bool:
+        """Whether the destination has all up to some time: then only what changed since is wanted."""
         return self.mark.is_base
 
     @property
     def version(self) -> int | None:
-        """The version after which a deletion is news: of what the destination has, if only up to a place."""
-        if self.mark.version is None and self.mark.place and not self.full_refresh:
+        """The version after which a change is news: of what the destination has, if only up to a place."""
+        if self.mark.version is None and self.mark.place:
             return self.mark.place.version
         return self.mark.version
 
@@ -61,6 +62,11 @@ class Walk:
     def id(self) -> int | None:
         """The project or account that is asked for."""
         return next((value for key, value in self.where.items() if key != "endpoint"), None)
+
+    @property
+    def names(self) -> str:
+        """The streams that it feeds."""
+        return ", ".join(member.stream.name for member in self.members)
 
     @property
     def scope(self) -> Scope:
@@ -167,4 +173,4 @@ def _behind(walk: Walk, project: ProjectRef) -> list[int]:
 
 def _serves_changes(walk: Walk) -> bool:
     """Whether the rows that the members want of the activity reach back to wherever changes are wanted from."""
-    return all(member.is_incremental or member.stream.since(walk.where) is None for member in walk.members)
+    return all(member.has_base or member.stream.since(walk.where) is None for member in walk.members)

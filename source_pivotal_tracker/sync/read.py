@@ -18,17 +18,14 @@ from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, refused
-from source_pivotal_tracker.streams.account import Accounts
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.projects import Projects
 from source_pivotal_tracker.streams.rows import Row
-from source_pivotal_tracker.streams.scopes import ProjectRef, Scopes
+from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Selected, plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
-from source_pivotal_tracker.sync.walk import Walker
 from source_pivotal_tracker.sync.workers import Workers
 
 logger = logging.getLogger("airbyte.tracker")
@@ -72,23 +69,26 @@ class Sync:
 
         Raises AirbyteTracedException after the last message if a stream is incomplete.
         """
+        try:
+            yield from self._run(catalog, state, encode)
+        finally:
+            self._client.close()
+
+    def _run(
+        self,
+        catalog: ConfiguredAirbyteCatalog,
+        state: Sequence[AirbyteStateMessage] | None,
+        encode: Encoder[Encoded],
+    ) -> Iterator[AirbyteMessage | Encoded]:
         selected, failed = self._selected(catalog, state)
-        at_once = [each for each in selected if isinstance(each.stream, Projects | Accounts)]
-        selected = [each for each in selected if each not in at_once]
-        projects: Sequence[ProjectRef] = ()
-        accounts: Sequence[int] = ()
-        for kind, scope in ((Projects, "{project_id}"), (Accounts, "{account_id}")):
-            lists = [each for each in at_once if isinstance(each.stream, kind)]
-            needing = [each for each in selected if _asks_for(scope, each)]
+        loads = {"{project_id}": self._scopes.load_projects, "{account_id}": self._scopes.load_accounts}
+        for placeholder, load in loads.items():
+            lists = [each for each in selected if each.stream.fills == placeholder]
+            needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
             if not lists and not needing:
                 continue
             try:
-                if kind is Projects:
-                    rows = self._scopes.load_projects(*(each.stream.asks() for each in lists))
-                    projects = self._scopes.projects()
-                else:
-                    rows = self._scopes.load_accounts()
-                    accounts = self._scopes.accounts()
+                rows = load(*(each.stream.asks() for each in lists))
             except TokenRefused as error:
                 raise refused(error) from None
             except TrackerError as error:
@@ -96,16 +96,19 @@ class Sync:
                 continue
             for each in lists:
                 yield from _read_at_once(each, rows, encode)
-        made = plan([each for each in selected if each.stream.name not in failed], projects, accounts)
+        selected = [each for each in selected if not each.stream.fills and each.stream.name not in failed]
+        needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
+        projects = self._scopes.projects() if "{project_id}" in needed else ()
+        accounts = self._scopes.accounts() if "{account_id}" in needed else ()
+        made = plan(selected, projects, accounts)
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))
             logger.warning(
                 "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
             )
         held = {project.id for project in projects} | made.gone
-        walker = Walker(self._client, self._lookback, held)
-        workers = Workers(made, walker, encode, self._workers)
-        states = {each.stream.name: each.state for each in selected if each.stream.name not in failed}
+        workers = Workers(made, self._client, encode, number=self._workers, lookback=self._lookback, held=held)
+        states = {each.stream.name: each.state for each in selected}
         self._engine = Engine(made, states, failed, workers, self._client, state_seconds=self._state_seconds)
         if self._is_stopped:
             self._engine.stop()

@@ -46,8 +46,9 @@ class Scope(NamedTuple):
 class Place:
     """How far an unfinished walk has come: the next offset, and what must not have changed for it to go on there.
 
-    `version` is the project's when the walk began, `since` the parameter that the list was asked with. `newest` is
-    the greatest cursor among the rows before the place.
+    `version` is the project's when the walk first began: of the stories that nobody has touched since then, all that
+    stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
+    cursor among the rows before the place.
     """
 
     offset: int

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Generic
 
+from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
 from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.lead import read_changes
+from source_pivotal_tracker.sync.lists import Server
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Plan, Walk
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
-from source_pivotal_tracker.sync.walk import Page, Walker
+from source_pivotal_tracker.sync.walk import Page, Reading
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -49,11 +53,26 @@ class Ended:
 
 
 class Workers(Generic[Encoded]):
-    """Threads that read the walks of a plan. One page at a time is held by each, and some in the queue."""
+    """Threads that read the walks of a plan. One page at a time is held by each, and some in the queue.
 
-    def __init__(self, plan: Plan, walker: Walker, encode: Encoder[Encoded], number: int) -> None:
-        self._walker = walker
+    `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
+    deleted.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        client: TrackerClient,
+        encode: Encoder[Encoded],
+        *,
+        number: int,
+        lookback: timedelta,
+        held: Collection[int],
+    ) -> None:
+        self._server = Server(client)
         self._encode = encode
+        self._lookback = lookback
+        self._held = frozenset(held)
         self._queue: ByteQueue[Begun | Came[Encoded] | Ended] = ByteQueue(MOST_BYTES)
         self._ready = deque(plan.ready)
         self._waiting = dict(plan.waiting)
@@ -101,7 +120,7 @@ class Workers(Generic[Encoded]):
             if self._is_leader(walk):
                 self._read_changes(walk)
             else:
-                for page in self._walker.read(walk, self._changes.get(walk.id)):
+                for page in Reading(self._server, walk, self._changes.get(walk.id), self._lookback).pages():
                     self._put(walk, page)
         except TrackerError as error:
             return error
@@ -111,13 +130,13 @@ class Workers(Generic[Encoded]):
             logger.exception("A defect of the connector, while it read /%s", walk.path)
             return Failed(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
         finally:
-            self._walker.turn.give_back()
+            self._server.turn.give_back()
         return None
 
     def _read_changes(self, walk: Walk) -> None:
         followers = self._waiting[walk.id or 0]
         settle_moves = any(member.stream.deleted_kind == "story" for each in followers for member in each.members)
-        pages = self._walker.read_changes(walk, settle_moves=settle_moves)
+        pages = read_changes(self._server, walk, self._held, self._lookback, settle_moves=settle_moves)
         while True:
             try:
                 self._put(walk, next(pages))
@@ -157,7 +176,7 @@ class Workers(Generic[Encoded]):
         counts = {stream: len(records) for stream, records in page.records.items() if records}
         encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
         page.records.clear()
-        self._walker.turn.give_back()
+        self._server.turn.give_back()
         self._queue.put(Came(walk, page, encoded, counts), page.size)
 
 

@@ -103,7 +103,7 @@ def test_a_lost_connection_after_a_contradiction_is_told_by_its_own_cause() -> N
             client.get("me")
             raise Failed("two rows came, and three were announced")
 
-        with pytest.raises(Passing, match="^GET /me: no connection: Remote end closed"):
+        with pytest.raises(Passing, match=r"^GET /me: no connection: Remote end closed"):
             once_more(contradictory)
 
 

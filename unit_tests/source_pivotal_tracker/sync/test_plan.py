@@ -175,7 +175,7 @@ def test_a_walk_of_streams_that_are_read_anew_does_not_wait(streams: Mapping[str
 def test_each_member_of_a_walk_has_its_own_state(streams: Mapping[str, TrackerStream]) -> None:
     made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "story_tasks": {}}, (APOLLO,))
     ((walk,),) = made.plan.waiting.values()
-    assert {member.stream.name: member.is_incremental for member in walk.members} == {
+    assert {member.stream.name: member.has_base for member in walk.members} == {
         "stories": True,
         "story_tasks": False,
     }

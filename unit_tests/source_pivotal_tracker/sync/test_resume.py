@@ -16,6 +16,7 @@ from airbyte_cdk.models import Type as MessageType
 
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.sync.state import NEUTRAL
+from tracker_server import edits
 from tracker_server.api import Caps
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
@@ -317,6 +318,48 @@ def test_an_incremental_read_of_changes_that_is_killed_and_started_again_makes_t
     assert differences(without_orphans(replica.rows), without_orphans(whole.rows)) == []
 
 
+@every_kill
+def test_edits_between_the_kills_of_a_sync_leave_the_replica_right_after_the_sync_that_follows(seed: int) -> None:
+    world = make_world(projects=2, stories=24, seed=seed)
+    chance = random.Random(5000 + seed)  # noqa: S311
+    streams = [name for name in BY_NAME if BY_NAME[name].cursor_field]
+    editor = Editor(world, seed, sweeping=seed % 3 == 0)
+    replica, whole = Replica(), Replica()
+    state: list[AirbyteStateMessage] = []
+    with TrackerServer(world, caps=SMALL_PAGES) as server:
+        for most in (600, 600, 600, None, None):
+            killed_after = None if most is None else chance.randrange(1, most)
+            sync = read(server, incremental=True, streams=streams, state=state, killed_after=killed_after)
+            replica.load(sync)
+            state = sync.state
+            if most:
+                world.now += timedelta(minutes=chance.choice((0, 1, 60)))
+                editor.edit(4)
+        whole.load(read(server, incremental=False, streams=streams))
+    assert sync.failure is None
+    assert differences(without_orphans(replica.rows), without_orphans(whole.rows)) == []
+
+
+def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_were_touched() -> None:
+    world = make_world(projects=1, stories=30)
+    project = next(iter(world.projects.values()))
+    with TrackerServer(world, caps=SMALL_PAGES) as server:
+        killed = read(server, incremental=True, streams=["stories"], killed_after=4 * PAGE, workers=1)
+        offset = killed.blob("stories")["projects"][str(project.id)]["walk"]["offset"]
+        assert offset >= 2 * PAGE
+        world.now += timedelta(minutes=1)
+        gone = killed.records["stories"][0]["id"]
+        edits.delete_stories(world, project, next(iter(world.people)), [gone])
+        again = read(server, incremental=True, streams=["stories"], state=killed.state)
+    offsets = [int(each.query["offset"]) for each in server.log if "offset" in each.query and "stories" in each.path]
+    assert offsets[-1] >= len(project.stories) - PAGE
+    resumed_at = offsets.index(offset - 1)
+    assert offsets[resumed_at:] == list(range(offset - 1, len(project.stories), PAGE))
+    came = {row["id"] for sync in (killed, again) for row in sync.records["stories"]}
+    assert came - {gone} == project.stories.keys()
+    assert [row["id"] for row in again.records["stories"] if row.get("_ab_cdc_deleted_at")] == [gone]
+
+
 def test_the_states_of_a_finished_incremental_sync_hold_cursors_only(server: TrackerServer) -> None:
     sync = read(server, incremental=True)
     assert "walk" not in str([sync.blob(stream) for stream in BY_NAME])
@@ -348,7 +391,7 @@ def test_a_full_refresh_after_a_killed_one_that_was_finished_brings_everything_a
     assert {stream: set(came[stream]) for stream in all_keys} == all_keys
 
 
-def test_a_place_is_not_taken_up_where_the_project_has_changed_since(world: World) -> None:
+def test_a_place_is_not_taken_up_where_the_activity_does_not_tell_what_has_changed_since(world: World) -> None:
     project = replace(next(iter(world.projects.values())))
     with TrackerServer(replace(world, projects={project.id: project}), caps=SMALL_PAGES) as server:
         killed = read(server, incremental=True, streams=["stories"], killed_after=2 * PAGE)

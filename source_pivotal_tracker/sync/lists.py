@@ -1,0 +1,168 @@
+"""Asks for one list of the API, page by page or by id, and holds each answer against what it says of itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from source_pivotal_tracker.api.client import TrackerClient, once_more
+from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
+from source_pivotal_tracker.api.fields import render
+from source_pivotal_tracker.api.pagination import next_offset, number_in
+from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.turn import Turn
+from source_pivotal_tracker.streams.activity import ACTIVITY
+from source_pivotal_tracker.streams.rows import Row, rows_in
+from source_pivotal_tracker.sync.plan import Walk
+
+logger = logging.getLogger("airbyte.tracker")
+
+FORBIDDEN = 403
+
+Params = dict[str, str | int]
+Understood = TypeVar("Understood")
+
+
+class Answer(NamedTuple):
+    """A page of a list, understood: its rows, and for each member (in order) the records in each of them.
+
+    `following` is the offset of the next page, `total` what the server announces, `version` the project's, `size` in
+    bytes. `fingerprint` is the same only for the same page.
+    """
+
+    rows: list[Row]
+    records: list[list[Sequence[Row]]]
+    following: int | None
+    total: int | None
+    version: int | None
+    size: int
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields."""
+
+    client: TrackerClient
+    turn: Turn = field(default_factory=Turn)
+    narrowed: set[str] = field(default_factory=set)
+
+
+class List:
+    """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError."""
+
+    def __init__(self, server: Server, walk: Walk) -> None:
+        self._server = server
+        self._walk = walk
+        self.requests = 0
+
+    def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
+        """The pages from an offset on, following by what came."""
+        previous: int | None = None
+        while offset is not None:
+            answer = self.page(params, offset, previous)
+            previous, offset = answer.fingerprint, answer.following
+            yield answer
+            del answer  # It would be held while the next one is fetched.
+
+    def page(self, params: Params, offset: int, previous: int | None = None) -> Answer:
+        """One page. What contradicts itself is asked for once more, and then is an error."""
+        endpoint = self._walk.endpoint
+        if endpoint.page_size:
+            params = {**params, "limit": endpoint.page_size, "offset": offset}
+        return once_more(partial(self._page, params, offset, previous))
+
+    def story_ids(self) -> list[int] | None:
+        """The ids of all stories of the project in one answer, where the server gives it."""
+        self.requests += 1
+        try:
+            project = self._server.client.get(f"projects/{self._walk.id}", {"fields": "story_ids"}).parsed
+        except ParametersRefused:
+            return None
+        ids = project.get("story_ids") if isinstance(project, dict) else None
+        return ids if isinstance(ids, list) else None
+
+    def bulk(self, ids: Sequence[int]) -> Answer | None:
+        """What one request brings of these stories; None where the server does not serve such requests."""
+        path = f"{self._walk.path}/bulk"
+
+        def ask() -> Answer:
+            response = self._get(path, {"ids": ",".join(map(str, ids))}, may_narrow=False)
+            return self._understood(path, response, response.parsed)
+
+        try:
+            return once_more(ask)
+        except (ParametersRefused, Unreadable) as error:
+            if error.status == FORBIDDEN:
+                raise
+            logger.warning("GET /%s is not served: %d stories are read one by one", path, len(ids))
+            return None
+
+    def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
+        """Each of these stories that is still there: only its own 404 tells that one is gone."""
+        for story_id in ids:
+            path = f"{self._walk.path}/{story_id}"
+            try:
+                response = self._get(path, {}, may_narrow=False)
+            except Unreadable as error:
+                if error.status == FORBIDDEN:
+                    raise
+                logger.info("Story %d is gone", story_id)
+                continue
+            yield self._understood(path, response, [response.parsed])
+
+    def _page(self, params: Params, offset: int, previous: int | None) -> Answer:
+        endpoint, path = self._walk.endpoint, self._walk.path
+        response = self._get(path, params)
+        answer = self._understood(path, response, response.parsed)
+        if endpoint.page_size is None:
+            return answer
+        if answer.rows and answer.fingerprint == previous:
+            raise Failed(f"GET /{path}: the page at offset {offset} is the one before it again")
+        following = _of(path, lambda: next_offset(response.headers, offset=offset, rows=len(answer.rows)))
+        return answer._replace(following=following)
+
+    def _get(self, path: str, params: Params, *, may_narrow: bool = True) -> TrackerResponse:
+        """GET with the fields that the members want; with fewer, from then on, if the server refuses those."""
+        walk, narrowed = self._walk, self._server.narrowed
+        is_narrow = walk.endpoint.path in narrowed
+        fields = walk.fields(narrow=is_narrow)
+        self.requests += 1
+        try:
+            asked = {**params, "fields": render(fields)} if fields else params
+            return self._server.client.get(path, asked, turn=self._server.turn)
+        except ParametersRefused as refusal:
+            if is_narrow or not fields or not may_narrow:
+                raise
+            if walk.endpoint.path not in narrowed:
+                logger.warning("Read with fewer attributes: %s (%s)", walk.names, refusal)
+            narrowed.add(walk.endpoint.path)
+        return self._get(path, params)
+
+    def _understood(self, path: str, response: TrackerResponse, body: Any) -> Answer:
+        """Raises Failed, with the path that was asked for, for what cannot be rows of this list."""
+        return _of(path, partial(self._answer, response, body))
+
+    def _answer(self, response: TrackerResponse, body: Any) -> Answer:
+        walk = self._walk
+        rows = rows_in(body, walk.endpoint, walk.fields(narrow=walk.endpoint.path in self._server.narrowed))
+        is_of_changes = walk.endpoint == ACTIVITY and walk.changes_since is not None
+        if is_of_changes and not all(isinstance(row.get("project_version"), int) for row in rows):
+            raise Failed("a row came without its project_version")
+        total = number_in(response.headers, "X-Tracker-Pagination-Total")
+        version = number_in(response.headers, "X-Tracker-Project-Version")
+        # A page that comes again is the same answer, unless additions have shifted the list by just a page.
+        fingerprint = hash((response.content, total, version))
+        records = [member.stream.made_of(rows, walk.where) for member in walk.members]
+        return Answer(rows, records, None, total, version, len(response.content), fingerprint)
+
+
+def _of(path: str, understand: Callable[[], Understood]) -> Understood:
+    """What `understand` returns; a Failed of it names the path."""
+    try:
+        return understand()
+    except Failed as problem:
+        raise Failed(f"GET /{path}: {problem}") from None
