@@ -32,8 +32,10 @@ from source_pivotal_tracker.wiring import configuration_error, configured
 FILES = ("config", "catalog", "state")
 TERMINATED = 128 + signal.SIGTERM
 SECONDS_TO_STOP = 4.0
-M_ARENA_MAX = -8
-"""The number of the option in glibc's malloc.h."""
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
+"""The numbers of these options in glibc's malloc.h."""
+HEAPS = 2
+LARGE = 256 * 1024
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -52,7 +54,7 @@ def run(args: list[str] | None = None) -> None:
     """
     _buffer_stdout()
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
-    _share_heaps()
+    _give_back_memory()
     # Rows hold no cycles: looking through them, and through all that was imported, finds nothing to collect.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
@@ -86,13 +88,15 @@ def _buffer_stdout() -> None:
         sys.__stdout__ = sys.stdout  # type: ignore[misc]
 
 
-def _share_heaps() -> None:
-    """Let glibc's malloc keep two heaps, not eight a core: each worker's own would keep its largest page for ever.
+def _give_back_memory() -> None:
+    """Let glibc's malloc keep few heaps, and nothing large in them: each would keep the room of its largest page.
 
     Other C libraries know nothing of it, and do without.
     """
     try:
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_ARENA_MAX, HEAPS)
+        mallopt(M_MMAP_THRESHOLD, LARGE)
     except (AttributeError, OSError, TypeError):
         logging.getLogger("airbyte").debug("no mallopt in this C library")
 

@@ -33,12 +33,13 @@ class Progress:
     """How far one stream is: its walks, what it brought, and what of that its last state covers."""
 
     state: StreamState
-    unchanged: int = 0
+    unchanged: set[int | None] = field(default_factory=set)
     walks_left: int = 0
     is_started: bool = False
     is_running: bool = False
     error: TrackerError | None = None
-    read: int = 0
+    lie_in: str = "projects"
+    read: set[int | None] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
     rows: int = 0
     tombstones: int = 0
@@ -57,7 +58,7 @@ class Progress:
     def __str__(self) -> str:
         skipped = f", {len(self.skipped)} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
         return (
-            f"{self.read} lists read, {self.unchanged} projects unchanged{skipped}, "
+            f"{len(self.read)} {self.lie_in} read, {len(self.unchanged - self.read)} unchanged{skipped}, "
             f"{self.rows} rows, {self.tombstones} tombstones, {self.requests} requests"
         )
 
@@ -88,7 +89,9 @@ class Engine(Generic[Encoded]):
         for walk in plan.walks():
             self._projects[walk.where.get("project_id", 0)] += 1
             for member in walk.members:
-                self._streams[member.stream.name].walks_left += 1
+                progress = self._streams[member.stream.name]
+                progress.walks_left += 1
+                progress.lie_in = walk.lies_in
         self._left = sum(self._projects.values())
         self._is_stopped = False
         self._refusal: TokenRefused | None = None
@@ -204,10 +207,11 @@ class Engine(Generic[Encoded]):
             name = member.stream.name
             progress = self._streams[name]
             progress.walks_left -= 1
-            progress.read += error is None
-            if isinstance(error, Unreadable):
-                progress.skipped.append(f"{walk.path}: {error.status}")
-            elif error is not None and progress.error is None:
+            if error is None:
+                progress.read.add(walk.id)
+            elif isinstance(error, Unreadable):
+                progress.skipped.append(f"{walk.path}: {error.status} {error.code or ''}".rstrip())
+            elif progress.error is None:
                 progress.error = error
                 yield from self._fail(name, explained(replace(walk, members=(member,)), error), error)
             if not progress.walks_left:

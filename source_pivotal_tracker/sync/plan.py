@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -69,6 +69,11 @@ class Walk:
         return ", ".join(member.stream.name for member in self.members)
 
     @property
+    def lies_in(self) -> str:
+        """What it is asked for each of: `projects`, `accounts`, or by `lists` of which there is one."""
+        return next((key.replace("_id", "s") for key in self.where if key != "endpoint"), "lists")
+
+    @property
     def scope(self) -> Scope:
         return Scope(self.endpoint.name, self.id)
 
@@ -88,13 +93,13 @@ class Walk:
 class Plan:
     """The walks of a sync in the order in which to start them, and by project those that wait for its activity.
 
-    `unchanged` counts by stream the projects that need no request. `gone` are the projects of the state that the
+    `unchanged` has by stream the projects in which a list needs no request. `gone` are the projects of the state that the
     server does not show.
     """
 
     ready: list[Walk] = field(default_factory=list)
     waiting: dict[int, list[Walk]] = field(default_factory=dict)
-    unchanged: Counter[str] = field(default_factory=Counter)
+    unchanged: dict[str, set[int | None]] = field(default_factory=lambda: defaultdict(set))
     gone: set[int] = field(default_factory=set)
 
     def walks(self) -> Iterator[Walk]:
@@ -159,7 +164,7 @@ def _walks(
         mark = state.mark(walk.scope)
         is_unchanged = mark.version is not None and mark.version == version and mark.place is None
         if mark.done or (is_unchanged and not stream.restless):
-            made.unchanged[stream.name] += 1
+            made.unchanged[stream.name].add(walk.id)
         else:
             members.append(Member(stream, mark, state.full_refresh))
     return [replace(walk, members=tuple(members))] if members else []

@@ -145,6 +145,8 @@ class Workers(Generic[Encoded]):
                 break
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
+        elif changes.version < changes.since:
+            _warn_of_the_unknown(walk, f"its version fell from {changes.since} to {changes.version}")
         elif changes.missing:
             words = (
                 f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.version}"

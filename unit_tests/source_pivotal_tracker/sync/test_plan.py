@@ -107,7 +107,7 @@ def test_what_hangs_on_accounts_is_walked_once_for_each(streams: Mapping[str, Tr
 def test_an_unchanged_project_is_not_walked(streams: Mapping[str, TrackerStream]) -> None:
     made = Planned(streams, {"stories": both(READ), "labels": both(READ)})
     assert (made.ready, made.waiting) == ([], {})
-    assert made.plan.unchanged == {"stories": 2, "labels": 2}
+    assert made.plan.unchanged == {"stories": {APOLLO.id, BORIS.id}, "labels": {APOLLO.id, BORIS.id}}
 
 
 def test_a_restless_stream_is_walked_though_its_project_is_unchanged(streams: Mapping[str, TrackerStream]) -> None:
