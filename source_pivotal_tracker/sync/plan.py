@@ -93,8 +93,8 @@ class Walk:
 class Plan:
     """The walks of a sync in the order in which to start them, and by project those that wait for its activity.
 
-    `unchanged` has by stream the projects in which a list needs no request. `gone` are the projects of the state that the
-    server does not show.
+    `unchanged` has by stream the projects in which a list needs no request. `gone` are the projects of the state that
+    the server does not show.
     """
 
     ready: list[Walk] = field(default_factory=list)
