@@ -30,7 +30,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
 	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py

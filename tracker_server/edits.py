@@ -63,6 +63,7 @@ _PART_ATTRIBUTES = {
     "blocker": {"description", "resolved"},
     "review": {"status", "reviewer_id"},
 }
+_ATTACHMENTS = ("file_attachments", "google_attachments")
 _STORY_LINK = re.compile(r"#(\d+)")
 
 
@@ -91,16 +92,14 @@ def create_story(
     Unless `values` say otherwise it is an unscheduled feature that `by` requests. It stands first in the icebox,
     or last of the stretch that its state belongs to.
     """
-    actor = _person(world, by)
-    values = _story_values(world, project, {"name": name, **values}, CREATION_ATTRIBUTES)
-    story = _new_story(world, project, by, values)
-    changes = [_story_creation(project, story)]
+    edit = _Edit(world, project, by)
+    story = edit.new_story(_story_values(world, project, {"name": name, **values}, CREATION_ATTRIBUTES))
+    edit.tell_story(story)
     for position, description in enumerate(tasks, 1):
-        task = {"description": description, "complete": False, "position": position}
-        changes.append(_append_part(world, story, "task", task))
-    changes += [_append_part(world, story, "comment", _comment(by, text)) for text in comments]
-    what = _this(story)
-    _record(world, project, actor, "story_create", "added", what, changes, [story])
+        edit.append_part(story, "task", {"description": description, "complete": False, "position": position})
+    for text in comments:
+        edit.append_part(story, "comment", _comment(by, text))
+    edit.end("story_create", "added", _this(story), story)
     return story
 
 
@@ -118,7 +117,7 @@ def update_story(world: World, project: Project, by: int, story_id: int, **value
 
     Accepting sets `accepted_at`, leaving the state accepted takes it away.
     """
-    actor, story = _person(world, by), _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     values = _story_values(world, project, values, STORY_ATTRIBUTES)
     old_state = story["current_state"]
     state = (story | values)["current_state"]
@@ -130,15 +129,15 @@ def update_story(world: World, project: Project, by: int, story_id: int, **value
             neighbours = _shift(project, _position(project, story), _start(project, place) - 1)
         elif place < old_place:
             neighbours = _shift(project, _position(project, story), _start(project, place + 1))
-    changes = _touch(world, project, story, values, neighbours)
+    edit.touch(story, values, neighbours)
     highlight, detail = "edited", _this(story)
     if state != old_state:
-        _transition(world, project, by, story)
+        edit.transit(story)
         highlight = state
     elif set(values) == {"estimate"} and values["estimate"] is not None:
         points = values["estimate"]
         highlight, detail = "estimated", f"{detail} as {points} point{'' if points == 1 else 's'}"
-    _record(world, project, actor, "story_update", highlight, detail, changes, [story])
+    edit.end("story_update", highlight, detail, story)
     return story
 
 
@@ -151,7 +150,7 @@ def move_story(
     Its state stays, so it goes only as far as the end of its stretch (in progress, planned, backlog, icebox).
     ValueError for an accepted story: those stand as they were accepted.
     """
-    actor, story = _person(world, by), _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     other_id = after if before is None else before
     if other_id is None or None not in (before, after):
         raise ValueError("a story moves either before or after another")
@@ -163,22 +162,21 @@ def move_story(
     to = _position(project, other) + (before is None)
     to -= to > index
     first, last = _start(project, place), _start(project, place + 1) - 1
-    neighbours = _shift(project, index, min(max(to, first), last))
-    changes = _touch(world, project, story, {}, neighbours)
-    _record(world, project, actor, "story_move", "moved", _this(story), changes, [story])
+    edit.touch(story, {}, _shift(project, index, min(max(to, first), last)))
+    edit.end("story_move", "moved", _this(story), story)
     return story
 
 
 @_command
 def delete_stories(world: World, project: Project, by: int, story_ids: Iterable[int]) -> None:
     """Delete stories with their parts, all in one activity. Stories that a deleted one waited for are released."""
-    actor = _person(world, by)
+    edit = _Edit(world, project, by)
     stories = [_story(project, story_id) for story_id in dict.fromkeys(story_ids)]
     if not stories:
         raise ValueError("no story to delete")
-    changes = _take_out(world, project, stories)
+    edit.take_out(stories)
     what = _this(stories[0]) if len(stories) == 1 else f"{len(stories)} stories"
-    _record(world, project, actor, "story_delete", "deleted", what, changes, stories)
+    edit.end("story_delete", "deleted", what, *stories)
 
 
 @_command
@@ -188,55 +186,48 @@ def move_story_to_project(world: World, source: Project, target: Project, by: in
     Id, created_at, state and parts stay. Labels become the target's labels of the same name, made where they are
     missing; review types likewise by name. ValueError if both projects are the same.
     """
-    actor, story = _person(world, by), _story(source, story_id)
+    leaving, arriving, story = _Edit(world, source, by), _Edit(world, target, by), _story(source, story_id)
     if source is target:
         raise ValueError(f"story {story_id} is in project {target.id} already")
     names = [label["name"] for label in _labels(source, story["label_ids"])]
-    known = {label["name"]: label for label in target.labels.values()}
-    made = [_new_label(world, target, name) for name in names if name not in known]
-    known |= {label["name"]: label for label in made}
-    leaving = _take_out(world, source, [story])
+    label_ids = [arriving.label_named(name)["id"] for name in names]
+    leaving.take_out([story])
     what = _this(story)
-    _record(
-        world, source, actor, "story_move_from_project", "moved", f"{what} to {target.row['name']}", leaving, [story]
-    )
+    leaving.end("story_move_from_project", "moved", f"{what} to {target.row['name']}", story)
 
-    story["project_id"] = target.id
-    story["label_ids"] = [known[name]["id"] for name in names]
-    story["updated_at"] = iso(world.now)
+    story |= {"project_id": target.id, "label_ids": label_ids, "updated_at": iso(world.now)}
     target_types = {row["name"]: row["id"] for row in target.review_types.values()}
     for review in story["reviews"]:
         type_name = source.review_types[review["review_type_id"]]["name"]
         review["review_type_id"] = target_types.get(type_name, review["review_type_id"])
     target.stories[story_id] = story
     _insert(target, story)
-    arriving = [_creation(label) for label in made] + [_story_creation(target, story)]
-    _record(world, target, actor, "story_move_into_project", "moved", f"{what} into this project", arriving, [story])
+    arriving.tell_story(story)
+    arriving.end("story_move_into_project", "moved", f"{what} into this project", story)
     return story
 
 
 @_command
 def import_stories(world: World, project: Project, by: int, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Create a story for each mapping of attributes, as a CSV import does: all of them in one activity."""
-    actor = _person(world, by)
+    edit = _Edit(world, project, by)
     checked = [_story_values(world, project, values, CREATION_ATTRIBUTES) for values in rows]
     if not all(values.get("name") for values in checked):
         raise ValueError("a story needs a name")
-    stories = [_new_story(world, project, by, values) for values in checked]
-    changes = [_story_creation(project, story) for story in stories]
-    _record(world, project, actor, "model_import", "imported", f"{len(stories)} stories", changes, stories)
+    stories = [edit.new_story(values) for values in checked]
+    for story in stories:
+        edit.tell_story(story)
+    edit.end("model_import", "imported", f"{len(stories)} stories", *stories)
     return stories
 
 
 @_command
 def add_follower(world: World, project: Project, by: int, story_id: int, person_id: int) -> Row:
     """Let a person follow a story."""
-    actor, story = _person(world, by), _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     follower = _person(world, person_id)
-    followers = [i for i in story["follower_ids"] if i != person_id] + [person_id]
-    changes = _touch(world, project, story, {"follower_ids": followers})
-    detail = f"{follower['name']} as a follower of {_this(story)}"
-    _record(world, project, actor, "follower_create", "added", detail, changes, [story])
+    edit.touch(story, {"follower_ids": [i for i in story["follower_ids"] if i != person_id] + [person_id]})
+    edit.end("follower_create", "added", f"{follower['name']} as a follower of {_this(story)}", story)
     return story
 
 
@@ -245,15 +236,15 @@ def create_task(
     world: World, project: Project, by: int, story_id: int, *, description: str, complete: bool = False
 ) -> Row:
     """A new task at the end of a story's list."""
-    story = _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     values = {"description": description, "complete": complete, "position": len(story["tasks"]) + 1}
-    return _create_part(world, project, by, story, "task", values, "added task:", f'"{description}"')
+    return edit.create_part(story, "task", values, "added task:", f'"{description}"')
 
 
 @_command
 def update_task(world: World, project: Project, by: int, story_id: int, task_id: int, **values: Any) -> Row:
     """Set a task's `description`, `complete` or `position`; tasks that make room keep their `updated_at`."""
-    story = _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     task = _part(story, "task", task_id)
     wanted = task | values
     position = wanted["position"]
@@ -262,8 +253,7 @@ def update_task(world: World, project: Project, by: int, story_id: int, task_id:
     highlight = "rewrote task:"
     if wanted["complete"] != task["complete"]:
         highlight = "completed task:" if wanted["complete"] else "reopened task:"
-    detail = f'"{wanted["description"]}"'
-    _update_part(world, project, by, story, task, values, highlight, detail)
+    edit.update_part(story, task, values, highlight, f'"{wanted["description"]}"')
     story["tasks"].remove(task)
     story["tasks"].insert(position - 1, task)
     _number(story["tasks"])
@@ -273,8 +263,8 @@ def update_task(world: World, project: Project, by: int, story_id: int, task_id:
 @_command
 def delete_task(world: World, project: Project, by: int, story_id: int, task_id: int) -> None:
     """Delete a task; the ones behind it move up and keep their `updated_at`."""
-    story = _story(project, story_id)
-    _delete_part(world, project, by, story, _part(story, "task", task_id), "deleted a task")
+    edit, story = _Edit(world, project, by), _story(project, story_id)
+    edit.delete_part(story, "task", task_id)
     _number(story["tasks"])
 
 
@@ -295,17 +285,16 @@ def create_comment(
     A file needs `filename` and `size`, and may have `content_type`, `width` and `height`; a Google document has
     `google_kind`, `title`, `google_id`, `alternate_link` and `resource_id`.
     """
-    _person(world, by)
-    parent = _commented(project, story_id, epic_id)
+    edit, parent = _Edit(world, project, by), _commented(project, story_id, epic_id)
     if text is None and not file_attachments and not google_attachments:
         raise ValueError("a comment has a text or an attachment")
     values = _comment(by, text)
-    _attach(world, by, values, file_attachments, google_attachments)
+    edit.attach(values, file_attachments, google_attachments)
     followers = parent["follower_ids"]
     if by not in followers and project.row.get("enable_following", True):
         followers = [*followers, by]
     quote = f'"{text}"' if text is not None else _attached(values)
-    return _create_part(world, project, by, parent, "comment", values, "added comment:", quote, follower_ids=followers)
+    return edit.create_part(parent, "comment", values, "added comment:", quote, follower_ids=followers)
 
 
 @_command
@@ -323,61 +312,48 @@ def update_comment(
     remove_attachments: Iterable[int] = (),
 ) -> Row:
     """Set a comment's text (None leaves it), add attachments (as in `create_comment`) or remove them by their ids."""
-    _person(world, by)
-    parent = _commented(project, story_id, epic_id)
+    edit, parent = _Edit(world, project, by), _commented(project, story_id, epic_id)
     comment = _part(parent, "comment", comment_id)
     gone = set(remove_attachments)
-    attached = {row["id"] for part in ("file_attachments", "google_attachments") for row in comment[part]}
-    if gone - attached:
-        raise KeyError(f"no attachment {min(gone - attached)} in comment {comment_id}")
-    values: Row = {
-        part: [row for row in comment[part] if row["id"] not in gone]
-        for part in ("file_attachments", "google_attachments")
-    }
-    _attach(world, by, values, add_files, add_google)
+    unknown = gone.difference(row["id"] for part in _ATTACHMENTS for row in comment[part])
+    if unknown:
+        raise KeyError(f"no attachment {min(unknown)} in comment {comment_id}")
+    values: Row = {part: [row for row in comment[part] if row["id"] not in gone] for part in _ATTACHMENTS}
+    edit.attach(values, add_files, add_google)
     _claim_google(comment_id, values)
     if text is not None:
         values["text"] = text
-    return _update_part(world, project, by, parent, comment, values, "edited", "this comment")
+    return edit.update_part(parent, comment, values, "edited", "this comment")
 
 
 @_command
 def delete_comment(
-    world: World,
-    project: Project,
-    by: int,
-    comment_id: int,
-    *,
-    story_id: int | None = None,
-    epic_id: int | None = None,
+    world: World, project: Project, by: int, comment_id: int, *, story_id: int | None = None, epic_id: int | None = None
 ) -> None:
     """Delete a comment of a story or of an epic, with its attachments."""
-    parent = _commented(project, story_id, epic_id)
-    _delete_part(world, project, by, parent, _part(parent, "comment", comment_id), "deleted a comment")
+    _Edit(world, project, by).delete_part(_commented(project, story_id, epic_id), "comment", comment_id)
 
 
 @_command
 def create_blocker(world: World, project: Project, by: int, story_id: int, *, description: str) -> Row:
     """A blocker of a story; a `#<story id>` in it puts the story among that one's `blocked_story_ids`."""
-    story = _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     values = {"person_id": by, "description": description, "resolved": False}
-    return _create_part(world, project, by, story, "blocker", values, "added a blocker", f'"{description}"')
+    return edit.create_part(story, "blocker", values, "added a blocker", f'"{description}"')
 
 
 @_command
 def update_blocker(world: World, project: Project, by: int, story_id: int, blocker_id: int, **values: Any) -> Row:
     """Set a blocker's `description` or `resolved`; a resolved one blocks no story."""
-    story = _story(project, story_id)
-    blocker = _part(story, "blocker", blocker_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     highlight = "resolved" if values.get("resolved") else "edited"
-    return _update_part(world, project, by, story, blocker, values, highlight, "this blocker")
+    return edit.update_part(story, _part(story, "blocker", blocker_id), values, highlight, "this blocker")
 
 
 @_command
 def delete_blocker(world: World, project: Project, by: int, story_id: int, blocker_id: int) -> None:
     """Delete a blocker."""
-    story = _story(project, story_id)
-    _delete_part(world, project, by, story, _part(story, "blocker", blocker_id), "deleted a blocker")
+    _Edit(world, project, by).delete_part(_story(project, story_id), "blocker", blocker_id)
 
 
 @_command
@@ -392,29 +368,27 @@ def create_review(
     status: str = "unstarted",
 ) -> Row:
     """A review of a story, with or without somebody to do it."""
-    story = _story(project, story_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     _row(project.review_types, review_type_id, "review type", project)
     if reviewer_id is not None:
         _person(world, reviewer_id)
     values = {"review_type_id": review_type_id, "reviewer_id": reviewer_id, "status": status}
-    return _create_part(world, project, by, story, "review", values, "added a review", f"to {_this(story)}")
+    return edit.create_part(story, "review", values, "added a review", f"to {_this(story)}")
 
 
 @_command
 def update_review(world: World, project: Project, by: int, story_id: int, review_id: int, **values: Any) -> Row:
     """Set a review's `status` (unstarted, in_review, pass, revise) or `reviewer_id`; None takes the reviewer away."""
-    story = _story(project, story_id)
-    review = _part(story, "review", review_id)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
     if values.get("reviewer_id") is not None:
         _person(world, values["reviewer_id"])
-    return _update_part(world, project, by, story, review, values, "edited", "this review")
+    return edit.update_part(story, _part(story, "review", review_id), values, "edited", "this review")
 
 
 @_command
 def delete_review(world: World, project: Project, by: int, story_id: int, review_id: int) -> None:
     """Delete a review."""
-    story = _story(project, story_id)
-    _delete_part(world, project, by, story, _part(story, "review", review_id), "deleted a review")
+    _Edit(world, project, by).delete_part(_story(project, story_id), "review", review_id)
 
 
 @_command
@@ -431,17 +405,9 @@ def create_pull_request(
     host_url: str = "https://github.com/",
 ) -> Row:
     """Attach a pull request to a story."""
-    values = {
-        "owner": owner,
-        "repo": repo,
-        "host_url": host_url,
-        "original_url": f"{host_url}{owner}/{repo}/pull/{number}",
-        "status": status,
-        "number": number,
-    }
-    story = _story(project, story_id)
-    what = f"to {_this(story)}"
-    return _create_part(world, project, by, story, "pull_request", values, "added a pull request", what)
+    edit, story = _Edit(world, project, by), _story(project, story_id)
+    values = _link(owner, repo, host_url, f"pull/{number}") | {"status": status, "number": number}
+    return edit.create_part(story, "pull_request", values, "added a pull request", f"to {_this(story)}")
 
 
 @_command
@@ -457,122 +423,100 @@ def create_branch(
     host_url: str = "https://github.com/",
 ) -> Row:
     """Attach a branch to a story."""
-    values = {
-        "owner": owner,
-        "repo": repo,
-        "host_url": host_url,
-        "original_url": f"{host_url}{owner}/{repo}/tree/{name}",
-        "name": name,
-    }
-    story = _story(project, story_id)
-    return _create_part(world, project, by, story, "branch", values, "added a branch", f"to {_this(story)}")
+    edit, story = _Edit(world, project, by), _story(project, story_id)
+    values = _link(owner, repo, host_url, f"tree/{name}") | {"name": name}
+    return edit.create_part(story, "branch", values, "added a branch", f"to {_this(story)}")
 
 
 @_command
 def create_label(world: World, project: Project, by: int, *, name: str) -> Row:
     """A new label; Tracker keeps the names of labels in lower case. ValueError if there is one of that name."""
-    actor = _person(world, by)
+    edit = _Edit(world, project, by)
     _check_label_name(project, name)
-    label = _new_label(world, project, name)
-    _record(world, project, actor, "label_create", "created", f'label "{label["name"]}"', [_creation(label)], [label])
+    label = edit.new_label(name)
+    edit.end("label_create", "created", f'label "{label["name"]}"', label)
     return label
 
 
 @_command
 def update_label(world: World, project: Project, by: int, label_id: int, *, name: str) -> Row:
     """Rename a label; its stories keep their `updated_at`."""
-    actor, label = _person(world, by), _row(project.labels, label_id, "label", project)
+    edit, label = _Edit(world, project, by), _label(project, label_id)
     if name.lower() != label["name"]:
         _check_label_name(project, name)
-    changes = _touch(world, project, label, {"name": name.lower()})
-    _record(world, project, actor, "label_update", "edited", f'label "{label["name"]}"', changes, [label])
+    edit.touch(label, {"name": name.lower()})
+    edit.end("label_update", "edited", f'label "{label["name"]}"', label)
     return label
 
 
 @_command
 def delete_label(world: World, project: Project, by: int, label_id: int) -> None:
     """Delete a label and take it off its stories, and off its epic if it has one."""
-    actor, label = _person(world, by), _row(project.labels, label_id, "label", project)
-    changes = [_deletion(label)]
+    edit, label = _Edit(world, project, by), _label(project, label_id)
+    edit.tell("delete", label)
     for story in _labelled(project, {label_id}):
-        changes += _touch(world, project, story, {"label_ids": [i for i in story["label_ids"] if i != label_id]})
+        edit.touch(story, {"label_ids": [i for i in story["label_ids"] if i != label_id]})
     for epic in project.epics.values():
         if epic.get("label_id") == label_id:
-            changes += _touch(world, project, epic, {"label_id": None})
+            edit.touch(epic, {"label_id": None})
     del project.labels[label_id]
-    _record(world, project, actor, "label_delete", "deleted", f'label "{label["name"]}"', changes, [label])
+    edit.end("label_delete", "deleted", f'label "{label["name"]}"', label)
 
 
 @_command
 def merge_labels(world: World, project: Project, by: int, into_id: int, label_ids: Iterable[int]) -> Row:
     """Put one label in the place of others, which are deleted. ValueError if one of those is an epic's."""
-    actor, into = _person(world, by), _row(project.labels, into_id, "label", project)
+    edit, into = _Edit(world, project, by), _label(project, into_id)
     merged = [label for label in _labels(project, dict.fromkeys(label_ids)) if label is not into]
     gone = {label["id"] for label in merged}
     if gone & {epic.get("label_id") for epic in project.epics.values()}:
         raise ValueError("the label of an epic cannot be merged into another")
-    changes = [_deletion(label) for label in merged]
+    for label in merged:
+        edit.tell("delete", label)
     for story in _labelled(project, gone):
         kept = dict.fromkeys(into_id if i in gone else i for i in story["label_ids"])
-        changes += _touch(world, project, story, {"label_ids": list(kept)})
+        edit.touch(story, {"label_ids": list(kept)})
     for label_id in gone:
         del project.labels[label_id]
-    detail = f'{len(merged)} labels into "{into["name"]}"'
-    _record(world, project, actor, "label_merge", "merged", detail, changes, [into, *merged])
+    edit.end("label_merge", "merged", f'{len(merged)} labels into "{into["name"]}"', into, *merged)
     return into
 
 
 @_command
 def create_epic(
-    world: World,
-    project: Project,
-    by: int,
-    *,
-    name: str,
-    description: str | None = None,
-    label_id: int | None = None,
+    world: World, project: Project, by: int, *, name: str, description: str | None = None, label_id: int | None = None
 ) -> Row:
     """A new epic, last in priority; without `label_id` it gets the label of its own name, made if it is missing."""
-    actor = _person(world, by)
-    changes: list[Row] = []
-    if label_id is None:
-        labels = [label for label in project.labels.values() if label["name"] == name.lower()]
-        if not labels:
-            labels = [_new_label(world, project, name)]
-            changes.append(_creation(labels[0]))
-        label_id = labels[0]["id"]
-    _row(project.labels, label_id, "label", project)
-    now, epic_id = iso(world.now), world.new_id()
-    epic: Row = {"kind": "epic", "id": epic_id, "project_id": project.id, "name": name}
-    if description is not None:
-        epic["description"] = description
-    epic |= {"label_id": label_id, "follower_ids": [], "created_at": now, "updated_at": now}
-    epic |= {"url": f"{SITE}/epic/show/{epic_id}"}
-    changes.append(_creation(epic))
+    edit = _Edit(world, project, by)
+    label = edit.label_named(name) if label_id is None else _label(project, label_id)
+    epic = edit.new_row("epic", project_id=project.id, name=name, description=description)
+    epic |= {"label_id": label["id"], "follower_ids": [], "url": f"{SITE}/epic/show/{epic['id']}"}
+    edit.tell_creation(epic)
     epic["comments"] = []
-    project.epics[epic_id] = epic
-    _record(world, project, actor, "epic_create", "added", "this epic", changes, [epic])
+    project.epics[epic["id"]] = epic
+    edit.end("epic_create", "added", "this epic", epic)
     return epic
 
 
 @_command
 def update_epic(world: World, project: Project, by: int, epic_id: int, **values: Any) -> Row:
     """Set an epic's `name`, `description` or `label_id`; None empties one."""
-    actor, epic = _person(world, by), _row(project.epics, epic_id, "epic", project)
+    edit, epic = _Edit(world, project, by), _epic(project, epic_id)
     _refuse_others(values, {"name", "description", "label_id"}, "an epic")
     if values.get("label_id") is not None:
-        _row(project.labels, values["label_id"], "label", project)
-    changes = _touch(world, project, epic, values)
-    _record(world, project, actor, "epic_update", "edited", "this epic", changes, [epic])
+        _label(project, values["label_id"])
+    edit.touch(epic, values)
+    edit.end("epic_update", "edited", "this epic", epic)
     return epic
 
 
 @_command
 def delete_epic(world: World, project: Project, by: int, epic_id: int) -> None:
     """Delete an epic with its comments; its label and the stories that carry it stay."""
-    actor, epic = _person(world, by), _row(project.epics, epic_id, "epic", project)
+    edit, epic = _Edit(world, project, by), _epic(project, epic_id)
     del project.epics[epic_id]
-    _record(world, project, actor, "epic_delete", "deleted", "this epic", [_deletion(epic)], [epic])
+    edit.tell("delete", epic)
+    edit.end("epic_delete", "deleted", "this epic", epic)
 
 
 @_command
@@ -580,61 +524,274 @@ def create_membership(
     world: World, project: Project, by: int, *, person_id: int, role: str = "member", **values: Any
 ) -> Row:
     """Make a person a member of the project, as owner, member or viewer. ValueError if they are one already."""
-    actor, person = _person(world, by), _person(world, person_id)
+    edit, person = _Edit(world, project, by), _person(world, person_id)
     if any(row["person_id"] == person_id for row in project.memberships.values()):
         raise ValueError(f"person {person_id} is in project {project.id} already")
-    now = iso(world.now)
-    membership: Row = {
-        "kind": "project_membership",
-        "id": world.new_id(),
-        "project_id": project.id,
-        "person_id": person_id,
-        "role": role,
+    defaults = {
         "project_color": "555555",
         "favorite": False,
-        "last_viewed_at": now,
+        "last_viewed_at": iso(world.now),
         "wants_comment_notification_emails": True,
         "will_receive_mention_notifications_or_emails": True,
-        **values,
-        "created_at": now,
-        "updated_at": now,
     }
+    attributes = {"project_id": project.id, "person_id": person_id, "role": role, **defaults, **values}
+    membership = edit.new_row("project_membership", **attributes)
     project.memberships[membership["id"]] = membership
-    detail = f"{person['name']} as {role}"
-    changes = [_creation(membership)]
-    _record(world, project, actor, "project_membership_create", "added", detail, changes, [membership])
+    edit.tell_creation(membership)
+    edit.end("project_membership_create", "added", f"{person['name']} as {role}", membership)
     return membership
 
 
 @_command
 def update_membership(world: World, project: Project, by: int, membership_id: int, **values: Any) -> Row:
     """Set attributes of a membership: `role`, `project_color`, `favorite`, …"""
-    actor, membership = _person(world, by), _row(project.memberships, membership_id, "membership", project)
+    edit, membership = _Edit(world, project, by), _row(project.memberships, membership_id, "membership", project)
     _refuse_others(values, membership.keys() - {"kind", "id", "project_id", "person_id"}, "a membership")
-    changes = _touch(world, project, membership, values)
+    edit.touch(membership, values)
     detail = f"the membership of {_person(world, membership['person_id'])['name']}"
-    _record(world, project, actor, "project_membership_update", "changed", detail, changes, [membership])
+    edit.end("project_membership_update", "changed", detail, membership)
     return membership
 
 
 @_command
 def delete_membership(world: World, project: Project, by: int, membership_id: int) -> None:
     """End a membership; what the person wrote and owns stays as it is."""
-    actor, membership = _person(world, by), _row(project.memberships, membership_id, "membership", project)
+    edit, membership = _Edit(world, project, by), _row(project.memberships, membership_id, "membership", project)
     del project.memberships[membership_id]
+    edit.tell("delete", membership)
     detail = f"the membership of {_person(world, membership['person_id'])['name']}"
-    changes = [_deletion(membership)]
-    _record(world, project, actor, "project_membership_delete", "deleted", detail, changes, [membership])
+    edit.end("project_membership_delete", "deleted", detail, membership)
 
 
 @_command
 def update_project(world: World, project: Project, by: int, **values: Any) -> None:
     """Change settings of the project: the one command that moves the project's own `updated_at`."""
-    actor = _person(world, by)
+    edit = _Edit(world, project, by)
     settings = project.row.keys() | {"description", "profile_content", "start_date"}
     _refuse_others(values, settings - {"kind", "id", "created_at", "updated_at"}, "a project")
-    changes = _touch(world, project, project.row, values)
-    _record(world, project, actor, "project_update", "edited", "this project", changes, [project.row])
+    edit.touch(project.row, values)
+    edit.end("project_update", "edited", "this project", project.row)
+
+
+class _Edit:
+    """A command under way: who edits which project, and the changes so far, which `end` puts into the activity."""
+
+    def __init__(self, world: World, project: Project, by: int) -> None:
+        self._world = world
+        self._project = project
+        self._actor = _person(world, by)
+        self._changes: list[Row] = []
+
+    def end(self, kind: str, highlight: str, detail: str, *resources: Row) -> None:
+        """The project's next version, and the activity that tells what it was."""
+        project, actor = self._project, self._actor
+        project.version += 1
+        shown = ("kind", "id", "name", "story_type", "url")
+        project.activity.append(
+            {
+                "kind": f"{kind}_activity",
+                "guid": f"{project.id}_{project.version}",
+                "project_version": project.version,
+                "message": f"{actor['name']} {highlight} {detail}".rstrip(),
+                "highlight": highlight,
+                "changes": self._changes,
+                "primary_resources": [{key: row[key] for key in shown if key in row} for row in resources],
+                "secondary_resources": [],
+                "project": {"kind": "project", "id": project.id, "name": project.row["name"]},
+                "performed_by": {key: actor[key] for key in ("kind", "id", "name", "initials")},
+                "occurred_at": iso(self._world.now),
+            }
+        )
+
+    def tell(self, change_type: str, row: Row, **values: Row) -> None:
+        """A change repeats of a story, an epic or a label its name and type."""
+        title = {key: row[key] for key in ("name", "story_type") if key in row}
+        self._changes.append({"kind": row["kind"], "change_type": change_type, "id": row["id"]} | values | title)
+
+    def tell_creation(self, row: Row, **more: Any) -> None:
+        values = {key: value for key, value in row.items() if key not in ("kind", "url")}
+        self.tell("create", row, new_values=values | more)
+
+    def tell_story(self, story: Row) -> None:
+        """The creation of a story, which tells where it stands and how its labels are called, but not its parts."""
+        told = {key: value for key, value in story.items() if key not in ("story_priority", *STORY_PARTS)}
+        place = _neighbours(self._project.order, _position(self._project, story))
+        self.tell_creation(told, **place, labels=_label_names(self._project, story))
+
+    def touch(self, row: Row, values: Mapping[str, Any], neighbours: tuple[Row, Row] = ({}, {})) -> None:
+        """Set values on a row, move its `updated_at`, and tell the change, unless all of it was so before.
+
+        `neighbours` are a moved story's, then and now; they are told, not stored.
+        """
+        original: Row = {}
+        new: Row = {}
+        relabelled = row["kind"] == "story" and "label_ids" in values
+        names = _label_names(self._project, row) if relabelled else []
+        for key, value in (*values.items(), ("updated_at", iso(self._world.now))):
+            before = row.get(key)
+            if before == value:
+                continue
+            original[key], new[key] = before, value
+            if value is None:
+                del row[key]
+            else:
+                row[key] = value
+        if "label_ids" in new:
+            original["labels"], new["labels"] = names, _label_names(self._project, row)
+        original |= neighbours[0]
+        new |= neighbours[1]
+        if new:
+            self.tell("update", row, original_values=original, new_values=new)
+
+    def new_row(self, kind: str, **values: Any) -> Row:
+        """A row made now; a value of None is left out."""
+        now = iso(self._world.now)
+        given = {key: value for key, value in values.items() if value is not None}
+        return {"kind": kind, "id": self._world.new_id(), **given, "created_at": now, "updated_at": now}
+
+    def new_story(self, values: Mapping[str, Any]) -> Row:
+        """A story in its place of the priority list, untold so far."""
+        project = self._project
+        defaults = {
+            "story_type": "feature",
+            "story_priority": "none",
+            "current_state": "unscheduled",
+            "requested_by_id": self._actor["id"],
+            "owner_ids": [],
+            "label_ids": [],
+            "follower_ids": [],
+            "blocked_story_ids": [],
+        }
+        given = {key: value for key, value in values.items() if value is not None}
+        story = self.new_row("story", project_id=project.id, **defaults) | given
+        story |= {"url": f"{SITE}/story/show/{story['id']}", **{part: [] for part in STORY_PARTS}}
+        if story["current_state"] == "accepted":
+            story.setdefault("accepted_at", iso(self._world.now))
+        project.stories[story["id"]] = story
+        _insert(project, story)
+        self.transit(story)
+        return story
+
+    def transit(self, story: Row) -> None:
+        """Note a story's state under the version that the command is about to make."""
+        self._project.transitions.append(
+            {
+                "kind": "story_transition",
+                "state": story["current_state"],
+                "story_id": story["id"],
+                "project_id": self._project.id,
+                "project_version": self._project.version + 1,
+                "occurred_at": iso(self._world.now),
+                "performed_by_id": self._actor["id"],
+            }
+        )
+
+    def take_out(self, stories: Sequence[Row]) -> None:
+        """Take stories out of the project and untie them from the ones they wait for."""
+        project = self._project
+        gone = {story["id"] for story in stories}
+        if len(stories) == 1:
+            del project.order[_position(project, stories[0])]
+        else:
+            project.order[:] = [story_id for story_id in project.order if story_id not in gone]
+        waited_for = dict.fromkeys(blocking for story in stories for blocking in _blocking(project, story))
+        for story in stories:
+            self.tell("delete", story)
+            del project.stories[story["id"]]
+            story["blocked_story_ids"] = []
+        for blocking in waited_for:
+            if blocking not in gone:
+                blocked = [i for i in project.stories[blocking]["blocked_story_ids"] if i not in gone]
+                self.touch(project.stories[blocking], {"blocked_story_ids": blocked})
+
+    def new_label(self, name: str) -> Row:
+        label = self.new_row("label", project_id=self._project.id, name=name.lower())
+        self._project.labels[label["id"]] = label
+        self.tell_creation(label)
+        return label
+
+    def label_named(self, name: str) -> Row:
+        """The project's label of this name, made if it is missing."""
+        labels = self._project.labels.values()
+        return next((label for label in labels if label["name"] == name.lower()), None) or self.new_label(name)
+
+    def attach(
+        self, comment: Row, files: Iterable[Mapping[str, Any]], google_documents: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Give a comment's values further attachments, in the name of the one who edits."""
+        by = self._actor["id"]
+        for given in files:
+            file_id = self._world.new_id()
+            link = f"/file_attachments/{file_id}"
+            thumbnailable = "width" in given
+            comment["file_attachments"].append(
+                {
+                    "kind": "file_attachment",
+                    "id": file_id,
+                    "created_at": iso(self._world.now),
+                    "uploader_id": by,
+                    "thumbnailable": thumbnailable,
+                    "uploaded": True,
+                    "download_url": f"{link}/download",
+                    "big_url": f"{link}/big" if thumbnailable else "#",
+                    "thumbnail_url": f"{link}/thumbnail" if thumbnailable else "#",
+                    **given,
+                }
+            )
+        for given in google_documents:
+            document = {"kind": "google_attachment", "id": self._world.new_id(), "person_id": by, **given}
+            comment["google_attachments"].append(document)
+
+    def append_part(self, parent: Row, kind: str, values: Row) -> Row:
+        """Give a story or an epic a new part, its last one."""
+        part = self.new_row(kind, **{f"{parent['kind']}_id": parent["id"]}, **values)
+        parent[_PART_LISTS[kind]].append(part)
+        attached: Row = {}
+        if kind == "comment":
+            _claim_google(part["id"], part)
+            files, documents = ([row["id"] for row in part[each]] for each in _ATTACHMENTS)
+            attached = {"file_attachment_ids": files, "google_attachment_ids": documents}
+            attached["attachment_ids"] = files + documents
+        self.tell_creation(part, **attached)
+        return part
+
+    def create_part(
+        self, parent: Row, kind: str, values: Row, highlight: str, detail: str, **parent_values: Any
+    ) -> Row:
+        """The whole command for a new part of a story or an epic."""
+        waiting = _blocking(self._project, parent)
+        part = self.append_part(parent, kind, values)
+        self.touch(parent, parent_values)
+        self._end_part("create", kind, parent, waiting, highlight, detail)
+        return part
+
+    def update_part(self, parent: Row, part: Row, values: Row, highlight: str, detail: str) -> Row:
+        """The whole command for a part that changes."""
+        kind, waiting = part["kind"], _blocking(self._project, parent)
+        _refuse_others(values, _PART_ATTRIBUTES[kind], f"a {kind}")
+        self.touch(part, values)
+        self.touch(parent, {})
+        self._end_part("update", kind, parent, waiting, highlight, detail)
+        return part
+
+    def delete_part(self, parent: Row, kind: str, part_id: int) -> None:
+        """The whole command for a part that goes."""
+        part, waiting = _part(parent, kind, part_id), _blocking(self._project, parent)
+        parent[_PART_LISTS[kind]].remove(part)
+        self.tell("delete", part)
+        self.touch(parent, {})
+        self._end_part("delete", kind, parent, waiting, f"deleted a {kind}", "")
+
+    def _end_part(self, verb: str, kind: str, parent: Row, waiting: Sequence[int], highlight: str, detail: str) -> None:
+        """Bring `blocked_story_ids` up to date with the parent's blockers, which named `waiting` until now."""
+        now = _blocking(self._project, parent)
+        for blocking in dict.fromkeys([*waiting, *now]):
+            if (blocking in waiting) != (blocking in now):
+                other = self._project.stories[blocking]
+                blocked = [i for i in other["blocked_story_ids"] if i != parent["id"]]
+                blocked += [parent["id"]] if blocking in now else []
+                self.touch(other, {"blocked_story_ids": blocked})
+        self.end(f"{kind}_{verb}", highlight, detail, parent)
 
 
 def _person(world: World, person_id: int) -> Row:
@@ -653,20 +810,32 @@ def _story(project: Project, story_id: int) -> Row:
     return _row(project.stories, story_id, "story", project)
 
 
-def _commented(project: Project, story_id: int | None, epic_id: int | None) -> Row:
-    if story_id is not None and epic_id is None:
-        return _story(project, story_id)
-    if epic_id is not None and story_id is None:
-        return _row(project.epics, epic_id, "epic", project)
-    raise ValueError("a comment belongs either to a story or to an epic")
+def _epic(project: Project, epic_id: int) -> Row:
+    return _row(project.epics, epic_id, "epic", project)
+
+
+def _label(project: Project, label_id: int) -> Row:
+    return _row(project.labels, label_id, "label", project)
 
 
 def _labels(project: Project, label_ids: Iterable[int]) -> list[Row]:
-    return [_row(project.labels, label_id, "label", project) for label_id in label_ids]
+    return [_label(project, label_id) for label_id in label_ids]
 
 
 def _labelled(project: Project, label_ids: set[int]) -> list[Row]:
     return [story for story in project.stories.values() if not label_ids.isdisjoint(story["label_ids"])]
+
+
+def _label_names(project: Project, story: Row) -> list[str]:
+    return [project.labels[label_id]["name"] for label_id in story["label_ids"]]
+
+
+def _commented(project: Project, story_id: int | None, epic_id: int | None) -> Row:
+    if story_id is not None and epic_id is None:
+        return _story(project, story_id)
+    if epic_id is not None and story_id is None:
+        return _epic(project, epic_id)
+    raise ValueError("a comment belongs either to a story or to an epic")
 
 
 def _part(parent: Row, kind: str, part_id: int) -> Row:
@@ -675,6 +844,10 @@ def _part(parent: Row, kind: str, part_id: int) -> Row:
             found: Row = row
             return found
     raise KeyError(f"no {kind} {part_id} in {parent['kind']} {parent['id']}")
+
+
+def _this(story: Row) -> str:
+    return f"this {story['story_type']}"
 
 
 def _refuse_others(given: Iterable[str], known: Iterable[str], what: str) -> None:
@@ -744,93 +917,20 @@ def _insert(project: Project, story: Row) -> None:
     project.order.insert(index, story["id"])
 
 
-def _new_story(world: World, project: Project, by: int, values: Mapping[str, Any]) -> Row:
-    now, story_id = iso(world.now), world.new_id()
-    story: Row = {
-        "kind": "story",
-        "id": story_id,
-        "project_id": project.id,
-        "story_type": "feature",
-        "story_priority": "none",
-        "current_state": "unscheduled",
-        "requested_by_id": by,
-        "owner_ids": [],
-        "label_ids": [],
-        "follower_ids": [],
-        "blocked_story_ids": [],
-        "created_at": now,
-        **{key: value for key, value in values.items() if value is not None},
-        "updated_at": now,
-        "url": f"{SITE}/story/show/{story_id}",
-        **{part: [] for part in STORY_PARTS},
-    }
-    if story["current_state"] == "accepted":
-        story.setdefault("accepted_at", now)
-    project.stories[story_id] = story
-    _insert(project, story)
-    _transition(world, project, by, story)
-    return story
+def _blocking(project: Project, story: Row) -> list[int]:
+    """The stories that an open blocker of this one names, in the order of their naming."""
+    texts = [row["description"] for row in story.get("blockers", ()) if not row["resolved"]]
+    named = dict.fromkeys(int(number) for text in texts for number in _STORY_LINK.findall(text))
+    return [story_id for story_id in named if story_id in project.stories and story_id != story["id"]]
 
 
-def _take_out(world: World, project: Project, stories: Sequence[Row]) -> list[Row]:
-    """Take stories out of a project and untie them from the ones they wait for; the changes that this is."""
-    gone = {story["id"] for story in stories}
-    changes = [_deletion(story) for story in stories]
-    if len(stories) == 1:
-        del project.order[_position(project, stories[0])]
-    else:
-        project.order[:] = [story_id for story_id in project.order if story_id not in gone]
-    waited_for = {blocking: None for story in stories for blocking in _blocking(project, story)}
-    for story in stories:
-        del project.stories[story["id"]]
-        story["blocked_story_ids"] = []
-    for blocking in waited_for:
-        if blocking not in gone:
-            blocked = [i for i in project.stories[blocking]["blocked_story_ids"] if i not in gone]
-            changes += _touch(world, project, project.stories[blocking], {"blocked_story_ids": blocked})
-    return changes
-
-
-def _new_label(world: World, project: Project, name: str) -> Row:
-    now, label_id = iso(world.now), world.new_id()
-    label: Row = {"kind": "label", "id": label_id, "project_id": project.id, "name": name.lower()}
-    label |= {"created_at": now, "updated_at": now}
-    project.labels[label_id] = label
-    return label
+def _number(tasks: list[Row]) -> None:
+    for position, task in enumerate(tasks, 1):
+        task["position"] = position
 
 
 def _comment(by: int, text: str | None) -> Row:
     return {"text": text, "person_id": by, "file_attachments": [], "google_attachments": []}
-
-
-def _attach(
-    world: World,
-    by: int,
-    comment: Row,
-    files: Iterable[Mapping[str, Any]],
-    google_documents: Iterable[Mapping[str, Any]],
-) -> None:
-    for given in files:
-        file_id = world.new_id()
-        link = f"/file_attachments/{file_id}"
-        thumbnailable = "width" in given
-        comment["file_attachments"].append(
-            {
-                "kind": "file_attachment",
-                "id": file_id,
-                "created_at": iso(world.now),
-                "uploader_id": by,
-                "thumbnailable": thumbnailable,
-                "uploaded": True,
-                "download_url": f"{link}/download",
-                "big_url": f"{link}/big" if thumbnailable else "#",
-                "thumbnail_url": f"{link}/thumbnail" if thumbnailable else "#",
-                **given,
-            }
-        )
-    for given in google_documents:
-        document = {"kind": "google_attachment", "id": world.new_id(), "person_id": by, **given}
-        comment["google_attachments"].append(document)
 
 
 def _claim_google(comment_id: int, comment: Row) -> None:
@@ -843,192 +943,6 @@ def _attached(comment: Row) -> str:
     return ", ".join(names + [row["title"] for row in comment["google_attachments"]])
 
 
-def _number(tasks: list[Row]) -> None:
-    for position, task in enumerate(tasks, 1):
-        task["position"] = position
-
-
-def _blocking(project: Project, story: Row) -> list[int]:
-    """The stories that an open blocker of this one names, in the order of their naming."""
-    texts = [row["description"] for row in story.get("blockers", ()) if not row["resolved"]]
-    named = dict.fromkeys(int(number) for text in texts for number in _STORY_LINK.findall(text))
-    return [story_id for story_id in named if story_id in project.stories and story_id != story["id"]]
-
-
-def _tie(world: World, project: Project, story: Row, before: Sequence[int]) -> list[Row]:
-    """Bring `blocked_story_ids` up to date with a story's blockers; `before` is whom they named until now."""
-    now = _blocking(project, story)
-    changes = []
-    for blocking in dict.fromkeys([*before, *now]):
-        if (blocking in before) != (blocking in now):
-            blocked = [i for i in project.stories[blocking]["blocked_story_ids"] if i != story["id"]]
-            blocked += [story["id"]] if blocking in now else []
-            changes += _touch(world, project, project.stories[blocking], {"blocked_story_ids": blocked})
-    return changes
-
-
-def _append_part(world: World, parent: Row, kind: str, values: Row) -> Row:
-    """Give a story or an epic a new part, its last one; the change that this is."""
-    now = iso(world.now)
-    part: Row = {"kind": kind, "id": world.new_id(), f"{parent['kind']}_id": parent["id"]}
-    part |= {key: value for key, value in values.items() if value is not None}
-    part |= {"created_at": now, "updated_at": now}
-    parent[_PART_LISTS[kind]].append(part)
-    change = _creation(part)
-    if kind == "comment":
-        _claim_google(part["id"], part)
-        files = [row["id"] for row in part["file_attachments"]]
-        documents = [row["id"] for row in part["google_attachments"]]
-        change["new_values"] |= {
-            "file_attachment_ids": files,
-            "google_attachment_ids": documents,
-            "attachment_ids": files + documents,
-        }
-    return change
-
-
-def _create_part(
-    world: World,
-    project: Project,
-    by: int,
-    parent: Row,
-    kind: str,
-    values: Row,
-    highlight: str,
-    detail: str,
-    **parent_values: Any,
-) -> Row:
-    actor, waiting = _person(world, by), _blocking(project, parent)
-    changes = [_append_part(world, parent, kind, values)]
-    changes += _touch(world, project, parent, parent_values) + _tie(world, project, parent, waiting)
-    _record(world, project, actor, f"{kind}_create", highlight, detail, changes, [parent])
-    part: Row = parent[_PART_LISTS[kind]][-1]
-    return part
-
-
-def _update_part(
-    world: World, project: Project, by: int, parent: Row, part: Row, values: Row, highlight: str, detail: str
-) -> Row:
-    actor, waiting, kind = _person(world, by), _blocking(project, parent), part["kind"]
-    _refuse_others(values, _PART_ATTRIBUTES[kind], f"a {kind}")
-    changes = _touch(world, project, part, values) + _touch(world, project, parent, {})
-    changes += _tie(world, project, parent, waiting)
-    _record(world, project, actor, f"{kind}_update", highlight, detail, changes, [parent])
-    return part
-
-
-def _delete_part(world: World, project: Project, by: int, parent: Row, part: Row, highlight: str) -> None:
-    actor, waiting, kind = _person(world, by), _blocking(project, parent), part["kind"]
-    parts = parent[_PART_LISTS[kind]]
-    del parts[next(index for index, row in enumerate(parts) if row is part)]
-    changes = [_deletion(part), *_touch(world, project, parent, {}), *_tie(world, project, parent, waiting)]
-    _record(world, project, actor, f"{kind}_delete", highlight, "", changes, [parent])
-
-
-def _touch(
-    world: World,
-    project: Project,
-    row: Row,
-    values: Mapping[str, Any],
-    neighbours: tuple[Row, Row] = ({}, {}),
-) -> list[Row]:
-    """Set values on a row, move its `updated_at`, and tell the change: none if all of it was so before.
-
-    `neighbours` are a moved story's, then and now; they are told, not stored.
-    """
-    original: Row = {}
-    new: Row = {}
-    relabelled = row["kind"] == "story" and "label_ids" in values
-    names = _label_names(project, row) if relabelled else []
-    for key, value in (*values.items(), ("updated_at", iso(world.now))):
-        before = row.get(key)
-        if before == value:
-            continue
-        original[key], new[key] = before, value
-        if value is None:
-            del row[key]
-        else:
-            row[key] = value
-    if "label_ids" in new:
-        original["labels"], new["labels"] = names, _label_names(project, row)
-    original |= neighbours[0]
-    new |= neighbours[1]
-    if not new:
-        return []
-    change = {"kind": row["kind"], "change_type": "update", "id": row["id"]}
-    return [change | {"original_values": original, "new_values": new} | _title(row)]
-
-
-def _label_names(project: Project, story: Row) -> list[str]:
-    return [project.labels[label_id]["name"] for label_id in story["label_ids"]]
-
-
-def _title(row: Row) -> Row:
-    """What a change repeats of a story, an epic or a label besides its values."""
-    return {key: row[key] for key in ("name", "story_type") if key in row}
-
-
-def _this(story: Row) -> str:
-    return f"this {story['story_type']}"
-
-
-def _creation(row: Row) -> Row:
-    values = {key: value for key, value in row.items() if key not in ("kind", "url")}
-    return {"kind": row["kind"], "change_type": "create", "id": row["id"], "new_values": values} | _title(row)
-
-
-def _story_creation(project: Project, story: Row) -> Row:
-    untold = {"kind", "url", "story_priority", *STORY_PARTS}
-    values = {key: value for key, value in story.items() if key not in untold}
-    values |= _neighbours(project.order, _position(project, story))
-    values["labels"] = _label_names(project, story)
-    return {"kind": "story", "change_type": "create", "id": story["id"], "new_values": values} | _title(story)
-
-
-def _deletion(row: Row) -> Row:
-    return {"kind": row["kind"], "change_type": "delete", "id": row["id"]} | _title(row)
-
-
-def _transition(world: World, project: Project, by: int, story: Row) -> None:
-    """Note a story's state under the version that the running command is about to make."""
-    project.transitions.append(
-        {
-            "kind": "story_transition",
-            "state": story["current_state"],
-            "story_id": story["id"],
-            "project_id": project.id,
-            "project_version": project.version + 1,
-            "occurred_at": iso(world.now),
-            "performed_by_id": by,
-        }
-    )
-
-
-def _record(
-    world: World,
-    project: Project,
-    actor: Row,
-    kind: str,
-    highlight: str,
-    detail: str,
-    changes: list[Row],
-    resources: Iterable[Row],
-) -> None:
-    """End a command: the project's next version, and the activity that tells what it was."""
-    project.version += 1
-    shown = ("kind", "id", "name", "story_type", "url")
-    project.activity.append(
-        {
-            "kind": f"{kind}_activity",
-            "guid": f"{project.id}_{project.version}",
-            "project_version": project.version,
-            "message": f"{actor['name']} {highlight} {detail}".rstrip(),
-            "highlight": highlight,
-            "changes": changes,
-            "primary_resources": [{key: row[key] for key in shown if key in row} for row in resources],
-            "secondary_resources": [],
-            "project": {"kind": "project", "id": project.id, "name": project.row["name"]},
-            "performed_by": {key: actor[key] for key in ("kind", "id", "name", "initials")},
-            "occurred_at": iso(world.now),
-        }
-    )
+def _link(owner: str, repo: str, host_url: str, page: str) -> Row:
+    """What a pull request and a branch have in common."""
+    return {"owner": owner, "repo": repo, "host_url": host_url, "original_url": f"{host_url}{owner}/{repo}/{page}"}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+import pytest
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
@@ -31,6 +32,7 @@ from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
+from unit_tests.held import Key
 
 Row = dict[str, Any]
 
@@ -41,6 +43,17 @@ logger = logging.getLogger("airbyte")
 
 def config_for(server: TrackerServer, **settings: Any) -> dict[str, Any]:
     return {"api_token": SAMPLE_TOKEN, "api_url": server.url, "requests_per_minute": 1000, **settings}
+
+
+def key_of(stream: str, row: Mapping[str, Any]) -> Key:
+    key = BY_NAME[stream].primary_key
+    return tuple(row[part] for part in ([key] if isinstance(key, str) else key))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the connector itself warned of."""
+    ours = [record for record in caplog.records if record.name == "airbyte.tracker"]
+    return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
 
 
 def unhurried(settings: Config) -> TrackerClient:
@@ -129,34 +142,3 @@ def _catalog(
             ConfiguredAirbyteStream(stream=offered, sync_mode=mode, destination_sync_mode=DestinationSyncMode.append)
         )
     return ConfiguredAirbyteCatalog(streams=configured)
-
-
-class Replica:
-    """What a destination holds that merges by key and takes a tombstone as a deletion."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[tuple[Any, ...], Row]] = defaultdict(dict)
-        self._times: dict[str, dict[tuple[Any, ...], str]] = defaultdict(dict)
-
-    def load(self, sync: Sync) -> None:
-        """Take in the records of a sync in their order; a row with a newer cursor is never replaced by an older.
-
-        Streams without a cursor are replaced as a whole.
-        """
-        for name, records in sync.records.items():
-            stream = BY_NAME[name]
-            if not stream.cursor_field:
-                self.rows[name] = {}
-            key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
-            cursor = str(stream.cursor_field)
-            for record in records:
-                place = tuple(record[part] for part in key)
-                held = self._times[name].get(place)
-                if held is not None and stream.cursor_field and str(record[cursor]) < held:
-                    continue
-                if stream.cursor_field:
-                    self._times[name][place] = str(record[cursor])
-                if record.get("_ab_cdc_deleted_at"):
-                    self.rows[name].pop(place, None)
-                else:
-                    self.rows[name][place] = record

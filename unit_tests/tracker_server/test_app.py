@@ -23,6 +23,8 @@ from tracker_server.app import RateLimit, TrackerServer
 from tracker_server.world import World
 
 TOKEN = "f" * 32
+PATIENCE = 60
+"""Seconds; what takes longer hangs."""
 
 
 def make_world() -> World:
@@ -33,7 +35,7 @@ def make_world() -> World:
 
 
 def get(server: TrackerServer, path: str, token: str = TOKEN) -> requests.Response:
-    return requests.get(server.url + path, headers={"X-TrackerToken": token}, timeout=10)
+    return requests.get(server.url + path, headers={"X-TrackerToken": token}, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_the_request_log_file_has_a_line_for_each_request_and_no_token(tmp_path:
 
 
 def test_requests_are_answered_side_by_side() -> None:
-    all_are_here = threading.Barrier(8, timeout=30)
+    all_are_here = threading.Barrier(8, timeout=PATIENCE)
 
     def wait_for_the_others(_: Request) -> None:
         all_are_here.wait()
@@ -103,15 +105,17 @@ def test_connections_that_many_clients_keep_open_hold_up_nobody(server: TrackerS
     with ExitStack() as kept:
         for _ in range(150):
             session = kept.enter_context(requests.Session())
-            assert session.get(f"{server.url}/me", headers={"X-TrackerToken": TOKEN}, timeout=10).status_code == 200
+            assert (
+                session.get(f"{server.url}/me", headers={"X-TrackerToken": TOKEN}, timeout=PATIENCE).status_code == 200
+            )
 
 
 def test_beyond_the_rate_limit_a_token_gets_429_and_others_do_not() -> None:
-    with TrackerServer(make_world(), rate_limit=(2, 30.0)) as server:
+    with TrackerServer(make_world(), rate_limit=(2, 3600.0)) as server:
         statuses = [get(server, "/me").status_code for _ in range(2)]
         refused = get(server, "/me")
         assert (statuses, refused.status_code) == ([200, 200], 429)
-        assert 1 <= int(refused.headers["Retry-After"]) <= 30
+        assert 1 <= int(refused.headers["Retry-After"]) <= 3600
         assert refused.json()["kind"] == "error"
         assert get(server, "/me", token="other").status_code == 200
         assert [logged.status for logged in server.log] == [200, 200, 429, 200]
@@ -157,7 +161,7 @@ def test_a_failure_of_the_server_itself_is_a_500_in_trackers_json(caplog: pytest
 
 def test_it_stops_while_clients_hold_connections_and_frees_its_port() -> None:
     with requests.Session() as session, TrackerServer(make_world()) as server:
-        session.get(server.url + "/me", timeout=10)
+        session.get(server.url + "/me", timeout=PATIENCE)
         server.__exit__(None, None, None)
         port = int(server.url.split(":")[2].split("/")[0])
         with TrackerServer(make_world(), port=port) as another:
@@ -182,9 +186,9 @@ def test_the_command_prints_url_and_token_and_ends_with_0_when_told_to(number: s
         try:
             assert process.stdout is not None
             url, token, hint = (process.stdout.readline().strip() for _ in range(3))
-            response = requests.get(url + "/projects", headers={"X-TrackerToken": token}, timeout=10)
+            response = requests.get(url + "/projects", headers={"X-TrackerToken": token}, timeout=PATIENCE)
             process.send_signal(number)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
     assert (response.status_code, len(response.json())) == (200, 1)
@@ -197,7 +201,7 @@ def test_a_port_in_use_ends_the_command_with_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with run("--port", str(port)) as process:
-            printed, errors = process.communicate(timeout=30)
+            printed, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert (printed, errors) == ("", f"Cannot use 127.0.0.1:{port}: Address already in use.\n")
 

@@ -72,26 +72,15 @@ def test_a_brake_holds_the_next_request_until_it_ends_and_not_longer() -> None:
 
 def test_threads_share_one_budget() -> None:
     budget = RequestBudget(240, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
-    under_way, most = 0, 0
-    lock = threading.Lock()
-    done = threading.Event()
+    came, may_go = threading.Semaphore(0), threading.Event()
 
     def worker() -> None:
-        nonlocal under_way, most
-        while not done.is_set():
-            with budget.place():
-                with lock:
-                    under_way += 1
-                    most = max(most, under_way)
-                    if most >= 60:
-                        done.set()
-                done.wait(5)
-                with lock:
-                    under_way -= 1
+        with budget.place():
+            came.release()
+            may_go.wait()
 
-    threads = [threading.Thread(target=worker, daemon=True) for _ in range(80)]
-    for thread in threads:
-        thread.start()
-    done.wait(5)
-    time.sleep(0.05)
-    assert most == 60
+    for _ in range(80):
+        threading.Thread(target=worker, daemon=True).start()
+    assert all(came.acquire(timeout=60) for _ in range(60))
+    assert not came.acquire(timeout=0.05)
+    may_go.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import itertools
 import logging
-import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -120,15 +120,17 @@ def test_waits_double_with_jitter() -> None:
     [
         ("7", 7, 7),
         ("86400", 300, 300),
-        (email.utils.formatdate(time.time() + 200, usegmt=True), 100, 200),
-        (email.utils.formatdate(time.time() - 200, usegmt=True), 0, 0),
+        (timedelta(seconds=200), 100, 200),
+        (timedelta(seconds=-200), 0, 0),
         ("soon", 0.5, 1),
     ],
     ids=["seconds", "too many seconds", "a date", "a date in the past", "rubbish"],
 )
 def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
-    value: str, least: float, most: float
+    value: str | timedelta, least: float, most: float
 ) -> None:
+    if isinstance(value, timedelta):
+        value = email.utils.format_datetime(datetime.now(timezone.utc) + value, usegmt=True)
     naps = Naps()
     with ScriptedServer([answer(503, b"", f"Retry-After: {value}"), OK]) as server:
         client_of(server, naps).get("me")

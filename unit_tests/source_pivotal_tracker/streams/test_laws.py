@@ -15,7 +15,7 @@ from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
 from unit_tests.strict_schema import strict_validator
-from unit_tests.syncs import Row, Sync, config_for
+from unit_tests.syncs import Row, Sync, config_for, key_of
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: name_of(stream))
 
@@ -38,14 +38,9 @@ def name_of(stream: type[TrackerStream]) -> str:
     return camel_to_snake(stream.__name__)
 
 
-def by_key(stream: type[TrackerStream], rows: list[Row]) -> list[Row]:
+def by_key(stream: str, rows: list[Row]) -> list[Row]:
     """The rows in one order: projects are read side by side."""
     return sorted(rows, key=lambda row: key_of(stream, row))
-
-
-def key_of(stream: type[TrackerStream], row: Row) -> tuple[Any, ...]:
-    key = stream.primary_key
-    return tuple(row[part] for part in ([key] if isinstance(key, str) else key))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +66,7 @@ def test_a_full_read_ends_without_an_error(full: Full) -> None:
 @every_stream
 def test_every_row_that_the_server_holds_comes_exactly_once(stream: type[TrackerStream], full: Full) -> None:
     name = name_of(stream)
-    came = Counter(key_of(stream, row) for row in full.sync.records[name])
+    came = Counter(key_of(name, row) for row in full.sync.records[name])
     assert came == Counter(held.keys(full.server.world, SAMPLE_TOKEN)[name])
     assert came
 
@@ -116,14 +111,14 @@ def test_rows_from_before_the_start_date_are_left_out_of_streams_with_a_cursor(
     rows, _ = full.again(name, start_date="2026-10-01T12:00:00Z")
     since = "2026-10-01" if cursor == "date" else "2026-10-01T12:00:00Z"
     expected = [row for row in full.sync.records[name] if not stream.cursor_field or row[cursor] >= since]
-    assert Counter(key_of(stream, row) for row in rows) == Counter(key_of(stream, row) for row in expected)
+    assert Counter(key_of(name, row) for row in rows) == Counter(key_of(name, row) for row in expected)
 
 
 @every_stream
 def test_a_stream_read_alone_brings_the_rows_that_it_brings_among_all(stream: type[TrackerStream], full: Full) -> None:
     name = name_of(stream)
     alone, _ = full.again(name)
-    assert by_key(stream, alone) == by_key(stream, full.sync.records[name])
+    assert by_key(name, alone) == by_key(name, full.sync.records[name])
 
 
 @every_stream
@@ -136,7 +131,7 @@ def test_a_stream_that_is_read_by_project_ids_brings_these_and_lists_no_projects
     assert all(logged.path != "/projects" for logged in log)
     everywhere = name in ("accounts", "account_memberships", "me", "workspaces", "notifications", "my_activity")
     expected = [row for row in full.sync.records[name] if everywhere or row["project_id"] in chosen]
-    assert by_key(stream, rows) == by_key(stream, expected)
+    assert by_key(name, rows) == by_key(name, expected)
 
 
 @every_stream
@@ -144,7 +139,7 @@ def test_the_serial_read_of_the_cdk_brings_the_same_rows(stream: type[TrackerStr
     name = name_of(stream)
     serial = Sync(config_for(full.server), [name], serially=True)
     assert serial.failure is None
-    assert by_key(stream, serial.records[name]) == by_key(stream, full.sync.records[name])
+    assert by_key(name, serial.records[name]) == by_key(name, full.sync.records[name])
 
 
 def test_no_request_is_made_twice(full: Full) -> None:

@@ -18,8 +18,9 @@ from tracker_server.api import ApiError, Caps, Request, Response, TrackerApi, er
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
-from unit_tests.source_pivotal_tracker.streams.test_skips import html, path_of, query_of
-from unit_tests.syncs import Replica, Row, Sync, config_for
+from unit_tests.exchanges import html, path_of, query_of
+from unit_tests.replica import Replica
+from unit_tests.syncs import Row, Sync, config_for
 
 SMALL_PAGES = Caps(stories=5, releases=1, iterations=4, activity=9, transitions=20)
 LAST = "my_activity"
@@ -452,12 +453,8 @@ def test_the_sync_after_a_fault_that_stayed_brings_the_rest(kind: Kind, stage: S
     assert resumed.failure is None
     for stream, rows in resumed.records.items():
         both.records[stream] += rows
-    replica, whole = Replica(), Replica()
-    for each, sync in ((replica, both), (whole, stage.undisturbed(kind))):
-        if kind.begins_with_a_state:
-            each.load(stage.first(kind))
-        each.load(sync)
-    assert replica.rows == whole.rows
+    before = [stage.first(kind)] if kind.begins_with_a_state else []
+    assert Replica(*before, both).rows == Replica(*before, stage.undisturbed(kind)).rows
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())

@@ -13,7 +13,8 @@ from tracker_server.api import Caps, Request, Response, TrackerApi, error_respon
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
-from unit_tests.syncs import Replica, Sync, config_for
+from unit_tests.replica import Replica
+from unit_tests.syncs import Sync, config_for
 
 SMALL = Caps(stories=7, releases=2)
 
@@ -45,10 +46,7 @@ def scene() -> Scene:
 
 def loaded(*syncs: Sync) -> dict[str, set[Any]]:
     """The ids that a destination holds after these syncs, by stream."""
-    replica = Replica()
-    for sync in syncs:
-        replica.load(sync)
-    return {name: {key[0] for key in rows} for name, rows in replica.rows.items()}
+    return {name: {key[0] for key in rows} for name, rows in Replica(*syncs).rows.items()}
 
 
 def test_a_story_that_goes_between_a_kill_and_the_resume_is_gone(scene: Scene) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
 
-SECONDS = 5.0
+SECONDS = 60.0
 """Longer than anything here takes, so that a test that hangs fails instead."""
 A_MOMENT = 0.05
 

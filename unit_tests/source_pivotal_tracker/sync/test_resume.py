@@ -23,9 +23,10 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
 from unit_tests import held
 from unit_tests.editor import Editor
+from unit_tests.exchanges import asked
 from unit_tests.held import Key
-from unit_tests.source_pivotal_tracker.sync.test_edits_during_a_sync import differences, without_orphans
-from unit_tests.syncs import BY_NAME, Replica, Sync, config_for
+from unit_tests.replica import Replica
+from unit_tests.syncs import BY_NAME, Sync, config_for, key_of
 
 KILLS = int(os.environ.get("KILLS", "10"))
 PAGE = 5
@@ -88,11 +89,6 @@ def attempts(server: TrackerServer, seed: int, kills: int, *, incremental: bool)
         made.append(read(server, incremental=incremental, state=state, killed_after=chance.randrange(1, most // kills)))
     made.append(read(server, incremental=incremental, state=made[-1].state))
     return made
-
-
-def key_of(stream: str, row: Mapping[str, Any]) -> Key:
-    key = BY_NAME[stream].primary_key
-    return tuple(row[part] for part in ([key] if isinstance(key, str) else key))
 
 
 def keys_of(syncs: Iterable[Sync]) -> dict[str, Counter[Key]]:
@@ -299,10 +295,8 @@ def test_an_incremental_read_of_changes_that_is_killed_and_started_again_makes_t
     world = make_world(projects=2, stories=16, seed=seed)
     chance = random.Random(4000 + seed)  # noqa: S311
     streams = [name for name in BY_NAME if seed % 2 or name != "story_cycle_times"]
-    replica, whole = Replica(), Replica()
     with TrackerServer(world, caps=SMALL_PAGES) as server:
         first = read(server, incremental=True, streams=streams)
-        replica.load(first)
         world.now += timedelta(hours=1)
         Editor(world, seed).edit(30)
         killed = read(
@@ -312,10 +306,9 @@ def test_an_incremental_read_of_changes_that_is_killed_and_started_again_makes_t
         # A stream without a cursor is replaced by what a sync brings, and both attempts are one sync.
         for stream, rows in again.records.items():
             killed.records[stream] += rows
-        replica.load(killed)
-        whole.load(read(server, incremental=False, streams=streams))
+        whole = read(server, incremental=False, streams=streams)
     assert again.failure is None
-    assert differences(without_orphans(replica.rows), without_orphans(whole.rows)) == []
+    assert Replica(first, killed).differences(Replica(whole)) == []
 
 
 @every_kill
@@ -324,7 +317,7 @@ def test_edits_between_the_kills_of_a_sync_leave_the_replica_right_after_the_syn
     chance = random.Random(5000 + seed)  # noqa: S311
     streams = [name for name in BY_NAME if BY_NAME[name].cursor_field]
     editor = Editor(world, seed, sweeping=seed % 3 == 0)
-    replica, whole = Replica(), Replica()
+    replica = Replica()
     state: list[AirbyteStateMessage] = []
     with TrackerServer(world, caps=SMALL_PAGES) as server:
         for most in (600, 600, 600, None, None):
@@ -335,9 +328,9 @@ def test_edits_between_the_kills_of_a_sync_leave_the_replica_right_after_the_syn
             if most:
                 world.now += timedelta(minutes=chance.choice((0, 1, 60)))
                 editor.edit(4)
-        whole.load(read(server, incremental=False, streams=streams))
+        whole = read(server, incremental=False, streams=streams)
     assert sync.failure is None
-    assert differences(without_orphans(replica.rows), without_orphans(whole.rows)) == []
+    assert replica.differences(Replica(whole)) == []
 
 
 def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_were_touched() -> None:
@@ -351,7 +344,7 @@ def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_we
         gone = killed.records["stories"][0]["id"]
         edits.delete_stories(world, project, next(iter(world.people)), [gone])
         again = read(server, incremental=True, streams=["stories"], state=killed.state)
-    offsets = [int(each.query["offset"]) for each in server.log if "offset" in each.query and "stories" in each.path]
+    offsets = [int(offset) for offset in asked(server.log, "offset")]
     assert offsets[-1] >= len(project.stories) - PAGE
     resumed_at = offsets.index(offset - 1)
     assert offsets[resumed_at:] == list(range(offset - 1, len(project.stories), PAGE))

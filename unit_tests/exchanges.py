@@ -1,0 +1,54 @@
+"""What a server was asked, and answers to put in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from tracker_server.api import PREFIX, Request, Response, TrackerApi
+from tracker_server.app import LoggedRequest
+from tracker_server.world import World
+
+Before = Callable[[Request], "Response | None"]
+
+
+def path_of(request: Request) -> str:
+    return request.path.removeprefix(PREFIX)
+
+
+def query_of(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query))
+
+
+def asked(log: Iterable[LoggedRequest], parameter: str) -> list[str]:
+    """The values of a query parameter, one after the other, in the requests for lists of stories that have it."""
+    return [logged.query[parameter] for logged in log if logged.path.endswith("/stories") and parameter in logged.query]
+
+
+def instead(answers: Mapping[str, Response]) -> Before:
+    """Puts an answer in place of the server's own for each of these paths."""
+    return lambda request: answers.get(path_of(request))
+
+
+def without_fields(world: World) -> Before:
+    """A server that ignores `fields` and shows each row with the attributes that it has by itself."""
+    api = TrackerApi(world)
+
+    def before(request: Request) -> Response | None:
+        query = {name: value for name, value in query_of(request).items() if name != "fields"}
+        return api.handle(replace(request, query=urlencode(query)))
+
+    return before
+
+
+def json(body: object, **headers: int | str) -> Response:
+    """An answer in JSON; `Total=1` is its `X-Tracker-Pagination-Total`."""
+    pagination = {f"X-Tracker-Pagination-{name}": str(value) for name, value in headers.items()}
+    return Response(200, {"Content-Type": "application/json", **pagination}, orjson.dumps(body))
+
+
+def html(status: int) -> Response:
+    return Response(status, {"Content-Type": "text/html"}, b"<html>blocked</html>")

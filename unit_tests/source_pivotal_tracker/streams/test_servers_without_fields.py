@@ -1,0 +1,81 @@
+"""What a read does with a server that refuses or ignores `fields`, and which rows and attributes come from it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from source_pivotal_tracker.streams.base import PartStream
+from tracker_server.api import Request, Response, error_response, invalid_parameter
+from tracker_server.app import TrackerServer
+from tracker_server.world import World
+from unit_tests.exchanges import Before, asked, query_of, without_fields
+from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
+from unit_tests.syncs import BY_NAME, Row, Sync, config_for, warnings
+
+
+def refuses(*attributes: str) -> Before:
+    """Answers 400 where `fields` names one of these."""
+
+    def before(request: Request) -> Response | None:
+        named = set(re.findall(r"[a-z_:]+", query_of(request).get("fields", "")))
+        return error_response(invalid_parameter(f"no {attributes}")) if named.intersection(attributes) else None
+
+    return before
+
+
+def test_where_the_attributes_are_refused_the_default_ones_are_read_and_that_is_said_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TrackerServer(world, before=refuses("points_accepted")) as server:
+        sync = Sync(config_for(server, num_workers=1), ["stories"])
+    assert keys_come(sync, "stories") == keys_held(world, "stories")
+    assert asked(server.log, "fields")[1:] == [":default"] * len(world.projects)
+    (warning,) = warnings(caplog)
+    assert "stories" in warning
+    assert "fewer attributes" in warning
+    assert "400 invalid_parameter: " in warning
+
+
+def test_a_part_whose_narrow_attributes_are_known_is_read_by_them(world: World) -> None:
+    with TrackerServer(world, before=refuses("updated_at")) as server:
+        sync = Sync(config_for(server, num_workers=1), ["story_tasks"])
+    assert keys_come(sync, "story_tasks") == keys_held(world, "story_tasks")
+    assert asked(server.log, "fields")[1:] == [":default,tasks"] * len(world.projects)
+
+
+def test_a_server_that_refuses_the_default_attributes_too_fails_the_stream(world: World) -> None:
+    sync = synced(world, "labels", "me", before=refuses("counts", ":default"))
+    assert sync.statuses["labels"][-1] == "INCOMPLETE"
+    assert sync.statuses["me"][-1] == "COMPLETE"
+    (error,) = sync.errors
+    assert "/labels: 400 invalid_parameter: " in error
+
+
+@pytest.mark.parametrize("stream", [name for name, stream in BY_NAME.items() if issubclass(stream, PartStream)])
+def test_a_part_is_no_empty_stream_where_the_server_ignores_fields(
+    stream: str, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync = synced(world, stream, before=without_fields(world))
+    assert sync.statuses[stream][-1] == "INCOMPLETE"
+    assert sync.errors
+    assert any("the server ignores `fields`, so it does not show " in each for each in sync.errors + warnings(caplog))
+
+
+@pytest.mark.parametrize("stream", ["stories", "epics", "labels", "projects", "releases", "activity"])
+def test_whole_rows_come_from_a_server_that_ignores_fields(stream: str, world: World) -> None:
+    sync = synced(world, stream, before=without_fields(world))
+    assert keys_come(sync, stream) == keys_held(world, stream)
+
+
+def story_ids(iterations: list[Row]) -> dict[tuple[int, int], list[int]]:
+    return {(row["project_id"], row["number"]): row["story_ids"] for row in iterations}
+
+
+def test_an_iteration_with_nested_stories_has_their_ids_only(world: World) -> None:
+    plain = synced(world, "iterations").records["iterations"]
+    nested = synced(world, "iterations", before=without_fields(world)).records["iterations"]
+    assert story_ids(nested) == story_ids(plain)
+    assert all("stories" not in row for row in nested)
+    assert any(row["story_ids"] for row in nested)

@@ -1,0 +1,140 @@
+"""What a read does with answers that no Tracker would give: pages, rows and times of a wrong shape."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tracker_server.api import Request, Response
+from tracker_server.app import TrackerServer
+from tracker_server.world import World
+from unit_tests.exchanges import asked, instead, json, path_of, query_of
+from unit_tests.source_pivotal_tracker.streams.reads import synced
+from unit_tests.syncs import Row, Sync, config_for
+
+NAMES_OF_ERRORS = re.compile(r"[A-Z][a-zA-Z]*(Error|Exception)\b|Traceback|Something went wrong")
+START = "2026-10-01T12:00:00Z"
+
+
+def failure_words(sync: Sync, stream: str) -> str:
+    assert sync.statuses[stream][-1] == "INCOMPLETE"
+    (error,) = sync.errors
+    assert not NAMES_OF_ERRORS.search(error)
+    return error
+
+
+def test_a_list_without_pagination_headers_ends_by_an_empty_page(world: World, first: int) -> None:
+    rows = [{"id": number, "story_type": "feature"} for number in range(1, 8)]
+
+    def headless(request: Request) -> Response | None:
+        if path_of(request) != f"/projects/{first}/stories":
+            return None
+        offset = int(query_of(request)["offset"])
+        return json(rows[offset : offset + 3])
+
+    with TrackerServer(world, before=headless) as server:
+        sync = Sync(config_for(server, project_ids=[first]), ["stories"])
+    assert [row["id"] for row in sync.records["stories"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert asked(server.log, "offset") == ["0", "3", "6", "7"]
+
+
+PAGES = {
+    "fewer rows than its Returned header says": json([{"id": 1}], Returned=2, Total=2),
+    "more rows than its Returned header says": json([{"id": 1}, {"id": 2}], Returned=1, Total=2),
+    "no rows before the Total": json([], Total=5),
+    "a Total that is no number": json([{"id": 1}], Total="many"),
+    "a Returned that is no number": json([{"id": 1}], Returned="", Total=1),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+def test_a_page_that_contradicts_its_headers_fails_the_stream(page: Response, world: World, first: int) -> None:
+    sync = synced(world, "stories", before=instead({f"/projects/{first}/stories": page}))
+    assert sync.statuses["stories"][-1] == "INCOMPLETE"
+    (error,) = sync.errors
+    assert re.search("the server says that it returned|the list ended at row 0 of the 5|which is no number", error)
+
+
+NO_LISTS: list[object] = [{}, ["x"], [None], [[]], None, "x", 5]
+NO_OBJECTS: list[object] = [[], ["x"], None, "x", 5]
+LISTS = ["labels", "memberships", "epics", "iterations", "activity", "story_transitions", "releases", "stories"]
+
+
+@pytest.mark.parametrize("body", NO_LISTS, ids=repr)
+@pytest.mark.parametrize("path", LISTS)
+def test_where_a_list_is_due_anything_else_fails_the_stream_in_words(
+    path: str, body: object, world: World, first: int
+) -> None:
+    stream = {"memberships": "project_memberships"}.get(path, path)
+    sync = synced(world, stream, before=instead({f"/projects/{first}/{path}": json(body, Total=1)}))
+    assert f"GET /projects/{first}/{path}: the answer is not a list of objects" in failure_words(sync, stream)
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS, ids=repr)
+@pytest.mark.parametrize(("stream", "path"), [("me", "/me"), ("project_history_days", "/projects/{}/history/days")])
+def test_where_an_object_is_due_anything_else_fails_the_stream_in_words(
+    stream: str, path: str, body: object, world: World, first: int
+) -> None:
+    sync = synced(world, stream, before=instead({path.format(first): json(body)}))
+    assert f"GET {path.format(first)}: the answer is not an object" in failure_words(sync, stream)
+
+
+@pytest.mark.parametrize("body", [{}, ["x"], None, "x", [{"name": "no id"}]], ids=repr)
+@pytest.mark.parametrize(("stream", "path"), [("labels", "/projects"), ("account_memberships", "/accounts")])
+def test_a_list_of_ids_that_is_none_fails_the_streams_that_need_it(
+    stream: str, path: str, body: object, world: World
+) -> None:
+    sync = synced(world, stream, before=instead({path: json(body)}))
+    assert "is this a Tracker v5 server?" in failure_words(sync, stream)
+
+
+@pytest.mark.parametrize("row", [{"name": "x"}, {"id": None}], ids=repr)
+@pytest.mark.parametrize("stream", ["labels", "epics", "releases", "stories"])
+def test_a_row_without_its_key_fails_the_stream(stream: str, row: Row, world: World, first: int) -> None:
+    sync = synced(world, stream, before=instead({f"/projects/{first}/{stream}": json([row], Total=1)}))
+    assert "without its id" in failure_words(sync, stream)
+
+
+@pytest.mark.parametrize("tasks", [5, "x", ["x"], [{"description": "no id"}]], ids=repr)
+def test_a_part_of_a_wrong_shape_fails_its_stream(tasks: object, world: World, first: int) -> None:
+    row = {"id": 1, "updated_at": START, "tasks": tasks}
+    sync = synced(world, "story_tasks", before=instead({f"/projects/{first}/stories": json([row], Total=1)}))
+    assert re.search("does not hold objects|without its id", failure_words(sync, "story_tasks"))
+
+
+SPELLINGS_AND_WHETHER_KEPT = {
+    "2026-10-01T11:59:59Z": False,
+    "2026-10-01T12:00:00Z": True,
+    "2026-10-01T11:59:59.999Z": False,
+    "2026-10-01T12:00:00.000Z": True,
+    "2026-10-01T11:59:59+00:00": False,
+    "2026-10-01T12:00:00+00:00": True,
+    "2026-10-01T12:00:00.000+00:00": True,
+    "2026-10-01T04:59:59-07:00": False,
+    "2026-10-01T05:00:00-07:00": True,
+    "2026-10-01T11:59:59-07:00": True,
+    "2026-10-01T20:59:59+09:00": False,
+    "2026-09-30": False,
+    "2026-10-01": True,
+}
+UNTELLABLE = ["last week", "2026-09-30T12:00:00", 1790000000000, None]
+
+
+def since_the_start(cursor: object, world: World, project: int) -> Sync:
+    """A read with a start date of a label that has this cursor."""
+    labels = instead({f"/projects/{project}/labels": json([{"id": 1, "updated_at": cursor}])})
+    return synced(world, "labels", before=labels, start_date=START, project_ids=[project])
+
+
+@pytest.mark.parametrize("cursor", SPELLINGS_AND_WHETHER_KEPT)
+def test_the_start_date_holds_however_a_server_spells_its_times(cursor: str, world: World, first: int) -> None:
+    sync = since_the_start(cursor, world, first)
+    assert sync.failure is None
+    assert bool(sync.records["labels"]) is SPELLINGS_AND_WHETHER_KEPT[cursor]
+
+
+@pytest.mark.parametrize("cursor", UNTELLABLE, ids=repr)
+def test_a_row_whose_time_cannot_be_told_is_kept(cursor: object, world: World, first: int) -> None:
+    sync = since_the_start(cursor, world, first)
+    assert [each["id"] for each in sync.records["labels"]] == [1]

@@ -1,0 +1,132 @@
+"""What a second sync is not shown (a project, a list, some of the activity) is no deletion, and it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tracker_server import edits
+from tracker_server.api import Response, error_response, unauthorized_operation
+from tracker_server.app import TrackerServer
+from unit_tests.exchanges import instead
+from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
+    CALM,
+    WITH_TOMBSTONES,
+    Destination,
+    Follow,
+    gone,
+    ids,
+    living,
+    tombstones,
+)
+from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
+from unit_tests.syncs import warnings
+
+
+def shut_out(scene: Scene) -> Callable[[], None]:
+    """Takes the token's person out of the project; what it returns lets them in again."""
+    memberships = scene.project.memberships
+    membership = next(key for key, row in memberships.items() if row["person_id"] == scene.by)
+    row = memberships.pop(membership)
+    return lambda: memberships.update({membership: row})
+
+
+def forget(scene: Scene, keep: int) -> None:
+    """Lets the project's activity hold its last entries only."""
+    del scene.project.activity[:-keep]
+
+
+def test_a_project_that_is_not_shown_any_more_is_no_deletion_and_says_so(
+    scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = follow(*WITH_TOMBSTONES)
+    caplog.clear()
+    shut_out(scene)
+    second = destination.sync()
+    assert [name for name in second.records if tombstones(second, name)] == []
+    (warning,) = warnings(caplog)
+    assert "so their rows stay as they are" in warning
+    assert warning.endswith(f"projects {scene.project.id}")
+
+
+def test_a_project_that_is_shown_again_goes_on_from_where_it_was(scene: Scene, follow: Follow) -> None:
+    destination = follow(*CALM)
+    fresh = scene.fresh()
+    let_in = shut_out(scene)
+    edits.delete_stories(*scene.here, [scene.story])
+    destination.sync()
+    let_in()
+    third = destination.sync()
+    assert gone(third, "stories") == {scene.story}
+    assert living(third, "stories") - fresh == set()
+    assert destination.differences() == []
+
+
+def test_a_list_that_cannot_be_read_any_more_is_no_deletion_and_says_so(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: dict[str, Response] = {}
+    refusal = error_response(unauthorized_operation("Not yours."))
+    with TrackerServer(scene.world, before=instead(answers)) as server:
+        destination = Destination(server, "stories", "labels")
+        destination.sync()
+        scene.later()
+        scene.delete_stories()
+        answers |= {f"/projects/{scene.project.id}/{name}": refusal for name in ("stories", "activity")}
+        caplog.clear()
+        second = destination.sync()
+        assert gone(second, "stories") == set()
+        assert any("stories" in each and f"project {scene.project.id}" in each for each in warnings(caplog))
+        answers.clear()
+        destination.sync()
+        assert destination.differences() == []
+
+
+def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning(
+    scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = follow(*CALM)
+    for edit in (scene.edit_story, scene.add_task, scene.complete_task, scene.comment_on_epic):
+        edit()
+    forget(scene, keep=1)
+    caplog.clear()
+    second = destination.sync()
+    (warning,) = warnings(caplog)
+    assert warning.startswith(f"Project {scene.project.id} is read anew")
+    assert " 3 of the versions " in warning
+    assert ids(second.records["stories"]) == scene.project.stories.keys()
+    assert ids(second.records["stories"]).isdisjoint(scene.other.stories)
+    assert [each for each in destination.differences() if not each.startswith("activity ")] == []
+
+
+def test_what_the_activity_still_tells_to_be_gone_is_gone_after_a_gap_too(scene: Scene, follow: Follow) -> None:
+    destination = follow("stories")
+    scene.edit_story()
+    edits.delete_stories(*scene.here, [scene.neighbour])
+    forget(scene, keep=1)
+    assert gone(destination.sync(), "stories") == {scene.neighbour}
+
+
+def test_after_a_gap_the_next_sync_is_an_ordinary_one(scene: Scene, follow: Follow) -> None:
+    destination = follow(*CALM)
+    scene.edit_story()
+    scene.add_task()
+    forget(scene, keep=1)
+    destination.sync()
+    destination.sync()
+    assert destination.asked == ["/projects"]
+
+
+def test_a_project_whose_version_fell_behind_is_read_anew_with_one_warning(
+    scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = follow("stories", "labels")
+    scene.project.version -= 50
+    caplog.clear()
+    second = destination.sync()
+    assert ids(second.records["stories"]) == scene.project.stories.keys()
+    (warning,) = warnings(caplog)
+    assert warning.startswith(f"Project {scene.project.id} is read anew")
+    destination.sync()
+    assert destination.asked == ["/projects"]

@@ -1,0 +1,63 @@
+"""A story that moves to another project is gone where it was, and lives on where that project is synced too."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker_server import edits
+from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Follow, gone
+from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("backwards", [False, True], ids=["to the project that is read later", "to the one before"])
+def test_a_story_that_moved_between_synced_projects_lives_on(
+    backwards: bool, workers: int, scene: Scene, follow: Follow
+) -> None:
+    source, target = (scene.other, scene.project) if backwards else (scene.project, scene.other)
+    story = next(iter(source.stories)) if backwards else scene.story
+    destination = follow(*CALM, num_workers=workers)
+    edits.move_story_to_project(scene.world, source, target, scene.by, story)
+    second = destination.sync()
+    assert story not in gone(second, "stories")
+    assert destination.replica.rows["stories"][story,]["project_id"] == target.id
+    assert destination.differences() == []
+
+
+def test_a_release_that_moved_between_synced_projects_lives_on(scene: Scene, follow: Follow) -> None:
+    destination = follow("releases", "stories")
+    scene.move_away(scene.release)
+    assert gone(destination.sync(), "releases") == set()
+    assert destination.differences() == []
+
+
+def test_a_story_that_moved_to_a_project_that_is_not_synced_is_gone(scene: Scene, follow: Follow) -> None:
+    destination = follow("stories", project_ids=[scene.project.id])
+    scene.move_away(scene.story)
+    assert gone(destination.sync(), "stories") == {scene.story}
+    assert destination.differences() == []
+
+
+def test_a_story_that_moved_away_and_was_deleted_there_is_gone(scene: Scene, follow: Follow) -> None:
+    destination = follow("stories")
+    scene.move_away(scene.story)
+    edits.delete_stories(scene.world, scene.other, scene.by, [scene.story])
+    assert gone(destination.sync(), "stories") == {scene.story}
+    assert destination.differences() == []
+
+
+def test_a_story_that_moved_away_and_back_is_not_gone(scene: Scene, follow: Follow) -> None:
+    destination = follow("stories", project_ids=[scene.project.id])
+    scene.move_away(scene.story)
+    edits.move_story_to_project(scene.world, scene.other, scene.project, scene.by, scene.story)
+    assert gone(destination.sync(), "stories") == set()
+    assert destination.differences() == []
+
+
+def test_the_parts_of_a_story_that_moved_between_synced_projects_live_on(scene: Scene, follow: Follow) -> None:
+    parts = ["story_tasks", "story_comments", "story_blockers", "story_reviews"]
+    destination = follow("stories", *parts)
+    scene.move_away(scene.story)
+    second = destination.sync()
+    assert [gone(second, part) for part in parts] == [set(), set(), set(), set()]
+    assert destination.differences() == []
