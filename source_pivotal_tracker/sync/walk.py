@@ -99,7 +99,7 @@ class Reading:
         page = Page(requests=self._requests())
         for index, member in enumerate(self._walk.members):
             stream, mark, full_refresh = member
-            version = self._versions[0] if self._versions else self._walk.version
+            version = self._walk.version if self._began_at is None else self._began_at
             if member.version is not None:
                 # Whatever was deleted after this version has not been looked for.
                 looked_for = version if self._walk.changes_since is not None or mark.place else mark.version
@@ -136,6 +136,8 @@ class Reading:
 
         What nobody touched keeps its order, and what was touched is fetched by its id.
         """
+        if self._walk.endpoint.newest_first:
+            return 0
         changes = self._changes
         return changes.touched if self._walk.endpoint == STORIES and changes and changes.is_whole else None
 
@@ -157,6 +159,11 @@ class Reading:
             and self._changes.is_whole
             and all(member.has_base and member.mark.cursor for member in self._walk.members)
         )
+
+    @property
+    def _began_at(self) -> int | None:
+        """The version of the project of which the list is told; what came later is for the next sync."""
+        return self._versions[0] if self._pinned is None and self._versions else self._pinned
 
     def _moved(self) -> bool:
         """Whether the project changed between the pages, so that rows may have slipped past."""
@@ -232,7 +239,7 @@ class Reading:
 
     def _is_late(self, row: Row) -> bool:
         """Whether a row says of itself that it came after the walk began: the next sync asks for it."""
-        return bool(self._versions) and row.get("project_version", 0) > self._versions[0]
+        return self._began_at is not None and row.get("project_version", 0) > self._began_at
 
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""
