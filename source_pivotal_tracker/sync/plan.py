@@ -180,7 +180,7 @@ def _behind(walk: Walk, project: ProjectRef) -> list[int]:
 
 def _goes_on(walk: Walk) -> bool:
     """Whether a list is read from a place on, whatever came before that since."""
-    return walk.endpoint.newest_first and any(member.mark.place for member in walk.members)
+    return walk.endpoint.newest_first and any(member.mark.place and member.mark.place.offset for member in walk.members)
 
 
 def _serves_changes(walk: Walk) -> bool:

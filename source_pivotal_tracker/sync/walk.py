@@ -59,7 +59,9 @@ class Reading:
         self._digests: list[str | None] = [None] * len(walk.members)
         self._sent: set[Any] = set()
         self._versions: list[int] = []
-        self._pinned: int | None = None
+        places = (member.mark.place for member in walk.members)
+        self._pinned = min((place.version for place in places if place), default=None)
+        self._is_resumed = False
         self._since: str | None = None
         self._requests_told = 0
 
@@ -89,7 +91,9 @@ class Reading:
             wanted = self._wanted(index, member, answer)
             page.records[member.stream.name] = wanted
             if answer.following is not None and self._versions and not self._moved():
-                place = Place(answer.following, self._pinned or self._versions[0], self._since, self._newest[index])
+                # What an earlier run has sent was as of its own version, also where this one began anew.
+                version = self._versions[0] if self._pinned is None else self._pinned
+                place = Place(answer.following, version, self._since, self._newest[index])
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
         return page
@@ -118,13 +122,13 @@ class Reading:
         """The pages of the list, from where an earlier run stopped if nothing can have slipped past that."""
         offset: int | None = 0
         place = self._place()
-        if place:
+        if place and place.offset:
             back = self._shift()
             answer = self.list.page(params, max(0, place.offset - (back or 0)))
             if answer.rows and (back is not None or answer.version == place.version):
                 places = (member.mark.place for member in self._walk.members)
                 self._newest = [each.newest if each else None for each in places]
-                self._pinned = place.version
+                self._is_resumed = True
                 offset = answer.following
                 yield answer
             del answer
@@ -163,7 +167,7 @@ class Reading:
     @property
     def _began_at(self) -> int | None:
         """The version of the project of which the list is told; what came later is for the next sync."""
-        return self._versions[0] if self._pinned is None and self._versions else self._pinned
+        return self._pinned if self._is_resumed else next(iter(self._versions), None)
 
     def _moved(self) -> bool:
         """Whether the project changed between the pages, so that rows may have slipped past."""

@@ -124,8 +124,9 @@ class Claims:
                 continue
             for endpoint in endpoints:
                 mark = marks.get(endpoint) if len(endpoints) > 1 else marks
-                if mark:
-                    found |= self._keys(stream, int(project_id), endpoint, mark.get("walk", {}).get("offset"))
+                offset = mark.get("walk", {}).get("offset") if mark else 0
+                if offset != 0:
+                    found |= self._keys(stream, int(project_id), endpoint, offset)
         return found
 
     def _keys(self, stream: str, project_id: int | None, endpoint: str, offset: int | None) -> set[Key]:
