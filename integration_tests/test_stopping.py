@@ -6,6 +6,7 @@ import fcntl
 import os
 import random
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -21,7 +22,7 @@ import orjson
 import pytest
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tools.program import CONNECTOR, Message, SampleServer, every_stream, sample_server
+from tools.program import CONNECTOR, Message, SampleServer, config_for, every_stream, sample_server
 from tools.states import LastStates
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
@@ -240,3 +241,15 @@ def wait_until_full(pipe: IO[bytes]) -> None:
         if waiting != before:
             before, since = waiting, time.monotonic()
         time.sleep(0.05)
+
+
+def test_a_check_that_waits_for_a_silent_server_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/services/v5"
+        config = tmp_path / "config.json"
+        config.write_bytes(orjson.dumps(config_for(url, SAMPLE_TOKEN)))
+        with subprocess.Popen([CONNECTOR, "check", "--config", config], stdout=subprocess.PIPE) as check:
+            connection, _ = silent.accept()
+            with connection:
+                check.terminate()
+                assert check.wait(SECONDS_TO_END) == TERMINATED

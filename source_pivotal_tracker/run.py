@@ -49,9 +49,11 @@ class Entrypoint(AirbyteEntrypoint):
 def run(args: list[str] | None = None) -> None:
     """Run one verb, as `source-pivotal-tracker VERB --config FILE …` says, and write its messages to stdout.
 
-    Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped a read. What went wrong
+    Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped it. What went wrong
     is told in one message, without a trace.
     """
+    # The first process of a container is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
     _buffer_stdout()
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
     _give_back_memory()

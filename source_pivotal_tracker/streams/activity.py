@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
 
-ACTIVITY = Endpoint("projects/{project_id}/activity", page_size=500, since="occurred_after", steady=True)
+ACTIVITY = Endpoint(
+    "projects/{project_id}/activity", page_size=500, since="occurred_after", steady=True, newest_first=True
+)
 
 
 class Activity(TrackerStream):
@@ -28,6 +30,8 @@ class Activity(TrackerStream):
 
 class MyActivity(Activity):
     """One command of the token's person, in any project. Recording get_my_activities.json.
+
+    A project that the person leaves takes its rows out of the list, so a read that was interrupted begins anew.
 
     Asked for in every sync, from the last one on.
     """

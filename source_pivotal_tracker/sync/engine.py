@@ -92,6 +92,7 @@ class Engine(Generic[Encoded]):
                 progress = self._streams[member.stream.name]
                 progress.walks_left += 1
                 progress.lie_in = walk.lies_in
+                progress.state.begin(walk.scope, walk.version)
         self._left = sum(self._projects.values())
         self._is_stopped = False
         self._refusal: TokenRefused | None = None
@@ -160,6 +161,8 @@ class Engine(Generic[Encoded]):
         if not progress.is_started:
             progress.is_started = True
             yield messages.status(name, AirbyteStreamStatus.STARTED)
+            if progress.state.is_dirty:
+                yield self._state(name)
 
     def _came(self, came: Came[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
         walk, page = came.walk, came.page

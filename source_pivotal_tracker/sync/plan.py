@@ -171,11 +171,20 @@ def _walks(
 
 
 def _behind(walk: Walk, project: ProjectRef) -> list[int]:
-    """The versions that members have, in whole or up to a place, where the project has moved on."""
+    """The versions that members have, in whole or up to a place, where the project has moved on and that matters."""
+    if _goes_on(walk):
+        return []
     versions = (member.version for member in walk.members)
     return [version for version in versions if version is not None and version != project.version]
 
 
+def _goes_on(walk: Walk) -> bool:
+    """Whether a list is read from a place on, whatever came before that since."""
+    return walk.endpoint.newest_first and any(member.mark.place and member.mark.place.offset for member in walk.members)
+
+
 def _serves_changes(walk: Walk) -> bool:
     """Whether the rows that the members want of the activity reach back to wherever changes are wanted from."""
-    return all(member.has_base or member.stream.since(walk.where) is None for member in walk.members)
+    return not _goes_on(walk) and all(
+        member.has_base or member.stream.since(walk.where) is None for member in walk.members
+    )

@@ -92,6 +92,14 @@ class StreamState:
     def mark(self, scope: Scope) -> Mark:
         return self._marks.get(scope, Mark())
 
+    def begin(self, scope: Scope, version: int | None) -> None:
+        """Note that a scope is about to be read for the first time, from this version of its project on.
+
+        Its rows may be written and no state after them: what of them is deleted before the next attempt is news to it.
+        """
+        if version is not None and not self.full_refresh and self.mark(scope) == Mark():
+            self.put(scope, Mark(place=Place(0, version)))
+
     def put(self, scope: Scope, mark: Mark) -> None:
         is_read = mark.place is None
         self.is_dirty = True

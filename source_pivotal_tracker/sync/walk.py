@@ -59,7 +59,9 @@ class Reading:
         self._digests: list[str | None] = [None] * len(walk.members)
         self._sent: set[Any] = set()
         self._versions: list[int] = []
-        self._pinned: int | None = None
+        places = (member.mark.place for member in walk.members)
+        self._pinned = min((place.version for place in places if place), default=None)
+        self._is_resumed = False
         self._since: str | None = None
         self._requests_told = 0
 
@@ -89,7 +91,9 @@ class Reading:
             wanted = self._wanted(index, member, answer)
             page.records[member.stream.name] = wanted
             if answer.following is not None and self._versions and not self._moved():
-                place = Place(answer.following, self._pinned or self._versions[0], self._since, self._newest[index])
+                # What an earlier run has sent was as of its own version, also where this one began anew.
+                version = self._versions[0] if self._pinned is None else self._pinned
+                place = Place(answer.following, version, self._since, self._newest[index])
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
         return page
@@ -99,7 +103,7 @@ class Reading:
         page = Page(requests=self._requests())
         for index, member in enumerate(self._walk.members):
             stream, mark, full_refresh = member
-            version = self._versions[0] if self._versions else self._walk.version
+            version = self._walk.version if self._began_at is None else self._began_at
             if member.version is not None:
                 # Whatever was deleted after this version has not been looked for.
                 looked_for = version if self._walk.changes_since is not None or mark.place else mark.version
@@ -118,13 +122,13 @@ class Reading:
         """The pages of the list, from where an earlier run stopped if nothing can have slipped past that."""
         offset: int | None = 0
         place = self._place()
-        if place:
+        if place and place.offset:
             back = self._shift()
             answer = self.list.page(params, max(0, place.offset - (back or 0)))
             if answer.rows and (back is not None or answer.version == place.version):
                 places = (member.mark.place for member in self._walk.members)
                 self._newest = [each.newest if each else None for each in places]
-                self._pinned = place.version
+                self._is_resumed = True
                 offset = answer.following
                 yield answer
             del answer
@@ -136,6 +140,8 @@ class Reading:
 
         What nobody touched keeps its order, and what was touched is fetched by its id.
         """
+        if self._walk.endpoint.newest_first:
+            return 0
         changes = self._changes
         return changes.touched if self._walk.endpoint == STORIES and changes and changes.is_whole else None
 
@@ -157,6 +163,11 @@ class Reading:
             and self._changes.is_whole
             and all(member.has_base and member.mark.cursor for member in self._walk.members)
         )
+
+    @property
+    def _began_at(self) -> int | None:
+        """The version of the project of which the list is told; what came later is for the next sync."""
+        return self._pinned if self._is_resumed else next(iter(self._versions), None)
 
     def _moved(self) -> bool:
         """Whether the project changed between the pages, so that rows may have slipped past."""
@@ -232,7 +243,7 @@ class Reading:
 
     def _is_late(self, row: Row) -> bool:
         """Whether a row says of itself that it came after the walk began: the next sync asks for it."""
-        return bool(self._versions) and row.get("project_version", 0) > self._versions[0]
+        return self._began_at is not None and row.get("project_version", 0) > self._began_at
 
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""

@@ -120,7 +120,8 @@ class Workers(Generic[Encoded]):
             if self._is_leader(walk):
                 self._read_changes(walk)
             else:
-                for page in Reading(self._server, walk, self._changes.get(walk.id), self._lookback).pages():
+                changes = None if walk.changes_since is None else self._changes.get(walk.id)
+                for page in Reading(self._server, walk, changes, self._lookback).pages():
                     self._put(walk, page)
         except TrackerError as error:
             return error

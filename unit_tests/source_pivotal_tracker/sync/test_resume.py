@@ -120,8 +120,9 @@ class Claims:
                 continue
             for endpoint in endpoints:
                 mark = marks.get(endpoint) if len(endpoints) > 1 else marks
-                if mark:
-                    found |= self._keys(stream, int(project_id), endpoint, mark.get("walk", {}).get("offset"))
+                offset = mark.get("walk", {}).get("offset") if mark else 0
+                if offset != 0:
+                    found |= self._keys(stream, int(project_id), endpoint, offset)
         return found
 
     def _keys(self, stream: str, project_id: int | None, endpoint: str, offset: int | None) -> set[Key]:
@@ -351,6 +352,29 @@ def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_we
     came = {row["id"] for sync in (killed, again) for row in sync.records["stories"]}
     assert came - {gone} == project.stories.keys()
     assert [row["id"] for row in again.records["stories"] if row.get("_ab_cdc_deleted_at")] == [gone]
+
+
+@both_modes
+def test_activity_is_gone_on_with_after_edits_and_the_next_sync_brings_what_came_meanwhile(incremental: bool) -> None:
+    world = make_world(projects=1, stories=30)
+    project = next(iter(world.projects.values()))
+    with TrackerServer(world, caps=SMALL_PAGES) as server:
+        killed = read(server, incremental=incremental, streams=["activity"], killed_after=4 * PAGE, workers=1)
+        offset = killed.blob("activity")["projects"][str(project.id)]["walk"]["offset"]
+        assert offset >= 2 * PAGE
+        known = {activity["guid"] for activity in project.activity}
+        world.now += timedelta(minutes=1)
+        Editor(world, 1).edit(7)
+        asked = len(server.log)
+        again = read(server, incremental=incremental, streams=["activity"], state=killed.state)
+        offsets = [int(each.query["offset"]) for each in server.log[asked:] if "offset" in each.query]
+        last = read(server, incremental=incremental, streams=["activity"], state=again.state)
+    rest = list(range(offset, len(project.activity), PAGE))
+    assert offsets[-len(rest) :] == rest
+    assert offsets.count(0) == 0
+    assert {row["guid"] for sync in (killed, again) for row in sync.records["activity"]} >= known
+    came = {row["guid"] for sync in (killed, again, last) for row in sync.records["activity"]}
+    assert came == {activity["guid"] for activity in project.activity}
 
 
 def test_the_states_of_a_finished_incremental_sync_hold_cursors_only(server: TrackerServer) -> None:
