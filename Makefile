@@ -33,7 +33,7 @@ unit: install
 	$(BIN)/pytest -n auto --dist worksteal
 
 soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
-	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
+	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto --dist worksteal unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
 
 docs: install ## Write the generated tables and pages anew
 	$(BIN)/python -m tools.docs

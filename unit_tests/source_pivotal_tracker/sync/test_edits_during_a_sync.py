@@ -15,7 +15,7 @@ from unit_tests.replica import Replica
 from unit_tests.syncs import BY_NAME, Sync, config_for
 
 SCHEDULES = int(os.environ.get("SCHEDULES", "30"))
-SMALL_PAGES = Caps(stories=7, releases=3, iterations=4, activity=5, transitions=9)
+SMALL_PAGES = Caps(stories=7, releases=3, iterations=4, activity=25, transitions=9)
 
 
 class Schedule:
