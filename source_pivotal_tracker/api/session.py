@@ -43,5 +43,8 @@ class TrackerSession(requests.Session):
         target = super().get_redirect_target(resp)
         if target is None or resp.request.url is None:
             return None
-        here, there = urlsplit(resp.request.url), urlsplit(requests.compat.urljoin(resp.request.url, target))
+        try:
+            here, there = urlsplit(resp.request.url), urlsplit(requests.compat.urljoin(resp.request.url, target))
+        except ValueError:
+            return None
         return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None

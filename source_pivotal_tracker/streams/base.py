@@ -49,6 +49,11 @@ class TrackerStream(SerialStream, ABC):
         """The records in one row of the endpoint, which may be changed; by itself the row is the record."""
         return (row,)
 
+    @property
+    def start(self) -> str | None:
+        """The user's start, where the stream heeds one."""
+        return iso(self._start) if self._start else None
+
     def since(self, where: Slice) -> str | None:
         """The oldest row to ask for: the user's start, less a second, for the boundary may be exclusive."""
         return iso(self._start - timedelta(seconds=1)) if self._start else None

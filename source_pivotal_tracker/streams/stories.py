@@ -147,6 +147,8 @@ class Releases(TrackerStream):
 
     https://www.pivotaltracker.com/help/api/rest/v5#Releases, recording get_releases.json
 
+    `projected_completion` is a forecast of the day on which the release was read.
+
     Hangs on the project's version: while that stands still, no request is made for it.
     """
 

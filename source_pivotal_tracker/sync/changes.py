@@ -66,8 +66,9 @@ class ChangesReader:
                 changes.deleted[thing] = deletion
             else:
                 changes.deleted.pop(thing, None)
-        changes.touched = len(changes.stories)
-        changes.stories -= {gone for kind, gone in changes.deleted if kind == "story"}
+        gone = {thing for kind, thing in changes.deleted if kind == "story"}
+        changes.touched = len(changes.stories | gone)
+        changes.stories -= gone
         return changes
 
     def _add_changes(self, activity: Activity, version: int) -> None:
@@ -78,11 +79,10 @@ class ChangesReader:
         for position, change in enumerate(activity.get("changes") or ()):
             kind, thing = change.get("kind"), change.get("id")
             values = {**(change.get("original_values") or {}), **(change.get("new_values") or {})}
-            if kind == "story" and thing is not None:
-                self._changes.stories.add(thing)
             if values.get("story_id") is not None:
                 self._changes.stories.add(values["story_id"])
             if kind == "story" and thing is not None:
+                self._changes.stories.add(thing)
                 self._note_type(activity, version, position, change)
             if kind is None or thing is None or change.get("change_type") == "update":
                 continue

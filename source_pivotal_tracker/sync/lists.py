@@ -21,6 +21,7 @@ from source_pivotal_tracker.sync.plan import Walk
 logger = logging.getLogger("airbyte.tracker")
 
 FORBIDDEN = 403
+GONE = "unfound_resource"
 
 Params = dict[str, str | int]
 Understood = TypeVar("Understood")
@@ -102,13 +103,13 @@ class List:
             return None
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
-        """Each of these stories that is still there: only its own 404 tells that one is gone."""
+        """Each of these stories that is still there: only Tracker's own word for it tells that one is gone."""
         for story_id in ids:
             path = f"{self._walk.path}/{story_id}"
             try:
                 response = self._get(path, {}, may_narrow=False)
             except Unreadable as error:
-                if error.status == FORBIDDEN:
+                if error.code != GONE:
                     raise
                 logger.info("Story %d is gone", story_id)
                 continue

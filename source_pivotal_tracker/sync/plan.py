@@ -36,6 +36,11 @@ class Member(NamedTuple):
         return self.mark.is_base
 
     @property
+    def has_news(self) -> bool:
+        """Whether what was deleted meanwhile is for it."""
+        return self.version is not None and not self.full_refresh
+
+    @property
     def version(self) -> int | None:
         """The version after which a change is news: of what the destination has, if only up to a place."""
         if self.mark.version is None and self.mark.place:
@@ -137,10 +142,12 @@ def _plan_project(made: Plan, project: ProjectRef, selected: Sequence[Selected],
         for endpoint in endpoints
         for walk in _walks(made, endpoint, {"project_id": project.id}, selected, project.version)
     ]
-    since = min((version for walk in walks for version in _behind(walk, project)), default=None)
-    if since is None:
+    versions = [version for walk in walks for version in _behind(walk, project)]
+    if not versions:
         made.ready += walks
         return
+    # A version that is ahead of the project is of another history, and nothing is known of what happened since.
+    since = max(versions) if max(versions) > (project.version or 0) else min(versions)
     leader = next((walk for walk in walks if walk.endpoint == ACTIVITY and _serves_changes(walk)), None)
     if leader:
         walks.remove(leader)
@@ -162,8 +169,8 @@ def _walks(
         if endpoint not in stream.endpoints:
             continue
         mark = state.mark(walk.scope)
-        is_unchanged = mark.version is not None and mark.version == version and mark.place is None
-        if mark.done or (is_unchanged and not stream.restless):
+        is_unchanged = mark.version == version and mark.place is None
+        if is_unchanged and (mark.done or (version is not None and not stream.restless)):
             made.unchanged[stream.name].add(walk.id)
         else:
             members.append(Member(stream, mark, state.full_refresh))

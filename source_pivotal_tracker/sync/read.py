@@ -130,7 +130,8 @@ class Sync:
                 names = [endpoint.name for endpoint in stream.endpoints]
                 full_refresh = configured.sync_mode == SyncMode.full_refresh or not stream.cursor_field
                 blob = given.get_stream_state(name, configured.stream.namespace)
-                selected[name] = Selected(stream, StreamState(name, names, full_refresh=full_refresh, given=blob))
+                known = StreamState(name, names, full_refresh=full_refresh, given=blob, start=stream.start)
+                selected[name] = Selected(stream, known)
         return list(selected.values()), failed
 
 

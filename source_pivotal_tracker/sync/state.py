@@ -1,13 +1,13 @@
 """What a sync remembers of a stream: up to where each project is read, and the place in those that are being read.
 
-A stream's state is JSON of this shape, with `walk` only while a sync runs:
+A stream's state is JSON of this shape, with `walk` for a list that was not read to its end:
 
     {"stream": "stories", "projects": {"99": {"version": 1543, "cursor": "2026-11-20T09:00:00Z"},
                                        "98": {"walk": {"offset": 500, "version": 7, "newest": "2026-…"}}}}
 
 A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
-instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), and a
-project that is read is `{"done": true}`.
+instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
+the start date that it reads from, and a project that is read has `"done": true`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """How far an unfinished walk has come: the next offset, and what must not have changed for it to go on there.
+    """How far an unfinished walk has come: the next offset, and of what that is told.
 
     `version` is the project's when the walk first began: of the stories that nobody has touched since then, all that
     stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
@@ -81,8 +81,17 @@ class Mark:
 class StreamState:
     """The marks of one stream in one sync; not for two threads at once."""
 
-    def __init__(self, stream: str, endpoints: Iterable[str], *, full_refresh: bool, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        endpoints: Iterable[str],
+        *,
+        full_refresh: bool,
+        given: Mapping[str, Any],
+        start: str | None = None,
+    ) -> None:
         self._stream = stream
+        self._start = start
         self._endpoints = tuple(endpoints)
         self.full_refresh = full_refresh
         self.is_dirty = False
@@ -103,7 +112,7 @@ class StreamState:
     def put(self, scope: Scope, mark: Mark) -> None:
         is_read = mark.place is None
         self.is_dirty = True
-        self._marks[scope] = Mark(done=True) if self.full_refresh and is_read else mark
+        self._marks[scope] = replace(mark, done=True) if self.full_refresh and is_read else mark
 
     def scopes(self) -> Iterable[Scope]:
         return self._marks.keys()
@@ -113,6 +122,8 @@ class StreamState:
         blob: Blob = {"stream": self._stream}
         if self.full_refresh:
             blob |= {"full_refresh": True, "began": self._began}
+            if self._start:
+                blob["start"] = self._start
         for scope, mark in self._marks.items():
             here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
             if len(self._endpoints) > 1:
@@ -137,6 +148,9 @@ class StreamState:
                 logger.warning(
                     "The full refresh of stream %s began too long ago to go on: it begins anew", self._stream
                 )
+                return {}
+            if given.get("start") != self._start:
+                logger.warning("The start date of stream %s has changed: its full refresh begins anew", self._stream)
                 return {}
             self._began = began
         marks = {}

@@ -58,7 +58,7 @@ class Reading:
         self._newest: list[str | None] = [None] * len(walk.members)
         self._digests: list[str | None] = [None] * len(walk.members)
         self._sent: set[Any] = set()
-        self._versions: list[int] = []
+        self._versions: list[int | None] = []
         places = (member.mark.place for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
         self._is_resumed = False
@@ -85,15 +85,12 @@ class Reading:
     def page(self, answer: Answer) -> Page:
         """The records in an answer that the members want, and their place after it."""
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
-        if answer.version is not None:
-            self._versions.append(answer.version)
+        self._versions.append(answer.version)
         for index, member in enumerate(self._walk.members):
             wanted = self._wanted(index, member, answer)
             page.records[member.stream.name] = wanted
-            if answer.following is not None and self._versions and not self._moved():
-                # What an earlier run has sent was as of its own version, also where this one began anew.
-                version = self._versions[0] if self._pinned is None else self._pinned
-                place = Place(answer.following, version, self._since, self._newest[index])
+            if answer.following is not None and self._as_of is not None and not self._moved():
+                place = Place(answer.following, self._as_of, self._since, self._newest[index])
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
         return page
@@ -102,13 +99,13 @@ class Reading:
         """The last page: tombstones, and what holds for a list that is read to its end."""
         page = Page(requests=self._requests())
         for index, member in enumerate(self._walk.members):
-            stream, mark, full_refresh = member
+            stream, mark, _ = member
             version = self._walk.version if self._began_at is None else self._began_at
             if member.version is not None:
                 # Whatever was deleted after this version has not been looked for.
-                looked_for = version if self._walk.changes_since is not None or mark.place else mark.version
+                looked_for = member.version if self._walk.changes_since is None else version
                 version = changes.version if changes else looked_for
-            if member.version is not None and changes and not full_refresh:
+            if member.has_news and changes:
                 deletions = (each for each in changes.deleted.values() if not self._is_back(each))
                 tombstones = (stream.tombstone(each, self._walk.where) for each in deletions)
                 page.records[stream.name] = [tombstone for tombstone in tombstones if tombstone]
@@ -123,9 +120,9 @@ class Reading:
         offset: int | None = 0
         place = self._place()
         if place and place.offset:
-            back = self._shift()
-            answer = self.list.page(params, max(0, place.offset - (back or 0)))
-            if answer.rows and (back is not None or answer.version == place.version):
+            known, back = self._known_since(place)
+            answer = self.list.page(params, max(0, place.offset - back))
+            if answer.rows and (known is None or answer.version == known):
                 places = (member.mark.place for member in self._walk.members)
                 self._newest = [each.newest if each else None for each in places]
                 self._is_resumed = True
@@ -135,15 +132,19 @@ class Reading:
         if offset is not None:
             yield from self.list.pages(params, offset)
 
-    def _shift(self) -> int | None:
-        """How far, at the most, an edit has moved rows that were not read yet up the list; None where that is unknown.
+    def _known_since(self, place: Place) -> tuple[int | None, int]:
+        """The version up to which all is known that happened since a place, and how far back that moves it.
 
-        What nobody touched keeps its order, and what was touched is fetched by its id.
+        What nobody touched keeps its order, and what was touched is fetched by its id: rows that were not read yet have
+        come up the list by as many as were touched, at the most. In a list with the newest first they only go down,
+        whatever the version: None.
         """
         if self._walk.endpoint.newest_first:
-            return 0
+            return None, 0
         changes = self._changes
-        return changes.touched if self._walk.endpoint == STORIES and changes and changes.is_whole else None
+        if self._walk.endpoint == STORIES and changes and changes.is_whole:
+            return changes.version, changes.touched
+        return place.version, 0
 
     def _is_back(self, deletion: Deletion) -> bool:
         """Whether what was deleted has come in this walk all the same."""
@@ -169,9 +170,18 @@ class Reading:
         """The version of the project of which the list is told; what came later is for the next sync."""
         return self._pinned if self._is_resumed else next(iter(self._versions), None)
 
+    @property
+    def _as_of(self) -> int | None:
+        """The version that all rows which were sent up to here are of, at the least, those of earlier runs included."""
+        if self._pinned is not None:
+            return self._pinned
+        return self._changes.version if self._changes else self._began_at
+
     def _moved(self) -> bool:
-        """Whether the project changed between the pages, so that rows may have slipped past."""
-        return len(set(self._versions)) > 1 and not self._walk.endpoint.steady
+        """Whether the project changed between the pages, or may have, so that rows may have slipped past."""
+        versions = set(self._versions)
+        is_unknown = None in versions and len(self._versions) > 1
+        return (is_unknown or len(versions) > 1) and not self._walk.endpoint.steady
 
     def _params(self) -> Params:
         parameter = self._walk.endpoint.since
@@ -201,10 +211,9 @@ class Reading:
         return min(places, key=lambda place: place.offset)
 
     def _wanted(self, index: int, member: Member, answer: Answer) -> list[Row]:
-        stream, mark, full_refresh = member
+        stream, mark, _ = member
         records = answer.records[index]
-        if not full_refresh:
-            self._note_newest(index, stream, answer)
+        self._note_newest(index, stream, answer)
         endpoint = self._walk.endpoint
         if endpoint.page_size is None and endpoint.since is None:
             digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
@@ -247,7 +256,8 @@ class Reading:
 
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""
-        listed = self.list.story_ids() if self._walk.endpoint == STORIES and not self._since else None
+        is_of_stories = self._walk.endpoint == STORIES
+        listed = self.list.story_ids() if is_of_stories and not self._since else None
         if listed is not None:
             yield from self._by_id([each for each in listed if each not in self._sent])
             return
@@ -259,8 +269,12 @@ class Reading:
                 found += sum(not self._is_late(row) for row in unsent.rows)
                 yield replace(self.page(unsent), marks={})
                 del answer, unsent
-            if len(versions) == 1:
+            if len(versions) == 1 and (None not in versions or not found):
                 return
+        listed = self.list.story_ids() if is_of_stories else None
+        if listed is not None:
+            yield from self._by_id([each for each in listed if each not in self._sent])
+            return
         if not found:
             return
         if self._walk.endpoint.since is None and not any(member.full_refresh for member in self._walk.members):

@@ -116,6 +116,7 @@ class Workers(Generic[Encoded]):
 
     def _read(self, walk: Walk) -> TrackerError | None:
         """Read a walk to its end, or to the error that is returned. Raises Closed."""
+        has_begun = False
         try:
             if self._is_leader(walk):
                 self._read_changes(walk)
@@ -123,6 +124,9 @@ class Workers(Generic[Encoded]):
                 changes = None if walk.changes_since is None else self._changes.get(walk.id)
                 for page in Reading(self._server, walk, changes, self._lookback).pages():
                     self._put(walk, page)
+                    has_begun = True
+        except Unreadable as error:
+            return Failed(str(error), status=error.status, code=error.code) if has_begun else error
         except TrackerError as error:
             return error
         except Closed:
@@ -136,7 +140,8 @@ class Workers(Generic[Encoded]):
 
     def _read_changes(self, walk: Walk) -> None:
         followers = self._waiting[walk.id or 0]
-        settle_moves = any(member.stream.deleted_kind == "story" for each in followers for member in each.members)
+        tombstones = (member.stream.deleted_kind for each in followers for member in each.members if member.has_news)
+        settle_moves = "story" in tombstones
         pages = read_changes(self._server, walk, self._held, self._lookback, settle_moves=settle_moves)
         while True:
             try:

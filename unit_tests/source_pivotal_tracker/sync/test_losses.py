@@ -126,3 +126,47 @@ def test_a_start_date_that_is_taken_back_after_a_kill_hides_nothing(scene: Scene
         resumed = Sync(config_for(server), ["releases"], incremental=True, state=killed.state)
     releases = {key for key, row in scene.project.stories.items() if row["story_type"] == "release"}
     assert loaded(killed, resumed)["releases"] == releases
+
+
+def test_rows_that_slip_on_a_server_that_tells_no_version_are_found_by_their_ids(scene: Scene) -> None:
+    def without_version(request: Request) -> Response:
+        scene.slip(request)
+        response = TrackerApi(scene.world, SMALL).handle(request)
+        response.headers.pop("X-Tracker-Project-Version", None)
+        return response
+
+    with TrackerServer(scene.world, before=without_version) as server:
+        first = Sync(config_for(server), ["stories"], incremental=True)
+        second = Sync(config_for(server), ["stories"], incremental=True, state=first.state)
+    assert loaded(first, second)["stories"] == scene.story_ids()
+
+
+@pytest.mark.parametrize("incremental", [True, False], ids=["incremental", "full refresh"])
+def test_a_project_that_is_refused_after_its_first_page_leaves_the_stream_incomplete(
+    scene: Scene, incremental: bool
+) -> None:
+    refusal = error_response(unauthorized_operation("Not now."))
+
+    def refuse_later_pages(request: Request) -> Response | None:
+        is_later = request.path.endswith("/stories") and "offset=0" not in request.query
+        return refusal if is_later else None
+
+    with TrackerServer(scene.world, before=refuse_later_pages, caps=SMALL) as server:
+        broken_off = Sync(config_for(server), ["stories"], incremental=incremental)
+    with TrackerServer(scene.world, caps=SMALL) as server:
+        resumed = Sync(config_for(server), ["stories"], incremental=incremental, state=broken_off.state)
+    assert broken_off.statuses["stories"][-1] == "INCOMPLETE"
+    assert broken_off.failure is not None
+    assert {row["id"] for sync in (broken_off, resumed) for row in sync.records["stories"]} == scene.story_ids()
+
+
+def test_a_project_that_fell_behind_one_of_its_streams_is_read_anew_for_all_of_them(scene: Scene) -> None:
+    with TrackerServer(scene.world) as server:
+        ahead = Sync(config_for(server), ["stories"], incremental=True)
+        restored = scene.project.version - 3
+        scene.project.version = restored - 1
+        behind = Sync(config_for(server), ["epics"], incremental=True)
+        scene.project.version = restored
+        both = Sync(config_for(server), ["stories", "epics"], incremental=True, state=[*ahead.state, *behind.state])
+    assert {row["id"] for row in both.records["stories"]} == scene.story_ids()
+    assert both.failure is None

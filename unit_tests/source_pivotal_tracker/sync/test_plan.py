@@ -127,8 +127,23 @@ def test_an_unchanged_project_that_was_not_read_to_its_end_is_walked(streams: Ma
 def test_a_project_that_a_running_full_refresh_has_read_is_not_walked_again(
     streams: Mapping[str, TrackerStream],
 ) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: {"done": True}}}, full_refresh=True)
+    made = Planned(streams, {"stories": {APOLLO.id: {**READ, "done": True}}}, full_refresh=True)
     assert made.ready == ["projects/98/stories: stories"]
+
+
+def test_a_project_that_changed_since_a_running_full_refresh_has_read_it_is_read_for_its_changes(
+    streams: Mapping[str, TrackerStream],
+) -> None:
+    made = Planned(streams, {"stories": {APOLLO.id: {**BEHIND, "done": True}, BORIS.id: READ}}, full_refresh=True)
+    assert made.waiting == {99: ["projects/99/stories: stories"]}
+
+
+def test_of_a_project_that_fell_behind_one_of_its_streams_no_stream_gets_changes(
+    streams: Mapping[str, TrackerStream],
+) -> None:
+    ahead = {"version": VERSION + 3, "cursor": NOON}
+    made = Planned(streams, {"stories": {APOLLO.id: ahead}, "epics": {APOLLO.id: BEHIND}}, (APOLLO,))
+    assert {walk.changes_since for walk in made.plan.walks()} == {VERSION + 3}
 
 
 def test_a_changed_project_waits_for_its_activity(streams: Mapping[str, TrackerStream]) -> None:

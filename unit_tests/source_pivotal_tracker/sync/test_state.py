@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -190,13 +191,20 @@ def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_s
     running.put(scope(98), BASE)
     running.put(scope(99), Mark(place=PLACE))
     read = after_a_restart(running, full_refresh=True)
-    assert (read.mark(scope(98)), read.mark(scope(99))) == (Mark(done=True), Mark(place=PLACE))
+    assert (read.mark(scope(98)), read.mark(scope(99))) == (replace(BASE, done=True), Mark(place=PLACE))
 
 
 def test_a_full_refresh_that_is_read_to_its_end_is_not_read_again_while_the_other_streams_are() -> None:
     running = state(full_refresh=True)
     running.put(scope(), BASE)
-    assert state(running.as_blob(), full_refresh=True).mark(scope()) == Mark(done=True)
+    assert state(running.as_blob(), full_refresh=True).mark(scope()) == replace(BASE, done=True)
+
+
+def test_a_full_refresh_from_another_start_date_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
+    running = StreamState("stories", ["stories"], full_refresh=True, given={}, start=NOON)
+    running.put(scope(), BASE)
+    assert list(StreamState("stories", ["stories"], full_refresh=True, given=running.as_blob()).scopes()) == []
+    assert warnings(caplog) == ["The start date of stream stories has changed: its full refresh begins anew"]
 
 
 BEGINNINGS: dict[str, object] = {
