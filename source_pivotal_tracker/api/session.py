@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.auth import TokenAuth
@@ -14,8 +15,6 @@ from source_pivotal_tracker.api.response import TrackerResponse
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 CONNECTIONS = 20
-CHUNK = 1 << 24
-"""Bytes to read at a time; requests would take a large page in hundreds of pieces."""
 
 
 class TrackerSession(requests.Session):
@@ -32,7 +31,15 @@ class TrackerSession(requests.Session):
     def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
         """GET, and all of the answer. Raises requests.RequestException."""
         with self.get(url, params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True) as response:
-            body = b"".join(response.iter_content(CHUNK))
+            try:
+                # In one piece: requests itself would take a large page in hundreds of them, and copy each twice.
+                body = response.raw.read(decode_content=True)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise requests.ReadTimeout(error) from error
+            except urllib3.exceptions.SSLError as error:
+                raise requests.exceptions.SSLError(error) from error
+            except urllib3.exceptions.HTTPError as error:
+                raise requests.exceptions.ChunkedEncodingError(error) from error
             return TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:

@@ -36,7 +36,6 @@ def read_changes(
             reader.add(answer.rows)
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), marks={})
-        del answer  # It would be held while the next one is fetched.
     changes = reader.changes() if reader else None
     if changes and settle_moves:
         for thing, deletion in list(changes.deleted.items()):

@@ -42,6 +42,11 @@ class Answer(NamedTuple):
     size: int
     fingerprint: int
 
+    def let_go(self) -> None:
+        """Forget the rows: they take ten times the memory of their bytes, and an answer may be held for long."""
+        self.rows.clear()
+        self.records.clear()
+
 
 @dataclass(frozen=True)
 class Server:
@@ -67,7 +72,6 @@ class List:
             answer = self.page(params, offset, previous)
             previous, offset = answer.fingerprint, answer.following
             yield answer
-            del answer  # It would be held while the next one is fetched.
 
     def page(self, params: Params, offset: int, previous: int | None = None) -> Answer:
         """One page. What contradicts itself is asked for once more, and then is an error."""

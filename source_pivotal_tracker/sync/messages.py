@@ -48,7 +48,11 @@ def as_lines(stream: str, records: Sequence[Row]) -> bytes:
     """The records as the lines of JSON that go to stdout."""
     head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":%d,"data":' % (orjson.dumps(stream), _now())
     tail = b"}}\n"
-    return b"".join((head, (tail + head).join(map(orjson.dumps, records)), tail)) if records else b""
+    pieces = list(map(orjson.dumps, records))
+    if pieces:
+        pieces[0] = head + pieces[0]
+        pieces[-1] += tail
+    return (tail + head).join(pieces)
 
 
 def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:

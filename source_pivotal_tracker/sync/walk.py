@@ -73,7 +73,6 @@ class Reading:
         params = self._params()
         for answer in self._answers(params):
             yield self.page(answer)
-            del answer  # It would be held while the next one is fetched.
         if self._moved() and not self._is_selective:
             yield from self._left_out(params)
         if self._changes is not None and self._walk.endpoint == STORIES:
@@ -83,7 +82,7 @@ class Reading:
         yield self.end(self._changes)
 
     def page(self, answer: Answer) -> Page:
-        """The records in an answer that the members want, and their place after it."""
+        """The records in an answer that the members want, and their place after it. The answer is let go."""
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
         for index, member in enumerate(self._walk.members):
@@ -93,6 +92,7 @@ class Reading:
                 place = Place(answer.following, self._as_of, self._since, self._newest[index])
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
+        answer.let_go()
         return page
 
     def end(self, changes: Changes | None) -> Page:
@@ -128,7 +128,8 @@ class Reading:
                 self._is_resumed = True
                 offset = answer.following
                 yield answer
-            del answer
+            else:
+                answer.let_go()
         if offset is not None:
             yield from self.list.pages(params, offset)
 
@@ -268,7 +269,6 @@ class Reading:
                 versions.add(answer.version)
                 found += sum(not self._is_late(row) for row in unsent.rows)
                 yield replace(self.page(unsent), marks={})
-                del answer, unsent
             if len(versions) == 1 and (None not in versions or not found):
                 return
         listed = self.list.story_ids() if is_of_stories else None
@@ -290,10 +290,12 @@ class Reading:
 
     def _unsent(self, answer: Answer) -> Answer:
         fresh = [number for number, each in enumerate(self._identities(answer)) if each not in self._sent]
-        return answer._replace(
+        unsent = answer._replace(
             rows=[answer.rows[number] for number in fresh],
             records=[[records[number] for number in fresh] for records in answer.records],
         )
+        answer.let_go()
+        return unsent
 
     def _by_id(self, ids: Sequence[int]) -> Iterator[Page]:
         """These stories, as far as they are still there."""
