@@ -84,8 +84,8 @@ def test_the_same_status_from_somebody_else_than_tracker_is_a_failure(status: in
     assert f"GET /projects/{first}/labels: {status} " in error
 
 
-def test_a_project_that_vanishes_in_the_middle_of_its_list_keeps_the_rows_that_came(
-    world: World, first: int, caplog: pytest.LogCaptureFixture
+def test_a_project_that_vanishes_in_the_middle_of_its_list_is_an_error_and_keeps_the_rows_that_came(
+    world: World, first: int
 ) -> None:
     def vanish(request: Request) -> Response | None:
         is_later = path_of(request) == f"/projects/{first}/stories" and query_of(request)["offset"] != "0"
@@ -94,10 +94,10 @@ def test_a_project_that_vanishes_in_the_middle_of_its_list_keeps_the_rows_that_c
     sync = synced(world, "stories", before=vanish, caps=Caps(stories=10))
     came = Counter(row["project_id"] for row in sync.records["stories"])
     assert came == {each.id: 10 if each.id == first else len(each.stories) for each in world.projects.values()}
-    assert sync.failure is None
-    (warning,) = warnings(caplog)
-    assert named(warning) == first
-    assert f"GET /projects/{first}/stories: 404 " in warning
+    assert sync.failure is not None
+    (error,) = sync.errors
+    assert named(error) == first
+    assert f"GET /projects/{first}/stories: 404 " in error
 
 
 @pytest.mark.parametrize("stream", ["webhooks", "integrations"])
