@@ -319,4 +319,5 @@ class Reading:
 def explained(walk: Walk, error: TrackerError) -> str:
     """The error in words that name whose data it concerns; the error itself names the path and the cause."""
     where = ", ".join(f"{key.removesuffix('_id')} {value}" for key, value in walk.where.items() if key != "endpoint")
-    return f"{walk.names or 'what changed'}{' of ' + where if where else ''}: {error}"
+    names = walk.names or "what changed"
+    return f"{names}{' of ' + where if where else ''}: {error}"

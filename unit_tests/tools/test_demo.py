@@ -38,7 +38,7 @@ def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_the_velocity
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
