@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit soak docs bench lock clean
+.PHONY: help install demo test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -13,7 +13,7 @@ install: .venv/installed ## Make .venv with every dependency (locked, by hash) a
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "Installed: $(BIN)/source-pivotal-tracker"
 
@@ -25,15 +25,41 @@ test: lint types unit ## Lint, types and all tests
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/shellcheck .ci/run tools/engine
 
 types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests"
 
 soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
 	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto --dist worksteal unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
+
+image: install ## Build the image airbyte/source-pivotal-tracker:dev and say how large it is; BASE_IMAGE names another base
+	@$(BIN)/python -m tools.image
+
+image-test: install ## The tests that run containers; they build the image first
+	$(BIN)/pytest -m image_tests integration_tests
+
+examples: .venv-examples/installed ## Make .venv-examples, in which the examples run (Python 3.10 to 3.12)
+
+.venv-examples/installed: examples/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "PyAirbyte needs Python 3.10 to 3.12: name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv-examples
+	.venv-examples/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/requirements.txt
+	.venv-examples/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+examples-test: examples ## Types and tests of the examples, with a PostgreSQL of their own
+	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent examples/*.py examples/tests/*.py
+	.venv-examples/bin/python -m pytest examples/tests
+
+audit: install ## Look up the locked dependencies in PyPI's list of vulnerabilities
+	@$(BIN)/python -m tools.audit
+
+sbom: install ## Write what the image is made of, and under which licences, to build/
+	@$(BIN)/python -m tools.sbom build
 
 docs: install ## Write the generated tables and pages anew
 	$(BIN)/python -m tools.docs
@@ -44,6 +70,7 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 lock: install ## Resolve the dependencies anew into the two lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv build demo.duckdb *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .tmp build demo.duckdb *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,31 @@
+"""The image, for the tests that are marked with `image_tests`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from integration_tests.containers import Image
+from tools.image import NotReady, build, engine
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Image]:
+    """The image of this checkout, built by now. Without an engine or a base image its tests are skipped; not in CI."""
+    try:
+        with engine() as client:
+            build(client)
+            yield Image(client)
+    except NotReady as problem:
+        if os.environ.get("CI"):
+            pytest.fail(str(problem))
+        pytest.skip(str(problem))
+
+
+@pytest.fixture(autouse=True)
+def _image_for_whoever_is_marked(request: pytest.FixtureRequest) -> None:
+    """Airbyte's own tests ask for no fixture of ours, and would take whatever image is there."""
+    if request.node.get_closest_marker("image_tests"):
+        request.getfixturevalue("image")
