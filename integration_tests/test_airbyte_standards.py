@@ -1,0 +1,135 @@
+"""Airbyte's own tests of a connector, as the cdk ships them, against a sample server; and the files that they read.
+
+conftest.py at the root starts the server, and leaves out the few tests that have nothing to run or need a registry.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import orjson
+import pytest
+from airbyte_cdk.test.standard_tests import ConnectorTestScenario, SourceTestSuiteBase
+from airbyte_cdk.test.standard_tests.pytest_hooks import pytest_generate_tests  # noqa: F401
+
+from source_pivotal_tracker.source import SourcePivotalTracker
+from tools.program import CONNECTOR, Message, SampleServer, connector, every_stream, is_incremental
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "integration_tests"
+NAME = "source-pivotal-tracker"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+"""One of the processes that share the tests among them, each with a server of its own; empty without them."""
+ONLY_BY_TIME = {"activity", "my_activity", "notifications", "story_transitions"}
+"""The streams that a state ahead of the server keeps from bringing a row: what is older than its time is known."""
+
+
+class TestSourcePivotalTracker(SourceTestSuiteBase):
+    """All tests of the cdk's suite for sources, of the code and of the image."""
+
+    connector = SourcePivotalTracker
+    connector_name = NAME
+
+    @classmethod
+    def get_scenarios(cls) -> list[ConnectorTestScenario]:
+        """As acceptance-test-config.yml lists them, with the files that conftest.py writes for this worker."""
+        return [_of_this_worker(scenario) for scenario in super().get_scenarios()]
+
+
+def _of_this_worker(scenario: ConnectorTestScenario) -> ConnectorTestScenario:
+    path = scenario.config_path
+    if path is None or path.parts[0] != "build":
+        return scenario
+    return scenario.model_copy(update={"config_path": path.parent / WORKER / path.name})
+
+
+def test_airbytes_command_runs_the_same_tests_from_the_root_of_a_repository_and_they_pass(tmp_path: Path) -> None:
+    clone = tmp_path / NAME
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "secrets", "*.duckdb"))
+    ended = subprocess.run(
+        [CONNECTOR.with_name("airbyte-cdk"), "connector", "test", "--pytest-arg=-m", "--pytest-arg=not image_tests"],
+        cwd=clone,
+        env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stdout
+    report = Xml.parse(clone / "build" / "test-results" / "standard-tests-junit.xml")  # noqa: S314
+    cases = report.findall(".//testcase")
+    assert [case.get("name") for case in cases if len(case)] == [], "skipped, or worse"
+    assert Counter(str(case.get("name")).partition("[")[0] for case in cases) == {
+        "test_basic_read": 1,
+        "test_check": 3,
+        "test_config_matches_spec": 1,
+        "test_discover": 1,
+        "test_fail_read_with_bad_catalog": 1,
+        "test_spec": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def offered() -> Message:
+    """The catalog that discover prints, without the schemas."""
+    streams = [stream.as_airbyte_stream() for stream in SourcePivotalTracker().streams({"api_token": "x"})]
+    return {
+        "streams": [
+            {
+                "name": stream.name,
+                "json_schema": {},
+                "supported_sync_modes": [mode.value for mode in stream.supported_sync_modes],
+                **(
+                    {"source_defined_cursor": True, "default_cursor_field": stream.default_cursor_field}
+                    if stream.source_defined_cursor
+                    else {}
+                ),
+                "source_defined_primary_key": stream.source_defined_primary_key,
+            }
+            for stream in streams
+        ]
+    }
+
+
+def test_the_configured_catalog_has_every_stream_as_discover_offers_it(offered: Message) -> None:
+    assert held_in("configured_catalog.json") == every_stream(offered)
+
+
+def test_the_incremental_catalog_has_every_incremental_stream_as_discover_offers_it(offered: Message) -> None:
+    incremental = {"streams": [stream for stream in offered["streams"] if is_incremental(stream)]}
+    assert held_in("incremental_configured_catalog.json") == every_stream(incremental, incremental=True)
+
+
+def test_the_abnormal_state_has_every_incremental_stream() -> None:
+    catalog, states = held_in("incremental_configured_catalog.json"), held_in("abnormal_state.json")
+    assert {state["stream"]["stream_descriptor"]["name"] for state in states} == names(catalog)
+
+
+def test_after_a_state_that_is_ahead_of_the_server_projects_are_read_anew_and_nothing_comes_that_time_has_passed(
+    sample_server: SampleServer, tmp_path: Path
+) -> None:
+    catalog = held_in("incremental_configured_catalog.json")
+    first = rows(sample_server, tmp_path, catalog, [])
+    assert set(first) == names(catalog)
+
+    again = rows(sample_server, tmp_path, catalog, held_in("abnormal_state.json"))
+    assert again == Counter({name: count for name, count in first.items() if name not in ONLY_BY_TIME})
+
+
+def rows(server: SampleServer, folder: Path, catalog: Message, states: list[Message]) -> Counter[str]:
+    """How many rows a read brings, by stream. Raises ProgramFailed where a stream is not complete."""
+    with connector("read", folder, config=server.config(), catalog=catalog, state=states) as read:
+        return Counter(said["record"]["stream"] for said in read.messages() if said["type"] == "RECORD")
+
+
+def names(catalog: Message) -> set[str]:
+    return {each["stream"]["name"] for each in catalog["streams"]}
+
+
+def held_in(file: str) -> Any:
+    return orjson.loads((HERE / file).read_bytes())

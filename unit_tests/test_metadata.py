@@ -1,0 +1,98 @@
+"""What metadata.yaml tells Airbyte's registry and platform is in their form, and true of this connector."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as Xml
+
+import pytest
+import yaml
+
+from source_pivotal_tracker.config import HOSTED_URL
+from source_pivotal_tracker.source import SourcePivotalTracker
+
+ROOT = Path(__file__).parents[1]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+METADATA: dict[str, Any] = yaml.safe_load(text("metadata.yaml"))
+DATA: dict[str, Any] = METADATA["data"]
+SPEC: dict[str, Any] = yaml.safe_load(text("source_pivotal_tracker/spec.yaml"))
+
+
+def validated(metadata: dict[str, Any]) -> Any:
+    """As Airbyte's registry reads it. Raises pydantic's ValidationError."""
+    models = pytest.importorskip(
+        "airbyte_connector_models.metadata.v0.connector_metadata_definition_v0",
+        reason="airbyte-connector-models does not support this Python; `make PYTHON=python3.12 test` runs this test",
+    )
+    return models.ConnectorMetadataDefinitionV0.model_validate(metadata)
+
+
+def test_it_has_the_form_that_airbytes_registry_reads() -> None:
+    assert str(validated(METADATA).data.definition_id) == "d60f5393-f99e-4310-8d05-b1876820f40e"
+
+
+def test_that_form_has_no_room_for_a_key_that_nobody_reads() -> None:
+    misspelt = copy.deepcopy(METADATA)
+    misspelt["data"]["suggestedStream"] = misspelt["data"].pop("suggestedStreams")
+    with pytest.raises(ValueError, match="suggestedStream"):
+        validated(misspelt)
+
+
+def test_its_version_is_that_of_the_package() -> None:
+    (version,) = re.findall(r'^version = "(.+)"$', text("pyproject.toml"), re.MULTILINE)
+    assert DATA["dockerImageTag"] == version
+
+
+def test_its_version_is_the_newest_in_the_changelog() -> None:
+    newest = re.findall(r"^## \[(\d.*?)\]", text("CHANGELOG.md"), re.MULTILINE)[0]
+    assert DATA["dockerImageTag"] == newest
+
+
+def test_its_base_image_is_the_one_that_the_dockerfile_starts_from() -> None:
+    (base_image,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", text("Dockerfile"), re.MULTILINE)
+    assert DATA["connectorBuildOptions"]["baseImage"] == base_image
+
+
+def test_its_image_is_the_one_that_airbytes_tests_run() -> None:
+    assert yaml.safe_load(text("acceptance-test-config.yml"))["connector_image"] == f"{DATA['dockerRepository']}:dev"
+
+
+def test_its_documentation_is_where_the_specification_says() -> None:
+    assert DATA["documentationUrl"] == SPEC["documentationUrl"]
+
+
+def test_the_hosts_it_allows_are_the_configured_one_and_the_default() -> None:
+    assert DATA["allowedHosts"]["hosts"] == [urlsplit(HOSTED_URL).hostname, "${api_url}"]
+
+
+def test_every_key_in_the_allowed_hosts_is_a_text_in_the_configuration() -> None:
+    keys = [key for host in DATA["allowedHosts"]["hosts"] for key in re.findall(r"\$\{(.+?)\}", host)]
+    properties = SPEC["connectionSpecification"]["properties"]
+    assert {key: properties[key]["type"] for key in keys} == {"api_url": "string"}
+
+
+def test_every_stream_that_it_suggests_exists() -> None:
+    suggested = DATA["suggestedStreams"]["streams"]
+    assert set(suggested) < {stream.name for stream in SourcePivotalTracker().streams({"api_token": "x"})}
+    assert len(suggested) == len(set(suggested))
+
+
+def test_its_tags_say_what_it_is_written_in() -> None:
+    assert DATA["tags"] == ["language:python", "cdk:python"]
+
+
+def test_its_icon_is_a_square_drawing_that_needs_no_other_file() -> None:
+    drawing = Xml.parse(ROOT / DATA["icon"]).getroot()  # noqa: S314
+    _, _, width, height = drawing.attrib["viewBox"].split()
+    assert (drawing.tag, width) == (f"{SVG}svg", height)
+    assert [key for part in drawing.iter() for key in part.attrib if key.endswith("href")] == []
