@@ -1,0 +1,60 @@
+"""The workflows on GitHub run nothing that can change under them, and may do no more than they need."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+OURS = re.compile(r"\./\.github/workflows/(.+)")
+WRITES = {"publish.yml": {"image": {"packages"}}}
+"""The jobs that may write something, and what."""
+
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    workflow: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return workflow
+
+
+def test_there_is_one_for_changes_and_one_for_tags() -> None:
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "publish.yml"]
+
+
+@each_workflow
+def test_every_action_is_a_commit_with_its_version_beside_it_or_a_workflow_of_this_repository(path: Path) -> None:
+    used = re.findall(r"\buses: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ours = [match[1] for action in used if (match := OURS.fullmatch(action))]
+    assert used
+    assert [action for action in used if not PINNED.fullmatch(action) and not OURS.fullmatch(action)] == []
+    assert set(ours) <= {workflow.name for workflow in WORKFLOWS}
+
+
+@each_workflow
+def test_a_job_may_only_read_the_repository_unless_it_publishes(path: Path) -> None:
+    workflow = parsed(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    writes = {
+        name: {scope for scope, right in job["permissions"].items() if right == "write"}
+        for name, job in workflow["jobs"].items()
+        if "permissions" in job
+    }
+    assert writes == WRITES.get(path.name, {})
+
+
+def test_changes_are_tested_as_anywhere_else() -> None:
+    (job,) = parsed(ROOT / ".github" / "workflows" / "ci.yml")["jobs"].values()
+    assert job["steps"][-1]["run"].endswith(".ci/run")
+
+
+def test_nothing_is_published_that_was_not_tested() -> None:
+    jobs = parsed(ROOT / ".github" / "workflows" / "publish.yml")["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["image"]["needs"] == "test"
