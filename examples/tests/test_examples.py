@@ -1,0 +1,307 @@
+"""Each example is run as its reader would, again and again, with edits between and during the syncs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import AirbyteStream
+from postgres import NoPostgres, postgres
+from tables import Destination, DltDuckDB, DuckDB, PyAirbyteDuckDB, PyAirbytePostgres, Row, Table, kinds_of
+
+from source_pivotal_tracker.source import SourcePivotalTracker
+from tracker_server import edits
+from tracker_server.api import ApiError, Caps, Request, Response, error_response
+from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.world import World
+from unit_tests import held
+from unit_tests.source_pivotal_tracker.sync.test_edits_during_a_sync import differences, without_orphans
+from unit_tests.syncs import Sync, config_for, logger
+
+EXAMPLES = Path(__file__).parents[1]
+PROJECTS, STORIES, PAGE = 3, 60, 20
+DIGITS = "007"
+DELETED_AT = "_ab_cdc_deleted_at"
+REFUSED = ApiError(403, "invalid_authentication", "The token was withdrawn.")
+
+Rows = dict[str, dict[held.Key, Row]]
+
+
+@dataclass
+class Ran:
+    """An example that has ended: what it said and asked for, and the tables and the server at its end.
+
+    `rows` are the tables' by key, `served` what a first read of the server brings then, and `keys` what must come in
+    one, as found in the world.
+    """
+
+    exit_code: int
+    said: str
+    requests: list[LoggedRequest]
+    tables: dict[str, Table]
+    rows: Rows
+    served: Rows
+    keys: dict[str, set[held.Key]]
+
+    @property
+    def paths(self) -> set[str]:
+        return {request.path for request in self.requests}
+
+
+@dataclass
+class Story:
+    """What happened to one destination: a sync, edits, one that is refused midway, one that works, one
+    during which a story is reopened, and a last one."""
+
+    streams: list[AirbyteStream]
+    destination: Destination
+    edited: Edited
+    reopening: Reopening
+    first: Ran
+    refused: Ran
+    second: Ran
+    during: Ran
+    last: Ran
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What was done to a world: the project that was left alone, and the stories that went, or went to a project."""
+
+    quiet: int
+    deleted: list[int]
+    moved: dict[int, int]
+
+
+class Scene:
+    """A world, its server, and an example that syncs it."""
+
+    def __init__(self, world: World, destination: Destination, folder: Path) -> None:
+        self.world = world
+        self.destination = destination
+        self._folder = folder
+        self._before: Callable[[Request], Response | None] | None = None
+        self._server = TrackerServer(world, before=self._pass_on, caps=Caps(stories=PAGE))
+
+    def __enter__(self) -> Scene:
+        self._server.__enter__()
+        self._config = config_for(self._server)
+        self._file = self._folder / "config.json"
+        self._file.write_text(json.dumps(self._config), encoding="utf-8")
+        self.streams = SourcePivotalTracker().discover(logger, self._config).streams
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._server.__exit__(*error)
+
+    def _pass_on(self, request: Request) -> Response | None:
+        return self._before(request) if self._before else None
+
+    def run(self, before: Callable[[Request], Response | None] | None = None) -> Ran:
+        """Run the example once; `before` sees its requests, as TrackerServer's does."""
+        self._before = before
+        seen = len(self._server.log)
+        ended = subprocess.run(
+            [sys.executable, EXAMPLES / self.destination.script, self._file, self.destination.database],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            cwd=self._folder,
+            env={**os.environ, "HOME": str(self._folder), **self.destination.environment},
+        )
+        requests = self._server.log[seen:]
+        self._before = None
+        return Ran(
+            ended.returncode,
+            ended.stdout + ended.stderr,
+            requests,
+            {stream.name: self.destination.table(stream.name) for stream in self.streams},
+            self._rows(),
+            self._served(),
+            {stream: set(keys) for stream, keys in held.keys(self.world, SAMPLE_TOKEN).items()},
+        )
+
+    def _rows(self) -> Rows:
+        return {stream.name: keyed(stream, self.destination.rows(stream)) for stream in self.streams}
+
+    def _served(self) -> Rows:
+        """What a first read of the server brings now, as exact as the destination can hold it."""
+        records = Sync(self._config).records
+        widened = self.destination.widened
+        return {
+            stream.name: keyed(
+                stream,
+                [
+                    {name: widened(kind, record.get(name)) for name, kind in kinds_of(stream).items()}
+                    for record in records[stream.name]
+                ],
+            )
+            for stream in self.streams
+        }
+
+
+def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[held.Key, Row]:
+    """The rows by their key, which no two of them may share."""
+    key = [column for (column,) in stream.source_defined_primary_key or ()]
+    by_key = {tuple(row[column] for column in key): row for row in rows}
+    assert len(by_key) == len(rows), f"{len(rows) - len(by_key)} rows of {stream.name} are there twice"
+    return by_key
+
+
+def edit(world: World) -> Edited:
+    """What a team does between two syncs, in two of the projects."""
+    by = world.tokens[SAMPLE_TOKEN]
+    project, other, quiet = world.projects.values()
+    stories = [story for story in project.stories.values() if story["story_type"] != "release"]
+    talked_of = next(story for story in stories if story["tasks"] and story["comments"])
+    named, finished, *deleted, moved = [story["id"] for story in stories if story is not talked_of][:6]
+    world.now += timedelta(minutes=10)
+    edits.update_story(world, project, by, named, name=DIGITS)
+    edits.update_story(world, project, by, finished, current_state="finished")
+    edits.create_story(world, project, by, name="A new story", external_id=DIGITS, tasks=["One", "Two"])
+    edits.delete_task(world, project, by, talked_of["id"], talked_of["tasks"][0]["id"])
+    edits.delete_comment(world, project, by, talked_of["comments"][0]["id"], story_id=talked_of["id"])
+    edits.create_label(world, project, by, name=DIGITS)
+    edits.delete_stories(world, project, by, deleted)
+    edits.move_story_to_project(world, project, other, by, moved)
+    for each in world.projects.values():
+        each.webhooks.clear()
+    world.now += timedelta(minutes=10)
+    return Edited(quiet.id, deleted, {moved: other.id})
+
+
+@contextmanager
+def destination(kind: type[Destination], folder: Path) -> Iterator[Destination]:
+    """One that is empty. Skips where its database cannot be had; in CI that is an error."""
+    if issubclass(kind, DuckDB):
+        yield kind(folder)
+        return
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres())
+        except NoPostgres as reason:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(reason))
+        yield PyAirbytePostgres(server)
+
+
+@pytest.fixture(scope="module", params=[PyAirbyteDuckDB, PyAirbytePostgres, DltDuckDB], ids=lambda kind: kind.script)
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    world = make_world(PROJECTS, STORIES)
+    folder = tmp_path_factory.mktemp("example")
+    with destination(request.param, folder) as empty, Scene(world, empty, folder) as scene:
+        first = scene.run()
+        edited = edit(world)
+        refused = scene.run(before=refuse_iterations)
+        second = scene.run()
+        reopening = Reopening(world)
+        during = scene.run(before=reopening)
+        yield Story(scene.streams, empty, edited, reopening, first, refused, second, during, scene.run())
+
+
+def refuse_iterations(request: Request) -> Response | None:
+    return error_response(REFUSED) if request.path.endswith("/iterations") else None
+
+
+class Reopening:
+    """Renames the story that stands first, and reopens it once the page with it has been read: it comes twice."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._project = next(iter(world.projects.values()))
+        self.story = self._project.order[0]
+        self.is_done = False
+        self._update(name="Reopened")
+
+    def _update(self, **values: str) -> None:
+        self._world.now += timedelta(minutes=1)
+        by = self._world.tokens[SAMPLE_TOKEN]
+        edits.update_story(self._world, self._project, by, self.story, **values)
+
+    def __call__(self, request: Request) -> None:
+        is_second_page = request.path.endswith(f"/{self._project.id}/stories") and f"offset={PAGE}" in request.query
+        if is_second_page and not self.is_done:
+            self.is_done = True
+            self._update(current_state="unstarted")
+
+
+def assert_equals_the_server(ran: Ran) -> None:
+    assert ran.exit_code == 0, ran.said
+    assert differences(without_orphans(ran.rows), without_orphans(ran.served)) == []
+    assert {stream: set(rows) for stream, rows in ran.served.items()} == ran.keys
+
+
+def test_the_first_sync_brings_every_row_of_every_stream(story: Story) -> None:
+    assert_equals_the_server(story.first)
+    assert all(story.first.rows.values())
+
+
+def test_each_column_has_the_type_that_its_schema_asks_for(story: Story) -> None:
+    for stream in story.streams:
+        types = {name: story.destination.types[kind] for name, kind in kinds_of(stream).items()}
+        found = dict(story.last.tables[stream.name].types)
+        assert {name: found.pop(name) for name in types} == types
+        assert found.keys() == story.destination.bookkeeping
+
+
+def test_a_sync_after_edits_deletions_and_moves_leaves_what_the_server_has(story: Story) -> None:
+    assert_equals_the_server(story.second)
+
+
+def test_deleted_stories_go_and_moved_ones_stay(story: Story) -> None:
+    stories = story.second.rows["stories"]
+    assert {(each,) for each in story.edited.deleted} <= story.first.rows["stories"].keys()
+    assert not {(each,) for each in story.edited.deleted} & stories.keys()
+    assert {each: stories[each,]["project_id"] for each in story.edited.moved} == story.edited.moved
+
+
+def test_no_tombstone_stays_in_a_table(story: Story) -> None:
+    rows = [row for table in story.last.tables.values() for row in table.rows if DELETED_AT in row]
+    assert len(rows) > STORIES
+    assert [row for row in rows if row[DELETED_AT] is not None] == []
+
+
+def test_rows_that_a_full_refresh_does_not_bring_any_more_go_even_the_last_one(story: Story) -> None:
+    assert story.first.rows["webhooks"]
+    assert story.second.rows["webhooks"] == {}
+
+
+def test_the_second_sync_does_not_ask_about_a_project_that_has_not_changed(story: Story) -> None:
+    labels = f"/projects/{story.edited.quiet}/labels"
+    assert labels in story.first.paths
+    assert labels not in story.second.paths
+
+
+def test_texts_of_digits_stay_texts(story: Story) -> None:
+    assert DIGITS in {row["name"] for row in story.second.rows["labels"].values()}
+    assert DIGITS in {row["name"] for row in story.second.rows["stories"].values()}
+    assert DIGITS in {row["external_id"] for row in story.second.rows["stories"].values()}
+
+
+def test_a_sync_that_fails_midway_loads_nothing_and_says_why(story: Story) -> None:
+    assert story.refused.exit_code == 1
+    assert "The sync failed: " in story.refused.said
+    assert story.refused.rows == story.first.rows
+
+
+def test_of_a_row_that_came_twice_in_a_sync_the_newer_is_kept(story: Story) -> None:
+    reopened = (story.reopening.story,)
+    assert story.reopening.is_done
+    assert story.second.rows["stories"][reopened]["current_state"] == "accepted"
+    assert story.during.rows["stories"][reopened]["current_state"] == "unstarted"
+    assert story.during.rows["stories"][reopened]["name"] == "Reopened"
+
+
+def test_what_changed_during_a_sync_comes_with_the_next_one(story: Story) -> None:
+    assert_equals_the_server(story.last)
