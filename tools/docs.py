@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import posixpath
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,17 +13,26 @@ from typing import Any
 import yaml
 from airbyte_cdk.models import AirbyteStream, SyncMode
 
-from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.config import parse_config
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.wiring import client_of, scopes_of, streams_of
+from tools.costs import cost, words
+from tools.markdown import table
+from tools.reference import columns, reference
 from tools.replica import DELETED_AT
 
 ROOT = Path(__file__).resolve().parent.parent
+CHANGELOG = "CHANGELOG.md"
+STREAMS_PAGE = "docs/streams.md"
+
+_RELEASE = re.compile(r"^## \[(?P<version>.+?)\] – (?P<date>.+)\n\n(?P<summary>[^\n#-](?:.+\n)+)", re.MULTILINE)
 
 
-def config_table() -> str:
+def config_table(_: str) -> str:
     """The keys of the configuration, as spec.yaml describes them to Airbyte's form."""
     spec_yaml = (ROOT / "source_pivotal_tracker" / "spec.yaml").read_text(encoding="utf-8")
     form = yaml.safe_load(spec_yaml)["connectionSpecification"]
-    return _table(
+    return table(
         ("Key", "Type and default", "Meaning"),
         (
             (f"`{key}`", _type_and_default(part, key in form["required"]), part["description"])
@@ -31,39 +41,91 @@ def config_table() -> str:
     )
 
 
-def stream_table() -> str:
+def stream_table(page: str) -> str:
     """The streams that the connector discovers, in its own order."""
-    streams = SourcePivotalTracker().streams({"api_token": "docs"})
-    return _table(
+    return table(
         ("Stream", "One record is", "Key", "Cursor", "A later sync brings"),
         (
             (
-                f"`{stream.name}`",
+                _link(stream, page),
                 first_sentence(stream.__doc__ or ""),
-                _columns(stream.primary_key),
-                _columns(stream.cursor_field),
+                columns(stream.primary_key),
+                columns(stream.cursor_field),
                 _later(stream.as_airbyte_stream()),
             )
-            for stream in streams
+            for stream in streams()
         ),
     )
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"config": config_table, "streams": stream_table}
-PAGES: dict[str, tuple[str, ...]] = {"README.md": ("config", "streams")}
+def cost_table(page: str) -> str:
+    """What a sync of each stream asks for, as the planner plans it."""
+    costs = ((_link(stream, page), cost(stream)) for stream in streams())
+    return table(
+        ("Stream", "List that it comes from", "First sync", "Project unchanged", "Project changed"),
+        (
+            (
+                link,
+                ", ".join(f"`{path}`" for path in each.paths),
+                *map(words, (each.first, each.unchanged, each.changed)),
+            )
+            for link, each in costs
+        ),
+    )
 
 
-def regenerated(page: str, sections: Iterable[str]) -> str:
-    """The text of a page with what is between the markers of these sections generated anew.
+def stream_reference(_: str) -> str:
+    """A section for each stream, with every field."""
+    return reference(streams())
+
+
+def release_table(_: str) -> str:
+    """The versions of the changelog, each with its summary."""
+    return table(("Version", "Date", "Subject"), releases((ROOT / CHANGELOG).read_text(encoding="utf-8")))
+
+
+def releases(changelog: str) -> list[tuple[str, str, str]]:
+    """Version, date and summary of each release: the summary is the paragraph under its heading.
+
+    Raises ValueError where a release has none.
+    """
+    told = [
+        (release["version"], release["date"], " ".join(release["summary"].split()))
+        for release in _RELEASE.finditer(changelog)
+    ]
+    if len(told) != changelog.count("\n## "):
+        raise ValueError("a release has no date, or no paragraph under its heading that sums it up")
+    return told
+
+
+Section = Callable[[str], str]
+"""Takes the page that it is for, by its path in the repository: links are relative to that."""
+
+SECTIONS: dict[str, Section] = {
+    "config": config_table,
+    "streams": stream_table,
+    "costs": cost_table,
+    "releases": release_table,
+    "reference": stream_reference,
+}
+PAGES: dict[str, tuple[str, ...]] = {
+    "README.md": ("config", "streams"),
+    "docs/pivotal-tracker.md": ("config", "streams", "costs", "releases"),
+    STREAMS_PAGE: ("reference",),
+}
+
+
+def regenerated(name: str, page: str, sections: Iterable[str]) -> str:
+    """The text of the page of this name with what is between the markers of these sections generated anew.
 
     Raises ValueError for a section whose pair of markers is not in the page exactly once.
     """
-    for name in sections:
-        begin, end = f"<!-- BEGIN GENERATED: {name} -->\n", f"<!-- END GENERATED: {name} -->"
+    for section in sections:
+        begin, end = f"<!-- BEGIN GENERATED: {section} -->\n", f"<!-- END GENERATED: {section} -->"
         before, *between = re.split(f"{re.escape(begin)}.*?{re.escape(end)}", page, flags=re.DOTALL)
         if len(between) != 1:
-            raise ValueError(f"the pair of markers of {name} is there {len(between)} times, not once")
-        page = f"{before}{begin}{SECTIONS[name]()}{end}{between[0]}"
+            raise ValueError(f"the pair of markers of {section} is there {len(between)} times, not once")
+        page = f"{before}{begin}{SECTIONS[section](name)}{end}{between[0]}"
     return page
 
 
@@ -76,7 +138,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     for name, sections in PAGES.items():
         path = root / name
         page = path.read_text(encoding="utf-8")
-        fresh = regenerated(page, sections)
+        fresh = regenerated(name, page, sections)
         if page == fresh:
             continue
         if check:
@@ -86,6 +148,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
             path.write_text(fresh, encoding="utf-8")
             print(f"{name} is written anew.")
     return status
+
+
+def streams() -> list[TrackerStream]:
+    """All streams, for nobody's server."""
+    nobodys = parse_config({"api_token": "docs"})
+    client = client_of(nobodys)
+    return streams_of(nobodys, client, scopes_of(nobodys, client))
 
 
 def first_sentence(text: str) -> str:
@@ -98,6 +167,10 @@ def first_sentence(text: str) -> str:
     if not sentence:
         raise ValueError(f"no sentence in {line!r}")
     return sentence[0]
+
+
+def _link(stream: TrackerStream, page: str) -> str:
+    return f"[`{stream.name}`]({posixpath.relpath(STREAMS_PAGE, posixpath.dirname(page) or '.')}#{stream.name})"
 
 
 def _type_and_default(part: dict[str, Any], required: bool) -> str:
@@ -117,23 +190,6 @@ def _later(stream: AirbyteStream) -> str:
     if SyncMode.incremental not in (stream.supported_sync_modes or ()):
         return "everything"
     return "changes, deletions" if DELETED_AT in stream.json_schema["properties"] else "changes"
-
-
-def _columns(field: str | Sequence[str | Sequence[str]] | None) -> str:
-    """A key or cursor as Airbyte declares it: a column, a list of columns, or a list of paths to columns."""
-    if not field:
-        return "–"
-    columns = [field] if isinstance(field, str) else field
-    return ", ".join(f"`{column if isinstance(column, str) else '.'.join(column)}`" for column in columns)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "".join(map(_row, (head, ["---"] * len(head), *rows)))
-
-
-def _row(cells: Iterable[str]) -> str:
-    escaped = (cell.replace("|", r"\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |\n"
 
 
 if __name__ == "__main__":

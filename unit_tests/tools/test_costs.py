@@ -1,0 +1,138 @@
+"""What the documentation says that a stream costs is what the server's log has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from tools.costs import Asked, Cost, cost, words
+from tools.docs import streams
+from tracker_server import edits
+from tracker_server.app import TrackerServer
+from tracker_server.derived import Figures
+from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.world import Project
+from unit_tests.held import keys
+from unit_tests.syncs import Sync, config_for
+
+STORIES = 501
+"""One more than a page."""
+COSTS = {stream.name: cost(stream) for stream in streams()}
+WITH_CURSOR = {stream.name for stream in streams() if stream.cursor_field}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TrackerServer]:
+    with TrackerServer(make_world(projects=2, stories=STORIES)) as server:
+        yield server
+
+
+def edit(server: TrackerServer) -> None:
+    """Change a story of the first project, an hour later."""
+    world = server.world
+    world.now += timedelta(hours=1)
+    project = next(iter(world.projects.values()))
+    edits.update_story(world, project, next(iter(world.tokens.values())), project.order[0], name=str(world.now))
+
+
+def requests(server: TrackerServer, name: str, before: Sync | None = None) -> tuple[int, Sync]:
+    """How many requests a sync of the stream alone makes."""
+    start = len(server.log)
+    sync = Sync(config_for(server), [name], incremental=True, state=before.state if before else ())
+    assert sync.failure is None
+    return len(server.log) - start, sync
+
+
+def costing(server: TrackerServer, asked: Iterable[Asked], projects: Sequence[Project]) -> int:
+    """The requests that the words of the documentation come to, in these projects and for the person of the token."""
+    held = keys(server.world, SAMPLE_TOKEN)
+    count = 0
+    for each in asked:
+        if "{project_id}" in each.path:
+            count += sum(each.requests(rows_of(server, each, project)) for project in projects)
+        elif "{account_id}" in each.path:
+            count += each.requests(1) * len(held["accounts"])
+        else:
+            count += each.requests(len(held["my_activity"]) if each.rows == "commands" else 1)
+    return count
+
+
+def rows_of(server: TrackerServer, asked: Asked, project: Project) -> int:
+    """How long a list of the project is; what is newer than the last sync is never more than a page."""
+    if asked.page_size is None or asked.rows.startswith("newer "):
+        return 1
+    lengths: dict[str, int] = {
+        "stories": len(project.stories),
+        "releases": sum(story["story_type"] == "release" for story in project.stories.values()),
+        "iterations": len(Figures(project, server.world.now).iterations),
+        "story transitions": len(project.transitions),
+        "commands": len(project.activity),
+    }
+    return lengths[asked.rows]
+
+
+def lists(name: str) -> int:
+    """What is asked for besides: the list of projects or accounts that the stream is read over."""
+    return int(any("{" in path for path in COSTS[name].paths))
+
+
+def activity(name: str) -> int:
+    """What is asked for besides in a project that changed, unless it is the stream's own list."""
+    (path, *_) = COSTS[name].paths
+    return int(name in WITH_CURSOR and "{project_id}" in path and not path.endswith("/activity"))
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_a_stream_costs_what_the_table_says(name: str, server: TrackerServer) -> None:
+    told = COSTS[name]
+    changed, *unchanged = projects = list(server.world.projects.values())
+
+    first, sync = requests(server, name)
+    assert first == lists(name) + costing(server, told.first, projects)
+
+    again, sync = requests(server, name, sync)
+    assert again == lists(name) + costing(server, told.unchanged, projects)
+
+    edit(server)
+    later, _ = requests(server, name, sync)
+    of_others = [asked for asked in told.unchanged if "{project_id}" in asked.path]
+    assert later == lists(name) + activity(name) + costing(server, told.changed, [changed]) + costing(
+        server, of_others, unchanged
+    )
+
+
+def test_streams_of_one_list_share_its_requests(server: TrackerServer) -> None:
+    projects = list(server.world.projects.values())
+    lists_once = {asked.path: asked for told in COSTS.values() for asked in told.first}
+    start = len(server.log)
+
+    Sync(config_for(server))
+
+    assert len(server.log) - start == costing(server, lists_once.values(), projects)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ((), "0"),
+        ((Asked("me", "me", None),), "1"),
+        ((Asked("stories", "stories", 2000),), "1 for every 2,000 stories"),
+        ((Asked("stories", "stories", 500), Asked("epics", "epics", None)), "1 for every 500 stories, 1 for the epics"),
+    ],
+)
+def test_a_cost_is_told_in_words(asked: tuple[Asked, ...], text: str) -> None:
+    assert words(asked) == text
+
+
+@pytest.mark.parametrize(("rows", "count"), [(0, 1), (500, 1), (501, 2)])
+def test_a_list_takes_a_request_a_page_and_one_at_least(rows: int, count: int) -> None:
+    assert Asked("stories", "stories", 500).requests(rows) == count
+
+
+def test_a_stream_whose_rows_hang_on_two_lists_costs_both() -> None:
+    told: Cost = COSTS["file_attachments"]
+
+    assert told.paths == ("projects/{project_id}/stories", "projects/{project_id}/epics")
+    assert words(told.first) == "1 for every 500 stories, 1 for the epics"

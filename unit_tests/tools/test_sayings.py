@@ -1,0 +1,56 @@
+"""The page's troubleshooting has every message of the connector, and none that it does not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.docs import ROOT
+from tools.markdown import code_in, first_cells
+from tools.sayings import sayings
+
+PAGE = "docs/pivotal-tracker.md"
+MODULE = '''"""A docstring of words."""
+
+raise Failed(f"the page at offset {offset} is the {nth} one")
+logger.warning("Project %d of %s is skipped: %.0f s", 1, "all", 2.0)
+logger.info("nothing to look up")
+WRONG = {"too_much": "is more than {le}"}
+path = f"projects/{project}/stories"
+words = f"{words}, as {said or 'nobody said so'}"
+
+
+def found():
+    """More words in a docstring."""
+    return "none"
+'''
+
+
+def test_the_page_quotes_what_the_connector_says_and_nothing_else() -> None:
+    troubleshooting = (ROOT / PAGE).read_text(encoding="utf-8").split("\n## Troubleshooting\n")[1].split("\n## ")[0]
+    quoted = {code for cell in first_cells(troubleshooting) if cell.startswith("`") for code in code_in(cell)}
+    said = sayings(ROOT / "source_pivotal_tracker")
+
+    missing = [f"{module}: {text}" for text, module in said.items() if text not in quoted]
+    assert not missing, f"{PAGE} does not say what to do about these messages"
+    assert quoted <= said.keys(), f"{PAGE} quotes what nobody says any more"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    (tmp_path / "module.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "serial.py").write_text('raise Failed("said by the cdk alone")', encoding="utf-8")
+    return tmp_path
+
+
+def test_a_saying_is_a_text_of_some_words_with_dots_for_what_is_filled_in(package: Path) -> None:
+    assert list(sayings(package)) == [
+        "the page at offset … is the … one",
+        "Project … of … is skipped: … s",
+        "is more than …",
+    ]
+
+
+def test_a_saying_is_told_with_the_module_that_it_is_in(package: Path) -> None:
+    assert set(sayings(package).values()) == {"module.py"}
