@@ -44,8 +44,13 @@ class Replica:
 
     def differences(self, server: Replica) -> list[str]:
         """What is not as in the replica of one full read, apart from what hung on things that are gone."""
-        mine, theirs = _without_orphans(self.rows), _without_orphans(server.rows)
-        return [difference for name in BY_NAME for difference in _differences(name, mine[name], theirs[name])]
+        return differences(self.rows, server.rows)
+
+
+def differences(held: Rows, served: Rows) -> list[str]:
+    """What a destination holds otherwise than the server serves it, apart from what hung on things that are gone."""
+    mine, theirs = _without_orphans(held), _without_orphans(served)
+    return [difference for name in BY_NAME for difference in _differences(name, mine[name], theirs[name])]
 
 
 def _without_orphans(rows: Rows) -> Rows:
