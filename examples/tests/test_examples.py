@@ -119,6 +119,7 @@ class Scene:
             cwd=self._folder,
             env={**os.environ, "HOME": str(self._folder), **self.destination.environment},
         )
+        print(ended.stdout, ended.stderr)  # for whoever looks into a test that failed
         requests = self._server.log[seen:]
         self._before = None
         return Ran(
