@@ -67,7 +67,7 @@ docs: install ## Write the generated tables and pages anew
 bench: install ## Measure the verbs, full reads, and what the read engine is held to
 	@$(BIN)/python -m benchmarks.run
 
-lock: install ## Resolve the dependencies anew into the two lock files
+lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server examples/requirements.in -o examples/requirements.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic
@@ -118,13 +118,9 @@ class Workers(Generic[Encoded]):
         """Read a walk to its end, or to the error that is returned. Raises Closed."""
         has_begun = False
         try:
-            if self._is_leader(walk):
-                self._read_changes(walk)
-            else:
-                changes = None if walk.changes_since is None else self._changes.get(walk.id)
-                for page in Reading(self._server, walk, changes, self._lookback).pages():
-                    self._put(walk, page)
-                    has_begun = True
+            for page in self._pages(walk):
+                self._put(walk, page)
+                has_begun = bool(walk.members)
         except Unreadable as error:
             return Failed(str(error), status=error.status, code=error.code) if has_begun else error
         except TrackerError as error:
@@ -138,17 +134,18 @@ class Workers(Generic[Encoded]):
             self._server.turn.give_back()
         return None
 
-    def _read_changes(self, walk: Walk) -> None:
+    def _pages(self, walk: Walk) -> Iterator[Page]:
+        if self._is_leader(walk):
+            return self._pages_with_changes(walk)
+        changes = None if walk.changes_since is None else self._changes.get(walk.id)
+        return Reading(self._server, walk, changes, self._lookback).pages()
+
+    def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
         followers = self._waiting[walk.id or 0]
         tombstones = (member.stream.deleted_kind for each in followers for member in each.members if member.has_news)
         settle_moves = "story" in tombstones
-        pages = read_changes(self._server, walk, self._held, self._lookback, settle_moves=settle_moves)
-        while True:
-            try:
-                self._put(walk, next(pages))
-            except StopIteration as end:
-                self._changes[walk.id] = changes = end.value
-                break
+        changes = yield from read_changes(self._server, walk, self._held, self._lookback, settle_moves=settle_moves)
+        self._changes[walk.id] = changes
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
         elif changes.version < changes.since:

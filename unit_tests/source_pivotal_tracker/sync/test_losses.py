@@ -27,6 +27,7 @@ class Scene:
         self.project: Project = next(iter(self.world.projects.values()))
         self.by = next(iter(self.world.tokens.values()))
         self._pages = 0
+        self.is_hostile = False
 
     def slip(self, request: Request) -> None:
         """Before the third page of stories, the first four are deleted: four others slip to the page before."""
@@ -170,3 +171,29 @@ def test_a_project_that_fell_behind_one_of_its_streams_is_read_anew_for_all_of_t
         both = Sync(config_for(server), ["stories", "epics"], incremental=True, state=[*ahead.state, *behind.state])
     assert {row["id"] for row in both.records["stories"]} == scene.story_ids()
     assert both.failure is None
+
+
+def test_activity_that_is_refused_after_its_first_page_leaves_the_stream_incomplete(scene: Scene) -> None:
+    refusal = error_response(unauthorized_operation("Not now."))
+    refused: list[Request] = []
+
+    def refuse_later_pages(request: Request) -> Response | None:
+        if not request.path.endswith("/activity") or "offset=0" in request.query or not scene.is_hostile:
+            return None
+        refused.append(request)
+        return refusal
+
+    with TrackerServer(scene.world, before=refuse_later_pages, caps=Caps(activity=5)) as server:
+        first = Sync(config_for(server), ["activity"], incremental=True)
+        for number in range(12):
+            scene.world.now += timedelta(minutes=1)
+            edits.update_story(scene.world, scene.project, scene.by, scene.project.order[0], name=f"Name {number}")
+        scene.is_hostile = True
+        broken_off = Sync(config_for(server), ["activity"], incremental=True, state=first.state)
+        scene.is_hostile = False
+        last = Sync(config_for(server), ["activity"], incremental=True, state=broken_off.state)
+    assert refused
+    assert broken_off.statuses["activity"][-1] == "INCOMPLETE"
+    assert broken_off.failure is not None
+    came = {row["guid"] for sync in (first, broken_off, last) for row in sync.records["activity"]}
+    assert came == {activity["guid"] for activity in scene.project.activity}
