@@ -70,7 +70,7 @@ def rows_in(body: Any, endpoint: Endpoint, fields: Fields) -> list[Row]:
 def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
     values = row.get(attribute)
-    if not values and (values is None or isinstance(values, list)):
+    if values is None:
         return ()
     if not isinstance(values, list):
         values = [values]

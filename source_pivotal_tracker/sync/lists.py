@@ -14,7 +14,6 @@ from source_pivotal_tracker.api.fields import render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
-from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.streams.rows import Row, rows_in
 from source_pivotal_tracker.sync.plan import Walk
 
@@ -154,8 +153,7 @@ class List:
     def _answer(self, response: TrackerResponse, body: Any) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint, walk.fields(narrow=walk.endpoint.path in self._server.narrowed))
-        is_of_changes = walk.endpoint == ACTIVITY and walk.changes_since is not None
-        if is_of_changes and not all(isinstance(row.get("project_version"), int) for row in rows):
+        if walk.is_leader and not all(isinstance(row.get("project_version"), int) for row in rows):
             raise Failed("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")

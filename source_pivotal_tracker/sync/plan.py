@@ -69,6 +69,11 @@ class Walk:
         return next((value for key, value in self.where.items() if key != "endpoint"), None)
 
     @property
+    def is_leader(self) -> bool:
+        """Whether it finds the changes that the other walks of its project wait for."""
+        return self.endpoint == ACTIVITY and self.changes_since is not None
+
+    @property
     def names(self) -> str:
         """The streams that it feeds."""
         return ", ".join(member.stream.name for member in self.members)

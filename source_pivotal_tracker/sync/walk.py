@@ -85,11 +85,12 @@ class Reading:
         """The records in an answer that the members want, and their place after it. The answer is let go."""
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
+        as_of = None if answer.following is None or self._moved() else self._as_of
         for index, member in enumerate(self._walk.members):
             wanted = self._wanted(index, member, answer)
             page.records[member.stream.name] = wanted
-            if answer.following is not None and self._as_of is not None and not self._moved():
-                place = Place(answer.following, self._as_of, self._since, self._newest[index])
+            if answer.following is not None and as_of is not None:
+                place = Place(answer.following, as_of, self._since, self._newest[index])
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
         answer.let_go()
@@ -257,10 +258,9 @@ class Reading:
 
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""
-        is_of_stories = self._walk.endpoint == STORIES
-        listed = self.list.story_ids() if is_of_stories and not self._since else None
-        if listed is not None:
-            yield from self._by_id([each for each in listed if each not in self._sent])
+        unsent_ids = None if self._since else self._unsent_ids()
+        if unsent_ids is not None:
+            yield from self._by_id(unsent_ids)
             return
         for _ in range(MOST_WALKS - 1):
             versions, found = set(), 0
@@ -271,9 +271,9 @@ class Reading:
                 yield replace(self.page(unsent), marks={})
             if len(versions) == 1 and (None not in versions or not found):
                 return
-        listed = self.list.story_ids() if is_of_stories else None
-        if listed is not None:
-            yield from self._by_id([each for each in listed if each not in self._sent])
+        unsent_ids = self._unsent_ids()
+        if unsent_ids is not None:
+            yield from self._by_id(unsent_ids)
             return
         if not found:
             return
@@ -287,6 +287,11 @@ class Reading:
             )
             return
         raise Failed(f"GET /{self._walk.path}: the list kept changing while it was read {MOST_WALKS} times")
+
+    def _unsent_ids(self) -> list[int] | None:
+        """The stories that have not come yet; None where the list is of others, or the server does not tell."""
+        listed = self.list.story_ids() if self._walk.endpoint == STORIES else None
+        return None if listed is None else [each for each in listed if each not in self._sent]
 
     def _unsent(self, answer: Answer) -> Answer:
         fresh = [number for number, each in enumerate(self._identities(answer)) if each not in self._sent]

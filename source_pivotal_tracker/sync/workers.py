@@ -12,7 +12,6 @@ from typing import Generic
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
-from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.lead import read_changes
 from source_pivotal_tracker.sync.lists import Server
@@ -135,7 +134,7 @@ class Workers(Generic[Encoded]):
         return None
 
     def _pages(self, walk: Walk) -> Iterator[Page]:
-        if self._is_leader(walk):
+        if walk.is_leader:
             return self._pages_with_changes(walk)
         changes = None if walk.changes_since is None else self._changes.get(walk.id)
         return Reading(self._server, walk, changes, self._lookback).pages()
@@ -158,7 +157,7 @@ class Workers(Generic[Encoded]):
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
-        followers = self._waiting[walk.id or 0] if self._is_leader(walk) else []
+        followers = self._waiting[walk.id or 0] if walk.is_leader else []
         is_fatal = error is not None and not isinstance(error, Unreadable)
         if followers and isinstance(error, Unreadable):
             _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
@@ -173,9 +172,6 @@ class Workers(Generic[Encoded]):
             else:
                 self._ready.extendleft(reversed(followers))
             self._condition.notify_all()
-
-    def _is_leader(self, walk: Walk) -> bool:
-        return walk.endpoint == ACTIVITY and walk.changes_since is not None
 
     def _put(self, walk: Walk, page: Page) -> None:
         counts = {stream: len(records) for stream, records in page.records.items() if records}
