@@ -9,10 +9,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from tracker_server.api import ENDPOINTS, name_of
 from tracker_server.app import TrackerServer
+from tracker_server.dialect import MODES, Dialect
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 
 
@@ -39,6 +42,31 @@ def rate(text: str) -> tuple[int, float]:
     return int(requests), duration(seconds)
 
 
+def chance(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
+def endpoints(text: str) -> frozenset[str]:
+    names = frozenset(text.split(",")) - {""}
+    known = [name_of(path) for path in ENDPOINTS]
+    for name in names:
+        if not any(f"{each}/".startswith(f"{name}/") for each in known):
+            raise argparse.ArgumentTypeError(f"{name} is no endpoint; there are {', '.join(sorted(set(known)))}")
+    return names
+
+
+DIFFERENCES: dict[str, dict[str, Any]] = {
+    "page_cap": {"type": whole_number(1, 1_000_000), "metavar": "ROWS"},
+    "missing_endpoints": {"type": endpoints, "metavar": "NAME,…"},
+    "failing": {"type": chance, "metavar": "CHANCE"},
+    "failing_seed": {"type": int, "metavar": "SEED"},
+}
+"""The options of a dialect's differences that are more than a yes or a no."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tracker_server",
@@ -53,7 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=duration, default=0.0, metavar="MS", help="added to every request (%(default)s)")
     add("--rate-limit", type=rate, metavar="N/SECONDS", help="requests of one token before it gets 429 (none)")
     add("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")
+    add("--mode", choices=MODES, default="tracker", help="whose v5 it speaks (%(default)s)")
+    differences = parser.add_argument_group("differences", "what a mode says can be changed one by one")
+    for each in fields(Dialect):
+        kind = DIFFERENCES.get(each.name, {"action": argparse.BooleanOptionalAction})
+        differences.add_argument(f"--{each.name.replace('_', '-')}", help=each.metadata["fact"], **kind)
     return parser
+
+
+def _dialect(options: argparse.Namespace) -> Dialect:
+    given = {each.name: getattr(options, each.name) for each in fields(Dialect)}
+    return replace(MODES[options.mode], **{name: value for name, value in given.items() if value is not None})
 
 
 def _stop(*_: object) -> NoReturn:
@@ -75,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         latency=options.latency_ms / 1000,
         rate_limit=options.rate_limit,
         request_log=options.request_log,
+        dialect=_dialect(options),
     )
     try:
         with server:

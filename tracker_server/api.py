@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from http import HTTPStatus
+from operator import itemgetter, methodcaller
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +17,7 @@ import orjson
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from tracker_server.dialect import TRACKER, Dialect
 from tracker_server.fields import (
     STORY_PART_KINDS,
     FieldsError,
@@ -39,6 +42,9 @@ PRIORITIES = ("p0", "p1", "p2", "p3", "none")
 SCOPES = ("done", "current", "backlog", "current_backlog", "done_current")
 NOTIFICATION_WINDOW = timedelta(days=10)
 BULK_MAX = 500
+PARTS_WITH_ENDPOINTS = ("tasks", "comments", "blockers", "reviews")
+"""Pull requests and branches are shown nowhere but in their stories, and review types in reviews and projects."""
+OCCURRED_AT = itemgetter("occurred_at")
 TIMES = frozenset(
     (
         "created_at", "updated_at", "accepted_at", "occurred_at", "read_at", "last_viewed_at", "completed_at",
@@ -57,6 +63,12 @@ class Caps:
     activity: int = 500
     transitions: int = 10_000
 
+    @classmethod
+    def of(cls, dialect: Dialect) -> Caps:
+        """Tracker's, or the dialect's one for all."""
+        size = dialect.page_cap
+        return cls() if size is None else cls(size, size, size, size, size)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -70,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A response ready to be sent; a body that is not empty is JSON."""
+    """A response ready to be sent."""
 
     status: int
     headers: dict[str, str]
@@ -126,13 +138,13 @@ def _headers(status: int) -> dict[str, str]:
 
 
 class Parameters:
-    """The query of a request; each parameter counts as known once it has been read.
+    """The query of a request, without what is `ignored`; each parameter counts as known once it has been read.
 
     Every reader returns None where the parameter is absent, and raises ApiError where it makes no sense.
     """
 
-    def __init__(self, query: str) -> None:
-        pairs = parse_qsl(query, keep_blank_values=True)
+    def __init__(self, query: str, ignored: Collection[str] = ()) -> None:
+        pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in ignored]
         self._values = dict(pairs)
         self._unread = dict.fromkeys(self._values)
         if len(pairs) != len(self._values):
@@ -216,6 +228,7 @@ class Call:
     world: World
     views: Views
     caps: Caps
+    dialect: Dialect
     token: str
     person_id: int
     parameters: Parameters
@@ -235,11 +248,11 @@ class Call:
         """A single row; raises ApiError where there is none."""
         if row is None:
             raise unfound_resource()
-        return Answer(self._select(kind)(row, view))
+        return Answer(self._select(kind, listed=False)(row, view))
 
     def every(self, kind: str, rows: Collection[Row], view: View) -> Answer:
         """All the rows, without pagination."""
-        select = self._select(kind)
+        select = self._select(kind, listed=True)
         return Answer([select(row, view) for row in rows])
 
     def some(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
@@ -263,24 +276,25 @@ class Call:
         answer.page = Page(len(rows), limit, offset, len(answer.data))
         return answer
 
-    def _select(self, kind: str) -> Callable[[Row, View], Row]:
+    def _select(self, kind: str, *, listed: bool) -> Callable[[Row, View], Row]:
         fields = self.parameters.text("fields")
+        wanted = self.dialect.unasked(kind) if fields is None else fields
         try:
-            return selector(kind, ":default" if fields is None else fields)
+            return selector(kind, wanted, self.dialect.shape, listed=listed)
         except FieldsError as error:
             raise invalid_parameter(f"'fields' cannot be used: {error}") from None
 
-    def between(self, rows: list[Row], attribute: str, prefix: str) -> list[Row]:
+    def between(self, rows: list[Row], time: Callable[[Row], str | None], prefix: str) -> list[Row]:
         """The rows whose time lies between the parameters `<prefix>_after` and `<prefix>_before`, both exclusive."""
         after = self.parameters.moment(f"{prefix}_after")
         before = self.parameters.moment(f"{prefix}_before")
         if after is not None:
             bound = iso(after)
-            rows = [row for row in rows if (row.get(attribute) or "") > bound]
+            rows = [row for row in rows if (time(row) or "") > bound]
         if before is not None:
             # Rows have whole seconds: one in the second that `before` falls into lies before its fraction.
             bound = iso(before) + ("~" if before.microsecond else "")
-            rows = [row for row in rows if row.get(attribute) and row[attribute] < bound]
+            rows = [row for row in rows if (time(row) or "~") < bound]
         return rows
 
     def no_search(self) -> None:
@@ -313,7 +327,7 @@ def my_activity(call: Call) -> Answer:
         if row["performed_by"]["id"] == call.person_id
     ]
     rows.sort(key=lambda row: (row["occurred_at"], row["project_version"]), reverse=True)
-    rows = call.between(rows, "occurred_at", "occurred")
+    rows = call.between(rows, OCCURRED_AT, "occurred")
     return call.some("activity", rows, call.views.nowhere, call.caps.activity)
 
 
@@ -531,9 +545,10 @@ def stories(call: Call, view: View) -> Answer:
         rows = [row for row in rows if places[row["id"]] > after]
     if before is not None:
         rows = [row for row in rows if places[row["id"]] < before]
-    for prefix in ("accepted", "created", "updated"):
-        rows = call.between(rows, f"{prefix}_at", prefix)
-    rows = call.between(rows, "deadline", "deadline")
+    rows = call.between(rows, methodcaller("get", "accepted_at"), "accepted")
+    rows = call.between(rows, methodcaller("get", "created_at"), "created")
+    rows = call.between(rows, call.dialect.updated_at(view), "updated")
+    rows = call.between(rows, methodcaller("get", "deadline"), "deadline")
     return call.some("story", rows, view, call.caps.stories)
 
 
@@ -591,7 +606,7 @@ def story_transitions(call: Call, view: View, story_id: int) -> Answer:
 
 
 def transitions(call: Call, view: View) -> Answer:
-    rows = call.between(view.project.transitions, "occurred_at", "occurred")
+    rows = call.between(view.project.transitions, OCCURRED_AT, "occurred")
     return call.some("story_transition", rows, view, call.caps.transitions)
 
 
@@ -616,7 +631,7 @@ def _activity(call: Call, view: View, oldest_first: list[Row]) -> Answer:
     rows = oldest_first if ascending else oldest_first[::-1]
     if since is not None:
         rows = [row for row in rows if row["project_version"] > since]
-    rows = call.between(rows, "occurred_at", "occurred")
+    rows = call.between(rows, OCCURRED_AT, "occurred")
     return call.some("activity", rows, view, call.caps.activity)
 
 
@@ -657,8 +672,11 @@ OF_A_PROJECT: Mapping[str, Callable[..., Answer]] = {
     "/stories": stories,
     "/stories/bulk": stories_bulk,
     "/stories/<int:story_id>": story,
-    "/stories/<int:story_id>/<any(tasks,comments,blockers,reviews):part>": story_part,
-    "/stories/<int:story_id>/<any(tasks,comments,blockers,reviews):part>/<int:part_id>": story_part_row,
+    **{f"/stories/<int:story_id>/{part}": partial(story_part, part=part) for part in PARTS_WITH_ENDPOINTS},
+    **{
+        f"/stories/<int:story_id>/{part}/<int:part_id>": partial(story_part_row, part=part)
+        for part in PARTS_WITH_ENDPOINTS
+    },
     "/stories/<int:story_id>/owners": story_owners,
     "/stories/<int:story_id>/labels": story_labels,
     "/stories/<int:story_id>/transitions": story_transitions,
@@ -668,21 +686,33 @@ OF_A_PROJECT: Mapping[str, Callable[..., Answer]] = {
 }
 
 
-def _routes() -> Map:
-    in_project = PREFIX + "/projects/<int:project_id>"
-    rules = [Rule(PREFIX + path, endpoint=endpoint) for path, endpoint in OF_A_PERSON.items()]
-    rules += [Rule(in_project + path, endpoint=endpoint) for path, endpoint in OF_A_PROJECT.items()]
+IN_PROJECT = "/projects/<int:project_id>"
+ENDPOINTS: Mapping[str, Callable[..., Answer]] = {
+    **OF_A_PERSON,
+    **{IN_PROJECT + path: endpoint for path, endpoint in OF_A_PROJECT.items()},
+}
+
+
+def name_of(path: str) -> str:
+    """What a dialect calls an endpoint: `stories/tasks` for all tasks of a story, and for one of them."""
+    return re.sub("/<[^>]*>", "", path.removeprefix(IN_PROJECT) or "/projects")[1:]
+
+
+def _routes(dialect: Dialect) -> Map:
+    there = {path: endpoint for path, endpoint in ENDPOINTS.items() if not dialect.lacks(name_of(path))}
+    rules = [Rule(PREFIX + path, endpoint=endpoint) for path, endpoint in there.items()]
     return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
 class TrackerApi:
-    """A v5 API over one world."""
+    """A v5 API over one world, in Tracker's or in another dialect, whose page cap counts where no `caps` are given."""
 
-    def __init__(self, world: World, caps: Caps | None = None) -> None:
+    def __init__(self, world: World, caps: Caps | None = None, dialect: Dialect = TRACKER) -> None:
         self.world = world
-        self.caps = caps or Caps()
+        self.caps = caps or Caps.of(dialect)
+        self._dialect = dialect
         self._views = Views(world)
-        self._routes = _routes().bind("")
+        self._routes = _routes(dialect).bind("")
 
     def handle(self, request: Request) -> Response:
         """The response to any request; what Tracker would refuse gets Tracker's error object."""
@@ -701,10 +731,10 @@ class TrackerApi:
         if request.method != "GET":
             raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
         token, person_id = self._authenticated(request.headers)
-        parameters = Parameters(request.query)
+        parameters = Parameters(request.query, self._dialect.ignored)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"
         in_millis = parameters.text("date_format", ["iso8601", "millis"]) == "millis"
-        call = Call(self.world, self._views, self.caps, token, person_id, parameters)
+        call = Call(self.world, self._views, self.caps, self._dialect, token, person_id, parameters)
         answer = self._found(call, endpoint, arguments)
         parameters.finish()
         data = _in_millis(answer.data) if in_millis else answer.data
@@ -742,10 +772,10 @@ class TrackerApi:
     def _response(self, answer: Answer, data: Any, envelope: bool) -> Response:
         headers = {**_headers(200), **answer.headers}
         wrapped: Row = {"http_status": "200"}
-        if answer.project is not None:
+        if answer.project is not None and self._dialect.versions:
             headers["X-Tracker-Project-Version"] = str(answer.project.version)
             wrapped["project_version"] = answer.project.version
-        if answer.page is not None:
+        if answer.page is not None and self._dialect.pagination_headers:
             wrapped["pagination"] = vars(answer.page)
             for name, number in vars(answer.page).items():
                 headers[f"X-Tracker-Pagination-{name.capitalize()}"] = str(number)

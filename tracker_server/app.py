@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import math
+import random
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from tracker_server.api import PREFIX, ApiError, Caps, Request, Response, TrackerApi, error_response
+from tracker_server.dialect import TRACKER, Dialect
 from tracker_server.world import World
 
 if TYPE_CHECKING:
@@ -71,15 +73,32 @@ class RateLimit:
             return 0.0
 
 
+class Failures:
+    """A proxy that fails now and then, with `chance` from 0 to 1, and says so in HTML."""
+
+    def __init__(self, chance: float, seed: int) -> None:
+        self._chance = chance
+        self._random = random.Random(seed)  # noqa: S311
+
+    def instead(self) -> Response | None:
+        """The answer to the next request, where it fails."""
+        if self._random.random() >= self._chance:
+            return None
+        status = self._random.choice((502, 503, 504))
+        line = f"{status} {http.client.responses[status]}"
+        page = f"<html><head><title>{line}</title></head><body><center><h1>{line}</h1></center></body></html>"
+        return Response(status, {"Content-Type": "text/html"}, page.encode())
+
+
 class TrackerServer:
     """A Tracker v5 server for one world; as a context manager it serves while the block runs.
 
     `port` 0 takes a free one. `latency` is in seconds, added to every request. `rate_limit` is (requests,
     seconds) for each token; beyond it the answer is 429 with `Retry-After`. `request_log` names a file that gets
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
-    it returns is sent in place of the server's own. Entering the block raises OSError where the address
-    cannot be had. Inside it, `url` is the base URL of the API; `log` has the answered requests and stays readable
-    after the block.
+    it returns is sent in place of the server's own. `caps` are the largest pages, where the `dialect` is not to
+    say them. Entering the block raises OSError where the address cannot be had. Inside it, `url` is the base URL
+    of the API; `log` has the answered requests and stays readable after the block.
     """
 
     def __init__(
@@ -93,6 +112,7 @@ class TrackerServer:
         request_log: Path | None = None,
         before: Callable[[Request], Response | None] | None = None,
         caps: Caps | None = None,
+        dialect: Dialect = TRACKER,
     ) -> None:
         self.world = world
         self.log: list[LoggedRequest] = []
@@ -103,7 +123,8 @@ class TrackerServer:
         self._rate_limit = RateLimit(*rate_limit) if rate_limit else None
         self._request_log = request_log
         self._before = before
-        self._api = TrackerApi(world, caps)
+        self._failures = Failures(dialect.failing, dialect.failing_seed)
+        self._api = TrackerApi(world, caps, dialect)
         self._file: TextIO | None = None
         self._log_lock = threading.Lock()
         self._running = ExitStack()
@@ -167,7 +188,8 @@ class TrackerServer:
 
     def _response(self, request: Request) -> Response:
         try:
-            return self._turned_away(request) or self._put_in_place(request) or self._api.handle(request)
+            in_place = self._turned_away(request) or self._put_in_place(request) or self._failures.instead()
+            return in_place or self._api.handle(request)
         except Exception:
             logger.exception("no answer to %s %s", request.method, request.path)
             return error_response(ApiError(500, "unhandled_condition", "The server failed; see its own log."))

@@ -83,6 +83,20 @@ class View:
             by_story[transition["story_id"]].append(transition)
         return by_story
 
+    @cached_property
+    def times_before_owners(self) -> dict[int, str]:
+        """For stories whose last edits were all of their owners alone: their `updated_at` before these."""
+        times: dict[int, str] = {}
+        for activity in self.project.activity:
+            for change in activity["changes"]:
+                if change["kind"] != "story":
+                    continue
+                if change.get("new_values", {}).keys() - {"updated_at"} != {"owner_ids"}:
+                    times.pop(change["id"], None)
+                elif "updated_at" in change["original_values"]:
+                    times.setdefault(change["id"], change["original_values"]["updated_at"])
+        return times
+
     def sorted_labels(self) -> list[Row]:
         return sorted(self.project.labels.values(), key=lambda label: str(label["name"]).casefold())
 
@@ -108,6 +122,8 @@ class Views:
 
 Getter = Callable[[Row, View], Any]
 Selector = Callable[[Row, View], Row]
+Shape = Callable[[str, bool, Selector], Selector]
+"""Given a kind, whether its rows stand in a list, and a selector of them: the one to use instead."""
 
 
 @dataclass(frozen=True)
@@ -493,14 +509,19 @@ def _chosen(kind: str, wanted: Wanted) -> Wanted:
     return names
 
 
-def _compiled(kind: str, wanted: Wanted) -> Selector:
+def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
+    return select
+
+
+def _compiled(kind: str, wanted: Wanted, shape: Shape, *, listed: bool) -> Selector:
     made = RESOURCES[kind].made
     plain: list[str] = []
     computed: list[tuple[str, Getter]] = []
     nested: list[tuple[str, Made, Selector]] = []
     for name, inner in _chosen(kind, wanted).items():
         if name in made and made[name].kind:
-            nested.append((name, made[name], _compiled(made[name].kind, inner or {":default": None})))
+            each = _compiled(made[name].kind, inner or {":default": None}, shape, listed=made[name].many)
+            nested.append((name, made[name], each))
         elif inner is not None:
             raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
         elif name in made:
@@ -508,7 +529,7 @@ def _compiled(kind: str, wanted: Wanted) -> Selector:
         else:
             plain.append(name)
 
-    select = _selecting(plain, computed, nested)
+    select = shape(kind, listed, _selecting(plain, computed, nested))
     return _in_its_own_view(select) if kind == "project" else select
 
 
@@ -537,6 +558,9 @@ def _in_its_own_view(select: Selector) -> Selector:
 
 
 @lru_cache(maxsize=1024)
-def selector(kind: str, fields: str = ":default") -> Selector:
-    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError."""
-    return _compiled(kind, parse_fields(fields))
+def selector(kind: str, fields: str = ":default", shape: Shape = _as_tracker, *, listed: bool = False) -> Selector:
+    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
+
+    `listed` says whether the rows stand in a list, and `shape` may have another selector then.
+    """
+    return _compiled(kind, parse_fields(fields), shape, listed=listed)

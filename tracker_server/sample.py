@@ -624,6 +624,11 @@ def _last_days(teams: Sequence[Team], index: int) -> Iterator[int]:
             yield next(moments)
             edits.update_story(world, project, lead, accepted_id, current_state=state)
 
+    for started_id in _in_state(project, "started")[:1]:
+        yield next(moments)
+        others = [person for person in (boss, lead) if project.stories[started_id]["owner_ids"] != [person]]
+        edits.update_story(world, project, boss, started_id, owner_ids=others[:1])
+
     yield next(moments)
     edits.update_project(world, project, boss, description="Plans change, the harbour stays.")
     yield next(moments)
