@@ -142,6 +142,9 @@ class Config(BaseModel):
             "such as PT1M for one minute"
         ),
     )
+    full_sweep_days: int = Field(
+        7, ge=0, le=365, description="a whole number of days from 0 (for never) to 365, without quotes"
+    )
     requests_per_minute: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000, without quotes")
     num_workers: int = Field(8, ge=1, le=20, description="a whole number from 1 to 20, without quotes")
 

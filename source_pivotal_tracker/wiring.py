@@ -11,6 +11,7 @@ from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.read import Sync
 
 
@@ -51,6 +52,7 @@ def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) ->
         client,
         scopes,
         lookback=settings.lookback_window,
+        sweeps=Sweeps(days=settings.full_sweep_days),
         workers=settings.num_workers,
         state_seconds=state_seconds,
     )

@@ -15,6 +15,9 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_pivotal_tracker.api.response import TrackerResponse
 
 PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
+FORBIDDEN, NOT_FOUND = 403, 404
+GONE = "unfound_resource"
+"""Tracker's own word that a thing is not there (any more)."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 

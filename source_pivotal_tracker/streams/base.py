@@ -31,6 +31,8 @@ class TrackerStream(SerialStream, ABC):
     """Whether its rows change without the version of their project."""
     deleted_kind: ClassVar[str] = ""
     """What Tracker's activity calls a thing of this stream that was deleted; empty where it tells none."""
+    part: ClassVar[str] = ""
+    """The attribute of the rows that holds its records; empty where the rows themselves are the records."""
     fills: ClassVar[str] = ""
     """What its rows put into the paths of other streams (`{project_id}`): it is read at once, ahead of all others."""
     follows: ClassVar[Mapping[str, str]] = {}
@@ -114,8 +116,6 @@ class TrackerStream(SerialStream, ABC):
 class PartStream(TrackerStream, ABC):
     """A stream of what hangs on the rows of another list and comes inside them, by no request of its own."""
 
-    part: ClassVar[str]
-    """The attribute of the row that holds the part or the list of parts."""
     inside: ClassVar[Fields] = select(DEFAULT)
     """What is asked for of each part."""
 

@@ -55,16 +55,32 @@ class Deletion:
     moved_away: bool = False
 
 
-def rows_in(body: Any, endpoint: Endpoint, fields: Fields) -> list[Row]:
-    """The rows in an answer of the endpoint that was asked for these fields. Raises Failed where it holds others."""
+def rows_in(body: Any, endpoint: Endpoint) -> list[Row]:
+    """The rows in an answer of the endpoint, in Tracker's words. Raises Failed where it holds something else."""
     rows = [body] if endpoint.single else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Failed(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
-    if are_ignored(fields, rows):
-        raise Failed("the server ignores `fields`, so it does not show all that was asked for")
     if endpoint.part_of and any(row.get("id") is None for row in rows):
         raise Failed("a row came without its id")
+    for row in rows:
+        put_in_trackers_words(row)
     return rows
+
+
+def refuse_ignored(fields: Fields, rows: Sequence[Row]) -> None:
+    """Raises Failed where the rows show that the server that was asked for these fields did not listen."""
+    if are_ignored(fields, rows):
+        raise Failed("the server ignores `fields`, so it does not show all that was asked for")
+
+
+def put_in_trackers_words(row: Row) -> None:
+    """Other servers call the name of a story or a project its `title`, and name the owners by `user_id`."""
+    if "title" in row and "name" not in row:
+        row["name"] = row.pop("title")
+    if "owners" in row:
+        owners = row.pop("owners")
+        if "owner_ids" not in row and isinstance(owners, list):
+            row["owner_ids"] = [owner.get("user_id", owner.get("id")) for owner in owners if isinstance(owner, dict)]
 
 
 def objects(row: Row, attribute: str) -> Sequence[Row]:

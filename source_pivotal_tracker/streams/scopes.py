@@ -11,7 +11,7 @@ from typing import NamedTuple
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
-from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -57,6 +57,8 @@ class Scopes:
             except ParametersRefused as refusal:
                 logger.warning("The projects are read with fewer attributes: %s", refusal)
                 rows = self._project_rows(DEFAULT)
+            for row in rows:
+                put_in_trackers_words(row)
             self._projects = tuple(ProjectRef(int(row["id"]), _version(row), _first_day(row)) for row in rows)
             logger.info("%d projects to read", len(rows))
             return rows

@@ -19,7 +19,7 @@ from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Tracker
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, rows_in
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, refuse_ignored, rows_in
 from source_pivotal_tracker.streams.scopes import Scopes
 
 logger = logging.getLogger("airbyte.tracker")
@@ -132,7 +132,9 @@ class SerialStream(HttpStream, ABC):
         where = stream_slice or {}
         try:
             body, fields = cast("TrackerResponse", response).parsed, self.asks(narrow=self._narrow)
-            made = self.made_of(rows_in(body, self._endpoint(where), fields), where)
+            rows = rows_in(body, self._endpoint(where))
+            refuse_ignored(fields, rows)
+            made = self.made_of(rows, where)
         except Failed as problem:
             raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None
         return (record for record in chain.from_iterable(made) if not self.is_early(record))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from source_pivotal_tracker.streams.rows import Deletion
+from source_pivotal_tracker.streams.times import moment
 
 Activity = Mapping[str, Any]
 
@@ -21,14 +22,17 @@ class Changes:
     """The changes of a project after version `since`, up to `version`, the project's when its activity was read.
 
     `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
-    many they were with those that are not. `deleted` has the things that are gone at the end, by kind and id: one that
-    came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind):
-    unless it is 0, there were changes that are not told here.
+    many they were with those that are not. `epics` are those that were touched. `deleted` has the things that are gone
+    at the end, by kind and id: one that came back is not in it. `missing` is how many versions have no activity (or how
+    many the project fell behind): unless it is 0, there were changes that are not told here.
+
+    Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
 
     since: int
     version: int
     stories: set[int] = field(default_factory=set)
+    epics: set[int] = field(default_factory=set)
     deleted: dict[tuple[str, int], Deletion] = field(default_factory=dict)
     touched: int = 0
     sweeping: bool = False
@@ -40,28 +44,57 @@ class Changes:
         return self.missing == 0 and not self.sweeping
 
 
-class ChangesReader:
-    """Collects Changes from pages of activity in any order, some rows of which may come twice."""
+def clock_of(activity: Activity) -> int:
+    """The version that it made of the project; where it has none, the second in which it occurred.
 
-    def __init__(self, since: int, version: int) -> None:
+    Raises KeyError, TypeError or ValueError where it has neither.
+    """
+    version = activity.get("project_version")
+    return version if isinstance(version, int) else int(moment(activity["occurred_at"]).timestamp())
+
+
+class ChangesReader:
+    """Collects Changes from pages of activity, newest first, some rows of which may come twice.
+
+    Where they are told by their times, those of the last `slack` seconds before `since` count too: a second may hold
+    several, and the clock of a server may go back a little.
+    """
+
+    def __init__(self, since: int, version: int, slack: int = 0) -> None:
         self._changes = Changes(since, version)
-        self._versions: set[int] = set()
-        self._events: list[tuple[int, int, Deletion | None, tuple[str, int]]] = []
+        self._slack = slack
+        self._clocks: set[int] = set()
+        self._seen: set[Any] = set()
+        self._is_timed = False
+        self._reaches_back = since == 0
+        self._events: list[tuple[tuple[int, int, int], Deletion | None, tuple[str, int]]] = []
 
     def add(self, activities: Iterable[Activity]) -> None:
         changes = self._changes
         for activity in activities:
-            version = activity["project_version"]
-            if not changes.since < version <= changes.version or version in self._versions:
+            clock = clock_of(activity)
+            self._is_timed |= "project_version" not in activity
+            self._reaches_back |= clock <= changes.since
+            since = changes.since - self._slack if self._is_timed else changes.since
+            identity = activity.get("guid") if self._is_timed else clock
+            if not since < clock <= changes.version or identity in self._seen:
                 continue
-            self._versions.add(version)
+            self._seen.add(identity)
+            self._clocks.add(clock)
             changes.sweeping |= activity["kind"] in SWEEPING
-            self._add_changes(activity, version)
+            self._add_changes(activity, (clock, -len(self._seen)))
+
+    def is_behind(self, activity: Activity) -> bool:
+        """Whether all that comes after this one is known from before."""
+        return clock_of(activity) <= self._changes.since - (self._slack if self._is_timed else 0)
 
     def changes(self) -> Changes:
         changes = self._changes
-        changes.missing = abs(changes.version - changes.since) - len(self._versions)
-        for _, _, deletion, thing in sorted(self._events, key=lambda event: event[:2]):
+        if self._is_timed:
+            changes.missing = 0 if self._reaches_back else 1
+        else:
+            changes.missing = abs(changes.version - changes.since) - len(self._clocks)
+        for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):
             if deletion:
                 changes.deleted[thing] = deletion
             else:
@@ -71,11 +104,12 @@ class ChangesReader:
         changes.stories -= gone
         return changes
 
-    def _add_changes(self, activity: Activity, version: int) -> None:
+    def _add_changes(self, activity: Activity, place: tuple[int, int]) -> None:
         resources = [each for each in activity.get("primary_resources") or () if "id" in each]
         stories = {each["id"] for each in resources if each.get("kind") == "story"}
         epics = {each["id"] for each in resources if each.get("kind") == "epic"}
         self._changes.stories |= stories
+        self._changes.epics |= epics
         for position, change in enumerate(activity.get("changes") or ()):
             kind, thing = change.get("kind"), change.get("id")
             values = {**(change.get("original_values") or {}), **(change.get("new_values") or {})}
@@ -83,7 +117,7 @@ class ChangesReader:
                 self._changes.stories.add(values["story_id"])
             if kind == "story" and thing is not None:
                 self._changes.stories.add(thing)
-                self._note_type(activity, version, position, change)
+                self._note_type(activity, (*place, position), change)
             if kind is None or thing is None or change.get("change_type") == "update":
                 continue
             deletion = None
@@ -97,15 +131,15 @@ class ChangesReader:
                     story_type=change.get("story_type"),
                     moved_away=activity["kind"] == MOVED_AWAY,
                 )
-            self._events.append((version, position, deletion, (kind, thing)))
+            self._events.append(((*place, position), deletion, (kind, thing)))
 
-    def _note_type(self, activity: Activity, version: int, position: int, change: Mapping[str, Any]) -> None:
+    def _note_type(self, activity: Activity, place: tuple[int, int, int], change: Mapping[str, Any]) -> None:
         """A story that is no release any more is gone as a release, and only so."""
         was = (change.get("original_values") or {}).get("story_type")
         becomes = (change.get("new_values") or {}).get("story_type")
         if "release" in (was, becomes):
             gone = None if becomes == "release" else Deletion("release", change["id"], activity["occurred_at"])
-            self._events.append((version, position, gone, ("release", change["id"])))
+            self._events.append((place, gone, ("release", change["id"])))
 
 
 def _only(ids: set[int]) -> int | None:

@@ -143,7 +143,11 @@ class Engine(Generic[Encoded]):
         event = self._workers.next(STATE_SECONDS)
         if isinstance(event, Begun):
             for member in event.walk.members:
-                yield from self._start(member.stream.name)
+                name = member.stream.name
+                has_begun = self._streams[name].state.begin(event.walk.scope, event.walk.version)
+                yield from self._start(name)
+                if has_begun and self._streams[name].state.is_dirty:
+                    yield self._state(name)
         elif isinstance(event, Came):
             yield from self._came(event)
         elif isinstance(event, Ended):

@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import Failed, Unreadable
-from source_pivotal_tracker.sync.changes import Changes, ChangesReader
-from source_pivotal_tracker.sync.lists import Params, Server
+from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
+from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of
+from source_pivotal_tracker.sync.lists import Answer, Params, Server
 from source_pivotal_tracker.sync.plan import Walk
 from source_pivotal_tracker.sync.walk import Page, Reading
+from source_pivotal_tracker.sync.whereabouts import is_held
 
 
 def read_changes(
-    server: Server, walk: Walk, held: Collection[int], lookback: timedelta, *, settle_moves: bool
+    server: Server, walk: Walk, lookback: timedelta, *, settle_moves: bool
 ) -> Generator[Page, None, Changes | None]:
     """The pages of a project's activity, for the streams that want it; returns what changed in the project.
 
-    None where the server tells no version to hold it against. With `settle_moves`, a story that left for one of the
-    projects that are `held`, those that the destination has or will have, is not among what is deleted. Raises a
-    TrackerError. What was yielded before it stands.
+    None where the server tells no version to hold it against. With `settle_moves`, a story that left for a project that
+    the destination has is not among what is deleted. Raises a TrackerError. What was yielded before it stands.
     """
     reading = Reading(server, walk, None, lookback)
-    since = walk.changes_since or 0
     reader: ChangesReader | None = None
     needs_all = not all(member.has_base for member in walk.members)
-    params: Params = {} if needs_all else {"since_version": since}
+    params: Params = {} if needs_all or walk.by_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
-        version = walk.version if answer.version is None else answer.version
+        version = _version(walk, answer)
         if reader is None and version is not None:
-            reader = ChangesReader(since, version)
+            since = version if walk.changes_since is None else walk.changes_since
+            reader = ChangesReader(since, version, int(max(lookback, SHORTEST_LOOKBACK).total_seconds()))
+        is_enough = False
         if reader is not None:
-            reader.add(answer.rows)
+            try:
+                reader.add(answer.rows)
+                is_enough = bool(answer.rows) and reader.is_behind(answer.rows[-1])
+            except (KeyError, TypeError, ValueError):
+                raise Failed(f"GET /{walk.path}: a row tells neither its project_version nor its time") from None
+            if is_enough and not walk.by_content and params:
+                server.abilities.lacks("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), marks={})
+        if not needs_all and (is_enough or walk.changes_since is None):
+            break
     changes = reader.changes() if reader else None
     if changes and settle_moves:
         for thing, deletion in list(changes.deleted.items()):
-            if deletion.kind == "story" and deletion.moved_away and _project_of(server.client, deletion.id) in held:
+            if deletion.kind == "story" and deletion.moved_away and is_held(server, deletion.id):
                 del changes.deleted[thing]
     yield reading.end(changes)
     return changes
 
 
-def _project_of(client: TrackerClient, story_id: int) -> int | None:
-    """The project that a story lives in now; None where it is gone, or is shown to others only."""
-
-    def project_id() -> int:
-        story = client.get(f"stories/{story_id}", {"fields": "project_id"}).parsed
-        project = story.get("project_id") if isinstance(story, dict) else None
-        if not isinstance(project, int):
-            raise Failed(f"GET /stories/{story_id}: the answer does not tell the project of the story")
-        return project
-
-    try:
-        return once_more(project_id)
-    except Unreadable:
-        return None
+def _version(walk: Walk, answer: Answer) -> int | None:
+    """The version of the project, at the least; where the server does not tell it, that of the newest activity."""
+    if answer.version is not None or not walk.by_content:
+        return walk.version if answer.version is None else answer.version
+    return clock_of(answer.rows[0]) if answer.rows else 0

@@ -8,19 +8,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
-from source_pivotal_tracker.streams.rows import Row, rows_in
+from source_pivotal_tracker.streams.rows import Row, refuse_ignored, rows_in
+from source_pivotal_tracker.sync.parts import Parts, Wanting
 from source_pivotal_tracker.sync.plan import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
-FORBIDDEN = 403
-GONE = "unfound_resource"
+BULK = "no stories/bulk"
+MOST_REPEATS = 2
+PAGE_WITH_REQUESTS = 50
+"""Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""
 
 Params = dict[str, str | int]
 Understood = TypeVar("Understood")
@@ -49,35 +53,60 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Server:
-    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields."""
+    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
+
+    `shown` is what answers have shown it to lack. `held` are the ids of the projects that the destination has or will
+    have: a story that moved to one of them is not deleted.
+    """
 
     client: TrackerClient
+    abilities: Abilities
+    held: frozenset[int] = frozenset()
     turn: Turn = field(default_factory=Turn)
     narrowed: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
 
 
 class List:
-    """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError."""
+    """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError.
 
-    def __init__(self, server: Server, walk: Walk) -> None:
+    `wanting` tells for which members a row is worth requests of its own, where the server does not put all into lists.
+    """
+
+    def __init__(self, server: Server, walk: Walk, wanting: Wanting) -> None:
         self._server = server
         self._walk = walk
+        self._wanting = wanting
+        self._parts = Parts(walk, self._ask, server.shown)
         self.requests = 0
+
+    @property
+    def is_selected(self) -> bool | None:
+        """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
+        project = self._walk.where.get("project_id")
+        return self._server.abilities.selects_fields(project) if project and self._parts else None
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
         """The pages from an offset on, following by what came."""
         previous: int | None = None
+        repeats = 0
         while offset is not None:
-            answer = self.page(params, offset, previous)
+            answer = self.page(params, offset, previous, may_repeat=repeats < MOST_REPEATS)
+            repeats = repeats + 1 if answer.fingerprint == previous else 0
             previous, offset = answer.fingerprint, answer.following
             yield answer
 
-    def page(self, params: Params, offset: int, previous: int | None = None) -> Answer:
-        """One page. What contradicts itself is asked for once more, and then is an error."""
+    def page(self, params: Params, offset: int, previous: int | None = None, *, may_repeat: bool = False) -> Answer:
+        """One page. What contradicts itself is asked for once more, and then is an error.
+
+        The page `previous` again is a contradiction. But a list that neither a total nor a version tells from what it
+        was may have been shifted by just a page: then it `may_repeat`.
+        """
         endpoint = self._walk.endpoint
         if endpoint.page_size:
-            params = {**params, "limit": endpoint.page_size, "offset": offset}
-        return once_more(partial(self._page, params, offset, previous))
+            limit = PAGE_WITH_REQUESTS if self.is_selected is False else endpoint.page_size
+            params = {**params, "limit": limit, "offset": offset}
+        return once_more(partial(self._page, params, offset, previous, may_repeat=may_repeat))
 
     def story_ids(self) -> list[int] | None:
         """The ids of all stories of the project in one answer, where the server gives it."""
@@ -92,6 +121,8 @@ class List:
     def bulk(self, ids: Sequence[int]) -> Answer | None:
         """What one request brings of these stories; None where the server does not serve such requests."""
         path = f"{self._walk.path}/bulk"
+        if BULK in self._server.shown:
+            return None
 
         def ask() -> Answer:
             response = self._get(path, {"ids": ",".join(map(str, ids))}, may_narrow=False)
@@ -102,7 +133,9 @@ class List:
         except (ParametersRefused, Unreadable) as error:
             if error.status == FORBIDDEN:
                 raise
-            logger.warning("GET /%s is not served: %d stories are read one by one", path, len(ids))
+            logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
+            if error.status == NOT_FOUND:
+                self._server.shown.add(BULK)
             return None
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
@@ -116,15 +149,16 @@ class List:
                     raise
                 logger.info("Story %d is gone", story_id)
                 continue
-            yield self._understood(path, response, [response.parsed])
+            yield self._understood(path, response, [response.parsed], is_listed=False)
 
-    def _page(self, params: Params, offset: int, previous: int | None) -> Answer:
+    def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool) -> Answer:
         endpoint, path = self._walk.endpoint, self._walk.path
         response = self._get(path, params)
         answer = self._understood(path, response, response.parsed)
         if endpoint.page_size is None:
             return answer
-        if answer.rows and answer.fingerprint == previous:
+        may_repeat = may_repeat and answer.total is None and answer.version is None
+        if answer.rows and answer.fingerprint == previous and not may_repeat:
             raise Failed(f"GET /{path}: the page at offset {offset} is the one before it again")
         following = _of(path, lambda: next_offset(response.headers, offset=offset, rows=len(answer.rows)))
         return answer._replace(following=following)
@@ -146,14 +180,24 @@ class List:
             narrowed.add(walk.endpoint.path)
         return self._get(path, params)
 
-    def _understood(self, path: str, response: TrackerResponse, body: Any) -> Answer:
-        """Raises Failed, with the path that was asked for, for what cannot be rows of this list."""
-        return _of(path, partial(self._answer, response, body))
+    def _ask(self, path: str, params: Params) -> Any:
+        self.requests += 1
+        return self._server.client.get(path, params, turn=self._server.turn).parsed
 
-    def _answer(self, response: TrackerResponse, body: Any) -> Answer:
+    def _understood(self, path: str, response: TrackerResponse, body: Any, *, is_listed: bool = True) -> Answer:
+        """Raises Failed, with the path that was asked for, for what cannot be rows of this list."""
+        return _of(path, partial(self._answer, response, body, is_listed=is_listed))
+
+    def _answer(self, response: TrackerResponse, body: Any, *, is_listed: bool) -> Answer:
         walk = self._walk
-        rows = rows_in(body, walk.endpoint, walk.fields(narrow=walk.endpoint.path in self._server.narrowed))
-        if walk.is_leader and not all(isinstance(row.get("project_version"), int) for row in rows):
+        rows = rows_in(body, walk.endpoint)
+        if self.is_selected is False:
+            if is_listed:
+                self._parts.describe(rows, self._wanting)
+            self._parts.complete(rows, self._wanting)
+        elif self.is_selected is None:
+            refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
+        if walk.leads and not walk.by_content and not all(isinstance(row.get("project_version"), int) for row in rows):
             raise Failed("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")

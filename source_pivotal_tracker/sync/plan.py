@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.state import Mark, Scope, StreamState
 
+DAY = 24 * 3600
+
 
 class Selected(NamedTuple):
     """A stream that the catalog asks for, and what is known of it from before."""
@@ -24,11 +27,15 @@ class Selected(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A stream that a walk feeds, and what the destination has of it; where that is a base, it wants changes only."""
+    """A stream that a walk feeds, and what the destination has of it; where that is a base, it wants changes only.
+
+    `is_swept`: every row is to be looked at all the same.
+    """
 
     stream: TrackerStream
     mark: Mark
     full_refresh: bool
+    is_swept: bool = False
 
     @property
     def has_base(self) -> bool:
@@ -53,8 +60,12 @@ class Walk:
     """One list to page through, for all the streams that it feeds.
 
     `changes_since` is the version of its project from which on a member wants the changes. The walk over the
-    project's activity finds them, and every other walk that has the number waits for that one. `version` is the
-    project's when the projects were listed, some time before the walk.
+    project's activity that `leads` finds them, and every other walk that has the number waits for that one. `version`
+    is the project's when the projects were listed, some time before the walk.
+
+    `by_content`: the server does not tell all that changed in the project, so the rows are compared with those that
+    were sent. If it tells no version, the leader finds one (of the newest activity) that is good enough to begin with
+    the next time, and all other walks wait for it.
     """
 
     endpoint: Endpoint
@@ -62,16 +73,13 @@ class Walk:
     members: tuple[Member, ...]
     changes_since: int | None = None
     version: int | None = None
+    leads: bool = False
+    by_content: bool = False
 
     @property
     def id(self) -> int | None:
         """The project or account that is asked for."""
         return next((value for key, value in self.where.items() if key != "endpoint"), None)
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether it finds the changes that the other walks of its project wait for."""
-        return self.endpoint == ACTIVITY and self.changes_since is not None
 
     @property
     def names(self) -> str:
@@ -91,12 +99,35 @@ class Walk:
     def path(self) -> str:
         return self.endpoint.path.format(**self.where)
 
+    def keeps_ledger(self, stream: TrackerStream) -> bool:
+        """Whether the rows that a member is made of are compared with those that were sent, one by one."""
+        has_ids = bool(self.endpoint.part_of or stream.deleted_kind)
+        return self.by_content and has_ids and not self.endpoint.single
+
     def fields(self, *, narrow: bool = False) -> Fields:
         """What all members need of a row."""
         wanted: Fields = {}
         for member in self.members:
             wanted = merge(wanted, member.stream.asks(narrow=narrow))
         return wanted
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """When all rows of lists that are compared by their content are looked at: always, or every so many days, or never.
+
+    `always` is for servers whose activity tells nothing: what a project of a new version holds is all there is to know.
+    """
+
+    always: bool = False
+    days: int = 0
+    now: int = field(default_factory=lambda: int(time.time()))
+
+    def is_due(self, mark: Mark) -> bool:
+        """Always, too, where the last time did not succeed."""
+        if self.always or mark.swept is None:
+            return True
+        return self.days > 0 and self.now - mark.swept >= self.days * DAY
 
 
 @dataclass
@@ -118,7 +149,9 @@ class Plan:
             yield from walks
 
 
-def plan(selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts: Sequence[int]) -> Plan:
+def plan(
+    selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts: Sequence[int], sweeps: Sweeps | None = None
+) -> Plan:
     """Plan all walks but the one over the list of projects, which is done by then.
 
     Walks over stories come first: they are the longest, and the others fill the gaps.
@@ -128,7 +161,7 @@ def plan(selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts:
     endpoints.sort(key=lambda endpoint: endpoint != STORIES)
     in_projects = [endpoint for endpoint in endpoints if "{project_id}" in endpoint.path]
     for project in projects:
-        _plan_project(made, project, selected, in_projects)
+        _plan_project(made, project, selected, in_projects, sweeps or Sweeps())
     for endpoint in endpoints:
         if endpoint not in in_projects:
             by_account = "{account_id}" in endpoint.path
@@ -141,27 +174,71 @@ def plan(selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts:
     return made
 
 
-def _plan_project(made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Iterable[Endpoint]) -> None:
+def _plan_project(
+    made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Iterable[Endpoint], sweeps: Sweeps
+) -> None:
     walks = [
         walk
         for endpoint in endpoints
         for walk in _walks(made, endpoint, {"project_id": project.id}, selected, project.version)
     ]
+    if sweeps.always:
+        made.ready += [_by_content(walk, sweeps) for walk in walks]
+    elif project.version is None:
+        _plan_unversioned(made, project, [_by_content(walk, sweeps) for walk in walks])
+    else:
+        _plan_versioned(made, project, walks)
+
+
+def _plan_versioned(made: Plan, project: ProjectRef, walks: list[Walk]) -> None:
+    """The activity first, where the project has moved on: it tells all that the other lists have to bring."""
     versions = [version for walk in walks for version in _behind(walk, project)]
     if not versions:
         made.ready += walks
         return
     # A version that is ahead of the project is of another history, and nothing is known of what happened since.
     since = max(versions) if max(versions) > (project.version or 0) else min(versions)
-    leader = next((walk for walk in walks if walk.endpoint == ACTIVITY and _serves_changes(walk)), None)
-    if leader:
-        walks.remove(leader)
-    else:
-        where = {"endpoint": ACTIVITY.path, "project_id": project.id}
-        leader = Walk(ACTIVITY, where, (), version=project.version)
-    made.ready.append(replace(leader, changes_since=since))
+    leader = _taken_as_leader(walks, project)
+    made.ready.append(replace(leader, changes_since=since, leads=True))
     made.ready += [walk for walk in walks if not _behind(walk, project)]
     made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks if _behind(walk, project)]
+
+
+def _plan_unversioned(made: Plan, project: ProjectRef, walks: list[Walk]) -> None:
+    """The activity first, in every sync: only it tells how far the project has come, which a later one has to know."""
+    made.ready += [walk for walk in walks if not _is_taken_up_later(walk)]
+    walks = [walk for walk in walks if _is_taken_up_later(walk)]
+    if not walks:
+        return
+    versions = [member.version for walk in walks for member in walk.members if member.version is not None]
+    since = min(versions, default=None)
+    leader = _taken_as_leader(walks, project) if versions else _lone_leader(project)
+    made.ready.append(replace(leader, changes_since=since, leads=True, by_content=True))
+    made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks]
+
+
+def _taken_as_leader(walks: list[Walk], project: ProjectRef) -> Walk:
+    """The walk over the activity, out of the walks, if it reaches far enough back; else one for its own sake."""
+    leader = next((walk for walk in walks if walk.endpoint == ACTIVITY and _serves_changes(walk)), None)
+    if leader is None:
+        return _lone_leader(project)
+    walks.remove(leader)
+    return leader
+
+
+def _lone_leader(project: ProjectRef) -> Walk:
+    return Walk(ACTIVITY, {"endpoint": ACTIVITY.path, "project_id": project.id}, (), version=project.version)
+
+
+def _is_taken_up_later(walk: Walk) -> bool:
+    return walk.endpoint.page_size is not None or not all(member.full_refresh for member in walk.members)
+
+
+def _by_content(walk: Walk, sweeps: Sweeps) -> Walk:
+    walk = replace(walk, by_content=True)
+    swept = (walk.keeps_ledger(each.stream) and each.has_base and sweeps.is_due(each.mark) for each in walk.members)
+    members = tuple(member._replace(is_swept=is_swept) for member, is_swept in zip(walk.members, swept, strict=True))
+    return replace(walk, members=members)
 
 
 def _walks(

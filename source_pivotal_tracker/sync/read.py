@@ -24,7 +24,7 @@ from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
-from source_pivotal_tracker.sync.plan import Selected, plan
+from source_pivotal_tracker.sync.plan import Selected, Sweeps, plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
 from source_pivotal_tracker.sync.workers import Workers
 
@@ -41,6 +41,7 @@ class Sync:
         scopes: Scopes,
         *,
         lookback: timedelta,
+        sweeps: Sweeps,
         workers: int,
         state_seconds: float = STATE_SECONDS,
     ) -> None:
@@ -48,6 +49,7 @@ class Sync:
         self._client = client
         self._scopes = scopes
         self._lookback = lookback
+        self._sweeps = sweeps
         self._workers = workers
         self._state_seconds = state_seconds
         self._engine: Engine[Any] | None = None
@@ -100,7 +102,7 @@ class Sync:
         needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
         projects = self._scopes.projects() if "{project_id}" in needed else ()
         accounts = self._scopes.accounts() if "{account_id}" in needed else ()
-        made = plan(selected, projects, accounts)
+        made = plan(selected, projects, accounts, self._sweeps)
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))
             logger.warning(

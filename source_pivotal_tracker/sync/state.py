@@ -7,7 +7,9 @@ A stream's state is JSON of this shape, with `walk` for a list that was not read
 
 A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
-the start date that it reads from, and a project that is read has `"done": true`.
+the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
+changed in a list, `ledger` stands for the rows that were sent, and `swept` is when all of it was last looked at (in
+seconds since 1970).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.sync.ledger import Ledger
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -63,7 +66,8 @@ class Mark:
 
     `version` is None where the server tells none. `digest` stands for the rows of a list that comes in one answer,
     which is sent again only where it differs. `done` says that a running full refresh has read the scope. `place` is
-    there while it is being read.
+    there while it is being read. `ledger` has the rows one by one and `swept` when all of them were last looked at,
+    where only their content tells what changed.
     """
 
     version: int | None = None
@@ -71,11 +75,13 @@ class Mark:
     digest: str | None = None
     done: bool = False
     place: Place | None = None
+    ledger: Ledger | None = None
+    swept: int | None = None
 
     @property
     def is_base(self) -> bool:
         """Whether an incremental read can start from here."""
-        return self.version is not None or self.cursor is not None or self.digest is not None
+        return any(each is not None for each in (self.version, self.cursor, self.digest, self.swept))
 
 
 class StreamState:
@@ -101,13 +107,15 @@ class StreamState:
     def mark(self, scope: Scope) -> Mark:
         return self._marks.get(scope, Mark())
 
-    def begin(self, scope: Scope, version: int | None) -> None:
-        """Note that a scope is about to be read for the first time, from this version of its project on.
+    def begin(self, scope: Scope, version: int | None) -> bool:
+        """Note that a scope is about to be read for the first time, from this version of its project on; whether it is.
 
         Its rows may be written and no state after them: what of them is deleted before the next attempt is news to it.
         """
-        if version is not None and not self.full_refresh and self.mark(scope) == Mark():
-            self.put(scope, Mark(place=Place(0, version)))
+        if version is None or self.full_refresh or self.mark(scope) != Mark():
+            return False
+        self.put(scope, Mark(place=Place(0, version)))
+        return True
 
     def put(self, scope: Scope, mark: Mark) -> None:
         is_read = mark.place is None
@@ -181,10 +189,12 @@ def _project(blob: Blob, project: int) -> Blob:
 
 
 def _written(mark: Mark) -> Blob:
-    values = asdict(replace(mark, place=None)).items()
+    values = asdict(replace(mark, place=None, ledger=None)).items()
     blob = {key: value for key, value in values if value is not None and value is not False}
     if mark.place:
         blob["walk"] = {key: value for key, value in asdict(mark.place).items() if value is not None}
+    if mark.ledger:
+        blob["ledger"] = mark.ledger.written()
     return blob
 
 
@@ -192,15 +202,17 @@ def _read(blob: Any) -> Mark:
     """Raises TypeError or ValueError for what `_written` would not have written."""
     if not isinstance(blob, dict):
         raise TypeError
-    if blob.keys() - {"version", "cursor", "digest", "done", "walk"}:
+    if blob.keys() - {"version", "cursor", "digest", "done", "walk", "ledger", "swept"}:
         raise ValueError
-    walk = blob.get("walk")
+    walk, ledger = blob.get("walk"), _text(blob.get("ledger"))
     return Mark(
         version=_number(blob.get("version")),
         cursor=_time(blob.get("cursor")),
         digest=_text(blob.get("digest")),
         done=blob.get("done") is True,
         place=None if walk is None else _place(walk),
+        ledger=None if ledger is None else Ledger.read(ledger),
+        swept=_number(blob.get("swept")),
     )
 
 

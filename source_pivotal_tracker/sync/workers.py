@@ -6,10 +6,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Generic
 
+from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
 from source_pivotal_tracker.sync.changes import Changes
@@ -68,10 +69,9 @@ class Workers(Generic[Encoded]):
         lookback: timedelta,
         held: Collection[int],
     ) -> None:
-        self._server = Server(client)
+        self._server = Server(client, Abilities(client), frozenset(held))
         self._encode = encode
         self._lookback = lookback
-        self._held = frozenset(held)
         self._queue: ByteQueue[Begun | Came[Encoded] | Ended] = ByteQueue(MOST_BYTES)
         self._ready = deque(plan.ready)
         self._waiting = dict(plan.waiting)
@@ -134,7 +134,7 @@ class Workers(Generic[Encoded]):
         return None
 
     def _pages(self, walk: Walk) -> Iterator[Page]:
-        if walk.is_leader:
+        if walk.leads:
             return self._pages_with_changes(walk)
         changes = None if walk.changes_since is None else self._changes.get(walk.id)
         return Reading(self._server, walk, changes, self._lookback).pages()
@@ -143,10 +143,15 @@ class Workers(Generic[Encoded]):
         followers = self._waiting[walk.id or 0]
         tombstones = (member.stream.deleted_kind for each in followers for member in each.members if member.has_news)
         settle_moves = "story" in tombstones
-        changes = yield from read_changes(self._server, walk, self._held, self._lookback, settle_moves=settle_moves)
+        changes = yield from read_changes(self._server, walk, self._lookback, settle_moves=settle_moves)
         self._changes[walk.id] = changes
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
+        elif walk.by_content and not changes.is_whole:
+            logger.warning(
+                "Project %s is looked through, for its activity does not tell all that changed since the last sync",
+                walk.id,
+            )
         elif changes.version < changes.since:
             _warn_of_the_unknown(walk, f"its version fell from {changes.since} to {changes.version}")
         elif changes.missing:
@@ -157,7 +162,10 @@ class Workers(Generic[Encoded]):
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
-        followers = self._waiting[walk.id or 0] if walk.is_leader else []
+        followers = self._waiting[walk.id or 0] if walk.leads else []
+        changes = self._changes.get(walk.id)
+        if walk.by_content and changes:
+            followers = [replace(follower, version=changes.version) for follower in followers]
         is_fatal = error is not None and not isinstance(error, Unreadable)
         if followers and isinstance(error, Unreadable):
             _warn_of_the_unknown(walk, f"its activity is not shown ({error})")

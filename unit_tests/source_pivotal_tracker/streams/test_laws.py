@@ -14,6 +14,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
+from unit_tests.exchanges import asked
 from unit_tests.strict_schema import strict_validator
 from unit_tests.syncs import Row, Sync, config_for, key_of
 
@@ -154,6 +155,6 @@ def test_children_cost_no_request_of_their_own(full: Full) -> None:
 def test_the_largest_page_is_asked_for_and_pages_follow_by_what_came() -> None:
     with TrackerServer(make_world(projects=1, stories=1101)) as server:
         stories = Sync(config_for(server), ["stories"]).records["stories"]
-    asked = [(logged.query["limit"], logged.query["offset"]) for logged in server.log if "stories" in logged.path]
-    assert asked == [("500", "0"), ("500", "500"), ("500", "1000")]
+    assert asked(server.log, "limit") == ["500", "500", "500"]
+    assert asked(server.log, "offset") == ["0", "500", "1000"]
     assert len({story["id"] for story in stories}) == 1101

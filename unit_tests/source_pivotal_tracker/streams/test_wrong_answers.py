@@ -26,12 +26,12 @@ def failure_words(sync: Sync, stream: str) -> str:
 
 
 def test_a_list_without_pagination_headers_ends_by_an_empty_page(world: World, first: int) -> None:
-    rows = [{"id": number, "story_type": "feature"} for number in range(1, 8)]
+    rows = [{"id": number, "story_type": "feature", "description": "It is."} for number in range(1, 8)]
 
     def headless(request: Request) -> Response | None:
         if path_of(request) != f"/projects/{first}/stories":
             return None
-        offset = int(query_of(request)["offset"])
+        offset = int(query_of(request).get("offset", 0))
         page = json(rows[offset : offset + 3])
         return replace(page, headers={**page.headers, "X-Tracker-Project-Version": "7"})
 

@@ -204,11 +204,17 @@ def test_a_stream_that_is_new_in_the_catalog_walks_an_unchanged_project_alone(
     assert made.waiting == {}
 
 
-def test_a_project_whose_version_is_not_known_is_walked(streams: Mapping[str, TrackerStream]) -> None:
+def test_in_a_project_of_no_version_all_that_is_taken_up_later_waits_for_its_activity(
+    streams: Mapping[str, TrackerStream],
+) -> None:
     unknown = ProjectRef(99, None, None)
-    assert Planned(streams, {"labels": {}}, (unknown,)).ready == ["projects/99/labels: labels"]
-    after_a_read = Planned(streams, {"labels": {99: {"cursor": NOON}}}, (unknown,))
-    assert after_a_read.ready == ["projects/99/labels: labels"]
+    made = Planned(streams, {"labels": {}, "stories": {}}, (unknown,))
+    assert made.ready == ["projects/99/activity: "]
+    assert made.waiting == {99: ["projects/99/stories: stories", "projects/99/labels: labels"]}
+    not_taken_up = Planned(streams, {"labels": {}}, (unknown,), full_refresh=True)
+    assert not_taken_up.ready == ["projects/99/labels: labels"]
+    (leader,) = Planned(streams, {"labels": {99: READ}, "epics": {99: BEHIND}}, (unknown,)).plan.ready
+    assert (shown(leader), leader.changes_since) == ("projects/99/activity: ", VERSION - 2)
 
 
 def test_projects_of_the_state_that_the_server_does_not_show_are_told(streams: Mapping[str, TrackerStream]) -> None:

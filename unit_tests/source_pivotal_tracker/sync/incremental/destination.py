@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracker_server.app import LoggedRequest, TrackerServer
+from unit_tests.exchanges import is_probe
 from unit_tests.replica import Replica
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Id
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for
@@ -44,6 +45,11 @@ class Destination:
     def asked(self) -> list[str]:
         """The paths of the requests of the last sync."""
         return sorted(logged.path for logged in self.requests)
+
+    @property
+    def lists(self) -> list[str]:
+        """The paths of those that are not for finding out what the server can do."""
+        return sorted(logged.path for logged in self.requests if not is_probe(logged.query))
 
     def differences(self) -> list[str]:
         """What is not as on the server, apart from what hung on things that are gone."""

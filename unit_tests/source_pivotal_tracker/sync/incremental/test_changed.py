@@ -47,7 +47,7 @@ def test_after_an_edit_the_replica_is_right_where_a_stream_wants_every_story(
     second = destination.sync()
     assert destination.differences() == []
     assert ids(second.records["stories"]) - touched - fresh == set()
-    assert len([path for path in destination.asked if str(scene.project.id) in path]) <= 2
+    assert len([path for path in destination.lists if str(scene.project.id) in path]) <= 2
 
 
 SWEEPING: dict[str, Callable[[Scene], object]] = {

@@ -1,0 +1,75 @@
+"""What a server can do, of what Tracker could: one table a sync, which the rest asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import ParametersRefused, Unreadable
+
+logger = logging.getLogger("airbyte.tracker")
+
+COSTS = {
+    "selects_fields": (
+        "ignores `fields`: what hangs on a story is asked for by requests of its own, one for each story that changed "
+        "and each stream, and attributes that only `fields` brings stay empty"
+    ),
+    "paginates": "sends no pagination headers: a list ends with an empty page, which is one request more",
+    "tells_versions": (
+        "tells no version of a project: every project is asked for what changed, and a list of several pages is read "
+        "twice, for it may have moved meanwhile"
+    ),
+    "heeds_updated_after": "ignores `updated_after`: all stories are listed to find those that changed",
+    "heeds_since_version": "ignores `since_version`: the activity is read down to what is known",
+}
+"""What it costs where the server lacks an ability."""
+
+
+class Abilities:
+    """Found by one probe, `stories?limit=1&fields=id`, and by the first answers that show more; shared by all threads.
+
+    None is what is not known yet: no story was there to tell it by.
+    """
+
+    def __init__(self, client: TrackerClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._known: dict[str, bool] = {}
+
+    def selects_fields(self, project_id: int) -> bool | None:
+        """Whether `fields` selects attributes; the first to ask probes, in this project. Raises a TrackerError."""
+        with self._lock:
+            if "selects_fields" not in self._known:
+                self._probe(f"projects/{project_id}/stories")
+            return self._known.get("selects_fields")
+
+    def lacks(self, ability: str) -> None:
+        """Note what an answer has shown the server to lack."""
+        with self._lock:
+            self._note(ability, has_it=False)
+
+    def _probe(self, path: str) -> None:
+        try:
+            answer = self._client.get(path, {"limit": 1, "fields": "id"})
+        except (ParametersRefused, Unreadable):
+            return
+        rows = answer.parsed
+        if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+            return
+        self._note("selects_fields", has_it=_holds_little(rows[0]))
+        self._note("paginates", has_it="X-Tracker-Pagination-Total" in answer.headers)
+        self._note("tells_versions", has_it="X-Tracker-Project-Version" in answer.headers)
+        if all(self._known.values()):
+            logger.info("The server selects fields, counts its pages and tells the versions of projects")
+
+    def _note(self, ability: str, *, has_it: bool) -> None:
+        if ability not in self._known and not has_it:
+            logger.warning("The server %s", COSTS[ability])
+        self._known.setdefault(ability, has_it)
+
+
+def _holds_little(row: Mapping[str, object]) -> bool:
+    """Whether a row is just the id that was asked for; Tracker may put the kind beside it."""
+    return row.keys() <= {"id", "kind"}

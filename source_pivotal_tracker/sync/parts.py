@@ -1,0 +1,96 @@
+"""Fetches what a server does not put into the rows of a list: what hangs on them, and their descriptions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Unreadable
+from source_pivotal_tracker.api.fields import Fields, render
+from source_pivotal_tracker.streams.comments import ATTACHED
+from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
+from source_pivotal_tracker.streams.stories import STORIES
+from source_pivotal_tracker.sync.plan import Member, Walk
+
+logger = logging.getLogger("airbyte.tracker")
+
+Ask = Callable[[str, dict[str, str | int]], Any]
+Wanting = Callable[[Row], Sequence[Member]]
+"""The members of a walk that want a row."""
+
+
+class Parts:
+    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
+
+    `shown` is what answers have shown of the server, for all walks: the endpoints that it has not, and whether its
+    lists hold descriptions.
+    """
+
+    def __init__(self, walk: Walk, ask: Ask, shown: set[str]) -> None:
+        self._walk = walk
+        self._ask = ask
+        self._shown = shown
+        self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that a list may lack."""
+        return bool(self._inside) or any(map(self._wants_descriptions, self._walk.members))
+
+    def describe(self, rows: Sequence[Row], wanting: Wanting) -> None:
+        """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
+
+        Where no row has one, the list leaves them out or there are none: only each story by itself tells.
+        """
+        if self._walk.endpoint == STORIES and any("description" in row for row in rows):
+            self._shown.add("description")
+        if "description" in self._shown:
+            return
+        for row in rows:
+            if any(map(self._wants_descriptions, wanting(row))):
+                story = self._found(row, "")
+                if isinstance(story, dict):
+                    put_in_trackers_words(story)
+                    row.update(story)
+
+    def complete(self, rows: Sequence[Row], wanting: Wanting) -> None:
+        """Put into the rows the parts for which they are wanted. Raises a TrackerError."""
+        for row in rows:
+            parts = dict.fromkeys(member.stream.part for member in wanting(row))
+            for part in parts.keys() & self._inside.keys() - row.keys():
+                row[part] = self._found(row, f"/{part}", render(self._inside[part])) or []
+        for part, inside in self._inside.items():
+            self._warn_of_what_is_not_inside(part, inside, rows)
+
+    def _wants_descriptions(self, member: Member) -> bool:
+        return self._walk.endpoint == STORIES and not member.stream.part
+
+    def _found(self, row: Row, what: str, fields: str | None = None) -> Any:
+        """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
+        walk = self._walk
+        everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
+        if not self._shown.isdisjoint((everywhere, here)):
+            return None
+        path = walk.path if walk.endpoint.single else f"{walk.path}/{row['id']}"
+        try:
+            return self._ask(path + what, {"fields": fields} if fields else {})
+        except Unreadable as error:
+            if error.code == GONE:
+                # It is the story that went, most likely; a server that says so of an endpoint is not to go unnoticed.
+                self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)
+            else:
+                place = here if error.status == FORBIDDEN else everywhere
+                names = ", ".join(each.stream.name for each in walk.members if each.stream.part == what.strip("/"))
+                self._warn_once(place, "nothing comes of %s, for the server does not serve it: %s", names, error)
+        return None
+
+    def _warn_of_what_is_not_inside(self, part: str, inside: Fields, rows: Sequence[Row]) -> None:
+        made = [each for row in rows for each in objects(row, part)]
+        for name in inside.keys() & ATTACHED:
+            if made and not any(name in each for each in made):
+                self._warn_once(f"{part} without {name}", "nothing comes of %s, for %s do not show them", name, part)
+
+    def _warn_once(self, key: str, words: str, *values: object) -> None:
+        if key not in self._shown:
+            self._shown.add(key)
+            logger.warning("/%s: " + words, self._walk.path, *values)

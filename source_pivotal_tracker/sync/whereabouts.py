@@ -1,0 +1,47 @@
+"""Where a story is that has left a list: in another project, or gone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from source_pivotal_tracker.api.client import once_more
+from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, Unreadable
+from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.sync.lists import Server
+
+NO_STORIES_BY_ID = "no stories/{id}"
+
+
+def is_held(server: Server, story_id: int) -> bool:
+    """Whether the story lives in a project that the destination has or will have. Raises a TrackerError."""
+    story = found(server, story_id)
+    return story is not None and story["project_id"] in server.held
+
+
+def found(server: Server, story_id: int) -> Row | None:
+    """The story's `project_id`, and its `story_type` if it has one; None where it is gone, or shown to others only.
+
+    A server that does not show stories by their ids alone is asked for the story in each project that is held.
+    Raises a TrackerError.
+    """
+    if NO_STORIES_BY_ID not in server.shown:
+        try:
+            return once_more(partial(_asked, server, f"stories/{story_id}"))
+        except Unreadable as error:
+            if error.status != NOT_FOUND or error.code == GONE:
+                return None
+            server.shown.add(NO_STORIES_BY_ID)
+    for project in sorted(server.held):
+        try:
+            return once_more(partial(_asked, server, f"projects/{project}/stories/{story_id}", project))
+        except Unreadable:
+            continue
+    return None
+
+
+def _asked(server: Server, path: str, project_id: int | None = None) -> Row:
+    answer = server.client.get(path, {"fields": "project_id,story_type"}).parsed
+    story = {"project_id": project_id, **answer} if isinstance(answer, dict) else {}
+    if not isinstance(story.get("project_id"), int):
+        raise Failed(f"GET /{path}: the answer does not tell the project of the story")
+    return story
