@@ -80,4 +80,4 @@ def _read(written: str) -> dict[int, int]:
         ids = itertools.accumulate(struct.unpack(f"<{number}Q", steps))
         return dict(zip(ids, struct.unpack(f"<{number}I", digests), strict=True))
     except (binascii.Error, struct.error, zlib.error) as error:
-        raise ValueError("this is no ledger") from error
+        raise ValueError(written) from error

@@ -21,7 +21,7 @@ from source_pivotal_tracker.sync.plan import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
-BULK = "no stories/bulk"
+BULK = "stories/bulk"
 MOST_REPEATS = 2
 PAGE_WITH_REQUESTS = 50
 """Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
-from itertools import chain, compress
+from datetime import timedelta
+from itertools import compress
 from typing import Any
 
-import orjson
-
 from source_pivotal_tracker.api.errors import Failed, TrackerError
-from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.epics import EPICS
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.streams.times import is_before, iso, moment
 from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.feed import Feed
 from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.lists import Answer, List, Params, Server
 from source_pivotal_tracker.sync.plan import Member, Walk
 from source_pivotal_tracker.sync.state import Mark, Place
-from source_pivotal_tracker.sync.whereabouts import found
+from source_pivotal_tracker.sync.whereabouts import find_story
 
 logger = logging.getLogger("airbyte.tracker")
 
 MOST_IDS = 500
 """Ids that `stories/bulk` takes at a time."""
-HERE, ELSEWHERE, GONE = "here", "in another project that is held", "gone"
 MOST_WALKS = 4
 """How often a list that does not stand still is walked: once, and three times again."""
 
@@ -61,17 +54,12 @@ class Reading:
         self._walk = walk
         self._changes = changes
         self._lookback = lookback
-        self._newest: list[str | None] = [None] * len(walk.members)
-        self._digests: list[str | None] = [None] * len(walk.members)
-        self._ledgers = [_ledger_for(walk, member) for member in walk.members]
-        self._gone: list[list[Deletion]] = [[] for _ in walk.members]
-        self._stories_found: dict[int, Row | None] = {}
+        self._feeds = [Feed(member, walk, changes, lookback) for member in walk.members]
         self._sent: set[Any] = set()
         self._versions: list[int | None] = []
         places = (member.mark.place for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
         self._is_resumed = False
-        self._is_again = False
         self._is_settled = True
         self._since: str | None = None
         self._requests_told = 0
@@ -85,29 +73,31 @@ class Reading:
         for answer in self._answers(params):
             yield self.page(answer)
         if self._may_lack_some() and not self._is_selective:
-            self._is_again = self._is_resumed
             yield from self._left_out(params)
         if self._changes is not None and self._walk.endpoint == STORIES:
             yield from self._by_id(sorted(self._changes.stories - self._sent))
         if self._is_selective and self.list.is_selected is not False:
             yield from self._followers()
-        yield from self._settle_what_is_gone()
+        if self._is_settled and not self._is_selective:
+            yield from self._by_id(sorted(self._unseen_but_here()))
         yield self.end(self._changes)
 
     def page(self, answer: Answer) -> Page:
         """The records in an answer that the members want, and their place after it. The answer is let go."""
-        if self.list.is_selected is False:
+        if self.list.is_selected is False and self._walk.endpoint.page_size is not None:
             # A row that comes once more has not been completed again.
             answer = self._unsent(answer)
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
         as_of = None if answer.following is None or self._moved() else self._as_of
-        for index, member in enumerate(self._walk.members):
-            wanted = self._wanted(index, member, answer)
-            page.records[member.stream.name] = wanted
+        for feed, records in zip(self._feeds, answer.records, strict=True):
+            feed.note_newest(*self._in_time(answer.rows, records))
+            page.records[feed.stream.name] = feed.wanted(
+                answer.rows, records, is_completed=self.list.is_selected is False
+            )
             if answer.following is not None and as_of is not None:
-                place = Place(answer.following, as_of, self._since, self._newest[index])
-                page.marks[member.stream.name] = replace(member.mark, place=place, ledger=self._noted(index))
+                place = Place(answer.following, as_of, self._since, feed.newest)
+                page.marks[feed.stream.name] = feed.mark_at(place)
         self._sent.update(self._identities(answer))
         answer.let_go()
         return page
@@ -115,40 +105,14 @@ class Reading:
     def end(self, changes: Changes | None) -> Page:
         """The last page: tombstones, and what holds for a list that is read to its end."""
         page = Page(requests=self._requests())
-        for index, member in enumerate(self._walk.members):
-            stream, mark, ledger = member.stream, member.mark, self._ledgers[index]
-            if member.has_news or self._gone[index]:
-                deletions = [*self._gone[index], *(changes.deleted.values() if changes else ())]
-                made = (
-                    (each, stream.tombstone(each, self._walk.where)) for each in deletions if not self._is_back(each)
-                )
-                tombstones = {each.id: tombstone for each, tombstone in made if tombstone}
-                page.records[stream.name] = list(tombstones.values())
-                page.tombstones[stream.name] = len(tombstones)
-                if ledger and not stream.part:
-                    for row_id in tombstones:
-                        ledger.forget(row_id)
-            # Where nothing is newer than the start that the user chose, the next read still begins there.
-            cursor = max(filter(None, (mark.cursor, self._newest[index])), default=self._since)
-            page.marks[stream.name] = Mark(
-                self._version_at_the_end(member, changes),
-                cursor,
-                self._digests[index],
-                ledger=self._noted(index),
-                swept=self._swept_at_the_end(index),
-            )
+        deleted = [each for each in changes.deleted.values() if not self._is_back(each)] if changes else []
+        was_whole = self._is_settled and not self._is_selective
+        for feed in self._feeds:
+            name = feed.stream.name
+            page.records[name] = feed.tombstones(deleted)
+            page.tombstones[name] = len(page.records[name])
+            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, self._since, was_whole=was_whole)
         return page
-
-    def _version_at_the_end(self, member: Member, changes: Changes | None) -> int | None:
-        """The version up to which the destination has all, once this list is read."""
-        version = self._walk.version if self._began_at is None else self._began_at
-        if member.version is None:
-            return version
-        if changes:
-            return changes.version
-        # Whatever was deleted after this version has not been looked for.
-        is_unled = self._walk.changes_since is None or self._walk.by_content
-        return member.version if is_unled and not member.is_swept else version
 
     def _answers(self, params: Params) -> Iterator[Answer]:
         """The pages of the list, from where an earlier run stopped if nothing can have slipped past that."""
@@ -159,8 +123,8 @@ class Reading:
             answer = self.list.page(params, max(0, place.offset - back))
             is_the_list = known is None or answer.version == known or (self._walk.by_content and answer.version is None)
             if answer.rows and is_the_list:
-                places = (member.mark.place for member in self._walk.members)
-                self._newest = [each.newest if each else None for each in places]
+                for feed in self._feeds:
+                    feed.newest = feed.member.mark.place.newest if feed.member.mark.place else None
                 self._is_resumed = True
                 offset = answer.following
                 yield answer
@@ -183,35 +147,11 @@ class Reading:
             return changes.version, changes.touched
         return place.version, 0
 
-    def _place_of(self, story_id: int) -> str:
-        """Where a story is that did not come with a list of stories, or of releases, which are stories too."""
-        if story_id not in self._stories_found:
-            self._stories_found[story_id] = found(self._server, story_id)
-        story = self._stories_found[story_id]
-        if story is None or story["project_id"] not in self._server.held:
-            return GONE
-        if story["project_id"] != self._walk.id:
-            return ELSEWHERE
-        return HERE if self._walk.endpoint == STORIES or story.get("story_type") == "release" else GONE
-
-    def _noted(self, index: int) -> Ledger | None:
-        ledger = self._ledgers[index]
-        return ledger.copy() if ledger else None
-
-    def _swept_at_the_end(self, index: int) -> int | None:
-        """When all rows of the list were last looked at; that of an earlier sync where this one has not."""
-        member = self._walk.members[index]
-        if self._ledgers[index] is None:
-            return None
-        was_whole = not self._is_selective and self._is_settled
-        looked_at_all = member.is_swept or not member.has_base or not (self._changes is None or self._changes.is_whole)
-        return int(time.time()) if was_whole and looked_at_all else member.mark.swept
-
     def _wanting(self, row: Row) -> Sequence[Member]:
         """The members for which the row may bring something new."""
         if row["id"] in self._sent:
             return ()
-        return [member for index, member in enumerate(self._walk.members) if self._may_have_changed(index, row)]
+        return [feed.member for feed in self._feeds if feed.may_bring_news(row)]
 
     def _is_back(self, deletion: Deletion) -> bool:
         """Whether what was deleted has come in this walk all the same."""
@@ -229,7 +169,7 @@ class Reading:
             self._walk.endpoint == STORIES
             and self._changes is not None
             and self._changes.is_whole
-            and all(member.has_base and member.mark.cursor and not member.is_swept for member in self._walk.members)
+            and all(feed.goes_by_changes for feed in self._feeds)
         )
 
     @property
@@ -258,22 +198,9 @@ class Reading:
 
     def _params(self) -> Params:
         parameter = self._walk.endpoint.since
-        values = [self._since_of(member) for member in self._walk.members]
+        values = [feed.since(is_selective=self._is_selective) for feed in self._feeds]
         self._since = None if None in values else min(filter(None, values), default=None)
         return {parameter: self._since} if parameter and self._since else {}
-
-    def _since_of(self, member: Member) -> str | None:
-        stream, mark = member.stream, member.mark
-        first = stream.since(self._walk.where)
-        if not member.has_base:
-            return first
-        endpoint = self._walk.endpoint
-        if endpoint.since is None or (endpoint == STORIES and not self._is_selective):
-            return None
-        # The past of a restless list, too, may look different after a change.
-        has_moved = self._changes is not None and self._changes.version != member.version
-        is_anew = mark.cursor is None or (stream.restless and has_moved)
-        return first if is_anew else stream.since_cursor(str(mark.cursor), self._lookback)
 
     def _place(self) -> Place | None:
         """The earliest place of the members, if an earlier run read this same list for all of them."""
@@ -284,78 +211,12 @@ class Reading:
             return None
         return min(places, key=lambda place: place.offset)
 
-    def _wanted(self, index: int, member: Member, answer: Answer) -> list[Row]:
-        stream, mark, ledger = member.stream, member.mark, self._ledgers[index]
-        records = answer.records[index]
-        self._note_newest(index, stream, answer)
-        endpoint = self._walk.endpoint
-        if ledger is not None:
-            news = list(chain.from_iterable(self._news(index, ledger, answer)))
-            return news if member.has_base else stream.timely(news)
-        if endpoint.page_size is None and endpoint.since is None:
-            digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
-            self._digests[index] = digest
-            if digest == mark.digest:
-                return []
-        if not member.has_base:
-            return stream.timely(list(chain.from_iterable(records)))
-        changed = (made for row, made in zip(answer.rows, records, strict=True) if self._may_have_changed(index, row))
-        since, cursor = self._since_of(member), str(stream.cursor_field)
-        if since is None or endpoint == STORIES:
-            return list(chain.from_iterable(changed))
-        # Not every server heeds what it was asked for.
-        begin = moment(since)
-        return [record for record in chain.from_iterable(changed) if not is_before(record.get(cursor), begin)]
-
-    def _news(self, index: int, ledger: Ledger, answer: Answer) -> Iterator[Sequence[Row]]:
-        """The records that differ from what was sent. A row that was not completed is not to be held against it."""
-        for row, made in zip(answer.rows, answer.records[index], strict=True):
-            ledger.see(row["id"])
-            is_complete = self.list.is_selected is not False or self._may_have_changed(index, row)
-            # What was touched may have come and gone, and stand otherwise in another project's rows.
-            if is_complete and (ledger.is_news(row["id"], made) or row["id"] in self._touched):
-                yield made
-
-    def _note_newest(self, index: int, stream: TrackerStream, answer: Answer) -> None:
-        rows, records = answer.rows, answer.records[index]
-        if rows and "project_version" in rows[0]:
-            in_time = [not self._is_late(row) for row in rows]
-            rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
-        newest = stream.newest(rows, chain.from_iterable(records))
-        self._newest[index] = max(filter(None, (self._newest[index], newest)), default=None)
-
-    def _may_have_changed(self, index: int, row: Row) -> bool:
-        """False for a row that surely did not: a walk over all of a list meets them for members that want all.
-
-        Where only content tells, a row that was sent is held to be as it was, as far as time and activity tell, until
-        all of them are looked at.
-        """
-        endpoint, member = self._walk.endpoint, self._walk.members[index]
-        if endpoint not in (STORIES, EPICS) or (endpoint == EPICS and not self._walk.by_content):
-            return True
-        mark, ledger = member.mark, self._ledgers[index]
-        cursor = mark.cursor or (mark.place and mark.place.newest)
-        if not cursor or (ledger is not None and row["id"] not in ledger):
-            return True
-        if self._looks_at_all(member):
-            return True
-        if row["id"] in self._touched or row.get("story_type") == "release":
-            return True
-        return str(row.get("updated_at")) >= member.stream.since_cursor(cursor, self._lookback)
-
-    @property
-    def _touched(self) -> Collection[int]:
-        """The rows of this list that the activity names."""
-        touched = {STORIES: self._changes.stories, EPICS: self._changes.epics} if self._changes else {}
-        return touched.get(self._walk.endpoint, ())
-
-    def _looks_at_all(self, member: Member) -> bool:
-        """Whether every row may have changed, for all that is known."""
-        if self._walk.by_content and self._is_again:
-            return False
-        if self._walk.by_content and self._changes is None:
-            return member.is_swept or not member.has_base
-        return member.is_swept or self._changes is None or not self._changes.is_whole or not member.has_base
+    def _in_time(self, rows: list[Row], records: list[Sequence[Row]]) -> tuple[Sequence[Row], Sequence[Sequence[Row]]]:
+        """Without the rows that say of themselves that they came after the walk began."""
+        if not rows or "project_version" not in rows[0]:
+            return rows, records
+        in_time = [not self._is_late(row) for row in rows]
+        return list(compress(rows, in_time)), list(compress(records, in_time))
 
     def _identities(self, answer: Answer) -> Iterable[Any]:
         if self._walk.endpoint.page_size is None or not self._walk.members:
@@ -372,6 +233,8 @@ class Reading:
 
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""
+        for feed in self._feeds:
+            feed.trusts_ledger = self._is_resumed and feed.ledger is not None
         unsent_ids = None if self._since else self._unsent_ids()
         if unsent_ids is not None:
             yield from self._by_id(unsent_ids)
@@ -408,14 +271,19 @@ class Reading:
         listed = self.list.story_ids() if self._walk.endpoint == STORIES else None
         if listed is None:
             return None
-        for ledger in filter(None, self._ledgers):
+        for ledger in self._ledgers():
             for each in listed:
                 ledger.see(each)
         return [each for each in listed if each not in self._sent and not self._is_known({"id": each})]
 
     def _is_known(self, row: Row) -> bool:
         """Whether an earlier run, which this one goes on from, has sent the row to all members."""
-        return self._is_resumed and all(ledger is not None and row["id"] in ledger for ledger in self._ledgers)
+        ledgers = self._ledgers()
+        is_told = len(ledgers) == len(self._feeds)
+        return self._is_resumed and is_told and all(row["id"] in ledger for ledger in ledgers)
+
+    def _ledgers(self) -> list[Ledger]:
+        return [feed.ledger for feed in self._feeds if feed.ledger is not None]
 
     def _unsent(self, answer: Answer) -> Answer:
         fresh = [number for number, each in enumerate(self._identities(answer)) if each not in self._sent]
@@ -444,33 +312,27 @@ class Reading:
                 for answer in alone.list.pages(dict(member.stream.follows)):
                     yield replace(alone.page(self._unsent(answer)), marks={})
 
-    def _settle_what_is_gone(self) -> Iterator[Page]:
-        """Find out what became of the rows that were sent once and did not come any more."""
-        if self._is_selective or not self._is_settled:
-            return
-        still_here: set[int] = set()
-        now = iso(datetime.now(timezone.utc))
-        for index, member in enumerate(self._walk.members):
-            ledger, kind = self._ledgers[index], member.stream.deleted_kind
-            if ledger is None:
-                continue
-            for row_id in ledger.unseen():
-                if self._changes and (kind, row_id) in self._changes.deleted:
+    def _unseen_but_here(self) -> set[int]:
+        """The stories that are still there and did not come; the feeds forget what else they were sent once."""
+        here: set[int] = set()
+        found: dict[int, Row | None] = {}
+        for feed in self._feeds:
+            for row_id in feed.ledger.unseen() if feed.ledger else ():
+                if self._changes and (feed.stream.deleted_kind, row_id) in self._changes.deleted:
                     continue
-                place = GONE if self._walk.endpoint.page_size is None else self._place_of(row_id)
-                if place == HERE:
-                    still_here.add(row_id)
-                    continue
-                if place == GONE and not member.stream.part and not member.full_refresh:
-                    self._gone[index].append(Deletion(kind, row_id, now))
-                ledger.forget(row_id)
-        yield from self._by_id(sorted(still_here - self._sent) if self._walk.endpoint == STORIES else ())
+                # A list that comes in one answer cannot have lost a row on the way.
+                if self._walk.endpoint.page_size is not None and row_id not in found:
+                    found[row_id] = find_story(self._server, row_id)
+                story = found.get(row_id) or {}
+                project = story.get("project_id")
+                if project == self._walk.id and self._lists(story):
+                    here.add(row_id)
+                else:
+                    feed.forget(row_id, is_gone=project == self._walk.id or project not in self._server.held)
+        return here - self._sent if self._walk.endpoint == STORIES else set()
 
-
-def _ledger_for(walk: Walk, member: Member) -> Ledger | None:
-    if not walk.keeps_ledger(member.stream):
-        return None
-    return member.mark.ledger.copy() if member.mark.ledger else Ledger()
+    def _lists(self, story: Row) -> bool:
+        return self._walk.endpoint == STORIES or story.get("story_type") == "release"
 
 
 def explained(walk: Walk, error: TrackerError) -> str:

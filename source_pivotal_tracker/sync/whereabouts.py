@@ -9,28 +9,28 @@ from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, Unreadabl
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.lists import Server
 
-NO_STORIES_BY_ID = "no stories/{id}"
+STORY = "stories/{id}"
 
 
 def is_held(server: Server, story_id: int) -> bool:
     """Whether the story lives in a project that the destination has or will have. Raises a TrackerError."""
-    story = found(server, story_id)
+    story = find_story(server, story_id)
     return story is not None and story["project_id"] in server.held
 
 
-def found(server: Server, story_id: int) -> Row | None:
+def find_story(server: Server, story_id: int) -> Row | None:
     """The story's `project_id`, and its `story_type` if it has one; None where it is gone, or shown to others only.
 
     A server that does not show stories by their ids alone is asked for the story in each project that is held.
     Raises a TrackerError.
     """
-    if NO_STORIES_BY_ID not in server.shown:
+    if STORY not in server.shown:
         try:
             return once_more(partial(_asked, server, f"stories/{story_id}"))
         except Unreadable as error:
             if error.status != NOT_FOUND or error.code == GONE:
                 return None
-            server.shown.add(NO_STORIES_BY_ID)
+            server.shown.add(STORY)
     for project in sorted(server.held):
         try:
             return once_more(partial(_asked, server, f"projects/{project}/stories/{story_id}", project))

@@ -24,7 +24,7 @@ def test_a_read_is_counted_in_rows_and_requests(tmp_path: Path) -> None:
         measured = read(tmp_path, server, ["stories"], tmp_path / "records.jsonl")
 
     records = [orjson.loads(line)["record"] for line in (tmp_path / "records.jsonl").read_bytes().splitlines()]
-    assert (measured.rows, measured.requests) == (40, 3)
+    assert (measured.rows, measured.requests) == (40, 4)
     assert {record["stream"] for record in records} == {"stories"}
     assert len(records) == 40
 

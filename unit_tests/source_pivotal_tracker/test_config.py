@@ -110,6 +110,9 @@ BAD_VALUES = [
     ("lookback_window", "P30DT1S", "is longer than 30 days"),
     ("lookback_window", "P999999999D", "is longer than 30 days"),
     ("lookback_window", "P99999999999999999999D", "is too long"),
+    ("full_sweep_days", -1, "is less than 0"),
+    ("full_sweep_days", 366, "is more than 365"),
+    ("full_sweep_days", "7", "is not a whole number"),
     ("requests_per_minute", 0, "is less than 1"),
     ("requests_per_minute", -200, "is less than 1"),
     ("requests_per_minute", 1001, "is more than 1000"),
@@ -196,6 +199,7 @@ def test_a_token_alone_gives_the_defaults() -> None:
         "start_date": None,
         "project_ids": (),
         "lookback_window": timedelta(minutes=1),
+        "full_sweep_days": 7,
         "requests_per_minute": 200,
         "num_workers": 8,
     }

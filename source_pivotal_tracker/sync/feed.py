@@ -1,0 +1,182 @@
+"""A member of a walk while its list is read: what of the rows it is sent, and what its state says afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import chain
+
+import orjson
+
+from source_pivotal_tracker.streams.epics import EPICS
+from source_pivotal_tracker.streams.rows import Deletion, Row
+from source_pivotal_tracker.streams.stories import STORIES
+from source_pivotal_tracker.streams.times import is_before, iso, moment
+from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.ledger import Ledger
+from source_pivotal_tracker.sync.plan import Member, Walk
+from source_pivotal_tracker.sync.state import Mark, Place
+
+
+class Feed:
+    """What one stream is fed of a walk; `changes` are those of the project, where somebody looked for them.
+
+    `newest` is the greatest cursor that came. `ledger` has the rows that were sent, where content tells what changed.
+    With `trusts_ledger`, what an interrupted run has sent is not asked for in detail again.
+    """
+
+    def __init__(self, member: Member, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
+        self.member = member
+        self.stream = member.stream
+        self.newest: str | None = None
+        self.ledger: Ledger | None = None
+        if walk.keeps_ledger(member.stream):
+            self.ledger = member.mark.ledger.copy() if member.mark.ledger else Ledger()
+        self.trusts_ledger = False
+        self._walk = walk
+        self._changes = changes
+        self._lookback = lookback
+        self._digest: str | None = None
+        self._gone: list[Deletion] = []
+
+    @property
+    def goes_by_changes(self) -> bool:
+        """Whether it needs no more than the rows that changed."""
+        return self.member.has_base and bool(self.member.mark.cursor) and not self.member.is_swept
+
+    def since(self, *, is_selective: bool) -> str | None:
+        """The oldest row that it needs; `is_selective`, of a list of stories that may leave out what did not change."""
+        member, stream, endpoint = self.member, self.stream, self._walk.endpoint
+        first = stream.since(self._walk.where)
+        if not member.has_base:
+            return first
+        if endpoint.since is None or (endpoint == STORIES and not is_selective):
+            return None
+        # The past of a restless list, too, may look different after a change.
+        has_moved = self._changes is not None and self._changes.version != member.version
+        is_anew = member.mark.cursor is None or (stream.restless and has_moved)
+        return first if is_anew else stream.since_cursor(str(member.mark.cursor), self._lookback)
+
+    def may_bring_news(self, row: Row) -> bool:
+        """False for a row that surely did not change: a walk over a whole list meets them for streams that want all.
+
+        Where only content tells, a row that was sent is held to be as it was, as far as time and activity tell, until
+        all of them are looked at.
+        """
+        endpoint, mark = self._walk.endpoint, self.member.mark
+        if endpoint not in (STORIES, EPICS) or (endpoint == EPICS and not self._walk.by_content):
+            return True
+        cursor = mark.cursor or (mark.place and mark.place.newest)
+        if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
+            return True
+        if self._looks_at_all and not self.trusts_ledger:
+            return True
+        if row["id"] in self._touched or row.get("story_type") == "release":
+            return True
+        return str(row.get("updated_at")) >= self.stream.since_cursor(cursor, self._lookback)
+
+    def wanted(self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, is_completed: bool) -> list[Row]:
+        """Those of the records that it is sent; `is_completed`: the rows were completed, if it was to have them."""
+        endpoint = self._walk.endpoint
+        if self.ledger is not None:
+            news = list(chain.from_iterable(self._news(self.ledger, rows, records, is_completed=is_completed)))
+            return news if self.member.has_base else self.stream.timely(news)
+        if endpoint.page_size is None and endpoint.since is None:
+            self._digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
+            if self._digest == self.member.mark.digest:
+                return []
+        if not self.member.has_base:
+            return self.stream.timely(list(chain.from_iterable(records)))
+        changed = (made for row, made in zip(rows, records, strict=True) if self.may_bring_news(row))
+        return list(self._in_time(chain.from_iterable(changed)))
+
+    def note_newest(self, rows: Sequence[Row], records: Iterable[Sequence[Row]]) -> None:
+        newest = self.stream.newest(rows, chain.from_iterable(records))
+        self.newest = max(filter(None, (self.newest, newest)), default=None)
+
+    def forget(self, row_id: int, *, is_gone: bool) -> None:
+        """Take a row out of the ledger that has left the list; it may be gone, or be in another project's."""
+        if self.ledger:
+            self.ledger.forget(row_id)
+        if is_gone and not self.stream.part and not self.member.full_refresh:
+            self._gone.append(Deletion(self.stream.deleted_kind, row_id, iso(datetime.now(timezone.utc))))
+
+    def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
+        """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
+        told = deleted if self.member.has_news else ()
+        made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in chain(self._gone, told))
+        tombstones = {row_id: tombstone for row_id, tombstone in made if tombstone}
+        if self.ledger and not self.stream.part:
+            for row_id in tombstones:
+                self.ledger.forget(row_id)
+        return list(tombstones.values())
+
+    def mark_at(self, place: Place) -> Mark:
+        """What holds while the list is being read."""
+        return replace(self.member.mark, place=place, ledger=self._noted())
+
+    def mark_at_the_end(
+        self, changes: Changes | None, began_at: int | None, since: str | None, *, was_whole: bool
+    ) -> Mark:
+        """What holds once the list is read. `began_at` is the version that it was of, `since` what it was asked from.
+
+        Where nothing is newer than the start that the user chose, the next read still begins there.
+        """
+        cursor = max(filter(None, (self.member.mark.cursor, self.newest)), default=since)
+        swept = self.member.mark.swept
+        if was_whole and self.ledger and self._looks_at_all:
+            swept = int(time.time())
+        return Mark(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
+
+    def _version(self, changes: Changes | None, began_at: int | None) -> int | None:
+        """The version up to which the destination has all, once this list is read."""
+        member = self.member
+        version = self._walk.version if began_at is None else began_at
+        if member.version is None:
+            return version
+        if changes:
+            return changes.version
+        # Whatever was deleted after this version has not been looked for.
+        is_unled = self._walk.changes_since is None or self._walk.by_content
+        return member.version if is_unled and not member.is_swept else version
+
+    @property
+    def _looks_at_all(self) -> bool:
+        """Whether every row may have changed, for all that is known."""
+        if not self.member.has_base or self.member.is_swept:
+            return True
+        if self._changes is None:
+            return not self._walk.by_content
+        return not self._changes.is_whole
+
+    @property
+    def _touched(self) -> Collection[int]:
+        """The rows of this list that the activity names."""
+        touched = {STORIES: self._changes.stories, EPICS: self._changes.epics} if self._changes else {}
+        return touched.get(self._walk.endpoint, ())
+
+    def _news(
+        self, ledger: Ledger, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, is_completed: bool
+    ) -> Iterator[Sequence[Row]]:
+        """The records that differ from what was sent. A row that was not completed is not to be held against it."""
+        for row, made in zip(rows, records, strict=True):
+            ledger.see(row["id"])
+            if is_completed and not self.may_bring_news(row):
+                continue
+            # What was touched may have come and gone, and stand otherwise among another project's rows.
+            if ledger.is_news(row["id"], made) or row["id"] in self._touched:
+                yield made
+
+    def _in_time(self, records: Iterable[Row]) -> Iterable[Row]:
+        """Without those that are older than what was asked for: not every server heeds that."""
+        since = None if self._walk.endpoint == STORIES else self.since(is_selective=False)
+        if since is None:
+            return records
+        begin, cursor = moment(since), str(self.stream.cursor_field)
+        return (record for record in records if not is_before(record.get(cursor), begin))
+
+    def _noted(self) -> Ledger | None:
+        return self.ledger.copy() if self.ledger else None
