@@ -33,6 +33,7 @@ class Editor:
             self._move_to_another_project,
             self._import,
             self._change_labels,
+            self._change_owners,
             self._task,
             self._comment,
             self._epic_comment,
@@ -105,6 +106,10 @@ class Editor:
     def _change_labels(self, project: Project) -> None:
         labels = self._random.sample(list(project.labels), min(2, len(project.labels)))
         edits.update_story(self._world, project, self._by, self._story(project), label_ids=labels)
+
+    def _change_owners(self, project: Project) -> None:
+        owners = self._random.sample(list(self._world.people), 2)
+        edits.update_story(self._world, project, self._by, self._story(project), owner_ids=owners)
 
     def _task(self, project: Project) -> None:
         story = self._story(project)

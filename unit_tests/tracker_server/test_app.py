@@ -211,6 +211,7 @@ def test_a_port_in_use_ends_the_command_with_one_sentence() -> None:
     [
         ("--port", "70000"), ("--port", "web"), ("--stories", "0"), ("--projects", "-1"), ("--latency-ms", "nan"),
         ("--latency-ms", "-1"), ("--rate-limit", "200"), ("--rate-limit", "0/60"), ("--rate-limit", "10/0"),
+        ("--page-cap", "0"), ("--failing", "1.1"), ("--failing", "often"), ("--missing-endpoints", "stories,nowhere"),
     ],
 )  # fmt: skip
 def test_a_bad_number_is_a_usage_error(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

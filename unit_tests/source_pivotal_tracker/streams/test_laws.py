@@ -15,8 +15,9 @@ from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
 from unit_tests.exchanges import asked
+from unit_tests.modes import LITETRACKER_MODE, Mode, needs_fields, needs_versions, only_litetracker
 from unit_tests.strict_schema import strict_validator
-from unit_tests.syncs import Row, Sync, config_for, key_of
+from unit_tests.syncs import Row, Sync, config_for, key_of, warnings
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: name_of(stream))
 
@@ -45,8 +46,8 @@ def by_key(stream: str, rows: list[Row]) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def full() -> Iterator[Full]:
-    with TrackerServer(make_world(projects=3, stories=120)) as server:
+def full(mode: Mode) -> Iterator[Full]:
+    with TrackerServer(make_world(projects=3, stories=mode.fewer(120)), dialect=mode.dialect) as server:
         sync = Sync(config_for(server))
         yield Full(server, list(server.log), sync)
 
@@ -59,17 +60,24 @@ def schemas() -> dict[str, Any]:
 def test_a_full_read_ends_without_an_error(full: Full) -> None:
     assert full.sync.failure is None
     assert full.sync.errors == []
+
+
+@needs_fields
+def test_a_full_read_is_refused_nothing_but_what_only_owners_may_see(full: Full) -> None:
     assert {logged.status for logged in full.log} == {200, 403}
     refused = {logged.path.rpartition("/")[2] for logged in full.log if logged.status == 403}
     assert refused == {"webhooks", "integrations"}
 
 
 @every_stream
-def test_every_row_that_the_server_holds_comes_exactly_once(stream: type[TrackerStream], full: Full) -> None:
+def test_every_row_that_the_server_can_show_comes_exactly_once(
+    stream: type[TrackerStream], full: Full, mode: Mode
+) -> None:
     name = name_of(stream)
     came = Counter(key_of(name, row) for row in full.sync.records[name])
-    assert came == Counter(held.keys(full.server.world, SAMPLE_TOKEN)[name])
-    assert came
+    keys = held.keys(full.server.world, SAMPLE_TOKEN)[name]
+    assert keys
+    assert came == Counter([] if name in mode.unknown else keys)
 
 
 @every_stream
@@ -95,8 +103,10 @@ def test_the_schema_knows_the_key_and_the_cursor(stream: type[TrackerStream], sc
 
 
 @every_stream
-def test_every_status_is_told_in_its_order(stream: type[TrackerStream], full: Full) -> None:
-    assert full.sync.statuses[name_of(stream)] == ["STARTED", "RUNNING", "COMPLETE"]
+def test_every_status_is_told_in_its_order(stream: type[TrackerStream], full: Full, mode: Mode) -> None:
+    name = name_of(stream)
+    running = [] if name in mode.unknown else ["RUNNING"]
+    assert full.sync.statuses[name] == ["STARTED", *running, "COMPLETE"]
 
 
 @every_stream
@@ -143,10 +153,24 @@ def test_the_serial_read_of_the_cdk_brings_the_same_rows(stream: type[TrackerStr
     assert by_key(name, serial.records[name]) == by_key(name, full.sync.records[name])
 
 
+@only_litetracker
+@pytest.mark.parametrize("stream", LITETRACKER_MODE.unknown)
+def test_a_stream_that_the_server_cannot_show_is_complete_and_empty_and_a_warning_says_so(
+    stream: str, full: Full, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync = Sync(config_for(full.server), [stream])
+    assert sync.failure is None
+    assert sync.records[stream] == []
+    assert sync.statuses[stream][-1] == "COMPLETE"
+    assert any(stream in warning for warning in warnings(caplog))
+
+
+@needs_versions
 def test_no_request_is_made_twice(full: Full) -> None:
     assert max(Counter((logged.path, logged.query.get("offset")) for logged in full.log).values()) == 1
 
 
+@needs_fields
 def test_children_cost_no_request_of_their_own(full: Full) -> None:
     per_story = [logged.path for logged in full.log if "/stories/" in logged.path or "/epics/" in logged.path]
     assert per_story == []

@@ -6,12 +6,11 @@ import os
 import random
 import re
 
-import pytest
-
 from tracker_server.api import Caps, Request
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.editor import Editor
+from unit_tests.modes import Mode, by_mode
 from unit_tests.replica import Replica
 from unit_tests.syncs import BY_NAME, Sync, config_for
 
@@ -40,12 +39,12 @@ class Schedule:
         self._editor.edit(times)
 
 
-@pytest.mark.parametrize("seed", range(SCHEDULES))
-def test_the_replica_equals_the_server_after_one_more_sync(seed: int) -> None:
+@by_mode("seed", lambda mode: range(mode.fewer(SCHEDULES)))
+def test_the_replica_equals_the_server_after_one_more_sync(seed: int, mode: Mode) -> None:
     # Cycle times want every story in every sync: without them, the stories are asked for by what changed.
     streams = [name for name in BY_NAME if seed % 4 == 0 or name != "story_cycle_times"]
     schedule = Schedule(seed)
-    with TrackerServer(schedule.world, before=schedule.before, caps=SMALL_PAGES) as server:
+    with TrackerServer(schedule.world, before=schedule.before, caps=SMALL_PAGES, dialect=mode.dialect) as server:
         config = config_for(server)
         first = Sync(config, streams, incremental=True)
         if seed % 2:

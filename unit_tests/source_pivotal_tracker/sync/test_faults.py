@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import cast
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
@@ -19,6 +21,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
 from unit_tests.exchanges import html, path_of, query_of
+from unit_tests.modes import LITETRACKER_MODE, TRACKER_MODE, Mode
 from unit_tests.replica import Replica
 from unit_tests.syncs import Row, Sync, config_for
 
@@ -41,6 +44,7 @@ class Kind:
     `streams` are the ones that it feeds, `also_fails` those that are lost with it; `key` is what a row of it must have.
     With `is_paged` the fault is in its second page and those after it. `happens` is what people do after a first sync,
     the second being the one with the fault. Or they do it before the second page of the stories, `midway` in the first.
+    `mode` is the server that it is read from.
     """
 
     path: str
@@ -51,6 +55,7 @@ class Kind:
     also_fails: tuple[str, ...] = ()
     happens: Happening | None = None
     midway: bool = False
+    mode: Mode = TRACKER_MODE
 
     @property
     def selected(self) -> set[str]:
@@ -70,7 +75,7 @@ class Kind:
 
     def path_in(self, world: World) -> str:
         """As the server logs it."""
-        ids = {"first": FIRST, "account": next(iter(world.accounts)), "moved": MOVED}
+        ids = {"first": FIRST, "account": next(iter(world.accounts)), "moved": MOVED, "epic": EPIC}
         return "/" + self.path.format(**ids)
 
 
@@ -95,6 +100,15 @@ class Fault:
     words: str
     attempts: int = ATTEMPTS
     is_of_pages: bool = False
+    contradicts_headers: bool = False
+
+    def can_be_told_in(self, kind: Kind) -> bool:
+        """Whether an answer to a request of this kind can have it, and whoever reads that can see it."""
+        if self.is_of_pages and not kind.is_paged:
+            return False
+        if self.contradicts_headers and not kind.mode.dialect.pagination_headers:
+            return False
+        return bool(kind.key) or self.answer is not without_key
 
 
 def first_of(world: World) -> Project:
@@ -115,8 +129,9 @@ def untouched() -> World:
 
 
 FIRST, SECOND = untouched().projects
-MOVED = max(first_of(untouched()).stories)
-"""The story that goes to the other project, where one does."""
+MOVED = max(key for key, row in first_of(untouched()).stories.items() if row["tasks"] and row["comments"])
+"""A story with parts, which goes to the other project where one does."""
+EPIC = next(iter(first_of(untouched()).epics))
 
 
 def many_changes(world: World) -> None:
@@ -201,6 +216,38 @@ KINDS = {
         happens=move_to_another_project,
     ),
 }
+LITETRACKER_KINDS = {
+    name: replace(KINDS[name], mode=LITETRACKER_MODE)
+    for name in (
+        "stories", "epics", "labels", "releases", "iterations", "activity", "memberships", "notifications",
+        "my activity", "projects", "a story that moved",
+    )
+} | {
+    "one story": Kind("projects/{first}/stories/{moved}", ("stories",), mode=LITETRACKER_MODE),
+    "tasks of a story": Kind("projects/{first}/stories/{moved}/tasks", ("story_tasks",), mode=LITETRACKER_MODE),
+    "comments of a story": Kind(
+        "projects/{first}/stories/{moved}/comments", ("story_comments",), mode=LITETRACKER_MODE
+    ),
+    "comments of an epic": Kind("projects/{first}/epics/{epic}/comments", ("epic_comments",), mode=LITETRACKER_MODE),
+    "activity since the last sync": Kind(
+        "projects/{first}/activity",
+        ("stories", "story_tasks"),
+        key="guid",
+        is_paged=True,
+        also_fails=("labels",),
+        happens=many_changes,
+        mode=LITETRACKER_MODE,
+    ),
+    "stories once more": Kind(
+        "projects/{first}/stories",
+        ("stories", "story_tasks"),
+        is_paged=True,
+        happens=many_changes,
+        mode=LITETRACKER_MODE,
+    ),
+}  # fmt: skip
+"""Without `fields` each story and each part has a request of its own, and `since_version` makes no other list."""
+ALL_KINDS = [*KINDS.items(), *LITETRACKER_KINDS.items()]
 
 
 def tracker_error(status: int, code: str, **headers: str) -> Fault:
@@ -252,10 +299,18 @@ FAULTS = {
     "200 with nothing": Fault(lambda _: Response(200, {}, b""), "200, but 0 bytes .* no JSON"),
     "truncated JSON": Fault(truncated, "200, but .* application/json.* that are no JSON"),
     "another Returned": Fault(
-        other_returned, "says that it returned 77 rows", ATTEMPTS_AT_A_CONTRADICTION, is_of_pages=True
+        other_returned,
+        "says that it returned 77 rows",
+        ATTEMPTS_AT_A_CONTRADICTION,
+        is_of_pages=True,
+        contradicts_headers=True,
     ),
     "an empty page before the Total": Fault(
-        empty_page, r"the list ended at row \d+ of the \d+", ATTEMPTS_AT_A_CONTRADICTION, is_of_pages=True
+        empty_page,
+        r"the list ended at row \d+ of the \d+",
+        ATTEMPTS_AT_A_CONTRADICTION,
+        is_of_pages=True,
+        contradicts_headers=True,
     ),
     "the same page twice": Fault(
         page_before,
@@ -273,12 +328,13 @@ REFUSALS = {
 }
 
 PAIRS = [
-    pytest.param((kind, fault), id=f"{fault_name} in {kind_name}")
-    for kind_name, kind in KINDS.items()
+    pytest.param((kind, fault), id=f"{kind.mode.name}-{fault_name} in {kind_name}", marks=kind.mode.marks)
+    for kind_name, kind in ALL_KINDS
     for fault_name, fault in FAULTS.items()
-    if (kind.is_paged or not fault.is_of_pages) and (kind.key or fault.answer is not without_key)
+    if fault.can_be_told_in(kind)
 ]
-every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+KIND_BY_KIND = [pytest.param(kind, id=f"{kind.mode.name}-{name}", marks=kind.mode.marks) for name, kind in ALL_KINDS]
+every_kind = pytest.mark.parametrize("kind", KIND_BY_KIND)
 
 
 @dataclass(frozen=True)
@@ -297,15 +353,17 @@ class Disturbed:
 class Scene:
     """A server on which syncs of one kind after the other are played, after what `happens`, or while it does."""
 
-    def __init__(self, happens: Happening | None, *, midway: bool) -> None:
+    def __init__(self, mode: Mode, happens: Happening | None, *, midway: bool) -> None:
         self.world = untouched()
         if happens and not midway:
             happens(self.world)
         self._midway = happens if midway else None
         self._untouched = copy.deepcopy(first_of(self.world))
-        self._api = TrackerApi(self.world, SMALL_PAGES)
+        self._api = TrackerApi(self.world, SMALL_PAGES, mode.dialect)
         self._before: Callable[[Request], Response | None] = lambda _: None
-        self.server = TrackerServer(self.world, before=lambda request: self._before(request), caps=SMALL_PAGES)
+        self.server = TrackerServer(
+            self.world, before=lambda request: self._before(request), caps=SMALL_PAGES, dialect=mode.dialect
+        )
 
     def play(
         self, kind: Kind, fault: Fault | None, times: float, state: list[AirbyteStateMessage], num_workers: int
@@ -346,18 +404,18 @@ class Stage:
 
     def __init__(self, opened: ExitStack) -> None:
         self._opened = opened
-        self._scenes: dict[tuple[Happening | None, bool], Scene] = {}
+        self._scenes: dict[tuple[Mode, Happening | None, bool], Scene] = {}
         self._first: dict[Kind, Sync] = {}
         self._undisturbed: dict[Kind, Sync] = {}
 
     def disturbed(self, kind: Kind, fault: Fault | None, times: float = math.inf, *, num_workers: int = 8) -> Disturbed:
         state = self.first(kind).state if kind.begins_with_a_state else []
-        return self.scene(kind.happens, midway=kind.midway).play(kind, fault, times, state, num_workers)
+        return self.scene(kind.mode, kind.happens, midway=kind.midway).play(kind, fault, times, state, num_workers)
 
     def first(self, kind: Kind) -> Sync:
         """The sync before the one with the fault, for a kind that has one."""
         if kind not in self._first:
-            self._first[kind] = self.scene(None).play(kind, None, 0, [], 8).sync
+            self._first[kind] = self.scene(kind.mode, None).play(kind, None, 0, [], 8).sync
         return self._first[kind]
 
     def undisturbed(self, kind: Kind) -> Sync:
@@ -369,13 +427,13 @@ class Stage:
 
     def resumed(self, kind: Kind, sync: Sync) -> Sync:
         """The sync after a disturbed one that has just ended."""
-        return self.scene(kind.happens, midway=kind.midway).resume(kind, sync)
+        return self.scene(kind.mode, kind.happens, midway=kind.midway).resume(kind, sync)
 
-    def scene(self, happens: Happening | None, *, midway: bool = False) -> Scene:
-        if (happens, midway) not in self._scenes:
-            self._scenes[happens, midway] = scene = Scene(happens, midway=midway)
+    def scene(self, mode: Mode, happens: Happening | None, *, midway: bool = False) -> Scene:
+        if (mode, happens, midway) not in self._scenes:
+            self._scenes[mode, happens, midway] = scene = Scene(mode, happens, midway=midway)
             self._opened.enter_context(scene.server)
-        return self._scenes[happens, midway]
+        return self._scenes[mode, happens, midway]
 
 
 @pytest.fixture(scope="module")
@@ -434,7 +492,7 @@ def test_a_fault_that_stays_ends_its_streams_incomplete_and_leaves_the_others_wh
         assert_whole(disturbed.sync, stage.undisturbed(kind), stream)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, id=name) for name, kind in KINDS.items() if kind.is_of_a_project])
+@pytest.mark.parametrize("kind", [each for each in KIND_BY_KIND if cast("Kind", each.values[0]).is_of_a_project])
 def test_where_a_list_of_one_project_fails_the_others_are_read_and_in_the_state(kind: Kind, stage: Stage) -> None:
     sync, whole = stage.disturbed(kind, FAULTS["500"]).sync, stage.undisturbed(kind)
     for stream in kind.failing:
@@ -469,6 +527,21 @@ def test_a_token_that_is_refused_on_the_way_is_one_error_and_the_last_request(
     assert disturbed.sync.failure is not None
     assert disturbed.sync.failure.failure_type == FailureType.config_error
     assert re.search(rf"^api_token: .*GET {disturbed.path}: {refusal.words}", str(disturbed.sync.failure.message))
+
+
+def test_a_server_that_fails_now_and_then_costs_neither_a_row_nor_a_state(mode: Mode) -> None:
+    world, streams = untouched(), mode.known()
+    with TrackerServer(world, dialect=mode.dialect) as server:
+        whole = Sync(config_for(server), streams, incremental=True)
+    # The same port, for the links to attachments name it.
+    port = urlsplit(server.url).port or 0
+    with TrackerServer(world, port=port, dialect=replace(mode.dialect, failing=0.2)) as server:
+        # One worker, so that the seed decides which requests fail.
+        disturbed = Sync(config_for(server, num_workers=1), streams, incremental=True)
+        assert {logged.status for logged in server.log} > {502, 503, 504}
+    assert disturbed.failure is None
+    for stream in streams:
+        assert_whole(disturbed, whole, stream)
 
 
 @every_kind

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tracker_server.app import TrackerServer
+from unit_tests.modes import Mode
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import Destination, Follow
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene, set_scene
 
@@ -18,8 +19,8 @@ def scene() -> Scene:
 
 
 @pytest.fixture
-def server(scene: Scene) -> Iterator[TrackerServer]:
-    with TrackerServer(scene.world) as running:
+def server(scene: Scene, mode: Mode) -> Iterator[TrackerServer]:
+    with TrackerServer(scene.world, dialect=mode.dialect) as running:
         yield running
 
 

@@ -94,6 +94,10 @@ class Scene:
         edits.delete_stories(*self.here, [self.release])
         return {self.release}
 
+    def change_owners(self) -> set[Id]:
+        edits.update_story(*self.here, self.story, owner_ids=list(self.world.people)[:2])
+        return {self.story}
+
     def follow(self) -> set[Id]:
         edits.add_follower(*self.here, self.story, self.project.memberships[self.membership]["person_id"])
         return {self.story}
@@ -196,6 +200,7 @@ EDITS: dict[str, Edit] = {
     "stories imported": Scene.import_stories,
     "a release created": Scene.create_release,
     "two stories deleted": Scene.delete_stories,
+    "a story's owners changed": Scene.change_owners,
     "a story followed": Scene.follow,
     "a task added": Scene.add_task,
     "a task completed": Scene.complete_task,

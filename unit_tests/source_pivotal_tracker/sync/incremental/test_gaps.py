@@ -10,6 +10,7 @@ from tracker_server import edits
 from tracker_server.api import Response, error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
 from unit_tests.exchanges import instead
+from unit_tests.modes import Mode, needs_versions
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     CALM,
     WITH_TOMBSTONES,
@@ -64,11 +65,11 @@ def test_a_project_that_is_shown_again_goes_on_from_where_it_was(scene: Scene, f
 
 
 def test_a_list_that_cannot_be_read_any_more_is_no_deletion_and_says_so(
-    scene: Scene, caplog: pytest.LogCaptureFixture
+    scene: Scene, mode: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     answers: dict[str, Response] = {}
     refusal = error_response(unauthorized_operation("Not yours."))
-    with TrackerServer(scene.world, before=instead(answers)) as server:
+    with TrackerServer(scene.world, before=instead(answers), dialect=mode.dialect) as server:
         destination = Destination(server, "stories", "labels")
         destination.sync()
         scene.later()
@@ -83,6 +84,7 @@ def test_a_list_that_cannot_be_read_any_more_is_no_deletion_and_says_so(
         assert destination.differences() == []
 
 
+@needs_versions
 def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning(
     scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,6 +110,7 @@ def test_what_the_activity_still_tells_to_be_gone_is_gone_after_a_gap_too(scene:
     assert gone(destination.sync(), "stories") == {scene.neighbour}
 
 
+@needs_versions
 def test_after_a_gap_the_next_sync_is_an_ordinary_one(scene: Scene, follow: Follow) -> None:
     destination = follow(*CALM)
     scene.edit_story()
@@ -118,6 +121,7 @@ def test_after_a_gap_the_next_sync_is_an_ordinary_one(scene: Scene, follow: Foll
     assert destination.asked == ["/projects"]
 
 
+@needs_versions
 def test_a_project_whose_version_fell_behind_is_read_anew_with_one_warning(
     scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,97 @@
+"""A server with one difference from Tracker's v5: every row comes, with all that the server still tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tracker_server.app import TrackerServer
+from tracker_server.dialect import LITETRACKER, Dialect
+from tracker_server.sample import make_world
+from unit_tests.editor import Editor
+from unit_tests.modes import LITETRACKER_MODE, NO_ENDPOINT, ONLY_BY_FIELDS
+from unit_tests.replica import Replica, Rows
+from unit_tests.syncs import BY_NAME, Sync, config_for
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A dialect with one difference, the streams that it hides, and the attributes that it hides or changes."""
+
+    dialect: Dialect
+    streams: frozenset[str] = frozenset()
+    attributes: dict[str, set[str]] = field(default_factory=dict)
+    only_keys: bool = False
+
+    def shown(self, rows: Rows) -> dict[str, dict[Any, Any]]:
+        """What is left of rows that Tracker shows."""
+        return {
+            stream: {
+                key: None
+                if self.only_keys
+                else {name: row[name] for name in row.keys() - self.attributes.get(stream, ())}
+                for key, row in rows[stream].items()
+            }
+            for stream in BY_NAME
+            if stream not in self.streams
+        }
+
+
+def unknown_for(reason: str) -> frozenset[str]:
+    return frozenset(stream for stream, why in LITETRACKER_MODE.unknown.items() if why == reason)
+
+
+DIFFERENCES = {
+    "titles": Difference(Dialect(titles=True)),
+    "owner_objects": Difference(Dialect(owner_objects=True)),
+    "terse_lists": Difference(Dialect(terse_lists=True)),
+    "no pagination_headers": Difference(Dialect(pagination_headers=False)),
+    "page_cap": Difference(Dialect(page_cap=3)),
+    "page_cap and no pagination_headers": Difference(Dialect(page_cap=3, pagination_headers=False)),
+    "a large page_cap": Difference(Dialect(page_cap=10_000)),
+    "no fields": Difference(Dialect(fields=False), unknown_for(ONLY_BY_FIELDS), only_keys=True),
+    "no updated_after": Difference(Dialect(updated_after=False)),
+    "no since_version": Difference(Dialect(since_version=False)),
+    "no occurred_after": Difference(Dialect(occurred_after=False)),
+    "no versions": Difference(Dialect(versions=False), attributes={"projects": {"version"}}),
+    "no activity_versions": Difference(
+        Dialect(activity_versions=False),
+        attributes={"activity": {"project_version"}, "my_activity": {"project_version"}},
+    ),
+    "owner_edits_unseen": Difference(
+        Dialect(owner_edits_unseen=True), attributes={"stories": {"updated_at"}, "releases": {"updated_at"}}
+    ),
+    "comment_attachments": Difference(Dialect(comment_attachments=True)),
+    "missing_endpoints": Difference(Dialect(missing_endpoints=LITETRACKER.missing_endpoints), unknown_for(NO_ENDPOINT)),
+}
+
+
+NOT_READ_YET = ("titles", "owner_objects", "terse_lists", "no fields", "no versions", "no activity_versions")
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        pytest.param(each, id=name, marks=LITETRACKER_MODE.marks if name in NOT_READ_YET else ())
+        for name, each in DIFFERENCES.items()
+    ],
+)
+def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Difference) -> None:
+    world = make_world(projects=2, stories=12)
+    with TrackerServer(world) as plain:
+        whole = Sync(config_for(plain))
+    # The same port, for the links to attachments name it.
+    port = urlsplit(plain.url).port or 0
+    with TrackerServer(world, port=port, dialect=difference.dialect) as server:
+        first = Sync(config_for(server), incremental=True)
+        assert first.failure is None
+        assert difference.shown(Replica(first).rows) == difference.shown(Replica(whole).rows)
+        world.now += timedelta(hours=1)
+        Editor(world, seed=1).edit(30)
+        second = Sync(config_for(server), incremental=True, state=first.state)
+        assert second.failure is None
+        assert Replica(first, second).differences(Replica(Sync(config_for(server)))) == []
