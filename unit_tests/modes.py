@@ -25,11 +25,6 @@ class Mode:
     unknown: Mapping[str, str] = field(default_factory=dict, hash=False)
     costs: int = 1
 
-    @property
-    def marks(self) -> Any:
-        """What a test in this mode is marked with."""
-        return NOT_YET.get(self.name, ())
-
     def known(self, streams: Iterable[str] = BY_NAME) -> list[str]:
         """Those of the streams that the server can show."""
         return [stream for stream in streams if stream not in self.unknown]
@@ -41,11 +36,6 @@ class Mode:
 
 NO_ENDPOINT = "its endpoint is missing"
 ONLY_BY_FIELDS = "only `fields` shows it, which is ignored"
-
-NOT_YET: dict[str, pytest.MarkDecorator] = {
-    "litetracker": pytest.mark.xfail(run=False, reason="the connector does not read LiteTracker yet")
-}
-"""The modes that are not read yet: their laws are written, but not run."""
 
 TRACKER_MODE = Mode("tracker", TRACKER)
 LITETRACKER_MODE = Mode(
@@ -76,7 +66,7 @@ MODES = (TRACKER_MODE, LITETRACKER_MODE)
 def in_mode(mode: Mode, *values: Any, label: str = "") -> Any:
     """A mode as a parameter, before other ones."""
     name = f"{mode.name}-{label}" if label else mode.name
-    return pytest.param(mode, *values, id=name, marks=mode.marks)
+    return pytest.param(mode, *values, id=name)
 
 
 EVERY_MODE = [in_mode(mode) for mode in MODES]

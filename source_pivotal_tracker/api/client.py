@@ -146,13 +146,16 @@ class TrackerClient:
         return wait
 
 
-def once_more(ask: Callable[[], Understood]) -> Understood:
-    """What `ask` makes of an answer; where that contradicts itself (Failed), of a second one, whose error stands."""
+def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | None = None) -> Understood:
+    """What `ask` makes of an answer; where that contradicts itself (Failed), of a second one, whose error stands.
+
+    The second is understood by `again`, if that differs.
+    """
     try:
         return ask()
     except Failed as contradiction:
         logger.warning("%s. It is asked for once more", contradiction)
-    return ask()
+    return (again or ask)()
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

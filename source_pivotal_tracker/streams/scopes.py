@@ -76,7 +76,7 @@ class Scopes:
             try:
                 rows = self._listed("accounts", {"fields": render(fields)} if fields else {})
             except Unreadable as error:
-                logger.warning("No account is read: %s", error)
+                logger.warning("Nothing comes of accounts and account_memberships: %s", error)
                 rows = []
             self._accounts = tuple(int(row["id"]) for row in rows)
             return rows

@@ -15,6 +15,8 @@ SWEEPING = frozenset({"label_update_activity", "label_merge_activity", "project_
 """Kinds that change what a story shows without moving its `updated_at`: a label's new name, another point scale."""
 
 MOVED_AWAY = "story_move_from_project_activity"
+MOVED_HERE = "story_move_into_project"
+"""What the kinds begin with that bring a story from another project; one of them sets its priority too."""
 
 
 @dataclass
@@ -22,9 +24,10 @@ class Changes:
     """The changes of a project after version `since`, up to `version`, the project's when its activity was read.
 
     `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
-    many they were with those that are not. `epics` are those that were touched. `deleted` has the things that are gone
-    at the end, by kind and id: one that came back is not in it. `missing` is how many versions have no activity (or how
-    many the project fell behind): unless it is 0, there were changes that are not told here.
+    many they were with those that are not. `moved` came from another project. `epics` are those that were touched.
+    `deleted` has the things that are gone at the end, by kind and id: one that came back is not in it. `missing` is how
+    many versions have no activity (or how many the project fell behind): unless it is 0, there were changes that are
+    not told here.
 
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
@@ -32,6 +35,7 @@ class Changes:
     since: int
     version: int
     stories: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
     epics: set[int] = field(default_factory=set)
     deleted: dict[tuple[str, int], Deletion] = field(default_factory=dict)
     touched: int = 0
@@ -44,13 +48,23 @@ class Changes:
         return self.missing == 0 and not self.sweeping
 
 
-def clock_of(activity: Activity) -> int:
-    """The version that it made of the project; where it has none, the second in which it occurred.
+def has_version(activity: Activity) -> bool:
+    return isinstance(activity.get("project_version"), int)
 
-    Raises KeyError, TypeError or ValueError where it has neither.
-    """
-    version = activity.get("project_version")
-    return version if isinstance(version, int) else int(moment(activity["occurred_at"]).timestamp())
+
+def has_clock(activity: Activity) -> bool:
+    """Whether it tells its place among the others: by a version, or else by a time, with its guid for a name."""
+    try:
+        return has_version(activity) or (bool(activity["guid"]) and bool(moment(activity["occurred_at"])))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def clock_of(activity: Activity) -> int:
+    """The version that it made of the project; where it has none, the second in which it occurred."""
+    if has_version(activity):
+        return int(activity["project_version"])
+    return int(moment(activity["occurred_at"]).timestamp())
 
 
 class ChangesReader:
@@ -76,7 +90,7 @@ class ChangesReader:
             self._is_timed |= "project_version" not in activity
             self._reaches_back |= clock <= changes.since
             since = changes.since - self._slack if self._is_timed else changes.since
-            identity = activity.get("guid") if self._is_timed else clock
+            identity = activity["guid"] if self._is_timed else clock
             if not since < clock <= changes.version or identity in self._seen:
                 continue
             self._seen.add(identity)
@@ -110,6 +124,8 @@ class ChangesReader:
         epics = {each["id"] for each in resources if each.get("kind") == "epic"}
         self._changes.stories |= stories
         self._changes.epics |= epics
+        if activity["kind"].startswith(MOVED_HERE):
+            self._changes.moved |= stories
         for position, change in enumerate(activity.get("changes") or ()):
             kind, thing = change.get("kind"), change.get("id")
             values = {**(change.get("original_values") or {}), **(change.get("new_values") or {})}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -18,7 +17,7 @@ from source_pivotal_tracker.streams.times import is_before, iso, moment
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.plan import Member, Walk
-from source_pivotal_tracker.sync.state import Mark, Place
+from source_pivotal_tracker.sync.state import Mark, Place, today
 
 
 class Feed:
@@ -66,24 +65,18 @@ class Feed:
         Where only content tells, a row that was sent is held to be as it was, as far as time and activity tell, until
         all of them are looked at.
         """
-        endpoint, mark = self._walk.endpoint, self.member.mark
+        endpoint = self._walk.endpoint
         if endpoint not in (STORIES, EPICS) or (endpoint == EPICS and not self._walk.by_content):
-            return True
-        cursor = mark.cursor or (mark.place and mark.place.newest)
-        if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
             return True
         if self._looks_at_all and not self.trusts_ledger:
             return True
-        if row["id"] in self._touched or row.get("story_type") == "release":
-            return True
-        return str(row.get("updated_at")) >= self.stream.since_cursor(cursor, self._lookback)
+        return self._is_said_to_have_changed(row)
 
     def wanted(self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, is_completed: bool) -> list[Row]:
         """Those of the records that it is sent; `is_completed`: the rows were completed, if it was to have them."""
         endpoint = self._walk.endpoint
         if self.ledger is not None:
-            news = list(chain.from_iterable(self._news(self.ledger, rows, records, is_completed=is_completed)))
-            return news if self.member.has_base else self.stream.timely(news)
+            return list(chain.from_iterable(self._news(self.ledger, rows, records, is_completed=is_completed)))
         if endpoint.page_size is None and endpoint.since is None:
             self._digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
             if self._digest == self.member.mark.digest:
@@ -106,7 +99,7 @@ class Feed:
 
     def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
         """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
-        told = deleted if self.member.has_news else ()
+        told = (each for each in deleted if self.member.has_news and not self._never_had(each))
         made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in chain(self._gone, told))
         tombstones = {row_id: tombstone for row_id, tombstone in made if tombstone}
         if self.ledger and not self.stream.part:
@@ -125,10 +118,10 @@ class Feed:
 
         Where nothing is newer than the start that the user chose, the next read still begins there.
         """
-        cursor = max(filter(None, (self.member.mark.cursor, self.newest)), default=since)
+        cursor = max(filter(None, (self.member.mark.cursor, self.newest, since)), default=None)
         swept = self.member.mark.swept
         if was_whole and self.ledger and self._looks_at_all:
-            swept = int(time.time())
+            swept = today()
         return Mark(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
 
     def _version(self, changes: Changes | None, began_at: int | None) -> int | None:
@@ -152,6 +145,16 @@ class Feed:
             return not self._walk.by_content
         return not self._changes.is_whole
 
+    def _is_said_to_have_changed(self, row: Row) -> bool:
+        """Whether time or activity say so, or nothing is known of the row."""
+        mark = self.member.mark
+        cursor = mark.cursor or (mark.place and mark.place.newest)
+        if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
+            return True
+        if row["id"] in self._touched or row.get("story_type") == "release":
+            return True
+        return str(row.get("updated_at")) >= self.stream.since_cursor(cursor, self._lookback)
+
     @property
     def _touched(self) -> Collection[int]:
         """The rows of this list that the activity names."""
@@ -166,8 +169,10 @@ class Feed:
             ledger.see(row["id"])
             if is_completed and not self.may_bring_news(row):
                 continue
-            # What was touched may have come and gone, and stand otherwise among another project's rows.
-            if ledger.is_news(row["id"], made) or row["id"] in self._touched:
+            if not (self.member.has_base and self._is_said_to_have_changed(row)):
+                made = self.stream.timely(list(made))
+            # What moved may have been sent from another project meanwhile.
+            if ledger.is_news(row["id"], made) or (self._changes and row["id"] in self._changes.moved):
                 yield made
 
     def _in_time(self, records: Iterable[Row]) -> Iterable[Row]:
@@ -177,6 +182,10 @@ class Feed:
             return records
         begin, cursor = moment(since), str(self.stream.cursor_field)
         return (record for record in records if not is_before(record.get(cursor), begin))
+
+    def _never_had(self, deletion: Deletion) -> bool:
+        """Whether it is told of a story that moved away, and may live on, that it was sent from here."""
+        return deletion.moved_away and self.ledger is not None and deletion.id not in self.ledger
 
     def _noted(self) -> Ledger | None:
         return self.ledger.copy() if self.ledger else None

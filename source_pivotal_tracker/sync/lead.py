@@ -6,9 +6,8 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
-from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of
+from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_version
 from source_pivotal_tracker.sync.lists import Answer, Params, Server
 from source_pivotal_tracker.sync.plan import Walk
 from source_pivotal_tracker.sync.walk import Page, Reading
@@ -29,16 +28,14 @@ def read_changes(
     params: Params = {} if needs_all or walk.by_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
         version = _version(walk, answer)
-        if reader is None and version is not None:
+        is_told = walk.by_content or not answer.rows or has_version(answer.rows[0])
+        if reader is None and version is not None and is_told:
             since = version if walk.changes_since is None else walk.changes_since
             reader = ChangesReader(since, version, int(max(lookback, SHORTEST_LOOKBACK).total_seconds()))
         is_enough = False
         if reader is not None:
-            try:
-                reader.add(answer.rows)
-                is_enough = bool(answer.rows) and reader.is_behind(answer.rows[-1])
-            except (KeyError, TypeError, ValueError):
-                raise Failed(f"GET /{walk.path}: a row tells neither its project_version nor its time") from None
+            reader.add(answer.rows)
+            is_enough = bool(answer.rows) and reader.is_behind(answer.rows[-1])
             if is_enough and not walk.by_content and params:
                 server.abilities.lacks("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.

@@ -16,6 +16,7 @@ from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.rows import Row, refuse_ignored, rows_in
+from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.parts import Parts, Wanting
 from source_pivotal_tracker.sync.plan import Walk
 
@@ -23,6 +24,8 @@ logger = logging.getLogger("airbyte.tracker")
 
 BULK = "stories/bulk"
 MOST_REPEATS = 2
+MOST_UNDESCRIBED = 20
+"""Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
 PAGE_WITH_REQUESTS = 50
 """Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""
 
@@ -100,13 +103,14 @@ class List:
         """One page. What contradicts itself is asked for once more, and then is an error.
 
         The page `previous` again is a contradiction. But a list that neither a total nor a version tells from what it
-        was may have been shifted by just a page: then it `may_repeat`.
+        was may have been shifted by just a page: then, asked once more, it `may_repeat`.
         """
         endpoint = self._walk.endpoint
         if endpoint.page_size:
             limit = PAGE_WITH_REQUESTS if self.is_selected is False else endpoint.page_size
             params = {**params, "limit": limit, "offset": offset}
-        return once_more(partial(self._page, params, offset, previous, may_repeat=may_repeat))
+        page = partial(self._page, params, offset, previous)
+        return once_more(page, partial(page, may_repeat=may_repeat))
 
     def story_ids(self) -> list[int] | None:
         """The ids of all stories of the project in one answer, where the server gives it."""
@@ -151,7 +155,7 @@ class List:
                 continue
             yield self._understood(path, response, [response.parsed], is_listed=False)
 
-    def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool) -> Answer:
+    def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool = False) -> Answer:
         endpoint, path = self._walk.endpoint, self._walk.path
         response = self._get(path, params)
         answer = self._understood(path, response, response.parsed)
@@ -191,13 +195,15 @@ class List:
     def _answer(self, response: TrackerResponse, body: Any, *, is_listed: bool) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint)
+        if is_listed:
+            self._parts.describe(rows, self._wanting, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
-            if is_listed:
-                self._parts.describe(rows, self._wanting)
             self._parts.complete(rows, self._wanting)
         elif self.is_selected is None:
             refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
-        if walk.leads and not walk.by_content and not all(isinstance(row.get("project_version"), int) for row in rows):
+        if walk.leads and walk.by_content and not all(map(has_clock, rows)):
+            raise Failed("a row came without its guid and time")
+        if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
             raise Failed("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")
@@ -212,4 +218,6 @@ def _of(path: str, understand: Callable[[], Understood]) -> Understood:
     try:
         return understand()
     except Failed as problem:
+        if str(problem).startswith("GET /"):
+            raise
         raise Failed(f"GET /{path}: {problem}") from None

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Unreadable
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, Unreadable
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
@@ -37,21 +37,29 @@ class Parts:
         """Whether there is anything that a list may lack."""
         return bool(self._inside) or any(map(self._wants_descriptions, self._walk.members))
 
-    def describe(self, rows: Sequence[Row], wanting: Wanting) -> None:
+    def describe(self, rows: Sequence[Row], wanting: Wanting, *, most: int | None = None) -> None:
         """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
 
-        Where no row has one, the list leaves them out or there are none: only each story by itself tells.
+        Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where `most`
+        stories have none by themselves either, the lists are held to be complete.
         """
-        if self._walk.endpoint == STORIES and any("description" in row for row in rows):
+        if not any(map(self._wants_descriptions, self._walk.members)):
+            return
+        if any("description" in row for row in rows):
             self._shown.add("description")
         if "description" in self._shown:
             return
+        asked = 0
         for row in rows:
             if any(map(self._wants_descriptions, wanting(row))):
                 story = self._found(row, "")
                 if isinstance(story, dict):
                     put_in_trackers_words(story)
                     row.update(story)
+                asked += 1
+                if most and asked >= most and not any("description" in each for each in rows):
+                    self._shown.add("description")
+                    return
 
     def complete(self, rows: Sequence[Row], wanting: Wanting) -> None:
         """Put into the rows the parts for which they are wanted. Raises a TrackerError."""
@@ -71,9 +79,13 @@ class Parts:
         everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
         if not self._shown.isdisjoint((everywhere, here)):
             return None
-        path = walk.path if walk.endpoint.single else f"{walk.path}/{row['id']}"
+        path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
         try:
-            return self._ask(path + what, {"fields": fields} if fields else {})
+            answer = self._ask(path, {"fields": fields} if fields else {})
+            rows = answer if isinstance(answer, list) else () if what else [answer]
+            if not all(isinstance(each, dict) and "id" in each for each in rows):
+                raise Failed(f"GET /{path}: a row came without its id")
+            return answer
         except Unreadable as error:
             if error.code == GONE:
                 # It is the story that went, most likely; a server that says so of an endpoint is not to go unnoticed.

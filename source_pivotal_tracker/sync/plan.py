@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +13,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Slice
 from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.state import Mark, Scope, StreamState
-
-DAY = 24 * 3600
+from source_pivotal_tracker.sync.state import Mark, Scope, StreamState, today
 
 
 class Selected(NamedTuple):
@@ -121,13 +118,12 @@ class Sweeps:
 
     always: bool = False
     days: int = 0
-    now: int = field(default_factory=lambda: int(time.time()))
 
     def is_due(self, mark: Mark) -> bool:
         """Always, too, where the last time did not succeed."""
         if self.always or mark.swept is None:
             return True
-        return self.days > 0 and self.now - mark.swept >= self.days * DAY
+        return self.days > 0 and today() - mark.swept >= self.days
 
 
 @dataclass

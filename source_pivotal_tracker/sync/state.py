@@ -8,8 +8,8 @@ A stream's state is JSON of this shape, with `walk` for a list that was not read
 A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
 the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
-changed in a list, `ledger` stands for the rows that were sent, and `swept` is when all of it was last looked at (in
-seconds since 1970).
+changed in a list, `ledger` stands for the rows that were sent, and `swept` is the day on which all of it was last
+looked at (in days since 1970).
 """
 
 from __future__ import annotations
@@ -30,12 +30,18 @@ Blob = dict[str, Any]
 
 NEUTRAL: Blob = {"__ab_no_cursor_state_message": True}
 """What a finished full refresh leaves behind: nothing that a next one could take for its own."""
-LONGEST_SYNC = 24 * 3600
+DAY = 24 * 3600
+LONGEST_SYNC = DAY
 """Seconds; a full refresh that began longer ago is not one that another attempt could finish."""
 
 _TIME = re.compile(r"[12]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?", re.ASCII)
 _ID = re.compile(r"\d{1,18}", re.ASCII)
 _TOO_MUCH = 10**18
+
+
+def today() -> int:
+    """The days since 1970."""
+    return int(time.time()) // DAY
 
 
 class Scope(NamedTuple):
@@ -66,8 +72,8 @@ class Mark:
 
     `version` is None where the server tells none. `digest` stands for the rows of a list that comes in one answer,
     which is sent again only where it differs. `done` says that a running full refresh has read the scope. `place` is
-    there while it is being read. `ledger` has the rows one by one and `swept` when all of them were last looked at,
-    where only their content tells what changed.
+    there while it is being read. `ledger` has the rows one by one and `swept` the day on which all of them were
+    last looked at, where only their content tells what changed.
     """
 
     version: int | None = None

@@ -145,6 +145,7 @@ def test_a_stream_that_is_read_by_project_ids_brings_these_and_lists_no_projects
     assert by_key(name, rows) == by_key(name, expected)
 
 
+@needs_fields
 @every_stream
 def test_the_serial_read_of_the_cdk_brings_the_same_rows(stream: type[TrackerStream], full: Full) -> None:
     name = name_of(stream)

@@ -102,6 +102,11 @@ class Fault:
     is_of_pages: bool = False
     contradicts_headers: bool = False
 
+    def attempts_in(self, kind: Kind) -> int:
+        """A page that may only have been shifted by a page is passed over twice, where nothing else tells."""
+        can_be_shifted = self.is_of_pages and not kind.mode.dialect.pagination_headers
+        return self.attempts * 3 if can_be_shifted else self.attempts
+
     def can_be_told_in(self, kind: Kind) -> bool:
         """Whether an answer to a request of this kind can have it, and whoever reads that can see it."""
         if self.is_of_pages and not kind.is_paged:
@@ -328,12 +333,12 @@ REFUSALS = {
 }
 
 PAIRS = [
-    pytest.param((kind, fault), id=f"{kind.mode.name}-{fault_name} in {kind_name}", marks=kind.mode.marks)
+    pytest.param((kind, fault), id=f"{kind.mode.name}-{fault_name} in {kind_name}")
     for kind_name, kind in ALL_KINDS
     for fault_name, fault in FAULTS.items()
     if fault.can_be_told_in(kind)
 ]
-KIND_BY_KIND = [pytest.param(kind, id=f"{kind.mode.name}-{name}", marks=kind.mode.marks) for name, kind in ALL_KINDS]
+KIND_BY_KIND = [pytest.param(kind, id=f"{kind.mode.name}-{name}") for name, kind in ALL_KINDS]
 every_kind = pytest.mark.parametrize("kind", KIND_BY_KIND)
 
 
@@ -473,7 +478,7 @@ def test_a_fault_that_stays_is_one_error_of_its_stream_that_names_project_path_a
     stayed: tuple[Kind, Fault, Disturbed],
 ) -> None:
     kind, fault, disturbed = stayed
-    assert disturbed.spoilt == fault.attempts
+    assert disturbed.spoilt == fault.attempts_in(kind)
     assert disturbed.sync.failure is not None
     assert [stream for stream in kind.failing if stream not in str(disturbed.sync.failure.message)] == []
     assert len(disturbed.sync.errors) == len(kind.failing)

@@ -8,6 +8,7 @@ import pytest
 
 from tracker_server import edits
 from tracker_server.app import TrackerServer
+from unit_tests.modes import needs_versions
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     WITH_TOMBSTONES,
     Destination,
@@ -75,6 +76,7 @@ def test_a_tombstone_is_valid_with_unknown_fields_forbidden(stream: str, scene: 
     assert [error.message for error in validator.iter_errors(tombstone)] == []
 
 
+@needs_versions
 @every_deletion
 def test_a_tombstone_comes_once(stream: str, scene: Scene, follow: Follow) -> None:
     destination = follow(stream)
