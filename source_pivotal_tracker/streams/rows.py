@@ -67,6 +67,16 @@ def rows_in(body: Any, endpoint: Endpoint, fields: Fields) -> list[Row]:
     return rows
 
 
+def without(row: Row, attributes: frozenset[str]) -> Row:
+    """The row less these attributes; the row itself, where it has none of them."""
+    if row.keys().isdisjoint(attributes):
+        return row
+    rest = row.copy()
+    for attribute in attributes:
+        rest.pop(attribute, None)
+    return rest
+
+
 def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
     values = row.get(attribute)
