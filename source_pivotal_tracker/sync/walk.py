@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 
 from source_pivotal_tracker.api.errors import Failed, TrackerError
-from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes
@@ -55,7 +54,7 @@ class Reading:
         self._walk = walk
         self._changes = changes
         self._lookback = lookback
-        self._newest: list[str | None] = [None] * len(walk.members)
+        self._newest: str | None = None
         self._digests: list[str | None] = [None] * len(walk.members)
         self._sent: set[Any] = set()
         self._versions: list[int | None] = []
@@ -86,11 +85,12 @@ class Reading:
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
         as_of = None if answer.following is None or self._moved() else self._as_of
+        self._note_newest(answer)
         for index, member in enumerate(self._walk.members):
             wanted = self._wanted(index, member, answer)
             page.records[member.stream.name] = wanted
             if answer.following is not None and as_of is not None:
-                place = Place(answer.following, as_of, self._since, self._newest[index])
+                place = Place(answer.following, as_of, self._since, self._newest)
                 page.marks[member.stream.name] = replace(member.mark, place=place)
         self._sent.update(self._identities(answer))
         answer.let_go()
@@ -112,7 +112,7 @@ class Reading:
                 page.records[stream.name] = [tombstone for tombstone in tombstones if tombstone]
                 page.tombstones[stream.name] = len(page.records[stream.name])
             # Where nothing is newer than the start that the user chose, the next read still begins there.
-            cursor = max(filter(None, (mark.cursor, self._newest[index])), default=self._since)
+            cursor = max(filter(None, (mark.cursor, self._newest)), default=self._since)
             page.marks[stream.name] = Mark(version, cursor, self._digests[index])
         return page
 
@@ -124,8 +124,7 @@ class Reading:
             known, back = self._known_since(place)
             answer = self.list.page(params, max(0, place.offset - back))
             if answer.rows and (known is None or answer.version == known):
-                places = (member.mark.place for member in self._walk.members)
-                self._newest = [each.newest if each else None for each in places]
+                self._newest = place.newest
                 self._is_resumed = True
                 offset = answer.following
                 yield answer
@@ -215,7 +214,6 @@ class Reading:
     def _wanted(self, index: int, member: Member, answer: Answer) -> list[Row]:
         stream, mark, _ = member
         records = answer.records[index]
-        self._note_newest(index, stream, answer)
         endpoint = self._walk.endpoint
         if endpoint.page_size is None and endpoint.since is None:
             digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
@@ -227,13 +225,16 @@ class Reading:
         changed = (made for row, made in zip(answer.rows, records, strict=True) if self._may_have_changed(row, member))
         return list(chain.from_iterable(changed))
 
-    def _note_newest(self, index: int, stream: TrackerStream, answer: Answer) -> None:
-        rows, records = answer.rows, answer.records[index]
+    def _note_newest(self, answer: Answer) -> None:
+        """Asked of one member for all: their cursors are that of the rows, which are the same ones."""
+        if not answer.records:
+            return
+        rows, records = answer.rows, answer.records[0]
         if rows and "project_version" in rows[0]:
             in_time = [not self._is_late(row) for row in rows]
             rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
-        newest = stream.newest(rows, chain.from_iterable(records))
-        self._newest[index] = max(filter(None, (self._newest[index], newest)), default=None)
+        newest = self._walk.members[0].stream.newest(rows, chain.from_iterable(records))
+        self._newest = max(filter(None, (self._newest, newest)), default=None)
 
     def _may_have_changed(self, row: Row, member: Member) -> bool:
         """False for a story that surely did not: a walk over all stories meets them for members that want all."""
