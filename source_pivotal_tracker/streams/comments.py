@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.streams.epics import EPICS
-from source_pivotal_tracker.streams.rows import Row, Slice, objects
+from source_pivotal_tracker.streams.rows import Row, Slice, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
 ATTACHED = frozenset({"file_attachments", "google_attachments"})
@@ -25,12 +25,7 @@ class CommentPart(PartStream, ABC):
     inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return [
-            comment
-            if comment.keys().isdisjoint(ATTACHED)
-            else {key: value for key, value in comment.items() if key not in ATTACHED}
-            for comment in super().records(row, where)
-        ]
+        return [without(comment, ATTACHED) for comment in super().records(row, where)]
 
 
 class StoryComments(CommentPart):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, without
 
 EPICS = Endpoint("projects/{project_id}/epics", part_of="epic_id")
+EPIC_PARTS = frozenset({"comments"})
 
 
 class Epics(TrackerStream):
@@ -35,4 +36,4 @@ class Epics(TrackerStream):
     )
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return ({key: value for key, value in row.items() if key != "comments"},)
+        return (without(row, EPIC_PARTS),)

@@ -83,6 +83,16 @@ def put_in_trackers_words(row: Row) -> None:
             row["owner_ids"] = [owner.get("user_id", owner.get("id")) for owner in owners if isinstance(owner, dict)]
 
 
+def without(row: Row, attributes: frozenset[str]) -> Row:
+    """The row less these attributes; the row itself, where it has none of them."""
+    if row.keys().isdisjoint(attributes):
+        return row
+    rest = row.copy()
+    for attribute in attributes:
+        rest.pop(attribute, None)
+    return rest
+
+
 def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
     values = row.get(attribute)

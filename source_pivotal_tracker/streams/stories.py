@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice
+from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice, without
 
 STORIES = Endpoint(
     "projects/{project_id}/stories",
@@ -42,12 +42,7 @@ class Stories(TrackerStream):
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        if row.keys().isdisjoint(STORY_PARTS):
-            return (row,)
-        record = row.copy()
-        for part in STORY_PARTS:
-            record.pop(part, None)
-        return (record,)
+        return (without(row, STORY_PARTS),)
 
 
 class StoryPart(PartStream, ABC):

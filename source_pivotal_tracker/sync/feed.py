@@ -23,14 +23,13 @@ from source_pivotal_tracker.sync.state import Mark, Place, today
 class Feed:
     """What one stream is fed of a walk; `changes` are those of the project, where somebody looked for them.
 
-    `newest` is the greatest cursor that came. `ledger` has the rows that were sent, where content tells what changed.
+    `ledger` has the rows that were sent, where content tells what changed.
     With `trusts_ledger`, what an interrupted run has sent is not asked for in detail again.
     """
 
     def __init__(self, member: Member, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
         self.member = member
         self.stream = member.stream
-        self.newest: str | None = None
         self.ledger: Ledger | None = None
         if walk.keeps_ledger(member.stream):
             self.ledger = member.mark.ledger.copy() if member.mark.ledger else Ledger()
@@ -86,10 +85,6 @@ class Feed:
         changed = (made for row, made in zip(rows, records, strict=True) if self.may_bring_news(row))
         return list(self._in_time(chain.from_iterable(changed)))
 
-    def note_newest(self, rows: Sequence[Row], records: Iterable[Sequence[Row]]) -> None:
-        newest = self.stream.newest(rows, chain.from_iterable(records))
-        self.newest = max(filter(None, (self.newest, newest)), default=None)
-
     def forget(self, row_id: int, *, is_gone: bool) -> None:
         """Take a row out of the ledger that has left the list; it may be gone, or be in another project's."""
         if self.ledger:
@@ -112,13 +107,9 @@ class Feed:
         return replace(self.member.mark, place=place, ledger=self._noted())
 
     def mark_at_the_end(
-        self, changes: Changes | None, began_at: int | None, since: str | None, *, was_whole: bool
+        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, was_whole: bool
     ) -> Mark:
-        """What holds once the list is read. `began_at` is the version that it was of, `since` what it was asked from.
-
-        Where nothing is newer than the start that the user chose, the next read still begins there.
-        """
-        cursor = max(filter(None, (self.member.mark.cursor, self.newest, since)), default=None)
+        """What holds once the list is read, up to `cursor`. `began_at` is the version that it was of."""
         swept = self.member.mark.swept
         if was_whole and self.ledger and self._looks_at_all:
             swept = today()

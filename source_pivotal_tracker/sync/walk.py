@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import compress
+from itertools import chain, compress
 from typing import Any
 
 from source_pivotal_tracker.api.errors import Failed, TrackerError
@@ -55,6 +55,7 @@ class Reading:
         self._changes = changes
         self._lookback = lookback
         self._feeds = [Feed(member, walk, changes, lookback) for member in walk.members]
+        self._newest: str | None = None
         self._sent: set[Any] = set()
         self._versions: list[int | None] = []
         places = (member.mark.place for member in walk.members)
@@ -90,13 +91,13 @@ class Reading:
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
         as_of = None if answer.following is None or self._moved() else self._as_of
+        self._note_newest(answer)
         for feed, records in zip(self._feeds, answer.records, strict=True):
-            feed.note_newest(*self._in_time(answer.rows, records))
             page.records[feed.stream.name] = feed.wanted(
                 answer.rows, records, is_completed=self.list.is_selected is False
             )
             if answer.following is not None and as_of is not None:
-                place = Place(answer.following, as_of, self._since, feed.newest)
+                place = Place(answer.following, as_of, self._since, self._newest)
                 page.marks[feed.stream.name] = feed.mark_at(place)
         self._sent.update(self._identities(answer))
         answer.let_go()
@@ -111,7 +112,9 @@ class Reading:
             name = feed.stream.name
             page.records[name] = feed.tombstones(deleted)
             page.tombstones[name] = len(page.records[name])
-            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, self._since, was_whole=was_whole)
+            # Where nothing is newer than the start that the user chose, the next read still begins there.
+            cursor = max(filter(None, (feed.member.mark.cursor, self._newest, self._since)), default=None)
+            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, cursor, was_whole=was_whole)
         return page
 
     def _answers(self, params: Params) -> Iterator[Answer]:
@@ -123,8 +126,7 @@ class Reading:
             answer = self.list.page(params, max(0, place.offset - back))
             is_the_list = known is None or answer.version == known or (self._walk.by_content and answer.version is None)
             if answer.rows and is_the_list:
-                for feed in self._feeds:
-                    feed.newest = feed.member.mark.place.newest if feed.member.mark.place else None
+                self._newest = place.newest
                 self._is_resumed = True
                 offset = answer.following
                 yield answer
@@ -211,12 +213,16 @@ class Reading:
             return None
         return min(places, key=lambda place: place.offset)
 
-    def _in_time(self, rows: list[Row], records: list[Sequence[Row]]) -> tuple[Sequence[Row], Sequence[Sequence[Row]]]:
-        """Without the rows that say of themselves that they came after the walk began."""
-        if not rows or "project_version" not in rows[0]:
-            return rows, records
-        in_time = [not self._is_late(row) for row in rows]
-        return list(compress(rows, in_time)), list(compress(records, in_time))
+    def _note_newest(self, answer: Answer) -> None:
+        """Asked of one member for all: their cursors are that of the rows, which are the same ones."""
+        if not answer.records:
+            return
+        rows, records = answer.rows, answer.records[0]
+        if rows and "project_version" in rows[0]:
+            in_time = [not self._is_late(row) for row in rows]
+            rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
+        newest = self._feeds[0].stream.newest(rows, chain.from_iterable(records))
+        self._newest = max(filter(None, (self._newest, newest)), default=None)
 
     def _identities(self, answer: Answer) -> Iterable[Any]:
         if self._walk.endpoint.page_size is None or not self._walk.members:
