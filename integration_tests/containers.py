@@ -12,7 +12,7 @@ import docker
 import orjson
 from docker.models.containers import Container
 
-from integration_tests.test_command_line import Ended
+from integration_tests.command_line import Ended
 from tools.image import IMAGE
 from tools.program import Message
 

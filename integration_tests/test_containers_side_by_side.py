@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from integration_tests.command_line import Ended
 from integration_tests.containers import Image, files_in, rows
-from integration_tests.test_command_line import Ended
 from tools.program import Message, SampleServer, connector, every_stream, only, sample_server
 from unit_tests.syncs import BY_NAME
 

@@ -15,9 +15,16 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from integration_tests.command_line import (
+    NOBODY_THERE,
+    OTHER_TOKEN,
+    PROTOCOL,
+    SECONDS_TO_END,
+    TERMINATED,
+    Ended,
+    catalog_of,
+)
 from integration_tests.containers import Image, files_in, rows, streams_that_differ
-from integration_tests.test_command_line import NOBODY_THERE, OTHER_TOKEN, PROTOCOL, Ended, catalog_of
-from integration_tests.test_stopping import SECONDS_TO_END, TERMINATED
 from source_pivotal_tracker.streams import STREAMS
 from tools import sbom
 from tools.demo import edit

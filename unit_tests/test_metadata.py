@@ -53,11 +53,6 @@ def test_its_version_is_the_newest_in_the_changelog() -> None:
     assert DATA["dockerImageTag"] == newest
 
 
-def test_its_base_image_is_the_one_that_the_dockerfile_starts_from() -> None:
-    (base_image,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", text("Dockerfile"), re.MULTILINE)
-    assert DATA["connectorBuildOptions"]["baseImage"] == base_image
-
-
 def test_its_image_is_the_one_that_airbytes_tests_run() -> None:
     assert yaml.safe_load(text("acceptance-test-config.yml"))["connector_image"] == f"{DATA['dockerRepository']}:dev"
 
