@@ -244,6 +244,12 @@ def test_the_verbs_are_listed_to_whoever_asks(arguments: list[str], folder: Fold
     assert "{spec,check,discover,read}" in ended.stdout
 
 
+def test_main_py_starts_the_server_too(folder: Folder) -> None:
+    ended = folder.run("serve", "--help", start=WAYS_TO_START["main.py"])
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "--port" in ended.stdout
+
+
 def test_a_verb_that_does_not_exist_ends_with_exit_code_2(folder: Folder) -> None:
     ended = folder.run("write")
     assert ended.exit_code == 2

@@ -280,14 +280,14 @@ def test_its_labels_say_what_metadata_yaml_says(image: Image) -> None:
     assert labels["io.airbyte.version"] == METADATA["dockerImageTag"]
 
 
-def test_the_sample_server_is_in_it_too(image: Image, tmp_path: Path) -> None:
-    serve = ["-m", "tracker_server", "--port", "0", "--projects", "1"]
-    with image.started(*serve, entrypoint="python", user=SOMEBODY) as server:
+def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp_path: Path) -> None:
+    with image.started("serve", "--port", "0", "--projects", "1", user=SOMEBODY) as server:
         url, token, *_ = server.wait_for(lambda said: said.count(b"\n") > 2).decode().splitlines()
-        said = image.run("check", *files_in(tmp_path, config=config_for(url, token)), files=tmp_path)
+        another_address = url.replace("127.0.0.1", "127.0.0.2")
+        said = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)
         server.container.stop()
         assert server.ended().exit_code == 0
-    assert said.status["status"] == "SUCCEEDED"
+    assert said.status == {"status": "SUCCEEDED", "message": "The token belongs to Ada Martínez. It sees 1 project."}
 
 
 @pytest.fixture(scope="module")
