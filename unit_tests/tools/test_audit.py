@@ -16,7 +16,7 @@ import pytest
 
 from tools.audit import FAILED, LOCK, OUT_OF_REACH, SOUND, VULNERABLE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOBODY_THERE = "http://127.0.0.1:9/"
 HOLE = {
     "id": "PYSEC-0",
