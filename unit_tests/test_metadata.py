@@ -77,6 +77,17 @@ def test_every_stream_that_it_suggests_exists() -> None:
     assert len(suggested) == len(set(suggested))
 
 
+def test_every_suite_of_tests_that_it_names_is_here() -> None:
+    where = {
+        "unitTests": "unit_tests",
+        "integrationTests": "integration_tests",
+        "acceptanceTests": "acceptance-test-config.yml",
+    }
+    named = [option["suite"] for option in DATA["connectorTestSuitesOptions"]]
+    assert named == list(where)
+    assert [suite for suite in named if not (ROOT / where[suite]).exists()] == []
+
+
 def test_its_tags_say_what_it_is_written_in() -> None:
     assert DATA["tags"] == ["language:python", "cdk:python"]
 
