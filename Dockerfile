@@ -26,7 +26,7 @@ COPY main.py ./integration_code/
 ENV PYTHONPATH=/airbyte/integration_code
 RUN export PYTHONPYCACHEPREFIX=/airbyte/compiled \
     && dependencies/bin/python integration_code/main.py spec >/dev/null \
-    && dependencies/bin/python -m tracker_server --help >/dev/null \
+    && dependencies/bin/python integration_code/main.py serve --help >/dev/null \
     && chmod -R a+rX integration_code compiled
 
 FROM ${BASE_IMAGE}
@@ -41,6 +41,7 @@ ENV PATH=/airbyte/dependencies/bin:$PATH \
     PYTHONPATH=/airbyte/integration_code \
     PYTHONPYCACHEPREFIX=/airbyte/compiled \
     PYTHONDONTWRITEBYTECODE=1 \
+    TRACKER_SERVER_HOST=0.0.0.0 \
     AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/main.py"
 
 WORKDIR /airbyte/integration_code

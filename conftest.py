@@ -1,6 +1,7 @@
-"""What Airbyte's own tests of a connector need: a server, the configurations that they name, and an image.
+"""For every run of tests: nothing is skipped in CI; and what Airbyte's own tests of a connector need.
 
-It stands at the root because `airbyte-cdk connector test` writes the module that it runs into `.tmp`.
+That is a server, the configurations that they name, and an image. It stands at the root because `airbyte-cdk connector
+test` writes the module that it runs into `.tmp`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
 import pytest
@@ -37,6 +38,8 @@ COMMANDS: dict[str, ScenarioCommand] = {
 }
 """What the name of a test that takes a `scenario` ends with, and the command that it then runs."""
 
+Report = TypeVar("Report", pytest.CollectReport, pytest.TestReport)
+
 DOCKER = """\
 #!/bin/sh
 # Runs containers on this machine's network, where the sample server listens.
@@ -59,6 +62,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _failed_if_skipped_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _failed_if_skipped_in_ci((yield))
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +129,14 @@ def read_from_streams() -> str:
 @pytest.fixture
 def read_scenarios() -> str:
     return "all"
+
+
+def _failed_if_skipped_in_ci(report: Report) -> Report:
+    """In CI there is all that a test may need, so one that skips itself has lost something."""
+    if os.environ.get("CI") and report.outcome == "skipped":
+        *_, reason = cast("tuple[str, int, str]", report.longrepr)
+        report.outcome, report.longrepr = "failed", f"In CI nothing may be skipped. {reason}"
+    return report
 
 
 def _compares_with_the_registry(item: pytest.Item) -> bool:

@@ -12,7 +12,7 @@ import docker
 import orjson
 from docker.models.containers import Container
 
-from integration_tests.test_command_line import Ended
+from integration_tests.command_line import Ended
 from tools.image import IMAGE
 from tools.program import Message
 
@@ -42,7 +42,8 @@ class Running:
         while self._read_on():
             pass
         exit_code = self.container.wait(timeout=SECONDS_TO_END)["StatusCode"]
-        return Ended(exit_code, self._stdout.decode(), self._stderr.decode())
+        # A kill may cut a letter of more than one byte.
+        return Ended(exit_code, self._stdout.decode(errors="replace"), self._stderr.decode())
 
     def _read_on(self) -> bool:
         stdout, stderr = next(self._chunks, (None, None))
@@ -104,6 +105,12 @@ def rows(messages: Iterable[Message]) -> dict[str, list[bytes]]:
             record = message["record"]
             found.setdefault(record["stream"], []).append(orjson.dumps(record["data"], option=orjson.OPT_SORT_KEYS))
     return {stream: sorted(each) for stream, each in found.items()}
+
+
+def all_rows(*reads: Iterable[Message]) -> dict[str, list[bytes]]:
+    """The rows that at least one of the reads brought, each once."""
+    brought = rows(message for read in reads for message in read)
+    return {stream: sorted(set(each)) for stream, each in brought.items()}
 
 
 def streams_that_differ(one: dict[str, list[bytes]], other: dict[str, list[bytes]]) -> set[str]:

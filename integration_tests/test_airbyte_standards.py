@@ -49,11 +49,45 @@ def _of_this_worker(scenario: ConnectorTestScenario) -> ConnectorTestScenario:
     return scenario.model_copy(update={"config_path": path.parent / WORKER / path.name})
 
 
-def test_airbytes_command_runs_the_same_tests_from_the_root_of_a_repository_and_they_pass(tmp_path: Path) -> None:
-    clone = tmp_path / NAME
-    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "secrets", "*.duckdb"))
+OF_THE_CODE = {
+    "test_basic_read": 1,
+    "test_check": 3,
+    "test_config_matches_spec": 1,
+    "test_discover": 1,
+    "test_fail_read_with_bad_catalog": 1,
+    "test_spec": 1,
+}
+OF_THE_IMAGE = {
+    "test_docker_image_build_and_check": 3,
+    "test_docker_image_build_and_config_matches_spec": 1,
+    "test_docker_image_build_and_discover": 1,
+    "test_docker_image_build_and_read": 1,
+    "test_docker_image_build_and_spec": 1,
+}
+"""How many tests of each name Airbyte's command runs."""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of this checkout in a folder with the connector's name: the cdk takes it from there, past any link."""
+    folder = tmp_path / NAME
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "secrets", "*.duckdb"))
+    return folder
+
+
+def test_airbytes_command_runs_the_tests_of_the_code_from_the_root_of_a_repository_and_they_pass(clone: Path) -> None:
+    assert passed(clone, "--pytest-arg=-m", "--pytest-arg=not image_tests") == OF_THE_CODE
+
+
+@pytest.mark.image_tests
+def test_airbytes_command_runs_all_its_tests_from_the_root_of_a_repository_and_they_pass(clone: Path) -> None:
+    assert passed(clone) == OF_THE_CODE | OF_THE_IMAGE
+
+
+def passed(clone: Path, *arguments: str) -> Counter[str]:
+    """How many tests of each name pass; none of them may do anything else."""
     ended = subprocess.run(
-        [CONNECTOR.with_name("airbyte-cdk"), "connector", "test", "--pytest-arg=-m", "--pytest-arg=not image_tests"],
+        [CONNECTOR.with_name("airbyte-cdk"), "connector", "test", *arguments],
         cwd=clone,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
         capture_output=True,
@@ -64,14 +98,7 @@ def test_airbytes_command_runs_the_same_tests_from_the_root_of_a_repository_and_
     report = Xml.parse(clone / "build" / "test-results" / "standard-tests-junit.xml")  # noqa: S314
     cases = report.findall(".//testcase")
     assert [case.get("name") for case in cases if len(case)] == [], "skipped, or worse"
-    assert Counter(str(case.get("name")).partition("[")[0] for case in cases) == {
-        "test_basic_read": 1,
-        "test_check": 3,
-        "test_config_matches_spec": 1,
-        "test_discover": 1,
-        "test_fail_read_with_bad_catalog": 1,
-        "test_spec": 1,
-    }
+    return Counter(str(case.get("name")).partition("[")[0] for case in cases)
 
 
 @pytest.fixture(scope="module")

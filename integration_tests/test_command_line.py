@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from integration_tests.command_line import NOBODY_THERE, OTHER_TOKEN, PROTOCOL, Ended, catalog_of
 from source_pivotal_tracker.streams import STREAMS
-from tools.program import CONNECTOR, Message, SampleServer, every_stream, sample_server
+from tools.program import CONNECTOR, SampleServer, every_stream, sample_server
 from unit_tests.scripted_server import ScriptedServer, answer
 
 ROOT = Path(__file__).parents[1]
@@ -23,45 +23,8 @@ WAYS_TO_START: dict[str, list[str | Path]] = {
     "console script": [CONNECTOR],
     "main.py": [sys.executable, ROOT / "main.py"],
 }
-OTHER_TOKEN = "fedcba9876543210fedcba9876543210"
-NOBODY_THERE = "http://127.0.0.1:9/services/v5"
-PROTOCOL = {"SPEC", "CONNECTION_STATUS", "CATALOG", "RECORD", "STATE", "TRACE", "LOG", "CONTROL"}
 
 every_way_to_start = pytest.mark.parametrize("start", WAYS_TO_START.values(), ids=WAYS_TO_START.keys())
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A program that has ended."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def messages(self) -> list[Message]:
-        return [orjson.loads(line) for line in self.stdout.splitlines()]
-
-    def of_type(self, kind: str) -> list[Message]:
-        return [message for message in self.messages if message["type"] == kind]
-
-    @property
-    def status(self) -> Message:
-        """What check says."""
-        (message,) = self.of_type("CONNECTION_STATUS")
-        found: Message = message["connectionStatus"]
-        return found
-
-    @property
-    def errors(self) -> list[Message]:
-        return [message["trace"]["error"] for message in self.of_type("TRACE") if message["trace"]["type"] == "ERROR"]
-
-    @property
-    def last_statuses(self) -> dict[str, str]:
-        """The last status of each stream, by its name."""
-        traces = [message["trace"] for message in self.of_type("TRACE")]
-        told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-        return {each["stream_descriptor"]["name"]: each["status"] for each in told}
 
 
 class Folder:
@@ -110,14 +73,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-def catalog_of(*streams: str) -> Message:
-    """A configured catalog that names these streams."""
-    modes = ["full_refresh"]
-    return every_stream(
-        {"streams": [{"name": name, "json_schema": {}, "supported_sync_modes": modes} for name in streams]}
-    )
 
 
 @every_way_to_start
@@ -287,6 +242,12 @@ def test_the_verbs_are_listed_to_whoever_asks(arguments: list[str], folder: Fold
     ended = folder.run(*arguments)
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert "{spec,check,discover,read}" in ended.stdout
+
+
+def test_main_py_starts_the_server_too(folder: Folder) -> None:
+    ended = folder.run("serve", "--help", start=WAYS_TO_START["main.py"])
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "--port" in ended.stdout
 
 
 def test_a_verb_that_does_not_exist_ends_with_exit_code_2(folder: Folder) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,9 +17,16 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from integration_tests.containers import Image, files_in, rows, streams_that_differ
-from integration_tests.test_command_line import NOBODY_THERE, OTHER_TOKEN, PROTOCOL, Ended, catalog_of
-from integration_tests.test_stopping import SECONDS_TO_END, TERMINATED
+from integration_tests.command_line import (
+    NOBODY_THERE,
+    OTHER_TOKEN,
+    PROTOCOL,
+    SECONDS_TO_END,
+    TERMINATED,
+    Ended,
+    catalog_of,
+)
+from integration_tests.containers import Image, all_rows, files_in, rows, streams_that_differ
 from source_pivotal_tracker.streams import STREAMS
 from tools import sbom
 from tools.demo import edit
@@ -34,6 +43,7 @@ ROOT = Path(__file__).parents[1]
 METADATA = yaml.safe_load((ROOT / "metadata.yaml").read_text(encoding="utf-8"))["data"]
 LIMIT = 20 * MEGABYTE
 """What the connector may add to the cdk and its dependencies."""
+KILLED = 137
 SOMEBODY = "12345:54321"
 """A user and a group that the image does not know."""
 
@@ -180,13 +190,17 @@ def test_a_verb_that_does_not_exist_ends_with_exit_code_2(image: Image) -> None:
     assert "invalid choice: 'write'" in said.stderr
 
 
+def has_a_state_after_a_record(said: bytes) -> bool:
+    return b'"type":"STATE"' in said.partition(b'"type":"RECORD"')[2]
+
+
 def test_a_stopped_container_ends_in_time_with_the_states_of_what_it_printed(image: Image, tmp_path: Path) -> None:
     with sample_server(tmp_path / "requests.jsonl", 3, 550, "--latency-ms", "100") as server:
         with connector("discover", tmp_path, config=server.config()) as program:
             catalog = every_stream(only(program, "CATALOG"), incremental=True)
         files = files_in(tmp_path / "config", config=server.config(num_workers=1), catalog=catalog)
         with image.started("read", *files, files=tmp_path / "config") as running:
-            running.wait_for(lambda said: b'"type":"STATE"' in said.partition(b'"type":"RECORD"')[2])
+            running.wait_for(has_a_state_after_a_record)
             running.container.stop(timeout=SECONDS_TO_END)  # The engine kills it after these: another exit code.
             said = running.ended()
     assert_speaks_the_protocol(said)
@@ -194,6 +208,34 @@ def test_a_stopped_container_ends_in_time_with_the_states_of_what_it_printed(ima
     assert len(said.last_statuses) < len(catalog["streams"])
     kinds = [message["type"] for message in said.messages]
     assert "STATE" in kinds[-kinds[::-1].index("RECORD") :]
+
+
+def test_under_a_shell_that_keeps_sigterm_from_it_it_is_killed_and_the_next_read_brings_the_rest(
+    image: Image, tmp_path: Path
+) -> None:
+    """Airbyte's pods start it so: the first process of a container gets the signal, and there that is a shell."""
+    world = make_world(2, 120)
+    label_of_the_last_project = re.compile(rb'"stream":"labels".*"project_id":%d' % list(world.projects)[-1])
+    with TrackerServer(world, latency=0.1) as server:
+        contents: dict[str, Any] = {
+            "config": config_of(server, num_workers=1),
+            "catalog": everything(tmp_path, server, incremental=True),
+        }
+        files = files_in(tmp_path / "config", **contents)
+        script = f'eval "$AIRBYTE_ENTRYPOINT read {shlex.join(files)}"'
+        with image.started("-c", script, entrypoint="sh", files=tmp_path / "config") as running:
+            running.wait_for(has_a_state_after_a_record)
+            running.container.kill("SIGTERM")
+            running.wait_for(lambda said: bool(label_of_the_last_project.search(said)))
+            running.container.kill("SIGKILL")
+            killed = running.ended()
+        said = replace(killed, stdout=killed.stdout.rpartition("\n")[0]).messages
+        contents["state"] = states_of(said)
+        second = image.run("read", *files_in(tmp_path / "config", **contents), files=tmp_path / "config")
+        expected = read_without_image(tmp_path, **{**contents, "state": []})
+    assert (killed.exit_code, second.exit_code) == (KILLED, 0)
+    assert streams_that_differ(rows(second.messages), all_rows(expected)) != set()
+    assert streams_that_differ(all_rows(said, second.messages), all_rows(expected)) == set()
 
 
 def test_a_container_that_is_stopped_while_a_server_keeps_silent_ends_in_time(image: Image, tmp_path: Path) -> None:
@@ -238,14 +280,14 @@ def test_its_labels_say_what_metadata_yaml_says(image: Image) -> None:
     assert labels["io.airbyte.version"] == METADATA["dockerImageTag"]
 
 
-def test_the_sample_server_is_in_it_too(image: Image, tmp_path: Path) -> None:
-    serve = ["-m", "tracker_server", "--port", "0", "--projects", "1"]
-    with image.started(*serve, entrypoint="python", user=SOMEBODY) as server:
+def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp_path: Path) -> None:
+    with image.started("serve", "--port", "0", user=SOMEBODY) as server:
         url, token, *_ = server.wait_for(lambda said: said.count(b"\n") > 2).decode().splitlines()
-        said = image.run("check", *files_in(tmp_path, config=config_for(url, token)), files=tmp_path)
+        another_address = url.replace("127.0.0.1", "127.0.0.2")
+        said = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)
         server.container.stop()
         assert server.ended().exit_code == 0
-    assert said.status["status"] == "SUCCEEDED"
+    assert said.status == {"status": "SUCCEEDED", "message": "The token belongs to Ada Martínez. It sees 3 projects."}
 
 
 @pytest.fixture(scope="module")

@@ -21,19 +21,18 @@ from typing import IO, cast
 import orjson
 import pytest
 
+from integration_tests.command_line import SECONDS_TO_END, TERMINATED
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tools.program import CONNECTOR, Message, SampleServer, config_for, every_stream, sample_server
 from tools.states import LastStates
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
-from unit_tests.syncs import BY_NAME
+from unit_tests.syncs import BY_NAME, key_of
 
 KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_IN_A_ROW = 3
 PAGE = 500
 PROJECTS, STORIES = 3, PAGE + 50
-TERMINATED = 143
-SECONDS_TO_END = 5
 PIPE_IS_FULL = 0.5
 """Seconds for which nothing more may come into a pipe that nobody reads, before it counts as full."""
 
@@ -115,11 +114,6 @@ class Read:
             elif message["type"] == "STATE":
                 uncovered.pop(message["state"]["stream"]["stream_descriptor"]["name"], None)
         return Stopped(self.process.wait(), keys, uncovered, self._states.all())
-
-
-def key_of(stream: str, row: Message) -> held.Key:
-    key = BY_NAME[stream].primary_key
-    return tuple(row[part] for part in ([key] if isinstance(key, str) else key))
 
 
 def catalog(server: SampleServer, *, incremental: bool) -> Message:

@@ -1,48 +1,70 @@
-"""Looks up what is locked in requirements.txt in an advisory service: `python -m tools.audit [OPTION OF PIP-AUDIT …]`.
+"""Looks up what a lock file holds in an advisory service: `python -m tools.audit [--osv URL] [LOCK]`.
 
 pip-audit does it. To pip-audit, a package that the service tells nothing of is sound; here it was not audited.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pip_audit._audit import Auditor
+from pip_audit._dependency_source import RequirementSource
+from pip_audit._service import ConnectionError as NoConnection
+from pip_audit._service import OsvService, PyPIService
+from requests import exceptions
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.txt"
-SOUND, VULNERABLE, NOT_DONE = 0, 1, 3
+SOUND, VULNERABLE, FAILED, OUT_OF_REACH = 0, 1, 2, 3
 
 
-def main(options: Sequence[str]) -> int:
-    """Say what is known; returns 0 for nothing, 1 for a vulnerability, 3 where a package could not be looked up."""
-    program: list[str | Path] = [Path(sys.executable).with_name("pip-audit"), "--format", "json"]
-    lock: list[str | Path] = ["--requirement", LOCK, "--require-hashes", "--no-deps", "--disable-pip"]
-    command = [*program, "--progress-spinner", "off", *lock, *options]
-    audit = subprocess.run(command, capture_output=True, encoding="utf-8")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Say what is known of the locked packages; returns the exit status.
+
+    That is 0 where nothing is known against any, 1 for a vulnerability, 3 where the service cannot be reached or tells
+    nothing of a package, and 2 for any other failure, such as a lock that cannot be read.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tools.audit", description=__doc__)
+    parser.add_argument("lock", nargs="?", type=Path, default=LOCK, metavar="LOCK", help="(%(default)s)")
+    parser.add_argument("--osv", metavar="URL", help="a service that speaks as OSV does, to be asked in place of PyPI")
+    options = parser.parse_args(arguments)
+    service = OsvService(osv_url=options.osv) if options.osv else PyPIService()
+    lock = RequirementSource([options.lock], require_hashes=True, disable_pip=True)
     try:
-        packages: list[dict[str, Any]] = json.loads(audit.stdout)["dependencies"]
-    except ValueError:
-        reason = (audit.stderr.strip().splitlines() or [f"exit code {audit.returncode}"])[-1]
-        print(f"Not audited: the advisory service cannot be reached. pip-audit says: {reason}", file=sys.stderr)
-        return NOT_DONE
-    found = [(package, each) for package in packages for each in package.get("vulns", ())]
-    skipped = [package for package in packages if "skip_reason" in package]
+        audited = list(Auditor(service).audit(lock))
+    except Exception as error:
+        reason = error.__cause__ or error
+        if _is_out_of_reach(reason):
+            print(f"Not audited: the advisory service cannot be reached. {reason}", file=sys.stderr)
+            return OUT_OF_REACH
+        print(f"The audit failed: {type(reason).__name__}: {reason}", file=sys.stderr)
+        return FAILED
+    found = [(package, each) for package, known in audited for each in known]
+    skipped = [package for package, _ in audited if package.is_skipped()]
     for package, each in found:
-        mended = f"mended in {', '.join(each['fix_versions'])}" if each["fix_versions"] else "not mended yet"
-        print(f"{package['name']} {package['version']}: {each['id']}, {mended}. {each['description']}")
+        versions = ", ".join(map(str, each.fix_versions))
+        mended = f"mended in {versions}" if versions else "not mended yet"
+        print(f"{package.name} {package.version}: {each.id}, {mended}. {each.description}")
     if skipped:
         print(
-            f"Not audited: the advisory service tells nothing of {len(skipped)} of {len(packages)} packages. "
-            f"Of the first, pip-audit says: {skipped[0]['skip_reason']}",
+            f"Not audited: the advisory service tells nothing of {len(skipped)} of {len(audited)} packages. "
+            f"Of the first, pip-audit says: {skipped[0].skip_reason}",
             file=sys.stderr,
         )
     elif not found:
-        print(f"{len(packages)} packages are locked, and no vulnerability of them is known.")
-    return VULNERABLE if found else NOT_DONE if skipped else SOUND
+        print(f"{len(audited)} packages are locked, and no vulnerability of them is known.")
+    return VULNERABLE if found else OUT_OF_REACH if skipped else SOUND
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """Whether no answer came, or one that says that the service itself is in trouble."""
+    if isinstance(error, exceptions.HTTPError):
+        return error.response.status_code >= 500
+    no_answer = (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError, NoConnection)
+    return isinstance(error, no_answer)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

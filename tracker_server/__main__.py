@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import math
+import os
 import signal
 import sys
 import threading
@@ -73,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A read-only Tracker v5 server with sample data. It prints its base URL, then an API token.",
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    # In a container it has to be every address, which nobody wants elsewhere.
+    add("--host", default=os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
     add("--port", type=whole_number(0, 65_535), default=8080, help="0 takes a free one (%(default)s)")
     add("--projects", type=whole_number(1, 1_000), default=3, help="how many to make up (%(default)s)")
     add("--stories", type=whole_number(1, 100_000), default=250, help="of each project (%(default)s)")

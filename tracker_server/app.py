@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK, EVERY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104
 THREADS = 16
 MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
@@ -98,13 +99,14 @@ class TrackerServer:
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
     it returns is sent in place of the server's own. `caps` are the largest pages, where the `dialect` is not to
     say them. Entering the block raises OSError where the address cannot be had. Inside it, `url` is the base URL
-    of the API; `log` has the answered requests and stays readable after the block.
+    of the API, for this machine where it listens on every address; `log` has the answered requests and stays readable
+    after the block.
     """
 
     def __init__(
         self,
         world: World,
-        host: str = "127.0.0.1",
+        host: str = LOOPBACK,
         port: int = 0,
         *,
         latency: float = 0.0,
@@ -135,7 +137,8 @@ class TrackerServer:
                 self._file = starting.enter_context(self._request_log.open("a", encoding="utf-8"))
             listener = socket.create_server((self._host, self._port), backlog=128)
             self._port = listener.getsockname()[1]
-            self.url = f"http://{self._host}:{self._port}{PREFIX}"
+            host = LOOPBACK if self._host == EVERY_ADDRESS else self._host
+            self.url = f"http://{host}:{self._port}{PREFIX}"
             self._serve(listener, starting)
             self._running = starting.pop_all()
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,24 +29,18 @@ DATA: dict[str, Any] = METADATA["data"]
 SPEC: dict[str, Any] = yaml.safe_load(text("source_pivotal_tracker/spec.yaml"))
 
 
-def validated(metadata: dict[str, Any]) -> Any:
-    """As Airbyte's registry reads it. Raises pydantic's ValidationError."""
-    models = pytest.importorskip(
-        "airbyte_connector_models.metadata.v0.connector_metadata_definition_v0",
-        reason="airbyte-connector-models does not support this Python; `make PYTHON=python3.12 test` runs this test",
-    )
-    return models.ConnectorMetadataDefinitionV0.model_validate(metadata)
+if sys.version_info < (3, 13):  # airbyte-connector-models does not support newer ones
+    from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
 
+    def test_it_has_the_form_that_airbytes_registry_reads() -> None:
+        validated = ConnectorMetadataDefinitionV0.model_validate(METADATA)
+        assert str(validated.data.definition_id) == "d60f5393-f99e-4310-8d05-b1876820f40e"
 
-def test_it_has_the_form_that_airbytes_registry_reads() -> None:
-    assert str(validated(METADATA).data.definition_id) == "d60f5393-f99e-4310-8d05-b1876820f40e"
-
-
-def test_that_form_has_no_room_for_a_key_that_nobody_reads() -> None:
-    misspelt = copy.deepcopy(METADATA)
-    misspelt["data"]["suggestedStream"] = misspelt["data"].pop("suggestedStreams")
-    with pytest.raises(ValueError, match="suggestedStream"):
-        validated(misspelt)
+    def test_that_form_has_no_room_for_a_key_that_nobody_reads() -> None:
+        misspelt = copy.deepcopy(METADATA)
+        misspelt["data"]["suggestedStream"] = misspelt["data"].pop("suggestedStreams")
+        with pytest.raises(ValueError, match="suggestedStream"):
+            ConnectorMetadataDefinitionV0.model_validate(misspelt)
 
 
 def test_its_version_is_that_of_the_package() -> None:
@@ -56,11 +51,6 @@ def test_its_version_is_that_of_the_package() -> None:
 def test_its_version_is_the_newest_in_the_changelog() -> None:
     newest = re.findall(r"^## \[(\d.*?)\]", text("CHANGELOG.md"), re.MULTILINE)[0]
     assert DATA["dockerImageTag"] == newest
-
-
-def test_its_base_image_is_the_one_that_the_dockerfile_starts_from() -> None:
-    (base_image,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", text("Dockerfile"), re.MULTILINE)
-    assert DATA["connectorBuildOptions"]["baseImage"] == base_image
 
 
 def test_its_image_is_the_one_that_airbytes_tests_run() -> None:
@@ -85,6 +75,17 @@ def test_every_stream_that_it_suggests_exists() -> None:
     suggested = DATA["suggestedStreams"]["streams"]
     assert set(suggested) < {stream.name for stream in SourcePivotalTracker().streams({"api_token": "x"})}
     assert len(suggested) == len(set(suggested))
+
+
+def test_every_suite_of_tests_that_it_names_is_here() -> None:
+    where = {
+        "unitTests": "unit_tests",
+        "integrationTests": "integration_tests",
+        "acceptanceTests": "acceptance-test-config.yml",
+    }
+    named = [option["suite"] for option in DATA["connectorTestSuitesOptions"]]
+    assert named == list(where)
+    assert [suite for suite in named if not (ROOT / where[suite]).exists()] == []
 
 
 def test_its_tags_say_what_it_is_written_in() -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 OURS = re.compile(r"\./\.github/workflows/(.+)")
-WRITES = {"publish.yml": {"image": {"packages"}}}
+WRITES = {"publish.yml": {"build": {"packages"}, "publish": {"packages"}}}
 """The jobs that may write something, and what."""
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -44,7 +44,7 @@ def test_a_job_may_only_read_the_repository_unless_it_publishes(path: Path) -> N
     writes = {
         name: {scope for scope, right in job["permissions"].items() if right == "write"}
         for name, job in workflow["jobs"].items()
-        if "permissions" in job
+        if "write" in job.get("permissions", {}).values()
     }
     assert writes == WRITES.get(path.name, {})
 
@@ -54,7 +54,29 @@ def test_changes_are_tested_as_anywhere_else() -> None:
     assert job["steps"][-1]["run"].endswith(".ci/run")
 
 
-def test_nothing_is_published_that_was_not_tested() -> None:
+def test_nothing_is_built_for_publishing_before_all_tests_have_passed() -> None:
     jobs = parsed(ROOT / ".github" / "workflows" / "publish.yml")["jobs"]
     assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
-    assert jobs["image"]["needs"] == "test"
+    assert jobs["build"]["needs"] == "test"
+
+
+def test_what_is_built_is_pushed_by_its_digest_alone() -> None:
+    pushes = [
+        step["with"]
+        for step in parsed(ROOT / ".github" / "workflows" / "publish.yml")["jobs"]["build"]["steps"]
+        if step.get("uses", "").startswith("docker/build-push-action@")
+    ]
+    assert [("tags" in push, "push-by-digest=true" in push["outputs"].split(",")) for push in pushes] == [(False, True)]
+
+
+def test_the_name_goes_to_the_digest_that_was_tested_as_it_is_on_each_architecture() -> None:
+    jobs = parsed(ROOT / ".github" / "workflows" / "publish.yml")["jobs"]
+    digest = "${{ needs.build.outputs.digest }}"
+    tested, named = jobs["test-image"], jobs["publish"]
+    assert tested["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    assert tested["steps"][-1]["env"]["IMAGE"].endswith(f"@{digest}")
+    assert tested["steps"][-1]["env"]["IMAGE_IS_BUILT"]
+    assert "make image-test" in tested["steps"][-1]["run"]
+    assert named["needs"] == ["build", "test-image"]
+    assert named["steps"][-1]["env"]["DIGEST"] == digest
+    assert named["steps"][-1]["run"].endswith('"$NAME@$DIGEST"')

@@ -19,7 +19,7 @@ import requests
 
 from tracker_server import __main__ as command_line
 from tracker_server.api import Request, Response
-from tracker_server.app import RateLimit, TrackerServer
+from tracker_server.app import EVERY_ADDRESS, LOOPBACK, RateLimit, TrackerServer
 from tracker_server.world import World
 
 TOKEN = "f" * 32
@@ -49,6 +49,14 @@ def test_a_request_is_answered_in_utf_8_json(server: TrackerServer) -> None:
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
     assert response.json()["name"] == "Ann Ünsal"
     assert server.url.endswith("/services/v5")
+
+
+def test_a_server_that_listens_on_every_address_tells_the_url_for_this_machine() -> None:
+    with TrackerServer(make_world(), EVERY_ADDRESS) as server:
+        assert server.url.startswith(f"http://{LOOPBACK}:")
+        for address in (LOOPBACK, "127.0.0.2"):
+            me = server.url.replace(LOOPBACK, address) + "/me"
+            assert requests.get(me, headers={"X-TrackerToken": TOKEN}, timeout=PATIENCE).ok
 
 
 def test_every_request_is_logged_with_what_it_asked_and_got(server: TrackerServer) -> None:
