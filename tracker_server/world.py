@@ -60,6 +60,12 @@ class Project:
     def id(self) -> int:
         return int(self.row["id"])
 
+    def has_story(self, story_id: int) -> bool:
+        return story_id in self.stories
+
+    def has_epic(self, epic_id: int) -> bool:
+        return epic_id in self.epics
+
 
 @dataclass(frozen=True)
 class StoredFile:
@@ -108,8 +114,8 @@ class World:
 
     def with_story(self, story_id: int) -> Project | None:
         """The project that has this story, if there is one."""
-        return next((project for project in self.projects.values() if story_id in project.stories), None)
+        return next((project for project in self.projects.values() if project.has_story(story_id)), None)
 
     def with_epic(self, epic_id: int) -> Project | None:
         """The project that has this epic, if there is one."""
-        return next((project for project in self.projects.values() if epic_id in project.epics), None)
+        return next((project for project in self.projects.values() if project.has_epic(epic_id)), None)
