@@ -43,11 +43,13 @@ def records(file: IO[bytes], label: str) -> Iterator[tuple[int, list[str]]]:
             except StopIteration:
                 return
             except csv.Error as error:
+                _read_to_the_end(file)
                 raise ExportError(f"{label}, line {begin}: {_problem(error)}.") from None
             except _TooLong:
                 problem = f"a row of more than {LONGEST_RECORD:,} bytes begins here; perhaps a quote is not closed"
                 raise ExportError(f"{label}, line {begin}: {problem}.") from None
             except (_NoText, UnicodeDecodeError):
+                _read_to_the_end(file)
                 raise ExportError(f"{label}{_what_is_no_text(file)}; save the file as CSV in UTF-8.") from None
             if cells:
                 yield begin, cells
@@ -94,6 +96,12 @@ class _Guard(io.RawIOBase):
             raise _TooLong
         into[: len(block)] = block
         return len(block)
+
+
+def _read_to_the_end(file: IO[bytes]) -> None:
+    """For what is in a ZIP: only there its checksum tells whether the ZIP is damaged, which goes before all else."""
+    while file.read(BLOCK):
+        pass
 
 
 def _problem(error: csv.Error) -> str:
