@@ -1,12 +1,12 @@
-"""Starts what a checkout and an image hold: the connector (`python main.py spec`), or the server (`… serve`)."""
+"""Starts what a checkout and an image hold: the connector (`python main.py spec`), or the server (`… serve FILE`)."""
 
 import sys
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1:] and sys.argv[1] in ("serve", "inspect", "export", "sample"):
         from tracker_server.__main__ import main
 
-        sys.exit(main(sys.argv[2:]))
+        sys.exit(main(sys.argv[1:]))
 
     from source_pivotal_tracker.run import run
 

@@ -281,7 +281,7 @@ def test_its_labels_say_what_metadata_yaml_says(image: Image) -> None:
 
 
 def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp_path: Path) -> None:
-    with image.started("serve", "--port", "0", user=SOMEBODY) as server:
+    with image.started("sample", "--port", "0", user=SOMEBODY) as server:
         url, token, *_ = server.wait_for(lambda said: said.count(b"\n") > 2).decode().splitlines()
         another_address = url.replace("127.0.0.1", "127.0.0.2")
         said = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)

@@ -1,32 +1,24 @@
-"""Runs a server with sample data from the command line: `python -m tracker_server --port 8080`."""
+"""The command line, `tracker-server` or `python -m tracker_server`: a server with sample data, or a command."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import math
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from tracker_server import arguments
 from tracker_server.api import ENDPOINTS, name_of
 from tracker_server.app import TrackerServer
 from tracker_server.dialect import MODES, Dialect
+from tracker_server.exports import commands
 from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.serving import serve, stop_when_told
 
-
-def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"{text} is not between {lowest} and {highest}")
-        return int(text)
-
-    return number
+SAMPLE = "sample"
+"""The command that may be left out."""
 
 
 def duration(text: str) -> float:
@@ -60,7 +52,7 @@ def endpoints(text: str) -> frozenset[str]:
 
 
 DIFFERENCES: dict[str, dict[str, Any]] = {
-    "page_cap": {"type": whole_number(1, 1_000_000), "metavar": "ROWS"},
+    "page_cap": {"type": arguments.whole_number(1, 1_000_000), "metavar": "ROWS"},
     "missing_endpoints": {"type": endpoints, "metavar": "NAME,…"},
     "failing": {"type": chance, "metavar": "CHANCE"},
     "failing_seed": {"type": int, "metavar": "SEED"},
@@ -72,13 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tracker_server",
         description="A read-only Tracker v5 server with sample data. It prints its base URL, then an API token.",
+        epilog=f"For exports of Pivotal Tracker there are commands, each with --help: {', '.join(commands.NAMES)}.",
     )
     add = parser.add_argument
-    # In a container it has to be every address, which nobody wants elsewhere.
-    add("--host", default=os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
-    add("--port", type=whole_number(0, 65_535), default=8080, help="0 takes a free one (%(default)s)")
-    add("--projects", type=whole_number(1, 1_000), default=3, help="how many to make up (%(default)s)")
-    add("--stories", type=whole_number(1, 100_000), default=250, help="of each project (%(default)s)")
+    add("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
+    add("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
+    add("--projects", type=arguments.projects, default=3, help="how many to make up (%(default)s)")
+    add("--stories", type=arguments.stories, default=250, help="of each project (%(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
     add("--latency-ms", type=duration, default=0.0, metavar="MS", help="added to every request (%(default)s)")
     add("--rate-limit", type=rate, metavar="N/SECONDS", help="requests of one token before it gets 429 (none)")
@@ -96,20 +88,17 @@ def _dialect(options: argparse.Namespace) -> Dialect:
     return replace(MODES[options.mode], **{name: value for name, value in given.items() if value is not None})
 
 
-def _stop(*_: object) -> NoReturn:
-    sys.exit(0)
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM, which exit with 0; returns 1 where the address or the log cannot be had."""
+    """Run a command, or serve sample data until SIGINT or SIGTERM, which exit with 0; returns 1 after an error."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] and argv[0] in commands.NAMES:
+        return commands.main(argv)
+    if argv[:1] == [SAMPLE]:
+        argv = argv[1:]
     options = _parser().parse_args(argv)
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    world = make_world(options.projects, options.stories, options.seed)
-    # The world stays. Walking all of it again in each collection would hold up a request by a third of a second.
-    gc.freeze()
+    stop_when_told()
     server = TrackerServer(
-        world,
+        make_world(options.projects, options.stories, options.seed),
         options.host,
         options.port,
         latency=options.latency_ms / 1000,
@@ -117,17 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         request_log=options.request_log,
         dialect=_dialect(options),
     )
-    try:
-        with server:
-            print(server.url)
-            print(SAMPLE_TOKEN)
-            print(f"Try: curl -H 'X-TrackerToken: {SAMPLE_TOKEN}' '{server.url}/me'", flush=True)
-            threading.Event().wait()
-    except OSError as error:
-        place = error.filename or f"{options.host}:{options.port}"
-        reason = str(error.strerror).partition(" (")[0]
-        print(f"Cannot use {place}: {reason}.", file=sys.stderr)
-    return 1
+    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN)
 
 
 if __name__ == "__main__":

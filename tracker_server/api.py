@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from http import HTTPStatus
 from operator import itemgetter, methodcaller
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import IO, Any
+from urllib.parse import parse_qsl, quote
 
 import orjson
 from werkzeug.exceptions import HTTPException
@@ -29,7 +29,7 @@ from tracker_server.fields import (
     rows_by_id,
     selector,
 )
-from tracker_server.world import Project, Row, World, iso
+from tracker_server.world import Project, Row, StoredFile, World, iso
 
 PREFIX = "/services/v5"
 ISO_8601 = re.compile(r"[0-9-]{10}(T[0-9:]{5,8}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?)?")
@@ -82,11 +82,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A response ready to be sent."""
+    """A response ready to be sent.
+
+    A file is not in the body: `file` has its bytes, is read while they are sent, and then closed.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    file: IO[bytes] | None = None
 
 
 class ApiError(Exception):
@@ -121,6 +125,16 @@ def unfound_resource() -> ApiError:
         " be using the ID of another object type, or you may be trying to access a sub-resource at the wrong"
         " point in a tree.",
     )
+
+
+def untold(sentence: str) -> ApiError:
+    error = route_not_found()
+    error.row["general_problem"] = sentence
+    return error
+
+
+def route_not_found() -> ApiError:
+    return ApiError(404, "route_not_found", "The path you requested has no valid endpoint.")
 
 
 def error_response(error: ApiError) -> Response:
@@ -235,7 +249,8 @@ class Call:
 
     def enter(self, project: Project) -> View:
         """The project's view. Raises ApiError when the person may not read it."""
-        if not project.row.get("public") and membership_of(project, self.person_id) is None:
+        is_open = project.row.get("public") or self.person_id == self.world.reader
+        if not is_open and membership_of(project, self.person_id) is None:
             raise unauthorized_operation("You aren't authorized to access the requested project.")
         return self.views.of(project)
 
@@ -280,7 +295,7 @@ class Call:
         fields = self.parameters.text("fields")
         wanted = self.dialect.unasked(kind) if fields is None else fields
         try:
-            return selector(kind, wanted, self.dialect.shape, listed=listed)
+            return selector(kind, wanted, self.dialect.shape, self.world.untold_attributes, listed=listed)
         except FieldsError as error:
             raise invalid_parameter(f"'fields' cannot be used: {error}") from None
 
@@ -304,7 +319,7 @@ class Call:
 
 def me(call: Call) -> Answer:
     settings = call.world.person_settings.get(call.person_id, {})
-    row = {**call.world.people[call.person_id], **settings, "kind": "me", "api_token": call.token}
+    row = {**call.world.people[call.person_id], **settings, "kind": "me", "api_token": call.token or None}
     return call.one("me", row, call.views.nowhere)
 
 
@@ -377,26 +392,42 @@ def account_memberships(call: Call, account_id: int) -> Answer:
 def projects(call: Call) -> Answer:
     account_ids = call.parameters.ids("account_ids")
     found = projects_of(call.world, call.person_id)
-    rows = [each.row for each in found if account_ids is None or each.row["account_id"] in account_ids]
+    rows = [each.row for each in found if account_ids is None or each.row.get("account_id") in account_ids]
     return call.every("project", rows, call.views.nowhere)
 
 
 def top_story(call: Call, story_id: int) -> Answer:
-    for each in call.world.projects.values():
-        if story_id in each.stories:
-            answer = story(call, call.enter(each), story_id)
-            answer.project = each
-            return answer
-    raise unfound_resource()
+    found = call.world.with_story(story_id)
+    if found is None:
+        raise unfound_resource()
+    answer = story(call, call.enter(found), story_id)
+    answer.project = found
+    return answer
 
 
 def top_epic(call: Call, epic_id: int) -> Answer:
-    for each in call.world.projects.values():
-        if epic_id in each.epics:
-            answer = epic(call, call.enter(each), epic_id)
-            answer.project = each
-            return answer
-    raise unfound_resource()
+    found = call.world.with_epic(epic_id)
+    if found is None:
+        raise unfound_resource()
+    answer = epic(call, call.enter(found), epic_id)
+    answer.project = found
+    return answer
+
+
+def download(call: Call, attachment_id: int) -> Answer:
+    """The bytes of a file. The path is not under the API's own prefix (`download_url` in create_attachments.json)."""
+    inline = call.parameters.text("inline", ["true", "false"]) == "true"
+    file = call.world.files.get(attachment_id)
+    if file is None:
+        raise unfound_resource()
+    place = "inline" if inline else "attachment"
+    headers = {
+        "Content-Type": file.content_type or "application/octet-stream",
+        "Content-Length": str(file.size),
+        "Content-Disposition": f"{place}; filename*=UTF-8''{quote(file.filename, safe='')}",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Answer(file, headers=headers)
 
 
 def project(call: Call, view: View) -> Answer:
@@ -579,11 +610,11 @@ def story(call: Call, view: View, story_id: int) -> Answer:
 
 
 def story_part(call: Call, view: View, story_id: int, part: str) -> Answer:
-    return call.every(STORY_PART_KINDS[part], _story_row(view, story_id)[part], view)
+    return call.every(STORY_PART_KINDS[part], _story_row(view, story_id).get(part, ()), view)
 
 
 def story_part_row(call: Call, view: View, story_id: int, part: str, part_id: int) -> Answer:
-    return call.one(STORY_PART_KINDS[part], _with_id(_story_row(view, story_id)[part], part_id), view)
+    return call.one(STORY_PART_KINDS[part], _with_id(_story_row(view, story_id).get(part, []), part_id), view)
 
 
 def _with_id(rows: list[Row], row_id: int) -> Row | None:
@@ -701,6 +732,7 @@ def name_of(path: str) -> str:
 def _routes(dialect: Dialect) -> Map:
     there = {path: endpoint for path, endpoint in ENDPOINTS.items() if not dialect.lacks(name_of(path))}
     rules = [Rule(PREFIX + path, endpoint=endpoint) for path, endpoint in there.items()]
+    rules.append(Rule("/file_attachments/<int:attachment_id>/download", endpoint=download))
     return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
@@ -726,10 +758,12 @@ class TrackerApi:
         try:
             endpoint, arguments = self._routes.match(request.path)
         except HTTPException:
-            error = "The path you requested has no valid endpoint."
-            raise ApiError(404, "route_not_found", error) from None
+            raise route_not_found() from None
         if request.method != "GET":
             raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
+        function = endpoint.func if isinstance(endpoint, partial) else endpoint
+        if function.__name__ in self.world.untold:
+            raise untold(self.world.untold[function.__name__])
         token, person_id = self._authenticated(request.headers)
         parameters = Parameters(request.query, self._dialect.ignored)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"
@@ -737,11 +771,15 @@ class TrackerApi:
         call = Call(self.world, self._views, self.caps, self._dialect, token, person_id, parameters)
         answer = self._found(call, endpoint, arguments)
         parameters.finish()
+        if isinstance(answer.data, StoredFile):
+            return Response(200, {**_headers(200), **answer.headers}, b"", answer.data.open())
         data = _in_millis(answer.data) if in_millis else answer.data
         return self._response(answer, data, envelope)
 
     def _authenticated(self, headers: Mapping[str, str]) -> tuple[str, int]:
         token = next((value for name, value in headers.items() if name.lower() == "x-trackertoken"), None)
+        if self.world.reader is not None:
+            return token or "", self.world.reader
         if not token:
             raise ApiError(
                 401,

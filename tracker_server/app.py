@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 from waitress import wasyncore
 from waitress.server import create_server
+from werkzeug.wsgi import FileWrapper
 
 from tracker_server.api import PREFIX, ApiError, Caps, Request, Response, TrackerApi, error_response
 from tracker_server.dialect import TRACKER, Dialect
@@ -36,6 +37,7 @@ THREADS = 16
 MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
+FILE_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -185,9 +187,9 @@ class TrackerServer:
             time.sleep(self._latency)
         response = self._response(request)
         self._note(at, request, response)
-        headers = {**response.headers, "Content-Length": str(len(response.body))}
+        headers = {"Content-Length": str(len(response.body)), **response.headers}
         start_response(f"{response.status} {http.client.responses.get(response.status, '')}", list(headers.items()))
-        return [response.body]
+        return [response.body] if response.file is None else FileWrapper(response.file, FILE_BLOCK)
 
     def _response(self, request: Request) -> Response:
         try:
@@ -219,7 +221,7 @@ class TrackerServer:
             path=request.path.removeprefix(PREFIX),
             query={name: value for name, value in query.items() if name != "token" and value != token},
             status=response.status,
-            bytes=len(response.body),
+            bytes=int(response.headers.get("Content-Length", len(response.body))),
         )
         with self._log_lock:
             self.log.append(logged)

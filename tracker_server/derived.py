@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta, timezone
 from functools import cached_property
@@ -17,8 +18,18 @@ STATES = ("accepted", "delivered", "finished", "started", "rejected", "planned",
 IN_PROGRESS = frozenset({"started", "finished", "delivered", "rejected", "planned"})
 CYCLE_STATES = ("started", "finished", "delivered", "rejected")
 
+SETTINGS = {
+    "iteration_length": 1,
+    "week_start_day": "Monday",
+    "velocity_averaged_over": 3,
+    "number_of_done_iterations_to_show": 12,
+    "initial_velocity": 10,
+    "bugs_and_chores_are_estimatable": False,
+}
+"""What Tracker gives a new project, for one whose settings are not known."""
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND, WEEK = timedelta(milliseconds=1), timedelta(weeks=1)
 
 
 class Figures:
@@ -26,7 +37,8 @@ class Figures:
 
     Nothing is computed before it is asked for, and nothing twice: when the project or the clock changes, make
     new Figures. What comes back is shared with later calls and not to be changed. Points are ints when whole.
-    A story that is accepted must have `accepted_at`; an id that the project does not have is a KeyError.
+    Stories must have `accepted_at` where they are accepted, and the project a `start_time`, unless it says itself
+    when its iterations began and which story is in which. An id that the project does not have is a KeyError.
     """
 
     def __init__(self, project: Project, now: datetime) -> None:
@@ -37,6 +49,10 @@ class Figures:
     def _time_zone(self) -> ZoneInfo:
         return ZoneInfo((self.project.row.get("time_zone") or {}).get("olson_name", "UTC"))
 
+    def _setting(self, name: str) -> Any:
+        value = self.project.row.get(name)
+        return SETTINGS[name] if value is None else value
+
     @cached_property
     def _start(self) -> datetime:
         """When the project starts: a story that was accepted earlier moves it back."""
@@ -45,24 +61,41 @@ class Figures:
         return _moment(min([self.project.row["start_time"], *accepted]))
 
     @cached_property
+    def _first_regular(self) -> int:
+        """The number of the first of the iterations that all have the project's own length."""
+        return max(1, len(self.project.iteration_starts))
+
+    @cached_property
     def _first_day(self) -> date:
-        """The local date on which iteration 1 begins."""
+        """The local date on which the first regular iteration begins."""
+        if self.project.iteration_starts:
+            return _moment(self.project.iteration_starts[-1]).astimezone(self._time_zone).date()
         day = self._start.astimezone(self._time_zone).date()
-        return day - timedelta(days=(day.weekday() - WEEKDAYS.index(self.project.row["week_start_day"])) % 7)
+        return day - timedelta(days=(day.weekday() - WEEKDAYS.index(self._setting("week_start_day"))) % 7)
 
     @cached_property
     def _iteration_days(self) -> int:
-        return 7 * int(self.project.row["iteration_length"])
+        return 7 * int(self._setting("iteration_length"))
 
     def _number_at(self, moment: datetime) -> int:
         """The number of the iteration that a moment falls into."""
         days = (moment.astimezone(self._time_zone).date() - self._first_day).days
-        return max(1, days // self._iteration_days + 1)
+        if days < 0:
+            return max(1, bisect_right(self.project.iteration_starts, iso(moment)))
+        return self._first_regular + days // self._iteration_days
 
     def _start_of(self, number: int) -> str:
         """When an iteration begins: at midnight in the project's time zone, whatever that is in UTC then."""
-        day = self._first_day + timedelta(days=(number - 1) * self._iteration_days)
+        if number <= len(self.project.iteration_starts):
+            return self.project.iteration_starts[number - 1]
+        day = self._first_day + timedelta(days=(number - self._first_regular) * self._iteration_days)
         return iso(datetime.combine(day, time(), self._time_zone))
+
+    def _weeks_of(self, number: int) -> int:
+        """The length of an iteration."""
+        if number >= self._first_regular:
+            return int(self._setting("iteration_length"))
+        return max(1, round((_moment(self._start_of(number + 1)) - _moment(self._start_of(number))) / WEEK))
 
     @cached_property
     def current_iteration_number(self) -> int:
@@ -72,14 +105,14 @@ class Figures:
     def shown_iterations_start_time(self) -> str:
         """When the oldest of the done iterations that the project shows begins (ISO 8601)."""
         return self._start_of(
-            max(1, self.current_iteration_number - int(self.project.row["number_of_done_iterations_to_show"]))
+            max(1, self.current_iteration_number - int(self._setting("number_of_done_iterations_to_show")))
         )
 
     @cached_property
     def _points(self) -> dict[int, float]:
         """What each story counts: its estimate, or 0 where its type cannot be estimated."""
         estimatable = {"feature"}
-        if self.project.row["bugs_and_chores_are_estimatable"]:
+        if self._setting("bugs_and_chores_are_estimatable"):
             estimatable |= {"bug", "chore"}
         return {
             story_id: (story.get("estimate") or 0) if story["story_type"] in estimatable else 0
@@ -95,28 +128,37 @@ class Figures:
         numbers: dict[int, list[int]] = defaultdict(list)
         for story_id in self.project.order:
             story = self.project.stories[story_id]
-            if story["current_state"] == "accepted":
-                number = self._number_at(_moment(story["accepted_at"]))
+            if story["current_state"] == "accepted" and (number := self._number_of(story)):
                 numbers[min(number, self.current_iteration_number)].append(story_id)
         return dict(numbers)
+
+    def _number_of(self, story: Row) -> int | None:
+        """The iteration that an accepted story is in, if anything tells."""
+        number = self.project.iteration_of.get(story["id"])
+        if number is None and story.get("accepted_at"):
+            number = self._number_at(_moment(story["accepted_at"]))
+        return number
 
     @cached_property
     def _done_points(self) -> list[float]:
         """The points that each done iteration brought, from iteration 1 on."""
         return [self._sum(self._accepted_in.get(number, [])) for number in range(1, self.current_iteration_number)]
 
+    def _recent(self, number: int) -> range:
+        """The done iterations that the velocity of an iteration is taken from."""
+        return range(max(1, number - int(self._setting("velocity_averaged_over"))), number)
+
     def _recent_points(self, number: int) -> list[float]:
-        """The points of the done iterations that the velocity of an iteration is taken from."""
-        span = int(self.project.row["velocity_averaged_over"])
-        return self._done_points[max(0, number - 1 - span) : number - 1]
+        return [self._done_points[recent - 1] for recent in self._recent(number)]
 
     def _velocity_of(self, number: int) -> int:
-        """The velocity an iteration is planned with: the mean of those before it.
+        """The velocity an iteration is planned with: the mean of those before it, in proportion to their length.
 
         Where that is less than a point, as after idle weeks, the project plans with its initial velocity.
         """
-        recent = self._recent_points(number)
-        return (math.floor(fmean(recent)) if recent else 0) or int(self.project.row["initial_velocity"])
+        points = sum(self._recent_points(number)) * int(self._setting("iteration_length"))
+        weeks = sum(self._weeks_of(recent) for recent in self._recent(number))
+        return (math.floor(points / weeks) if weeks else 0) or int(self._setting("initial_velocity"))
 
     @cached_property
     def current_velocity(self) -> int:
@@ -143,6 +185,8 @@ class Figures:
         passes on to the following one, so that they average out at the velocity; before a story that is larger
         than the velocity there may be empty ones.
         """
+        if self.project.iteration_of:
+            return self._known_plan
         stories = self.project.stories
         filling = list(self._accepted_in.get(self.current_iteration_number, []))
         filling += [s for s in self.project.order if stories[s]["current_state"] in IN_PROGRESS]
@@ -160,6 +204,20 @@ class Figures:
             room -= self._points[story_id]
         return planned
 
+    @property
+    def _known_plan(self) -> list[list[int]]:
+        """The current iteration and each one after it, where the project says which story is in which."""
+        current, stories = self.current_iteration_number, self.project.stories
+        plan = [list(self._accepted_in.get(current, []))]
+        for story_id in self.project.order:
+            number = self.project.iteration_of.get(story_id)
+            if number is None or stories[story_id]["current_state"] == "accepted":
+                continue
+            later = max(0, number - current)
+            plan += [[] for _ in range(later + 1 - len(plan))]
+            plan[later].append(story_id)
+        return plan
+
     @cached_property
     def iterations(self) -> list[Row]:
         """All iterations, oldest first: done, current, backlog. `story_ids` stand for the nested stories."""
@@ -172,7 +230,7 @@ class Figures:
         return {
             "number": number,
             "project_id": self.project.id,
-            "length": int(self.project.row["iteration_length"]),
+            "length": self._weeks_of(number),
             "team_strength": 1,
             "story_ids": story_ids,
             "start": self._start_of(number),
@@ -251,12 +309,13 @@ class Figures:
         stories = [self.project.stories[story_id] for story_id in story_ids]
         past_done = [story_id for story_id in story_ids if story_id in self._past_done]
         complete = bool(stories) and all(story["current_state"] == "accepted" for story in stories)
+        accepted_at = [story.get("accepted_at") for story in stories] if complete else []
         projected = self._projected_completions
         return {
             "past_done_story_estimates": self._sum(past_done),
             "past_done_stories_count": len(past_done),
             "past_done_stories_no_point_count": sum(not self._points[story_id] for story_id in past_done),
-            "completed_at": max(story["accepted_at"] for story in stories) if complete else None,
+            "completed_at": max(filter(None, accepted_at), default=None) if all(accepted_at) else None,
             "projected_completion": max((projected[s] for s in story_ids if s in projected), default=None),
         }
 

@@ -60,7 +60,7 @@ class View:
 
     @cached_property
     def figures(self) -> Figures:
-        return Figures(self.project, self.world.now)
+        return Figures(self.project, self.project.as_of or self.world.now)
 
     @cached_property
     def story_places(self) -> dict[int, int]:
@@ -102,7 +102,7 @@ class View:
 
     def memberships(self) -> list[Row]:
         """The memberships that the API tells of: inactive ones are never among them."""
-        return [row for row in self.project.memberships.values() if row["role"] != "inactive"]
+        return [row for row in self.project.memberships.values() if row.get("role") != "inactive"]
 
 
 class Views:
@@ -232,17 +232,18 @@ def account_summary(row: Row, view: View) -> Row | None:
 def membership_of(project: Project, person_id: int) -> Row | None:
     """The membership through which this person may read the project, if there is one."""
     for membership in project.memberships.values():
-        if membership["person_id"] == person_id and membership["role"] != "inactive":
+        if membership["person_id"] == person_id and membership.get("role") != "inactive":
             return membership
     return None
 
 
 def projects_of(world: World, person_id: int) -> list[Project]:
-    """The active projects that this person is a member of."""
+    """The active projects that this person is a member of; for the reader of a world, all of them."""
     return [
         project
         for project in world.projects.values()
-        if project.row.get("status", "active") == "active" and membership_of(project, person_id)
+        if project.row.get("status", "active") == "active"
+        and (person_id == world.reader or membership_of(project, person_id))
     ]
 
 
@@ -260,13 +261,13 @@ def membership_summaries(row: Row, view: View) -> list[Row]:
     summaries = []
     for project in projects_of(view.world, row["id"]):
         membership = membership_of(project, row["id"]) or {}
-        name = project.row["name"]
-        summaries.append({**membership, "kind": "membership_summary", "project_name": name})
+        name = {"project_id": project.id, "project_name": project.row["name"]}
+        summaries.append({**membership, **name, "kind": "membership_summary"})
     return summaries
 
 
 def account_projects(row: Row, view: View) -> list[Row]:
-    return [project.row for project in view.world.projects.values() if project.row["account_id"] == row["id"]]
+    return [project.row for project in view.world.projects.values() if project.row.get("account_id") == row["id"]]
 
 
 def workspace_projects(row: Row, view: View) -> list[Row]:
@@ -450,7 +451,9 @@ RESOURCES: Mapping[str, Resource] = {
     "review": Resource(
         "kind id story_id review_type_id reviewer_id status created_at updated_at",
         made={
-            "review_type": Made(lambda row, view: view.project.review_types.get(row["review_type_id"]), "review_type")
+            "review_type": Made(
+                lambda row, view: view.project.review_types.get(row.get("review_type_id", 0)), "review_type"
+            )
         },
     ),
     "pull_request": Resource("id kind story_id owner repo host_url original_url status number created_at updated_at"),
@@ -491,8 +494,8 @@ RESOURCES: Mapping[str, Resource] = {
 }
 
 
-def _chosen(kind: str, wanted: Wanted) -> Wanted:
-    """`wanted` with `:default` spelled out and the key added. Raises FieldsError on an unknown name."""
+def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
+    """`wanted` with `:default` spelled out and the key added, less the untold. Raises FieldsError on unknown names."""
     resource = RESOURCES[kind]
     unknown = sorted(wanted.keys() - resource.attributes - {":default"})
     if unknown:
@@ -506,21 +509,21 @@ def _chosen(kind: str, wanted: Wanted) -> Wanted:
         if asked in wanted:
             names.pop(ousted, None)
     names.update((name, inner) for name, inner in wanted.items() if name != ":default")
-    return names
+    return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in untold}
 
 
 def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
     return select
 
 
-def _compiled(kind: str, wanted: Wanted, shape: Shape, *, listed: bool) -> Selector:
+def _compiled(kind: str, wanted: Wanted, shape: Shape, untold: frozenset[str], *, listed: bool) -> Selector:
     made = RESOURCES[kind].made
     plain: list[str] = []
     computed: list[tuple[str, Getter]] = []
     nested: list[tuple[str, Made, Selector]] = []
-    for name, inner in _chosen(kind, wanted).items():
+    for name, inner in _chosen(kind, wanted, untold).items():
         if name in made and made[name].kind:
-            each = _compiled(made[name].kind, inner or {":default": None}, shape, listed=made[name].many)
+            each = _compiled(made[name].kind, inner or {":default": None}, shape, untold, listed=made[name].many)
             nested.append((name, made[name], each))
         elif inner is not None:
             raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
@@ -558,9 +561,17 @@ def _in_its_own_view(select: Selector) -> Selector:
 
 
 @lru_cache(maxsize=1024)
-def selector(kind: str, fields: str = ":default", shape: Shape = _as_tracker, *, listed: bool = False) -> Selector:
+def selector(
+    kind: str,
+    fields: str = ":default",
+    shape: Shape = _as_tracker,
+    untold: frozenset[str] = frozenset(),
+    *,
+    listed: bool = False,
+) -> Selector:
     """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
 
-    `listed` says whether the rows stand in a list, and `shape` may have another selector then.
+    `listed` says whether the rows stand in a list, and `shape` may have another selector then. `untold` has the
+    attributes that are left out, as `World.untold_attributes` has them.
     """
-    return _compiled(kind, parse_fields(fields), shape, listed=listed)
+    return _compiled(kind, parse_fields(fields), shape, untold, listed=listed)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from heapq import heapify, heappop, heapreplace
+from io import BytesIO
 from itertools import accumulate
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tracker_server import edits
-from tracker_server.world import Project, Row, World, iso
+from tracker_server.collector import uncollected
+from tracker_server.world import Project, Row, StoredFile, World, iso
 
 SAMPLE_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -204,20 +205,8 @@ def make_world(projects: int = 3, stories: int = 250, seed: int = 1, now: dateti
 
     SAMPLE_TOKEN belongs to a person who is in every project, and in the third, if there is one, only as a viewer.
     """
-    with _uncollected():
+    with uncollected():
         return _make(projects, stories, seed, now)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: rows hold no cycles, and looking for some would double the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _make(projects: int, stories: int, seed: int, now: datetime) -> World:
@@ -243,6 +232,22 @@ def _make(projects: int, stories: int, seed: int, now: datetime) -> World:
     for project in world.projects.values():
         del project.activity[: bisect_left(project.activity, oldest, key=lambda row: str(row["occurred_at"]))]
     return world
+
+
+def sample_files(world: World) -> dict[int, StoredFile]:
+    """Content for the files of a sample world, as `World.files` has it: each has its size, and is nothing but that."""
+    return {
+        row["id"]: StoredFile(row["filename"], row["size"], row.get("content_type"), partial(_content, row))
+        for project in world.projects.values()
+        for owner in (*project.stories.values(), *project.epics.values())
+        for comment in owner["comments"]
+        for row in comment["file_attachments"]
+    }
+
+
+def _content(file: Row) -> IO[bytes]:
+    words = f"Sample of {file['filename']}. ".encode()
+    return BytesIO((words * (file["size"] // len(words) + 1))[: file["size"]])
 
 
 def _play(world: World, lives: Iterable[Iterator[int]]) -> None:

@@ -8,9 +8,10 @@ velocity) is not stored: `tracker_server.derived` computes it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import IO, Any
 
 Row = dict[str, Any]
 
@@ -29,10 +30,14 @@ class Project:
     `row` has the stored attributes of the project resource, without the ones that are other fields here
     (`version`) or computed (`current_iteration_number`, `current_velocity`, …).
     A story row holds `label_ids`, `owner_ids`, `follower_ids`, `blocked_story_ids` and its parts, one list for
-    each of STORY_PARTS. An epic row holds `label_id`, `follower_ids` and `comments`. A comment row holds
-    `file_attachments` and `google_attachments`.
+    each of STORY_PARTS; a list that is not there is empty. An epic row holds `label_id`, `follower_ids` and
+    `comments`. A comment row holds `file_attachments` and `google_attachments`.
     `order` has the ids of all stories by priority: done (oldest accepted first), current, backlog, icebox.
     `epics` is in priority order. `transitions` and `activity` are oldest first.
+
+    What is known of the iterations goes before what would be computed: `iteration_starts` is when the iterations 1,
+    2, … began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of
+    the iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's.
     """
 
     row: Row
@@ -47,10 +52,29 @@ class Project:
     activity: list[Row] = field(default_factory=list)
     webhooks: dict[int, Row] = field(default_factory=dict)
     integrations: dict[int, Row] = field(default_factory=dict)
+    iteration_starts: list[str] = field(default_factory=list)
+    iteration_of: dict[int, int] = field(default_factory=dict)
+    as_of: datetime | None = None
 
     @property
     def id(self) -> int:
         return int(self.row["id"])
+
+    def has_story(self, story_id: int) -> bool:
+        return story_id in self.stories
+
+    def has_epic(self, epic_id: int) -> bool:
+        return epic_id in self.epics
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that a comment holds. `open` gives its bytes, `size` of them, from the first on."""
+
+    filename: str
+    size: int
+    content_type: str | None
+    open: Callable[[], IO[bytes]]
 
 
 @dataclass
@@ -59,7 +83,12 @@ class World:
 
     `tokens` maps an API token to the id of its person. `person_settings` holds, by person id, the attributes of
     `/me` that a person object does not have (time_zone, has_google_identity, …). `workspaces` and
-    `notifications` are lists by person id. `lock` is held while the world is read for a response or changed.
+    `notifications` are lists by person id. `files` is by the id of the attachment. `lock` is held while the world is
+    read for a response or changed.
+
+    `untold` names the endpoints, after their functions in `tracker_server.api`, that ask for what this world cannot
+    know, each with a sentence that says so; `untold_attributes` has such attributes, as `story.follower_ids`.
+    `reader` is the person as whom everybody reads every project, with whatever token; None where `tokens` decide.
     """
 
     now: datetime
@@ -71,6 +100,10 @@ class World:
     account_memberships: dict[int, Row] = field(default_factory=dict)
     workspaces: dict[int, list[Row]] = field(default_factory=dict)
     notifications: dict[int, list[Row]] = field(default_factory=dict)
+    files: Mapping[int, StoredFile] = field(default_factory=dict)
+    untold: Mapping[str, str] = field(default_factory=dict)
+    untold_attributes: frozenset[str] = frozenset()
+    reader: int | None = None
     next_id: int = 1000
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
@@ -78,3 +111,11 @@ class World:
         """An id that no other row of this world has."""
         self.next_id += 1
         return self.next_id
+
+    def with_story(self, story_id: int) -> Project | None:
+        """The project that has this story, if there is one."""
+        return next((project for project in self.projects.values() if project.has_story(story_id)), None)
+
+    def with_epic(self, epic_id: int) -> Project | None:
+        """The project that has this epic, if there is one."""
+        return next((project for project in self.projects.values() if project.has_epic(epic_id)), None)

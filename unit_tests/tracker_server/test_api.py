@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tracker_server import edits
 from tracker_server.api import PREFIX, Caps, Request, Response, TrackerApi
 from tracker_server.fields import RESOURCES, FieldsError, parse_fields, selector
-from tracker_server.world import Project, Row, World
+from tracker_server.world import Project, Row, StoredFile, World
 
 NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)
 ANN, BOB, EVE = 1, 2, 3
@@ -678,3 +679,57 @@ def test_equal_answers_have_equal_etags(client: Client) -> None:
     etags = [client.get("/projects/99").headers["ETag"] for _ in range(2)]
     assert etags[0] == etags[1]
     assert etags[0] != client.get("/projects/100").headers["ETag"]
+
+
+def test_an_endpoint_that_asks_for_what_the_world_cannot_know_says_so(world: World) -> None:
+    world.untold = {"activity": "The archive does not tell who did what."}
+    status, error = Client(world).error("/projects/99/activity")
+    assert (status, error["code"]) == (404, "route_not_found")
+    assert error["general_problem"] == "The archive does not tell who did what."
+    assert Client(world).rows("/my/activity") != []
+
+
+def test_an_attribute_that_the_world_cannot_know_is_left_out_wherever_it_is_asked_for(world: World) -> None:
+    edits.create_story(world, world.projects[99], ANN, name="A", comments=["Hm"])
+    world.untold_attributes = frozenset({"story.follower_ids", "comment.google_attachments", "project.account_id"})
+    fields = ":default,follower_ids,comments(text,google_attachments)"
+    (row,) = Client(world).rows("/projects/99/stories", fields=fields)
+    assert "follower_ids" not in row
+    assert row["comments"][0].keys() == {"id", "text"}
+    assert "account_id" not in Client(world).rows("/projects/99")
+
+
+def test_a_reader_reads_every_project_with_any_token_or_none(world: World) -> None:
+    world.reader = EVE
+    edits.create_story(world, world.projects[99], ANN, name="A")
+    api = TrackerApi(world)
+    for headers in ({"X-TrackerToken": "whatever"}, {}):
+        answers = [
+            orjson.loads(api.handle(Request("GET", PREFIX + path, "", headers)).body)
+            for path in ("/projects", "/projects/99/stories", "/me", "/projects/99/memberships")
+        ]
+        projects, stories, me, memberships = answers
+        assert [row["id"] for row in projects] == [99, 100]
+        assert [row["name"] for row in stories] == ["A"]
+        assert [(row["project_id"], row["project_name"]) for row in me["projects"]] == [
+            (99, "Project 99"), (100, "Project 100"),
+        ]  # fmt: skip
+        assert me.get("api_token") == headers.get("X-TrackerToken")
+        assert EVE not in [row["person"]["id"] for row in memberships]
+
+
+@pytest.mark.parametrize(("query", "place"), [("", "attachment"), ("inline=true", "inline")])
+def test_a_file_is_given_with_its_name_type_and_size(world: World, query: str, place: str) -> None:
+    world.files = {7: StoredFile('größe "1".png', 3, "image/png", lambda: io.BytesIO(b"abc"))}
+    request = Request("GET", "/file_attachments/7/download", query, {"X-TrackerToken": TOKEN_OF[ANN]})
+    response = TrackerApi(world).handle(request)
+    assert response.status == 200
+    assert response.file is not None
+    assert response.file.read() == b"abc"
+    assert (response.headers["Content-Type"], response.headers["Content-Length"]) == ("image/png", "3")
+    assert response.headers["Content-Disposition"] == f"{place}; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%221%22.png"
+
+
+def test_a_file_that_is_not_there_is_not_found(world: World) -> None:
+    request = Request("GET", "/file_attachments/7/download", "", {"X-TrackerToken": TOKEN_OF[ANN]})
+    assert TrackerApi(world).handle(request).status == 404

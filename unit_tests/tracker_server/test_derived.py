@@ -498,3 +498,54 @@ class TestAgainstTheRecordings:
     def test_cycle_times_of_a_story_without_transitions_are_the_recorded_zeros(self) -> None:
         [recorded] = [row for row in bodies("get_cycle_time_details")[0] if row["story_id"] == 66727998]
         assert recorded_figures(IN_2019).cycle_time(66727998) == recorded
+
+
+def day(text: str) -> str:
+    return f"{text}T00:00:00Z"
+
+
+def test_iterations_that_the_project_knows_go_before_those_that_would_be_computed() -> None:
+    shown = figures(accepted(1, "2024-01-03", 3), accepted(2, "2024-01-20", 2), story(3, "started", 1))
+    shown.project.iteration_starts = [day("2024-01-01"), day("2024-01-15"), day("2024-01-22")]
+    rows = shown.iterations
+    assert [(row["number"], row["length"], row["start"], row["finish"]) for row in rows] == [
+        (1, 2, day("2024-01-01"), day("2024-01-15")),
+        (2, 1, day("2024-01-15"), day("2024-01-22")),
+        (3, 1, day("2024-01-22"), day("2024-01-29")),
+    ]
+    assert [row["story_ids"] for row in rows] == [[1], [2], [3]]
+    assert shown.current_iteration_number == 3
+
+
+def test_the_velocity_is_in_proportion_to_the_length_of_the_iterations() -> None:
+    shown = figures(accepted(1, "2024-01-03", 8), accepted(2, "2024-01-20", 1))
+    shown.project.iteration_starts = [day("2024-01-01"), day("2024-01-15"), day("2024-01-22")]
+    assert shown.current_velocity == 3
+
+
+def test_a_story_is_in_the_iteration_that_the_project_says() -> None:
+    shown = figures(
+        accepted(1, "2024-01-03"), accepted(2, "2024-01-08"), story(3, "started"), story(4, "unstarted", 8),
+        story(5, "unstarted"), story(6, "unscheduled"), story(7, "accepted"),
+    )  # fmt: skip
+    shown.project.iteration_starts = [day("2024-01-01")]
+    shown.project.iteration_of = {2: 1, 3: 4, 4: 4, 5: 6}
+    assert [(row["number"], row["story_ids"]) for row in shown.iterations] == [
+        (1, [1, 2]), (2, []), (3, []), (4, [3, 4]), (5, []), (6, [5]),
+    ]  # fmt: skip
+
+
+def test_a_project_without_settings_has_those_of_a_new_one() -> None:
+    project = Project(row={"id": 99}, iteration_starts=[day("2024-01-01")])
+    shown = Figures(project, NOW)
+    assert (shown.current_iteration_number, shown.current_velocity) == (4, 10)
+    assert [row["length"] for row in shown.iterations] == [1, 1, 1, 1]
+
+
+def test_an_epic_is_completed_at_no_time_where_an_accepted_story_does_not_tell_its_own() -> None:
+    shown = figures(accepted(1, "2024-01-03", label_ids=[8]), story(2, "accepted", label_ids=[8]))
+    shown.project.labels = {8: {"id": 8, "name": "epic"}}
+    shown.project.epics = {9: {"id": 9, "label_id": 8}}
+    shown.project.row["start_time"] = None
+    shown.project.iteration_starts = [day("2024-01-01")]
+    assert shown.epic(9)["completed_at"] is None

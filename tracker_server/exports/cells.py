@@ -1,0 +1,109 @@
+"""What is written in a cell: days, points, signed comments, addresses of pull requests and branches."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from functools import lru_cache
+
+from tracker_server.exports.ids import LARGEST_ID
+from tracker_server.world import Row
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+FIRST_YEAR, LAST_YEAR = 1970, 2099
+LONGEST_NAME = 300
+"""Characters of an author; Tracker allows fewer."""
+
+_DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
+_ID = re.compile(r"[0-9]{1,16}")
+_SHOWN_AT = re.compile(r"https?://\S+/(?:story|epic)/show/([0-9]{1,16})\b\S*")
+_REPOSITORY = r"(https?://[^/\s]+/)([^/\s]+(?:/[^/\s]+)*?)/([^/\s]+)/(?:-/)?"
+_PULL_REQUEST = re.compile(_REPOSITORY + r"(?:pull|pulls|pull-requests|merge_requests)/([0-9]{1,15})(?:[/?#]\S*)?")
+_BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
+
+
+@lru_cache(maxsize=65_536)
+def day(text: str) -> str | None:
+    """`Nov 22, 2014` as `2014-11-22T00:00:00Z`: an export has no time of day and no zone. None for anything else."""
+    found = _DAY.fullmatch(text.strip())
+    if found is None or found[1] not in MONTHS or not FIRST_YEAR <= int(found[3]) <= LAST_YEAR:
+        return None
+    try:
+        return f"{date(int(found[3]), MONTHS.index(found[1]) + 1, int(found[2])).isoformat()}T00:00:00Z"
+    except ValueError:
+        return None
+
+
+def written_day(moment: date) -> str:
+    """A date as an export has it."""
+    return f"{MONTHS[moment.month - 1]} {moment.day}, {moment.year:04}"
+
+
+@lru_cache(maxsize=1024)
+def points(text: str) -> float | None:
+    """An estimate, an int where it is whole; -1 is none. Raises ValueError for what is no estimate."""
+    number = float(text)
+    if number == -1:
+        return None
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"no estimate: {text}")
+    return int(number) if number == int(number) else number
+
+
+def given_id(text: str) -> int | None:
+    """The number that a story or an epic has in Tracker; None where the text is no such number."""
+    text = text.strip()
+    number = int(text) if _ID.fullmatch(text) else 0
+    return number if 0 < number <= LARGEST_ID else None
+
+
+def id_in_url(url: str) -> int | None:
+    """The number in `https://www.pivotaltracker.com/story/show/123`, or in the address of an epic."""
+    found = _SHOWN_AT.fullmatch(url.strip())
+    return given_id(found[1]) if found else None
+
+
+def unguarded(text: str) -> str:
+    """The text without the apostrophe that keeps a spreadsheet from computing what begins with `=`."""
+    return text[1:] if text.startswith("'=") else text
+
+
+def signed(cell: str) -> tuple[str, str, str] | None:
+    """Text, author and day (ISO 8601) of `text (Author - Nov 22, 2014)`.
+
+    Only the last parentheses are the signature, and an author may have some in the name. None without a signature.
+    """
+    cell = cell.rstrip()
+    dash = cell.rfind(" - ")
+    if dash < 0 or cell[-1] != ")" or (at := day(cell[dash + 3 : -1])) is None:
+        return None
+    opening = _opening(cell, max(0, dash - LONGEST_NAME), dash)
+    if opening < 0:
+        return None
+    return cell[:opening].removesuffix(" "), cell[opening + 1 : dash].strip(), at
+
+
+def _opening(cell: str, start: int, end: int) -> int:
+    """Where the parenthesis is that is open at the end, or the last one where all are closed; -1 without any."""
+    last = opening = cell.rfind("(", start, end)
+    while opening >= 0 and cell.count(")", opening, end) >= cell.count("(", opening, end):
+        opening = cell.rfind("(", start, opening)
+    return last if opening < 0 else opening
+
+
+def pull_request(address: str) -> Row:
+    """The attributes of a pull request that its address tells (recording get_story_with_pull_requests.json)."""
+    found = _PULL_REQUEST.fullmatch(address)
+    row: Row = {"original_url": address}
+    if found:
+        row |= {"host_url": found[1], "owner": found[2], "repo": found[3], "number": int(found[4])}
+    return row
+
+
+def branch(text: str) -> Row:
+    """The attributes of a branch that its address tells, or else its name alone."""
+    found = _BRANCH.fullmatch(text)
+    if not found:
+        return {"name": text}
+    return {"original_url": text, "host_url": found[1], "owner": found[2], "repo": found[3], "name": found[4]}

@@ -1,0 +1,84 @@
+"""The first line of an export: which of Tracker's columns is where.
+
+Names repeat, so a cell is found by its position: the n-th Task belongs to the n-th Task Status. The columns are those
+of the last exports; older ones have fewer, and those of 2012 call some differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+
+SINGLE = (
+    "Id", "Title", "Labels", "Iteration", "Iteration Start", "Iteration End", "Type", "Estimate", "Priority",
+    "Current State", "Created at", "Accepted at", "Deadline", "Requested By", "Description", "URL",
+)  # fmt: skip
+REPEATED = (
+    ("Owned By",), ("Blocker", "Blocker Status"), ("Comment",), ("Task", "Task Status"),
+    ("Review Type", "Reviewer", "Review Status"), ("Pull Request",), ("Git Branch",),
+)  # fmt: skip
+FORMER = {"story": "title", "story type": "type", "note": "comment"}
+"""What the columns were called in 2012."""
+
+_SINGLE = frozenset(name.lower() for name in SINGLE)
+_BESIDE_TITLE = frozenset({"id", "type", "current state", "labels", "url"})
+
+_SIZES = {group[0]: len(group) for group in REPEATED}
+
+Cells = list[str]
+_Getter = Callable[[Cells], tuple[str, ...]]
+
+
+class Columns:
+    """Where the cells of a record are. The cells that are asked for must have been made `whole`.
+
+    `unknown` are the positions of the columns that are none of Tracker's.
+    """
+
+    def __init__(self, header: Cells) -> None:
+        self.width = len(header)
+        places: dict[str, list[int]] = {}
+        for position, name in enumerate(header):
+            place = name.strip().lower()
+            places.setdefault(FORMER.get(place, place), []).append(position)
+        self.names = frozenset(places)
+        known = [name.lower() for group in REPEATED for name in group]
+        self.unknown = [
+            position
+            for name, positions in places.items()
+            if name not in known
+            for position in positions[name in _SINGLE :]
+        ]
+        self.single: _Getter = itemgetter(*(places.get(name.lower(), [self.width])[0] for name in SINGLE))
+        self._getters = {group[0]: self._getter(places, group) for group in REPEATED}
+
+    @property
+    def are_of_stories(self) -> bool:
+        """Whether these are the columns of an export of stories."""
+        return "title" in self.names and not self.names.isdisjoint(_BESIDE_TITLE)
+
+    def _getter(self, places: dict[str, list[int]], group: tuple[str, ...]) -> _Getter:
+        positions = [places.get(name.lower(), []) for name in group]
+        most = max(map(len, positions))
+        # The cell behind the last is always empty. It stands in for what is missing, and makes two groups the least.
+        paired = zip(*(each + [self.width] * (most - len(each) + 2) for each in positions), strict=True)
+        return itemgetter(*(position for each in paired for position in each))
+
+    def whole(self, cells: Cells) -> Cells:
+        """The cells with an empty one behind them, as many as there are columns; gives those that are beyond."""
+        beyond = cells[self.width :]
+        del cells[self.width :]
+        cells += [""] * (self.width + 1 - len(cells))
+        return beyond
+
+    def texts(self, name: str, cells: Cells) -> list[str]:
+        """What a repeated column holds."""
+        return list(filter(None, self._getters[name](cells)))
+
+    def groups(self, name: str, cells: Cells) -> list[tuple[str, ...]]:
+        """What a repeated group of columns holds, `name` being the first of them; a cell of each may be empty."""
+        found = self._getters[name](cells)
+        if not any(found):
+            return []
+        size = _SIZES[name]
+        return [group for group in zip(*(found[nth::size] for nth in range(size)), strict=True) if any(group)]

@@ -1,0 +1,158 @@
+"""The commands that read and write exports: `tracker-server serve`, `inspect` and `export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tracker_server import arguments
+from tracker_server.app import TrackerServer
+from tracker_server.exports.archive import Source
+from tracker_server.exports.errors import ExportError, Finding
+from tracker_server.exports.ids import LARGEST_ID
+from tracker_server.exports.project import Summary
+from tracker_server.exports.reading import ExportReport, inspect, read_exports
+from tracker_server.exports.writing import write_export
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
+from tracker_server.serving import serve, stop_when_told
+
+NAMES = ("serve", "inspect", "export")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command; returns the exit code, which is 1 where a file cannot be read or written, after a sentence."""
+    options = _parser().parse_args(argv)
+    stop_when_told()
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tracker-server", description="Your exports of Pivotal Tracker, read again.")
+    commands = parser.add_subparsers(required=True)
+
+    command = commands.add_parser("serve", help="serve exports as a Tracker v5 API, read-only")
+    command.set_defaults(command=_serve)
+    _add_exports(command)
+    command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
+    command.add_argument("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
+    command.add_argument(
+        "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
+        help="the id that a project had in Tracker; without it, one is made of its name",
+    )  # fmt: skip
+
+    command = commands.add_parser(
+        "inspect", help="print what is understood of exports, and every cell that is not",
+        epilog="The exit code is 0 where every file is an export, whatever was not understood in it, and 1 otherwise.",
+    )  # fmt: skip
+    command.set_defaults(command=_inspect)
+    _add_exports(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object on each line")
+
+    command = commands.add_parser("export", help="write sample data as an export")
+    command.set_defaults(command=_export)
+    command.add_argument("out", type=Path, metavar="OUT.zip")
+    command.add_argument("--projects", type=arguments.projects, default=3, help="how many to make up (%(default)s)")
+    command.add_argument("--stories", type=arguments.stories, default=250, help="of each project (%(default)s)")
+    command.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    return parser
+
+
+def _add_exports(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "exports", type=Path, nargs="+", metavar="EXPORT",
+        help="a ZIP or CSV that Tracker exported, or a folder of such files",
+    )  # fmt: skip
+
+
+def _name_and_id(text: str) -> tuple[str, int]:
+    name, _, number = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=ID")
+    return name, arguments.whole_number(1, LARGEST_ID)(number)
+
+
+def _sources(paths: Sequence[Path]) -> Iterator[Source]:
+    """The files, and those in the folders. Raises ExportError for a folder without any."""
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in (".zip", ".csv"))
+            if not inside:
+                raise ExportError(f"{path} is a folder in which there is no .zip and no .csv.")
+            yield from map(Source.of, inside)
+        else:
+            yield Source.of(path)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    world, report = read_exports(list(_sources(options.exports)), dict(options.project))
+    server = TrackerServer(world, options.host, options.port)
+    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, list(_what_is_served(report)))
+
+
+def _what_is_served(report: ExportReport) -> Iterator[str]:
+    yield "Any token will do, and none too."
+    for summary in report.served:
+        yield f"{summary.name} (id {summary.project_id}) as of {summary.as_of:%Y-%m-%d}: {_counted(summary.rows)}"
+    for finding in report.findings[:5]:
+        yield f"Not understood: {finding}"
+    if report.finding_count > 5:
+        yield f"And {report.finding_count - 5:,} more; tracker-server inspect tells all."
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    told: Counter[str] = Counter()
+
+    def tell(finding: Finding) -> None:
+        told["findings"] += 1
+        print(json.dumps({"finding": asdict(finding)}) if options.json else finding)
+
+    for found in inspect(list(_sources(options.exports)), tell):
+        if isinstance(found, ExportError):
+            told["errors"] += 1
+            print(json.dumps({"error": str(found)}) if options.json else found)
+        elif options.json:
+            print(json.dumps({"export": asdict(found)}, default=str))
+        else:
+            print(*_described(found), sep="\n")
+    if not options.json:
+        print(f"{told['findings']:,} things were not understood, and {told['errors']:,} files could not be read.")
+    return 1 if told["errors"] else 0
+
+
+def _described(summary: Summary) -> Iterator[str]:
+    first, last = summary.iterations
+    yield f"Project {summary.name} (id {summary.project_id}), from {', '.join(summary.files)}"
+    yield f"  rows        {_counted(summary.rows)}"
+    yield f"  with them   {_counted(summary.parts)}"
+    yield f"  files       {summary.attachments:,} of {summary.attachment_bytes:,} bytes"
+    yield f"  iterations  {f'{first} to {last}' if first else 'none'}"
+    yield f"  days        {f'{summary.oldest[:10]} to {summary.newest[:10]}' if summary.oldest else 'none'}"
+    yield f"  exported    {summary.as_of:%Y-%m-%d}, or soon after"
+    yield f"  labels      {summary.labels:,}"
+    yield f"  people      {len(summary.people):,}: {', '.join(summary.people)}"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items()) or "nothing"
+
+
+def _export(options: argparse.Namespace) -> int:
+    world = make_world(options.projects, options.stories, options.seed)
+    world.files = sample_files(world)
+    try:
+        with options.out.open("wb") as out:
+            write_export(world, out)
+    except OSError as error:
+        raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+    print(f"Wrote {options.out}: {options.projects:,} projects with {options.stories:,} stories each.")
+    return 0

@@ -1,0 +1,99 @@
+"""What is understood of single cells while a table is read: values, names and their ids, and what makes no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tracker_server.exports.cells import day, points
+from tracker_server.exports.errors import ExportError, Finding, shown
+from tracker_server.exports.ids import made_id
+
+PRIORITIES = {"p0": "p0", "p1": "p1", "p2": "p2", "p3": "p3", "none": "none"}
+
+MOST_NAMES = 50_000
+"""Of people, of labels, of types of reviews."""
+
+Report = Callable[[Finding], None]
+Value = TypeVar("Value")
+
+
+@dataclass
+class Notes:
+    """Reads cells of one export of one project.
+
+    `report` is told of each cell that makes no sense, with the `file` and `line` in which reading is; the cell then
+    counts as empty. `labels`, `people` and `review_types` are the ids of the names that came.
+    """
+
+    project_id: int
+    report: Report
+    labels: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    review_types: dict[str, int] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+
+    def doubt(self, column: str, reason: str) -> None:
+        """Tell of something in the row, or in one cell of it."""
+        self.report(Finding(self.file, self.line, column, reason))
+
+    def left_out(self, column: str, text: str, why: str) -> None:
+        """Tell of a cell that is left out."""
+        self.doubt(column, f"{shown(text)} is {why}; left out")
+
+    def one_of(self, known: Mapping[str, Value], text: str, column: str) -> Value | None:
+        """What a cell stands for, in whatever case; None where that is nothing known."""
+        value = known.get(text)
+        if value is None and (text := text.strip()):
+            value = known.get(text.lower())
+            if value is None:
+                self.left_out(column, text, f"none of {', '.join(filter(None, known))}")
+        return value
+
+    def day(self, text: str, column: str) -> str | None:
+        """A date in ISO 8601."""
+        found = day(text) if text else None
+        if found is None and text.strip():
+            self.left_out(column, text, "no date like Nov 22, 2014")
+        return found
+
+    def points(self, text: str) -> float | None:
+        """An estimate."""
+        if not text:
+            return None
+        try:
+            return points(text)
+        except ValueError:
+            if text.strip():
+                self.left_out("Estimate", text, "no number of points")
+            return None
+
+    def priority(self, text: str) -> str | None:
+        """`p1` of `p1 - High`."""
+        return self.one_of(PRIORITIES, text.partition(" ")[0], "Priority") if text else None
+
+    def label_ids(self, text: str) -> list[int]:
+        """The ids of labels with commas between them."""
+        names = dict.fromkeys(filter(None, map(str.strip, text.split(",")))) if text else ()
+        return [self._named(self.labels, "label", name, self.project_id) for name in names]
+
+    def review_type_id(self, text: str) -> int | None:
+        name = text.strip()
+        return self._named(self.review_types, "review_type", name, self.project_id) if name else None
+
+    def person_id(self, text: str) -> int | None:
+        name = text.strip()
+        return self._named(self.people, "person", name) if name else None
+
+    def people_ids(self, names: Iterable[str]) -> list[int]:
+        return list(dict.fromkeys(filter(None, map(self.person_id, names))))
+
+    def _named(self, ids: dict[str, int], kind: str, name: str, *within: int) -> int:
+        found = ids.get(name)
+        if found is None:
+            if len(ids) == MOST_NAMES:
+                raise ExportError(f"{self.file} has more than {MOST_NAMES:,} names of one kind, so it is no export.")
+            found = ids[name] = made_id(kind, *within, name)
+        return found

@@ -1,0 +1,112 @@
+"""What hangs on a story or an epic: comments, tasks, blockers, reviews, pull requests and branches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tracker_server.exports.cells import branch, pull_request, signed, unguarded
+from tracker_server.exports.columns import Cells, Columns
+from tracker_server.exports.errors import shown
+from tracker_server.exports.ids import part_ids
+from tracker_server.exports.notes import Notes
+from tracker_server.world import Row
+
+TASK_STATUSES = {"completed": True, "not completed": False, "": False}
+BLOCKER_STATUSES = {"resolved": True, "blocked": False, "": False}
+REVIEW_STATUSES = {status: status for status in ("unstarted", "in_review", "pass", "revise")}
+
+Groups = Sequence[tuple[str, ...]]
+
+
+def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, notes: Notes) -> dict[str, list[Row]]:
+    """All of them, by kind, without the kinds that the story has none of."""
+    parts = {}
+    if found := columns.groups("Task", cells):
+        parts["tasks"] = _tasks(found, story_id, notes)
+    if texts := columns.texts("Comment", cells):
+        parts["comments"] = comments(texts, "story_id", story_id, notes)
+    if found := columns.groups("Blocker", cells):
+        parts["blockers"] = _blockers(found, story_id, notes)
+    if found := columns.groups("Review Type", cells):
+        parts["reviews"] = _reviews(found, story_id, notes)
+    if texts := columns.texts("Pull Request", cells):
+        parts["pull_requests"] = _links("pull_request", pull_request, texts, story_id)
+    if texts := columns.texts("Git Branch", cells):
+        parts["branches"] = _links("branch", branch, texts, story_id)
+    return parts
+
+
+def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> list[Row]:
+    """The comments on a story or an epic; `owner` is what they call it."""
+    rows = []
+    for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
+        row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}
+        signature = signed(cell)
+        if signature is None:
+            row["text"] = unguarded(cell)
+            notes.doubt("Comment", f"{shown(cell)} has no (Author - Nov 22, 2014) at its end; both are left out")
+        else:
+            text, author, day = signature
+            row["text"] = unguarded(text)
+            row["created_at"] = row["updated_at"] = day
+            if author:
+                row["person_id"] = notes.person_id(author)
+        rows.append(row)
+    return rows
+
+
+def _tasks(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
+    ids = part_ids("task", story_id, [text for text, _ in groups])
+    rows = []
+    for position, (task_id, (text, status)) in enumerate(zip(ids, groups, strict=True), 1):
+        if not text:
+            notes.doubt("Task Status", "there is no Task to it; it counts as one without words")
+        rows.append(
+            {
+                "kind": "task",
+                "id": task_id,
+                "story_id": story_id,
+                "description": unguarded(text),
+                "complete": notes.one_of(TASK_STATUSES, status, "Task Status") or False,
+                "position": position,
+            }
+        )
+    return rows
+
+
+def _blockers(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
+    ids = part_ids("blocker", story_id, [text for text, _ in groups])
+    rows = []
+    for blocker_id, (text, status) in zip(ids, groups, strict=True):
+        if not text:
+            notes.doubt("Blocker Status", "there is no Blocker to it; it counts as one without words")
+        rows.append(
+            {
+                "kind": "blocker",
+                "id": blocker_id,
+                "story_id": story_id,
+                "description": unguarded(text),
+                "resolved": notes.one_of(BLOCKER_STATUSES, status, "Blocker Status") or False,
+            }
+        )
+    return rows
+
+
+def _reviews(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
+    ids = part_ids("review", story_id, ["\0".join(group[:2]) for group in groups])
+    rows = []
+    for review_id, (review_type, reviewer, status) in zip(ids, groups, strict=True):
+        told = {
+            "review_type_id": notes.review_type_id(review_type),
+            "reviewer_id": notes.person_id(reviewer),
+            "status": notes.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
+        }
+        row: Row = {"kind": "review", "id": review_id, "story_id": story_id}
+        rows.append(row | {name: value for name, value in told.items() if value is not None})
+    return rows
+
+
+def _links(kind: str, attributes: Callable[[str], Row], texts: Sequence[str], story_id: int) -> list[Row]:
+    ids = part_ids(kind, story_id, texts)
+    head = {"kind": kind, "story_id": story_id}
+    return [{**head, "id": link_id, **attributes(text)} for link_id, text in zip(ids, texts, strict=True)]

@@ -1,0 +1,203 @@
+"""From the records of an export to the stories and epics of one project, in the shapes that the v5 API serves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tracker_server.exports.archive import Table
+from tracker_server.exports.cells import given_id, id_in_url, unguarded
+from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
+from tracker_server.exports.errors import ExportError, shown
+from tracker_server.exports.ids import made_id
+from tracker_server.exports.iterations import Span
+from tracker_server.exports.notes import Notes
+from tracker_server.exports.parts import comments, parts_of_a_story
+from tracker_server.exports.table import records
+from tracker_server.world import Row
+
+TYPES = {kind: kind for kind in ("feature", "bug", "chore", "release", "epic")}
+WAITING = ("unstarted", "unscheduled")
+STATES = {
+    state: state for state in ("accepted", "delivered", "finished", "started", "rejected", "planned", *WAITING)
+}  # fmt: skip
+
+MOST_ROWS = 200_000
+"""Of one project; ten times as many as the largest that are heard of."""
+MOST_ITERATIONS = 10_000
+
+NOT_OF_EPICS = frozenset(SINGLE) - {"Id", "Title", "Labels", "Type", "Created at", "Description", "URL"}
+EMPTY = frozenset({"", "-1", "none"})
+
+
+@dataclass
+class Reader:
+    """Reads the tables of one export of one project, and keeps what its rows have in common.
+
+    `spans` and `iteration_of` are what is told of iterations; `reached` is the last in which something is accepted or
+    in work, `not_beyond` the first in which something is not accepted, both 0 where there is none. `oldest` and
+    `newest` are the first and the last day that a row tells of as past (ISO 8601, `""` without any). `counts` has the
+    number of rows by type, and of what hangs on them by kind.
+    """
+
+    notes: Notes
+    spans: dict[int, Span] = field(default_factory=dict)
+    iteration_of: dict[int, int] = field(default_factory=dict)
+    reached: int = 0
+    not_beyond: int = 0
+    oldest: str = ""
+    newest: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    story_ids: set[int] = field(default_factory=set)
+    epic_ids: set[int] = field(default_factory=set)
+
+    def rows(self, table: Table) -> Iterator[Row]:
+        """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
+        notes = self.notes
+        notes.file = table.label
+        with table.open() as file:
+            lines = records(file, table.label)
+            _, header = next(lines)
+            columns = Columns(header)
+            unknown: Counter[int] = Counter()
+            for notes.line, cells in lines:
+                beyond = columns.whole(cells)
+                if any(beyond):
+                    notes.doubt("", f"{len(beyond)} cells are beyond the last column and left out")
+                if columns.unknown:
+                    unknown.update(position for position in columns.unknown if cells[position])
+                if any(cells) and (row := self._row(columns, cells)):
+                    yield row
+        notes.line = 1
+        for position in columns.unknown:
+            reason = f"not a column that Tracker writes; {unknown[position]:,} cells are left out"
+            notes.doubt(header[position].strip() or f"column {position + 1}", reason)
+
+    def _row(self, columns: Columns, cells: Cells) -> Row | None:
+        """The story or epic of a record; None where it is one that came before."""
+        single = dict(zip(SINGLE, columns.single(cells), strict=True))
+        story_type = self.notes.one_of(TYPES, single["Type"], "Type") or "feature"
+        created_at = self.notes.day(single["Created at"], "Created at")
+        is_epic = story_type == "epic"
+        row_id = self._id(single, story_type, created_at or "")
+        taken = self.epic_ids if is_epic else self.story_ids
+        if row_id in taken:
+            self.notes.doubt("Id", f"{row_id} came before in this export; this row is left out")
+            return None
+        if len(taken) == MOST_ROWS:
+            raise ExportError(f"{self.notes.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
+        taken.add(row_id)
+        self.counts[story_type] += 1
+        if not single["Title"]:
+            self.notes.doubt("Title", "there is none")
+        row: Row = {
+            "kind": "epic" if is_epic else "story",
+            "id": row_id,
+            "project_id": self.notes.project_id,
+            "name": unguarded(single["Title"]),
+        }
+        if not is_epic:
+            row["story_type"] = story_type
+        told = {
+            "description": unguarded(single["Description"]),
+            "url": single["URL"],
+            "created_at": created_at,
+        }
+        row.update((name, value) for name, value in told.items() if value)
+        if is_epic:
+            self._epic(row, single, columns, cells)
+        else:
+            self._story(row, single, columns, cells)
+        return row
+
+    def _story(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
+        """Completes the row of a story."""
+        notes = self.notes
+        row["current_state"] = notes.one_of(STATES, single["Current State"], "Current State") or "unscheduled"
+        row["owner_ids"] = notes.people_ids(columns.texts("Owned By", cells))
+        row["label_ids"] = notes.label_ids(single["Labels"])
+        told = {
+            "accepted_at": notes.day(single["Accepted at"], "Accepted at"),
+            "deadline": notes.day(single["Deadline"], "Deadline"),
+            "requested_by_id": notes.person_id(single["Requested By"]),
+            "estimate": notes.points(single["Estimate"]),
+            "story_priority": notes.priority(single["Priority"]),
+        }
+        row.update((name, value) for name, value in told.items() if value is not None)
+        self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
+        parts = parts_of_a_story(row["id"], columns, cells, notes)
+        self._date(row, parts.get("comments", []))
+        for kind, part_rows in parts.items():
+            self.counts[kind] += len(part_rows)
+            if kind != "comments" and "updated_at" in row:
+                for part in part_rows:
+                    part["updated_at"] = row["updated_at"]
+        row.update(parts)
+
+    def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
+        """Completes the row of an epic."""
+        notes = self.notes
+        label_ids = notes.label_ids(single["Labels"])
+        if label_ids:
+            row["label_id"] = label_ids[0]
+        if len(label_ids) > 1:
+            reason = f"{shown(single['Labels'])} is more than the one label of an epic; the others are left out"
+            notes.doubt("Labels", reason)
+        row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], notes)
+        self.counts["comments"] += len(row["comments"])
+        self._date(row, row["comments"])
+        for column, text in single.items():
+            if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
+                notes.left_out(column, text, "nothing that an epic has")
+        for column, *_ in REPEATED:
+            for group in columns.groups(column, cells) if column != "Comment" else ():
+                notes.left_out(column, ", ".join(group), "nothing that an epic has here")
+
+    def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
+        number = single["Id"].strip()
+        row_id = given_id(number) or id_in_url(single["URL"])
+        if number and given_id(number) is None:
+            self.notes.doubt(
+                "Id", f"{shown(number)} is no number of a story; its address or else its content gives one"
+            )
+        if row_id:
+            return row_id
+        content = (self.notes.project_id, story_type, single["Title"], created_at)
+        row_id = made_id("story", *content)
+        taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
+        while row_id in taken:
+            times += 1
+            row_id = made_id("story", *content, times)
+        if not number:
+            self.notes.doubt("Id", "there is no number; one is made up")
+        return row_id
+
+    def _iteration(self, row: Row, text: str, start: str, end: str) -> None:
+        notes = self.notes
+        if not text:
+            if start or end:
+                notes.left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
+            return
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+        if not 0 < number <= MOST_ITERATIONS:
+            notes.left_out("Iteration", text, "no number of an iteration")
+            return
+        self.iteration_of[row["id"]] = number
+        state = row["current_state"]
+        if state != "accepted":
+            self.not_beyond = min(self.not_beyond or number, number)
+        if state not in WAITING:
+            self.reached = max(self.reached, number)
+        span = (notes.day(start, "Iteration Start") or "", notes.day(end, "Iteration End") or "")
+        if self.spans.setdefault(number, span) != span:
+            notes.doubt("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
+
+    def _date(self, row: Row, row_comments: list[Row]) -> None:
+        """Sets `updated_at`: the last day that the row tells of as past."""
+        days = [row.get("created_at"), row.get("accepted_at"), *(comment.get("created_at") for comment in row_comments)]
+        told = [day for day in days if day]
+        if told:
+            row["updated_at"] = newest = max(told)
+            self.newest = max(self.newest, newest)
+            self.oldest = min(self.oldest or newest, *told)

@@ -1,0 +1,191 @@
+"""Writes a world as an export: a ZIP with a CSV for each project, and the files of its stories in folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import IO
+from zoneinfo import ZoneInfo
+
+from tracker_server.derived import Figures
+from tracker_server.exports.cells import written_day
+from tracker_server.exports.columns import REPEATED, SINGLE
+from tracker_server.world import Project, Row, StoredFile, World
+
+PRIORITIES = {"p0": "p0 - Critical", "p1": "p1 - High", "p2": "p2 - Medium", "p3": "p3 - Low", "none": "none"}
+
+Repeated = dict[str, list[tuple[str, ...]]]
+"""The cells of each repeated group of columns, by the name of its first."""
+
+
+def write_export(world: World, out: IO[bytes]) -> None:
+    """Write a ZIP as Tracker made them, with all projects of the world.
+
+    Of the files, those are in it whose bytes the world has. Two equal worlds give the same bytes.
+    """
+    stamp = world.now.strftime("%Y%m%d_%H%M")
+    names: set[str] = set()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for project in world.projects.values():
+            name = unused(_file_name(str(project.row["name"])), names)
+            with archive.open(_entry(f"{name}_{stamp}.csv", world.now), "w") as member:
+                write_csv(world, project, member)
+            for path, file in _files(world, project):
+                with archive.open(_entry(path, world.now), "w") as member, file.open() as content:
+                    shutil.copyfileobj(content, member)
+
+
+def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
+    """Write the stories and epics of one project as a CSV in UTF-8."""
+    most = dict.fromkeys((group[0] for group in REPEATED), 1)
+    for _, repeated in _rows(world, project):
+        for name, groups in repeated.items():
+            most[name] = max(most[name], len(groups))
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    # A writer that ends lines with \r\n puts quotes around a lone \r too.
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([*SINGLE, *(name for group in REPEATED for _ in range(most[group[0]]) for name in group)])
+    for single, repeated in _rows(world, project):
+        cells = [single.get(name, "") for name in SINGLE]
+        for group in REPEATED:
+            groups = repeated.get(group[0], [])
+            cells += [cell for each in groups for cell in each]
+            cells += [""] * (len(group) * (most[group[0]] - len(groups)))
+        writer.writerow(cells)
+    text.detach()
+
+
+def _rows(world: World, project: Project) -> Iterator[tuple[dict[str, str], Repeated]]:
+    cells = _Cells(world, project)
+    yield from map(cells.of_epic, project.epics.values())
+    yield from (cells.of_story(project.stories[story_id]) for story_id in project.order)
+
+
+class _Cells:
+    """What a project's rows are in the cells of an export; days are those of its time zone."""
+
+    def __init__(self, world: World, project: Project) -> None:
+        self._world = world
+        self._project = project
+        self._zone = ZoneInfo((project.row.get("time_zone") or {}).get("olson_name", "UTC"))
+        iterations = Figures(project, project.as_of or world.now).iterations
+        self._iterations = {story_id: row for row in iterations for story_id in row["story_ids"]}
+
+    def of_epic(self, epic: Row) -> tuple[dict[str, str], Repeated]:
+        label = self._project.labels.get(epic.get("label_id", 0), {})
+        single = self._common(epic) | {"Type": "epic", "Labels": label.get("name", "")}
+        return single, {"Comment": self._comments(epic)}
+
+    def of_story(self, story: Row) -> tuple[dict[str, str], Repeated]:
+        labels = (self._project.labels[label_id]["name"] for label_id in story["label_ids"])
+        estimate = story.get("estimate")
+        single = self._common(story) | {
+            "Labels": ", ".join(labels),
+            "Type": story["story_type"],
+            "Estimate": "" if estimate is None else str(estimate),
+            "Priority": PRIORITIES.get(story.get("story_priority") or "", ""),
+            "Current State": story["current_state"],
+            "Accepted at": self._day(story.get("accepted_at")),
+            "Deadline": self._day(story.get("deadline")),
+            "Requested By": self._name(story.get("requested_by_id")),
+        }
+        if iteration := self._iterations.get(story["id"]):
+            single["Iteration"] = str(iteration["number"])
+            single["Iteration Start"] = self._day(iteration["start"])
+            single["Iteration End"] = self._day(iteration["finish"], before=timedelta(days=1))
+        return single, {
+            "Owned By": [(self._name(owner_id),) for owner_id in story["owner_ids"]],
+            "Blocker": [
+                (guarded(row["description"]), "resolved" if row["resolved"] else "blocked")
+                for row in story.get("blockers", ())
+            ],
+            "Comment": self._comments(story),
+            "Task": [
+                (guarded(row["description"]), "completed" if row["complete"] else "not completed")
+                for row in story.get("tasks", ())
+            ],
+            "Review Type": [self._review(row) for row in story.get("reviews", ())],
+            "Pull Request": [(_address(row, f"pull/{row.get('number')}"),) for row in story.get("pull_requests", ())],
+            "Git Branch": [(row.get("original_url") or row["name"],) for row in story.get("branches", ())],
+        }
+
+    def _common(self, row: Row) -> dict[str, str]:
+        return {
+            "Id": str(row["id"]),
+            "Title": guarded(row.get("name") or ""),
+            "Created at": self._day(row.get("created_at")),
+            "Description": guarded(row.get("description") or ""),
+            "URL": row.get("url") or "",
+        }
+
+    def _comments(self, row: Row) -> list[tuple[str, ...]]:
+        """Comments with words or an author; one that only stands for files is told by their folder."""
+        comments: list[tuple[str, ...]] = []
+        for comment in row.get("comments", ()):
+            text, author = comment.get("text") or "", self._name(comment.get("person_id"))
+            day = self._day(comment.get("created_at"))
+            signature = [f"({author} - {day})"] if day else []
+            if text or signature:
+                comments.append((guarded(" ".join([text, *signature])),))
+        return comments
+
+    def _review(self, row: Row) -> tuple[str, ...]:
+        review_type = self._project.review_types.get(row.get("review_type_id", 0), {})
+        return review_type.get("name", ""), self._name(row.get("reviewer_id")), row.get("status") or ""
+
+    def _name(self, person_id: int | None) -> str:
+        return str(self._world.people.get(person_id or 0, {}).get("name", ""))
+
+    def _day(self, moment: str | None, before: timedelta = timedelta()) -> str:
+        """The day of a time (ISO 8601), or of so long before it."""
+        if not moment:
+            return ""
+        at = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(self._zone)
+        return written_day((at.replace(tzinfo=None) - before).date())
+
+
+def guarded(text: str) -> str:
+    """The text with an apostrophe before `=`, so that a spreadsheet does not compute it."""
+    return f"'{text}" if text.startswith("=") else text
+
+
+def _address(link: Row, place: str) -> str:
+    return str(link.get("original_url") or f"{link['host_url']}{link['owner']}/{link['repo']}/{place}")
+
+
+def _files(world: World, project: Project) -> Iterator[tuple[str, StoredFile]]:
+    """The files that the world has, each with its path in the ZIP."""
+    rows: Iterable[Row] = [*project.epics.values(), *(project.stories[story_id] for story_id in project.order)]
+    for row in rows:
+        taken: set[str] = set()
+        for comment in row.get("comments", ()):
+            for attachment in comment.get("file_attachments", ()):
+                file = world.files.get(attachment["id"])
+                if file is not None:
+                    yield f"{row['id']}/{unused(attachment['filename'], taken)}", file
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, or one like it where it is taken; it is taken then."""
+    number, tried = 1, name
+    while tried in taken:
+        number += 1
+        tried = f"{number} {name}"
+    taken.add(tried)
+    return tried
+
+
+def _file_name(project: str) -> str:
+    """`my_project` of `My Project!`."""
+    return re.sub(r"\W+", "_", project.lower()).strip("_") or "project"
+
+
+def _entry(path: str, now: datetime) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, now.timetuple()[:6])
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry

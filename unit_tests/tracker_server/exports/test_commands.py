@@ -1,0 +1,173 @@
+"""The commands that read exports, as programs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from unit_tests.tracker_server.exports.exported import NAME, modern, packed
+
+PATIENCE = 60
+"""Seconds; what takes longer hangs."""
+PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
+MODULE = (sys.executable, "-m", "tracker_server")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "my_project_20250401_1212.zip"
+    path.write_bytes(packed({NAME: modern({"Owned By": "Ann"}, {"Type": "epic"}), "1000/größe.png": b"PNG" * 100_000}))
+    return path
+
+
+def run(*arguments: str | Path, program: tuple[str, ...] = (PROGRAM,)) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*program, *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=PATIENCE)
+
+
+@contextmanager
+def serving(*arguments: str | Path, program: tuple[str, ...] = (PROGRAM,)) -> Iterator[list[str]]:
+    """What `serve` prints; the server runs while the block does, and has to end with 0 when it is told to."""
+    command = [*program, "serve", *map(str, arguments), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().rstrip("\n") for _ in range(5)]
+            yield lines
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("program", [(PROGRAM,), MODULE], ids=["tracker-server", "python -m tracker_server"])
+def test_serve_prints_where_and_what_it_serves(archive: Path, program: tuple[str, ...]) -> None:
+    with serving(archive, "--project", "my_project=99", program=program) as (url, token, hint, any_token, project):
+        assert [row["id"] for row in requests.get(f"{url}/projects", timeout=PATIENCE).json()] == [99]
+        headers = {"X-TrackerToken": token}
+        stories = requests.get(f"{url}/projects/99/stories", headers=headers, timeout=PATIENCE)
+        assert stories.headers["X-Tracker-Pagination-Total"] == "1"
+    assert hint == f"Try: curl -H 'X-TrackerToken: {token}' '{url}/me'"
+    assert any_token == "Any token will do, and none too."
+    assert project == "my_project (id 99) as of 2025-04-01: 1 feature, 1 epic"
+
+
+def test_a_file_is_downloaded_from_the_host_of_the_api(archive: Path) -> None:
+    with serving(archive) as (url, *_):
+        (project,) = requests.get(f"{url}/projects", timeout=PATIENCE).json()
+        fields = {"fields": "comments(file_attachments)"}
+        stories = requests.get(f"{url}/projects/{project['id']}/stories", fields, timeout=PATIENCE).json()
+        (file,) = stories[0]["comments"][0]["file_attachments"]
+        response = requests.get(requests.compat.urljoin(url, file["download_url"]), timeout=PATIENCE)
+    assert response.content == b"PNG" * 100_000
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.headers["Content-Length"] == str(file["size"]) == "300000"
+    assert response.headers["Content-Disposition"] == "attachment; filename*=UTF-8''gr%C3%B6%C3%9Fe.png"
+
+
+def test_a_folder_stands_for_the_exports_in_it(archive: Path) -> None:
+    (archive.parent / "notes.txt").write_text("not an export")
+    (archive.parent / "other.csv").write_bytes(modern({}))
+    with serving(archive.parent) as (*_, first):
+        assert first.startswith("my_project ")
+
+
+@pytest.mark.parametrize("command", ["serve", "inspect"])
+def test_a_file_that_is_not_there_is_told_in_one_sentence(tmp_path: Path, command: str) -> None:
+    ended = run(command, tmp_path / "a.zip")
+    assert ended.returncode == 1
+    assert "a.zip cannot be read: No such file or directory." in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_serve_refuses_what_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Name,Points\na,1\n")
+    ended = run("serve", tmp_path / "a.csv")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "a.csv is no export of Tracker: its first line must name the columns, and Title (or Story) among them.\n"
+    )
+
+
+def test_a_folder_without_exports_is_told_in_one_sentence(tmp_path: Path) -> None:
+    ended = run("serve", tmp_path)
+    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path} is a folder in which there is no .zip and no .csv.\n")
+
+
+@pytest.mark.parametrize("project", ["my_project", "=7", "my_project=x", "my_project=0", f"my_project={2**53}"])
+def test_a_project_that_is_not_name_and_id_is_a_usage_error(archive: Path, project: str) -> None:
+    ended = run("serve", archive, "--project", project)
+    assert ended.returncode == 2
+    assert "argument --project" in ended.stderr
+
+
+INSPECTED = """\
+a.csv, line 3, Estimate: 'five' is no number of points; left out
+Project a (id {id}), from a.csv
+  rows        1 feature, 1 bug, 1 epic
+  with them   2 tasks, 1 comments
+  files       0 of 0 bytes
+  iterations  3 to 3
+  days        2014-11-22 to 2014-12-01
+  exported    2014-12-01, or soon after
+  labels      2
+  people      2: Ann, Bob
+1 things were not understood, and 0 files could not be read.
+"""
+
+
+def test_inspect_prints_what_was_understood_and_what_was_not(tmp_path: Path) -> None:
+    rows = (
+        {"Task": ["a", "b"], "Comment": "x (Bob - Dec 1, 2014)", "Labels": "a, b"},
+        {"Type": "bug", "Estimate": "five", "Owned By": "Ann", "Iteration": "3"},
+        {"Type": "epic", "Labels": "a"},
+    )
+    (tmp_path / "a.csv").write_bytes(modern(*rows))
+    ended = run("inspect", tmp_path / "a.csv")
+    (export,) = (
+        json.loads(line)["export"] for line in run("inspect", "--json", tmp_path / "a.csv").stdout.splitlines()[1:]
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == INSPECTED.format(id=export["project_id"])
+
+
+def test_inspect_goes_on_after_a_file_that_cannot_be_read_and_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK nothing")
+    (tmp_path / "b.csv").write_bytes(modern({}))
+    ended = run("inspect", tmp_path / "a.zip", tmp_path / "b.csv")
+    first, second, *_, last = ended.stdout.splitlines()
+    assert first == "a.zip is damaged (File is not a zip file): fetch or copy it anew."
+    assert second.startswith("Project b ")
+    assert last == "0 things were not understood, and 1 files could not be read."
+    assert ended.returncode == 1
+
+
+def test_inspect_tells_each_thing_as_json_if_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(modern({"Type": "spike", "Owned By": "Ann"}))
+    (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
+    ended = run("inspect", "--json", tmp_path)
+    finding, export, error = map(json.loads, ended.stdout.splitlines())
+    assert finding == {
+        "finding": {
+            "file": "a.csv", "line": 2, "column": "Type",
+            "reason": "'spike' is none of feature, bug, chore, release, epic; left out",
+        }
+    }  # fmt: skip
+    assert (export["export"]["name"], export["export"]["rows"]) == ("a", {"feature": 1})
+    assert error == {"error": "b.csv is in UTF-16; save the file as CSV in UTF-8."}
+    assert ended.returncode == 1
+
+
+def test_inspect_tells_which_of_several_exports_would_be_served(tmp_path: Path) -> None:
+    for name in ("p_20240101_0000.csv", "p_20250101_0000.csv"):
+        (tmp_path / name).write_bytes(modern({}))
+    ended = run("inspect", tmp_path)
+    assert "p_20240101_0000.csv: not served: p_20250101_0000.csv is a newer export of 'p'" in ended.stdout

@@ -1,0 +1,175 @@
+"""Nothing that is not understood goes without a line that names file, line, column and reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tracker_server.exports import reading
+from unit_tests.tracker_server.exports.exported import MODERN, NAME, modern, packed, served
+
+STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, unscheduled"
+
+
+@pytest.mark.parametrize(
+    ("cells", "finding", "told"),
+    [
+        ({"Type": "spike"}, "Type: 'spike' is none of feature, bug, chore, release, epic", ("story_type", "feature")),
+        ({"Current State": "done"}, f"Current State: 'done' is none of {STATES}", ("current_state", "unscheduled")),
+        ({"Estimate": "XL"}, "Estimate: 'XL' is no number of points", ("estimate", None)),
+        ({"Estimate": "-3"}, "Estimate: '-3' is no number of points", ("estimate", None)),
+        ({"Priority": "high"}, "Priority: 'high' is none of p0, p1, p2, p3, none", ("story_priority", None)),
+        ({"Created at": "1/2/14"}, "Created at: '1/2/14' is no date like Nov 22, 2014", ("created_at", None)),
+        ({"Accepted at": "now"}, "Accepted at: 'now' is no date like Nov 22, 2014", ("accepted_at", None)),
+        ({"Deadline": "soon"}, "Deadline: 'soon' is no date like Nov 22, 2014", ("deadline", None)),
+        ({"Iteration": "0"}, "Iteration: '0' is no number of an iteration", ("id", 1000)),
+        ({"Iteration": "99999"}, "Iteration: '99999' is no number of an iteration", ("id", 1000)),
+        ({"Iteration": "one"}, "Iteration: 'one' is no number of an iteration", ("id", 1000)),
+        (
+            {"Iteration Start": "Nov 3, 2014"},
+            "Iteration Start: 'Nov 3, 2014 – ' is of an iteration without a number",
+            ("id", 1000),
+        ),
+        (
+            {"Iteration": "1", "Iteration Start": "?"},
+            "Iteration Start: '?' is no date like Nov 22, 2014",
+            ("id", 1000),
+        ),
+        ({"Task": "a", "Task Status": "half"}, "Task Status: 'half' is none of completed, not completed", ("id", 1000)),
+        ({"Blocker": "a", "Blocker Status": "?"}, "Blocker Status: '?' is none of resolved, blocked", ("id", 1000)),
+        (
+            {"Review Type": "Code", "Review Status": "done"},
+            "Review Status: 'done' is none of unstarted, in_review, pass, revise",
+            ("id", 1000),
+        ),
+    ],
+)
+def test_a_cell_that_makes_no_sense_counts_as_empty_and_is_told_of(
+    cells: dict[str, str], finding: str, told: tuple[str, Any]
+) -> None:
+    exported = served(modern({}, {**cells, "Id": "1000", "Title": "Odd"}).replace(b"1000,Story 0", b"7,Story 0"))
+    odd = next(story for story in exported.stories() if story["name"] == "Odd")
+    assert odd.get(told[0]) == told[1]
+    assert exported.findings == [f"{NAME}, line 3, {finding}; left out"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "finding"),
+    [
+        ({"Title": ""}, "Title: there is none"),
+        ({"Id": "7.5"}, "Id: '7.5' is no number of a story; its address or else its content gives one"),
+        ({"Id": ""}, "Id: there is no number; one is made up"),
+        (
+            {"Comment": "no signature"},
+            "Comment: 'no signature' has no (Author - Nov 22, 2014) at its end; both are left out",
+        ),
+        ({"Task Status": "completed"}, "Task Status: there is no Task to it; it counts as one without words"),
+        ({"Blocker Status": "blocked"}, "Blocker Status: there is no Blocker to it; it counts as one without words"),
+        (
+            {"Type": "epic", "Labels": "a, b"},
+            "Labels: 'a, b' is more than the one label of an epic; the others are left out",
+        ),
+        ({"Type": "epic", "Estimate": "3"}, "Estimate: '3' is nothing that an epic has; left out"),
+        (
+            {"Type": "epic", "Current State": "started"},
+            "Current State: 'started' is nothing that an epic has; left out",
+        ),
+        ({"Type": "epic", "Owned By": "Ann"}, "Owned By: 'Ann' is nothing that an epic has here; left out"),
+        (
+            {"Type": "epic", "Task": "a", "Task Status": "completed"},
+            "Task: 'a, completed' is nothing that an epic has here; left out",
+        ),
+    ],
+)
+def test_a_row_that_is_odd_is_kept_and_told_of(cells: dict[str, str], finding: str) -> None:
+    exported = served(modern(cells))
+    assert len(exported.stories()) + len(exported.get("{p}/epics")) == 1
+    assert exported.findings == [f"{NAME}, line 2, {finding}"]
+
+
+def test_an_epic_may_say_that_it_has_no_estimate_and_no_priority() -> None:
+    assert served(modern({"Type": "epic", "Estimate": "-1", "Priority": "none"})).findings == []
+
+
+def test_a_long_cell_is_quoted_on_one_line_and_not_in_full() -> None:
+    (finding,) = served(modern({"Estimate": "1\n" * 100})).findings
+    quoted = r"1\n" * 30
+    assert finding == f"{NAME}, line 2, Estimate: '{quoted}…' is no number of points; left out"
+
+
+def test_lines_are_counted_as_the_file_has_them() -> None:
+    content = modern({"Description": "one\ntwo\n\nfour"}, {"Estimate": "x"}).replace(b"\n1001", b"\n\n1001")
+    (finding,) = served(content).findings
+    lines = content.splitlines()
+    assert lines[7 - 1].startswith(b"1001,")
+    assert finding.startswith(f"{NAME}, line 7, Estimate: ")
+
+
+def test_a_column_that_is_not_trackers_is_told_of_with_the_number_of_its_cells() -> None:
+    content = b"Id,Title,Mood,\n1,A,good,\n2,B,,x\n3,C\n"
+    assert served(content).findings == [
+        f"{NAME}, line 1, Mood: not a column that Tracker writes; 1 cells are left out",
+        f"{NAME}, line 1, column 4: not a column that Tracker writes; 1 cells are left out",
+    ]
+
+
+def test_the_second_column_of_a_name_that_does_not_repeat_is_told_of() -> None:
+    exported = served(b"Id,Title,Title\n1,A,B\n")
+    assert exported.story()["name"] == "A"
+    assert exported.findings == [f"{NAME}, line 1, Title: not a column that Tracker writes; 1 cells are left out"]
+
+
+def test_cells_beyond_the_last_column_are_told_of() -> None:
+    exported = served(b"Id,Title\n1,A,,\n2,B,x\n")
+    assert exported.findings == [f"{NAME}, line 3: 1 cells are beyond the last column and left out"]
+
+
+def test_a_row_with_the_id_of_an_earlier_one_is_left_out_and_told_of() -> None:
+    exported = served(modern({"Id": "7"}, {"Id": "7", "Type": "epic"}, {"Id": "7", "Title": "Again"}))
+    assert [story["name"] for story in exported.stories()] == ["Story 0"]
+    assert exported.findings == [f"{NAME}, line 4, Id: 7 came before in this export; this row is left out"]
+
+
+def test_a_row_that_is_in_two_csvs_of_a_zip_is_told_of_once() -> None:
+    exported = served(packed({"p.csv": modern({}), "p_2.csv": modern({}, {"Id": "5"})}), "p.zip")
+    assert len(exported.stories()) == 2
+    assert exported.findings == ["p.zip/p_2.csv, line 2, Id: 1000 came before in this export; this row is left out"]
+
+
+def test_days_of_an_iteration_that_differ_between_rows_are_told_of() -> None:
+    first = {"Iteration": "1", "Iteration Start": "Nov 3, 2014", "Iteration End": "Nov 9, 2014"}
+    exported = served(modern(first, {**first, "Iteration End": "Nov 16, 2014"}))
+    assert exported.get("{p}/iterations")[0]["finish"] == "2014-11-10T00:00:00Z"
+    assert exported.findings == [
+        f"{NAME}, line 3, Iteration Start: an earlier row gives iteration 1 other days; these are left out"
+    ]
+
+
+def test_iterations_in_a_wrong_order_are_told_of() -> None:
+    first = {"Iteration": "1", "Iteration Start": "Nov 3, 2014"}
+    exported = served(modern(first, {**first, "Iteration": "2"}))
+    assert exported.findings == [
+        f"{NAME}, Iteration Start: iteration 2 does not begin after iteration 1; its days are left out"
+    ]
+
+
+def test_a_report_counts_all_findings_and_keeps_the_first_thousand() -> None:
+    rows = b"".join(b"%d,A,x\n" % number for number in range(1, 1_501))
+    report = served(b"Id,Title,Estimate\n" + rows).report
+    assert (report.finding_count, len(report.findings)) == (1_500, reading.MOST_FINDINGS)
+
+
+def test_statuses_and_states_may_be_written_in_another_case() -> None:
+    cells = {"Type": "Bug", "Current State": "Unstarted", "Task": "a", "Task Status": "Completed"}
+    review = {"Review Type": "Code", "Review Status": "In Review", "Priority": "P1 - High"}
+    exported = served(modern({**cells, **review}))
+    story = exported.story(":default,tasks,reviews")
+    assert (story["story_type"], story["current_state"], story["story_priority"]) == ("bug", "unstarted", "p1")
+    assert (story["tasks"][0]["complete"], story["reviews"][0]["status"]) == (True, "in_review")
+    assert exported.findings == []
+
+
+def test_names_of_columns_may_be_written_in_another_case_and_with_spaces() -> None:
+    exported = served(MODERN.upper().replace(",", " , ").encode() + b"\n1,A\n")
+    assert (exported.story()["name"], exported.findings) == ("A", [])

@@ -1,0 +1,260 @@
+"""Files that are damaged, or made to do harm: one clear sentence, bounded memory, and nothing is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tracker_server.exports import ExportError, Source, inspect, read_exports
+from unit_tests.tracker_server.exports.exported import MODERN, NAME, modern, packed, source
+
+ZIP = "my_project.zip"
+MEMBER = f"{ZIP}/{NAME}"
+OTHER_COLUMNS = " is no export of Tracker: its first line must name the columns, and Title (or Story) among them."
+LONE_RETURN = "a line ends in a carriage return alone; save the file with common line ends."
+MOST_MEMORY = 150_000_000
+"""Bytes, of the program that inspects."""
+PATIENCE = 300
+BYTES_OF_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def damaged(content: bytes, *, at: float) -> bytes:
+    """The content with some bytes in it turned over."""
+    place = int(len(content) * at)
+    return content[:place] + bytes(byte ^ 0xFF for byte in content[place : place + 8]) + content[place + 8 :]
+
+
+def encrypted(content: bytes) -> bytes:
+    """A ZIP that says that its members are encrypted."""
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    marked = bytearray(content)
+    marked[local + 6] |= 1
+    marked[central + 8] |= 1
+    return bytes(marked)
+
+
+def uncommon(content: bytes) -> bytes:
+    """A ZIP with a method of compression that there is not."""
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    marked = bytearray(content)
+    marked[local + 8] = marked[central + 10] = 99
+    return bytes(marked)
+
+
+def bomb(size: int) -> bytes:
+    """A ZIP with a CSV of nothing but commas."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(NAME, "w") as member:
+        member.write(b"Id,Title\n")
+        for _ in range(size // 1_000_000):
+            member.write(b"1,aaaaaaa\n" * 100_000)
+    return out.getvalue()
+
+
+GOOD = packed({NAME: modern(*({"Description": Random(n).randbytes(500).hex()} for n in range(50)))})  # noqa: S311
+QUOTED = modern({"Description": 'a, "b" and c'})
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "problem"),
+    [
+        (GOOD[: len(GOOD) // 2], ZIP, f"{ZIP} is damaged (File is not a zip file): fetch or copy it anew."),
+        (b"", ZIP, f"{ZIP} is damaged (File is not a zip file): fetch or copy it anew."),
+        (encrypted(GOOD), ZIP, f"{ZIP} is encrypted; unpack it with its password, and pack it again without one."),
+        (packed({}), ZIP, f"{ZIP} is no export of Tracker: there is no CSV with stories in it."),
+        (packed({"1/a.png": b""}), ZIP, f"{ZIP} is no export of Tracker: there is no CSV with stories in it."),
+        (b"", NAME, f"{NAME}{OTHER_COLUMNS}"),
+        (
+            b"Name\na\n", NAME,
+            f"{NAME}{OTHER_COLUMNS}",
+        ),
+        (
+            b"Id," * 20_000 + b"Title\n", NAME,
+            f"{NAME} has 20,001 columns, so it is no export of Tracker.",
+        ),
+        (
+            modern({}).decode().encode("utf-16"), NAME,
+            f"{NAME} is in UTF-16; save the file as CSV in UTF-8.",
+        ),
+        (
+            modern({}, {"Title": "Größe"}).decode().encode("latin-1"), NAME,
+            f"{NAME}, line 3: byte 0xf6 is not UTF-8; save the file as CSV in UTF-8.",
+        ),
+        (
+            modern({}, {}, {"Title": "a\0b"}), NAME,
+            f"{NAME}, line 4: there is a NUL byte; save the file as CSV in UTF-8.",
+        ),
+        (
+            QUOTED + b'7,"never closed\nand so on\n', NAME,
+            f"{NAME}, line 3: a quote opens in this row and is never closed.",
+        ),
+        (
+            b'Id,Title\n1,"never closed\n2,"B"\n', NAME,
+            f"{NAME}, line 2: a quote in a quoted field is not doubled, or one in an earlier row is not closed.",
+        ),
+        (
+            b"Id,Title\n1," + b"a" * 200_000 + b"\n", NAME,
+            f"{NAME}, line 2: a field is longer than any of Tracker's; perhaps a quote is not closed.",
+        ),
+        (
+            b"Id,Title\n1,A\n2" + b",a" * 5_000_000 + b"\n", NAME,
+            f"{NAME}, line 3: a row of more than 8,000,000 bytes begins here; perhaps a quote is not closed.",
+        ),
+        (
+            b"Id,Title\n1,A\n2," + b'"a\nb",' * 2_000_000 + b"\n", NAME,
+            f"{NAME}, line 3: a row of more than 8,000,000 bytes begins here; perhaps a quote is not closed.",
+        ),
+        (b"Id,Title\n1,A\rB\n", NAME, f"{NAME}, line 2: {LONE_RETURN}"),
+        (
+            b"Id,Title\n" + b"".join(b"%d,a\n" % number for number in range(1, 200_002)), NAME,
+            f"{NAME} has more than 200,000 rows, so it is no export of Tracker.",
+        ),
+        (
+            b"Id,Title,Requested By\n" + b"".join(b"%d,a,p%d\n" % (n, n) for n in range(1, 50_002)), NAME,
+            f"{NAME} has more than 50,000 names of one kind, so it is no export.",
+        ),
+    ],
+    ids=[
+        "cut short", "empty ZIP file", "encrypted", "ZIP without members", "ZIP without CSV", "empty CSV file",
+        "other columns", "many columns", "UTF-16", "Latin-1", "NUL", "quote at the end", "quote inside", "long field",
+        "long line", "long row", "carriage return", "many rows", "many names",
+    ],
+)  # fmt: skip
+def test_it_is_one_error_that_names_the_file(content: bytes, name: str, problem: str) -> None:
+    with pytest.raises(ExportError) as refused:
+        read_exports([source(content, name)])
+    assert str(refused.value) == problem
+    *_, last = inspect([source(content, name)], lambda _: None)
+    assert str(last) == problem
+
+
+@pytest.mark.parametrize("at", [place / 20 for place in range(1, 20)])
+def test_a_zip_with_turned_bytes_is_damaged(at: float) -> None:
+    with pytest.raises(ExportError, match=rf"^{ZIP}(/{NAME})? is damaged \(.+\): fetch or copy it anew\.$"):
+        read_exports([source(damaged(GOOD, at=at), ZIP)])
+
+
+def test_a_zip_with_an_unknown_compression_is_an_error() -> None:
+    with pytest.raises(ExportError, match=rf"^{ZIP} is packed in an uncommon way \(.+\): pack it as other ZIPs are\.$"):
+        read_exports([source(uncommon(GOOD), ZIP)])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../evil.csv",
+        "1000/../../evil.png",
+        "/etc/evil.csv",
+        "..\\evil.csv",
+        "C:\\evil.csv",
+        "\\\\host\\evil.csv",
+        "a/..",
+    ],
+)
+def test_a_path_that_leads_out_of_a_zip_is_an_error(path: str) -> None:
+    with pytest.raises(ExportError, match=r"a path that leads out of it, so it is no export of Tracker\.$"):
+        read_exports([source(packed({NAME: modern({}), path: b"Id,Title\n1,A\n"}), ZIP)])
+
+
+@pytest.mark.parametrize("path", ["1000/..png", "1000/a..b", "...csv", "1000/a:b.png"])
+def test_dots_and_colons_in_a_name_lead_nowhere(path: str) -> None:
+    world, _ = read_exports([source(packed({NAME: modern({}), path: b"x"}), ZIP)])
+    assert len(world.projects) == 1
+
+
+def test_a_zip_that_expands_a_thousandfold_is_not_read() -> None:
+    with pytest.raises(
+        ExportError, match=rf"^{MEMBER} would expand to 100,000,009 bytes from [0-9,]+, which no text does"
+    ):
+        read_exports([source(bomb(100_000_000), ZIP)])
+
+
+def test_a_zip_whose_directory_tells_a_smaller_size_is_damaged() -> None:
+    content = bytearray(packed({NAME: modern({}, {}, {})}))
+    central = content.index(b"PK\x01\x02")
+    content[central + 24 : central + 28] = (300).to_bytes(4, "little")
+    with pytest.raises(ExportError, match=f"{MEMBER} is damaged"):
+        read_exports([source(bytes(content), ZIP)])
+
+
+def test_a_name_that_is_not_marked_as_utf_8_is_read_as_that_if_it_is() -> None:
+    content = packed({NAME: modern({}), "1000/größe.png": b"x"})
+    unmarked = bytearray(content)
+    for start in (b"PK\x03\x04", b"PK\x01\x02"):
+        place = content.rindex(start) + (7 if start == b"PK\x03\x04" else 9)
+        unmarked[place] &= ~0x08
+    world, _ = read_exports([source(bytes(unmarked), ZIP)])
+    assert [file.filename for file in world.files.values()] == ["größe.png"]
+
+
+def inspected(path: Path) -> tuple[subprocess.CompletedProcess[str], int]:
+    """What the program said of a file, and the most memory that it took, in bytes."""
+    code = (
+        "import resource, sys; from tracker_server.__main__ import main; code = main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, "inspect", str(path)]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, cwd=path.parent)
+    return ended, int(ended.stderr.split()[-1]) * BYTES_OF_RSS_UNIT
+
+
+def rows_of(size: int, each: int) -> Iterator[bytes]:
+    yield MODERN.encode() + b"\n"
+    for number in range(1, size // each + 1):
+        yield b'%d,Story,,,,,feature,1,,started,"Nov 22, 2014",,,Ann,%s\n' % (number, b"words " * (each // 6))
+
+
+@pytest.mark.parametrize("each", [1_200, 20_000])
+def test_200_mb_of_csv_are_inspected_in_little_memory(tmp_path: Path, each: int) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as out:
+        out.writelines(rows_of(200_000_000, each))
+    ended, memory = inspected(path)
+    path.unlink()
+    assert f"rows        {200_000_000 // each:,} feature" in ended.stdout
+    assert (ended.returncode, memory < MOST_MEMORY) == (0, True), memory
+
+
+def test_a_line_without_an_end_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as out:
+        out.write(b"Id,Title\n1,A\n")
+        out.truncate(500_000_000)
+    ended, memory = inspected(path)
+    assert "a.csv, line 3: there is a NUL byte" in ended.stdout
+    assert (ended.returncode, memory < MOST_MEMORY) == (1, True), memory
+
+
+def test_nothing_is_written_anywhere(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    path = tmp_path / ZIP
+    path.write_bytes(packed({NAME: modern({}), "1000/photo.png": b"PNG" * 100_000, "other.txt": b"x"}))
+    before = sorted(tmp_path.rglob("*"))
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "tracker_server", "inspect", str(path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE, cwd=home, env=environment)
+    world, _ = read_exports([Source.of(path)])
+    for file in world.files.values():
+        with file.open() as opened:
+            assert opened.read() == b"PNG" * 100_000
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_files_stay_closed_when_nobody_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / ZIP
+    path.write_bytes(packed({NAME: modern({}), "1000/photo.png": b"PNG"}))
+    opened = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    world, _ = read_exports([Source.of(path)])
+    list(inspect([Source.of(path)], lambda _: None))
+    with next(iter(world.files.values())).open() as file:
+        file.read()
+    assert (len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0) == opened
