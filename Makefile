@@ -68,9 +68,9 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 	@$(BIN)/python -m benchmarks.run
 
 lock: install ## Resolve the dependencies anew into the lock files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server --group dev -c requirements.txt -o requirements-dev.txt
-	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra server examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-examples .tmp build demo.duckdb *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

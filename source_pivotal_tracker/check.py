@@ -34,6 +34,20 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
         raise CheckFailed(f"api_url: {client.base_url} is not read as a Tracker v5 server ({words}). {hint}") from None
 
 
+def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
+    """Which projects the exports tell of, in a sentence. Raises CheckFailed."""
+    try:
+        projects = client.get("projects", {"fields": "id,name"}).parsed
+    except TrackerError as error:
+        raise CheckFailed(f"{str(error).removeprefix('GET /projects: ')}.") from None
+    names = {project["id"]: project["name"] for project in projects}
+    missing = [str(each) for each in project_ids if each not in names]
+    told = ", ".join(f"{name} (id {project_id})" for project_id, name in names.items())
+    if missing:
+        raise CheckFailed(f"project_ids: the exports have no project {', '.join(missing)}; they have {told}.")
+    return f"The exports tell of {told}."
+
+
 def _listed(client: TrackerClient) -> str:
     projects = client.get("projects", {"fields": "id"}, attempts=MOST_REQUESTS - client.requests).parsed
     if not isinstance(projects, list):

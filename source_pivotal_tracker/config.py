@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 HOSTED_URL = "https://www.pivotaltracker.com/services/v5"
+OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 LONGEST_LOOKBACK = timedelta(days=30)
+NO_TOKEN = "none"  # noqa: S105
+"""What stands for the token where nobody asks for one."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
@@ -129,6 +132,13 @@ class Config(BaseModel):
             "(http:// is for this machine, or with allow_http for a server in the same private network)"
         ),
     )
+    export_archive: str | None = Field(
+        None,
+        description=(
+            "the path, https:// address or object store's URL (such as s3://bucket/exports/) of an export of Pivotal "
+            "Tracker or a folder of such, and no api_url beside it"
+        ),
+    )
     start_date: StartDate | None = Field(
         None, description="a time in the past such as 2024-01-31T00:00:00Z, or a date such as 2024-01-31"
     )
@@ -153,7 +163,8 @@ class Config(BaseModel):
     def _null_means_default(cls, raw: object) -> object:
         if not isinstance(raw, Mapping):
             return raw
-        return {key: value for key, value in raw.items() if value is not None}
+        given = {key: value for key, value in raw.items() if value is not None}
+        return {"api_token": NO_TOKEN, **given} if given.get("export_archive") else given
 
     @field_validator("api_url")
     @classmethod
@@ -179,6 +190,27 @@ class Config(BaseModel):
         if parts.scheme == "http" and not _is_loopback(host) and not info.data.get("allow_http", True):
             raise ValueError("would send the token unencrypted to another machine, which only allow_http permits")
         return url.rstrip("/")
+
+    @field_validator("export_archive")
+    @classmethod
+    def _alone_and_safe(cls, place: str | None, info: ValidationInfo) -> str | None:
+        if place is None:
+            return None
+        # A form fills in the default of the address.
+        if info.data.get("api_url", HOSTED_URL) != HOSTED_URL:
+            raise ValueError("excludes api_url, which names a server")
+        if not place.strip() or not place.isprintable():
+            raise ValueError("is empty or has a line break in it")
+        if "://" not in place:
+            return place
+        parts = urlsplit(place)
+        if parts.scheme not in ("http", "https", *OBJECT_STORES):
+            raise ValueError("does not start with https:// or with an object store's scheme (s3, gs, az, abfs)")
+        if "@" in parts.netloc and parts.scheme in ("http", "https"):
+            raise ValueError("has credentials in it")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not info.data.get("allow_http", True):
+            raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
+        return place
 
 
 def parse_config(raw: object) -> Config:

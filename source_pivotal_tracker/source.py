@@ -18,7 +18,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.check import CheckFailed, check
+from source_pivotal_tracker.check import CheckFailed, check, check_exports
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
@@ -50,7 +50,8 @@ class SourcePivotalTracker(AbstractSource):
         """Whether the configuration can be used, and the words for the user in either case."""
         settings = configured(config)
         try:
-            words = check(self._client_of(settings), settings.project_ids)
+            ask = check if settings.export_archive is None else check_exports
+            words = ask(self._client_of(settings), settings.project_ids)
         except CheckFailed as failure:
             return False, str(failure)
         logger.info(words)

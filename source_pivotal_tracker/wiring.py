@@ -14,6 +14,9 @@ from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.read import Sync
 
+UNLIMITED = 10**9
+"""Requests a minute."""
+
 
 def configuration_error(words: str, internal: str | None = None) -> AirbyteTracedException:
     """What the user can mend, in one sentence."""
@@ -29,9 +32,14 @@ def configured(config: object) -> Config:
 
 
 def client_of(settings: Config) -> TrackerClient:
-    """The client that talks to the configured server, within the configured budget."""
-    budget = RequestBudget(settings.requests_per_minute)
-    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget)
+    """The client that talks to the configured server within the configured budget, or to exports without one."""
+    token = settings.api_token.get_secret_value()
+    if settings.export_archive is None:
+        return TrackerClient(settings.api_url, token, RequestBudget(settings.requests_per_minute))
+    # Loaded only where exports are read: it brings the whole server.
+    from source_pivotal_tracker.api.exports import SERVED_AT, ExportAdapter
+
+    return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=ExportAdapter(settings.export_archive))
 
 
 def scopes_of(settings: Config, client: TrackerClient) -> Scopes:
@@ -52,7 +60,7 @@ def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) ->
         client,
         scopes,
         lookback=settings.lookback_window,
-        sweeps=Sweeps(days=settings.full_sweep_days),
+        sweeps=Sweeps(always=settings.export_archive is not None, days=settings.full_sweep_days),
         workers=settings.num_workers,
         state_seconds=state_seconds,
     )

@@ -35,7 +35,7 @@ def config_table(_: str) -> str:
     return table(
         ("Key", "Type and default", "Meaning"),
         (
-            (f"`{key}`", _type_and_default(part, key in form["required"]), part["description"])
+            (f"`{key}`", _type_and_default(part, key in form.get("required", ())), part["description"])
             for key, part in form["properties"].items()
         ),
     )

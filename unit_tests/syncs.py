@@ -30,6 +30,7 @@ from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
+from source_pivotal_tracker.wiring import client_of
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from unit_tests.held import Key
@@ -58,6 +59,8 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def unhurried(settings: Config) -> TrackerClient:
     """A client whose budget and whose waits between attempts take no time."""
+    if settings.export_archive:
+        return client_of(settings)
     budget = RequestBudget(1000, clock=itertools.count(step=60).__next__, sleep=lambda _: None)
     return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget, sleep=lambda _: None)
 

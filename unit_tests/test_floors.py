@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,8 +91,14 @@ def test_the_server_imports_nothing_of_the_connector() -> None:
     assert [module for module in modules(SERVER) if CONNECTOR in packages_imported(module)] == []
 
 
-def test_the_connector_imports_nothing_of_the_server() -> None:
-    assert [module for module in modules(CONNECTOR) if SERVER in packages_imported(module)] == []
+def test_the_connector_uses_the_server_in_one_module() -> None:
+    users = [module for module in modules(CONNECTOR) if SERVER in packages_imported(module)]
+    assert users == [Path(CONNECTOR, "api", "exports.py")]
+
+
+def test_that_module_is_loaded_only_where_exports_are_read() -> None:
+    code = "import sys; import source_pivotal_tracker.run; sys.exit('tracker_server' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @each_module_of_the_packages

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 import tenacity
+from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, of_exception, parse_body
@@ -38,7 +39,7 @@ LONGEST_RETRYING = 600.0
 class TrackerClient:
     """One server and one token; shared by all streams and threads.
 
-    `sleep` is for tests.
+    With an `adapter`, that answers in place of the network. `sleep` is for tests.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class TrackerClient:
         token: str,
         budget: RequestBudget,
         *,
+        adapter: BaseAdapter | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.base_url = base_url
         self._token = token
-        self._session = TrackerSession(token)
+        self._session = TrackerSession(token, adapter)
         self._budget = budget
         self._sleep = sleep
         self._refusal: TokenRefused | None = None

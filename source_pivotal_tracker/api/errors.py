@@ -56,6 +56,10 @@ class Failed(TrackerError):
     """Nothing helps: what was being read is incomplete."""
 
 
+class NotAnswered(requests.RequestException):
+    """There is nobody to answer: the text tells the user what is wrong with the configuration."""
+
+
 def parse_body(response: TrackerResponse) -> Any:
     """The JSON of a successful answer.
 
@@ -73,6 +77,8 @@ def parse_body(response: TrackerResponse) -> Any:
 
 def of_exception(error: requests.RequestException) -> TrackerError:
     """The TrackerError for a request that got no complete answer."""
+    if isinstance(error, NotAnswered):
+        return Failed(str(error))
     if isinstance(error, requests.exceptions.SSLError):
         return Failed(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):

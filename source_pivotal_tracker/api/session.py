@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from source_pivotal_tracker.api.auth import TokenAuth
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -20,11 +20,12 @@ CONNECTIONS = 20
 class TrackerSession(requests.Session):
     """A session that carries the token, gives up on silence, and never takes the token to another host."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, adapter: BaseAdapter | None = None) -> None:
+        """By `adapter`, where it is not the network that answers."""
         super().__init__()
         self.auth = TokenAuth(token)
         self.headers["Accept"] = "application/json"
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
+        adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 

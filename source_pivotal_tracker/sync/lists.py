@@ -199,7 +199,9 @@ class List:
             self._parts.describe(rows, self._wanting, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
             self._parts.complete(rows, self._wanting)
-        elif self.is_selected is None:
+        elif self.is_selected:
+            self._parts.warn_of_what_is_not_shown(rows)
+        else:
             refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
         if walk.leads and walk.by_content and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")

@@ -67,8 +67,20 @@ class Parts:
             parts = dict.fromkeys(member.stream.part for member in wanting(row))
             for part in parts.keys() & self._inside.keys() - row.keys():
                 row[part] = self._found(row, f"/{part}", render(self._inside[part])) or []
+        self.warn_of_what_is_not_shown(rows)
+
+    def warn_of_what_is_not_shown(self, rows: Sequence[Row]) -> None:
+        """Tracker shows an empty list that it is asked for: what no row has, the server does not know."""
         for part, inside in self._inside.items():
-            self._warn_of_what_is_not_inside(part, inside, rows)
+            if rows and not any(part in row for row in rows):
+                self._warn_once(f"no {part}", "nothing comes of %s, for no row shows %s", self._fed_by(part), part)
+            for name in inside.keys() & ATTACHED:
+                is_shown = (name in each for row in rows for each in objects(row, part))
+                if next(is_shown, None) is False and not any(is_shown):
+                    self._warn_once(f"{part} without {name}", "nothing comes of %s, for no %s show it", name, part)
+
+    def _fed_by(self, part: str) -> str:
+        return ", ".join(each.stream.name for each in self._walk.members if each.stream.part == part)
 
     def _wants_descriptions(self, member: Member) -> bool:
         return self._walk.endpoint == STORIES and not member.stream.part
@@ -92,15 +104,9 @@ class Parts:
                 self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)
             else:
                 place = here if error.status == FORBIDDEN else everywhere
-                names = ", ".join(each.stream.name for each in walk.members if each.stream.part == what.strip("/"))
+                names = self._fed_by(what.strip("/"))
                 self._warn_once(place, "nothing comes of %s, for the server does not serve it: %s", names, error)
         return None
-
-    def _warn_of_what_is_not_inside(self, part: str, inside: Fields, rows: Sequence[Row]) -> None:
-        made = [each for row in rows for each in objects(row, part)]
-        for name in inside.keys() & ATTACHED:
-            if made and not any(name in each for each in made):
-                self._warn_once(f"{part} without {name}", "nothing comes of %s, for %s do not show them", name, part)
 
     def _warn_once(self, key: str, words: str, *values: object) -> None:
         if key not in self._shown:

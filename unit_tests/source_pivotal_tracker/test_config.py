@@ -196,6 +196,7 @@ def test_a_token_alone_gives_the_defaults() -> None:
     assert parse().model_dump(exclude={"api_token"}) == {
         "api_url": HOSTED_URL,
         "allow_http": False,
+        "export_archive": None,
         "start_date": None,
         "project_ids": (),
         "lookback_window": timedelta(minutes=1),

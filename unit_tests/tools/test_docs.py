@@ -98,7 +98,7 @@ def test_a_page_without_exactly_one_pair_of_markers_is_an_error(page: str) -> No
 def test_a_key_of_the_config_table_has_its_type_default_and_meaning() -> None:
     rows = config_table("README.md")
 
-    assert "| `api_token` | string, required, secret | The API token " in rows
+    assert "| `api_token` | string, none, secret | The API token " in rows
     assert "| `allow_http` | boolean, `false` | " in rows
     assert "| `start_date` | date-time, none | " in rows
     assert "| `project_ids` | array of integers, `[]` | " in rows

@@ -1,0 +1,84 @@
+"""Answers the connector's requests from export archives, in this process: the one module that uses `tracker_server`."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from source_pivotal_tracker.api.errors import NotAnswered
+from source_pivotal_tracker.api.files import NotOpened, files_at
+from tracker_server.api import PREFIX, Request, TrackerApi
+from tracker_server.exports import ExportError, Source, read_exports
+
+logger = logging.getLogger("airbyte.tracker")
+
+SERVED_AT = f"http://127.0.0.1:8080{PREFIX}"
+"""Where `tracker-server serve` serves exports unless it is told otherwise: links to files lead there."""
+NOBODYS = ("/me", "/my/")
+"""What asks for the person of the token; an export has none."""
+
+
+class ExportAdapter(HTTPAdapter):
+    """A transport of `requests` to the Tracker server that the exports at a path or URL make.
+
+    They are read when the first request comes. Raises NotAnswered, with a sentence for the user, where they cannot be.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self._place = place
+        self._lock = threading.Lock()
+        self._api: TrackerApi | None = None
+        self._problem: NotAnswered | None = None
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        url = urlsplit(str(request.url))
+        if url.path.removeprefix(PREFIX).startswith(NOBODYS):
+            answer: tuple[int, Mapping[str, str], bytes] = (404, {}, UNTOLD)
+        else:
+            found = self._opened().handle(Request("GET", url.path, url.query))
+            answer = (found.status, found.headers, found.body)
+        status, headers, body = answer
+        raw = urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=False)
+        return self.build_response(request, raw)
+
+    def _opened(self) -> TrackerApi:
+        with self._lock:
+            if self._problem:
+                raise self._problem
+            if self._api is None:
+                try:
+                    self._api = self._read()
+                except (ExportError, NotOpened) as problem:
+                    self._problem = NotAnswered(f"export_archive: {problem}")
+                    raise self._problem from None
+            return self._api
+
+    def _read(self) -> TrackerApi:
+        sources = [Source(file.name, file.open) for file in files_at(self._place)]
+        world, report = read_exports(sources)
+        for summary in report.served:
+            rows = ", ".join(f"{count} {kind}" for kind, count in summary.rows.items())
+            logger.info(
+                "Project %s (%d) as of %s: %s", summary.name, summary.project_id, f"{summary.as_of:%Y-%m-%d}", rows
+            )
+        for finding in report.findings:
+            logger.warning("Not understood in the export: %s", finding)
+        if report.finding_count > len(report.findings):
+            more = report.finding_count - len(report.findings)
+            logger.warning("Not understood in the export: %d things more; tracker-server inspect tells all", more)
+        return TrackerApi(world)
+
+
+UNTOLD = (
+    b'{"kind":"error","code":"route_not_found","error":"The path you requested has no valid endpoint.",'
+    b'"general_problem":"An export does not tell whose it is."}'
+)

@@ -1,0 +1,132 @@
+"""Opens the files of export archives, wherever they lie: on a disk, behind an https URL, in an object store."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+ENDINGS = (".zip", ".csv")
+TIMEOUT = (10.0, 60.0)
+CHUNK = 1024 * 1024
+
+
+class NotOpened(Exception):
+    """A file or folder that cannot be had; the text tells the user what is wrong with it."""
+
+
+class File(NamedTuple):
+    """A file by its name, and how to open it anew for reading bytes, with `seek`. Opening may raise OSError."""
+
+    name: str
+    open: Callable[[], IO[bytes]]
+
+
+def files_at(place: str) -> list[File]:
+    """The file at a path or URL, or the ZIPs and CSVs in that folder. Raises NotOpened.
+
+    The credentials for an object store come from the environment, as they do for the store's own tools.
+    """
+    scheme = urlsplit(place).scheme
+    if scheme in ("http", "https"):
+        return [_downloaded(place)]
+    try:
+        files = list(_stored(place) if "://" in place else _on_disk(Path(place)))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NotOpened(f"{place} cannot be read: {_reason(error)}") from None
+    if not files:
+        raise NotOpened(f"{place} holds no .zip and no .csv")
+    return files
+
+
+def _on_disk(path: Path) -> Iterator[File]:
+    inside = sorted(path.iterdir()) if path.is_dir() else ()
+    for each in (each for each in inside if each.suffix.lower() in ENDINGS):
+        yield _file(each)
+    if not path.is_dir():
+        path.open("rb").close()
+        yield _file(path)
+
+
+def _file(path: Path) -> File:
+    return File(str(path), lambda: path.open("rb"))
+
+
+def _downloaded(url: str) -> File:
+    """A copy in a temporary file: a ZIP is read from its end, which not every web server allows."""
+    copy = tempfile.NamedTemporaryFile(prefix="export-")  # noqa: SIM115
+    try:
+        with requests.get(url, timeout=TIMEOUT, stream=True) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_content(CHUNK):
+                copy.write(piece)
+    except requests.HTTPError as error:
+        raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}") from None
+    except requests.RequestException as error:
+        # Not in its own words: they have the URL's query, which may be its signature.
+        raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__})") from None
+    copy.flush()
+    # The copy is there for as long as somebody may open it.
+    return File(unquote(urlsplit(url).path), lambda: open(copy.name, "rb"))
+
+
+def _stored(url: str) -> Iterator[File]:
+    # Loaded only where it is needed: it is large.
+    import obstore
+    from obstore.store import from_url
+
+    parts = urlsplit(url)
+    store = from_url(f"{parts.scheme}://{parts.netloc}")
+    path = unquote(parts.path).strip("/")
+    if path.lower().endswith(ENDINGS):
+        obstore.head(store, path)
+        paths = [path]
+    else:
+        listed = (str(each["path"]) for batch in obstore.list(store, path or None) for each in batch)
+        paths = sorted(each for each in listed if each.lower().endswith(ENDINGS))
+    for each in paths:
+        yield File(each, partial(_StoredFile.opened, store, each))
+
+
+class _StoredFile(io.RawIOBase):
+    """A file in an object store, as Python's own buffers read it."""
+
+    def __init__(self, store: Any, path: str) -> None:
+        import obstore
+
+        self._file = obstore.open_reader(store, path, buffer_size=CHUNK)
+
+    @classmethod
+    def opened(cls, store: Any, path: str) -> IO[bytes]:
+        return io.BufferedReader(cls(store, path), CHUNK)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        piece = bytes(self._file.read(len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _shown(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).partition("\n")[0]
