@@ -73,4 +73,4 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .tmp build demo.duckdb *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-export.zip *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ from tools.replica import DELETED_AT, create, merge, rows_file
 from tools.states import LastStates
 from tracker_server import edits
 from tracker_server.app import LoggedRequest, TrackerServer
-from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.exports import write_export
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import Project, World
 
 DATABASE = Path("demo.duckdb")
+EXPORT = "demo-export.zip"
 PROJECTS = 3
 STORIES = 250
 BAR_WIDTH = 40
@@ -127,7 +130,9 @@ def demo(console: Console, database: Path) -> None:
     console.print(
         f"Starts a sample Tracker server with {PROJECTS} projects of {STORIES} stories, runs the connector's spec, "
         f"check, discover and read against it,\nand loads every row into {database}. Then some stories are edited, "
-        "deleted and moved, and a second read brings what changed.\nIt takes about fifteen seconds.\n",
+        "deleted and moved, and a second read brings what changed.\nAt last all is written as an export, as Pivotal "
+        f"Tracker gave its users, into {database.with_name(EXPORT)}, and read from that file, without a server.\n"
+        "It takes about twenty seconds.\n",
         soft_wrap=True,
     )
     world = make_world(PROJECTS, STORIES)
@@ -149,6 +154,8 @@ def demo(console: Console, database: Path) -> None:
     with duckdb.connect(str(database), read_only=True) as connection:
         console.print(f"\n{compared(world, connection)}", soft_wrap=True)
         show_velocity(console, connection)
+    console.print("\nThe same, out of an export:\n")
+    read_export(console, world, database.with_name(EXPORT), catalog)
     console.print(f"\n{database} has a table for each stream. To look inside:", soft_wrap=True)
     opening = shlex.join([sys.executable, "-ic", f'import duckdb; db = duckdb.connect("{database}")'])
     console.print(f"    {opening}\n    db.sql('FROM stories LIMIT 5')", soft_wrap=True)
@@ -301,10 +308,37 @@ def show_velocity(console: Console, connection: duckdb.DuckDBPyConnection) -> No
     console.print(chart)
 
 
+def read_export(console: Console, world: World, archive: Path, catalog: Message) -> None:
+    """Write the world as an export and read that through the connector. Raises ProgramFailed if a story is missing."""
+    world.files = sample_files(world)
+    with archive.open("wb") as out:
+        write_export(world, out)
+    rows: Counter[str] = Counter()
+    stories = set()
+    with tempfile.TemporaryDirectory() as folder:
+        config = {"export_archive": str(archive)}
+        program = connector("read", Path(folder), config=config, catalog=every_stream(catalog), state=[])
+        with program:
+            for message in program.messages():
+                if message["type"] == "RECORD":
+                    name, row = message["record"]["stream"], message["record"]["data"]
+                    rows[name] += 1
+                    stories.update([row["id"]] if name == "stories" else [])
+    held = {story for project in world.projects.values() for story in project.stories}
+    if stories != held:
+        raise ProgramFailed(f"{len(held ^ stories)} stories differ between the server and its export.")
+    untold = [stream["name"] for stream in catalog["streams"] if not rows[stream["name"]]]
+    _tell(
+        console, program, f"{sum(rows.values()):,} rows of {len(rows)} streams, all {len(stories)} stories among them"
+    )
+    console.print(f"An export does not tell of {', '.join(untold)}.", soft_wrap=True)
+    console.print(f"To have it served again: .venv/bin/tracker-server serve {archive}", soft_wrap=True)
+
+
 def _run_spec(console: Console, folder: Path) -> None:
     with connector("spec", folder) as program:
         form = only(program, "SPEC")["connectionSpecification"]
-    _tell(console, program, f"{len(form['properties'])} settings, required: {', '.join(form['required'])}")
+    _tell(console, program, f"{len(form['properties'])} settings")
 
 
 def _run_check(console: Console, folder: Path, server: TrackerServer) -> None:
