@@ -34,7 +34,7 @@ TERMINATED = 128 + signal.SIGTERM
 SECONDS_TO_STOP = 4.0
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 """The numbers of these options in glibc's malloc.h."""
-HEAPS = 2
+HEAPS = 1
 LARGE = 256 * 1024
 
 
@@ -91,7 +91,7 @@ def _buffer_stdout() -> None:
 
 
 def _give_back_memory() -> None:
-    """Let glibc's malloc keep few heaps, and nothing large in them: each would keep the room of its largest page.
+    """Let glibc's malloc keep one heap, and nothing large in it: the heap of each thread would keep room for a page.
 
     Other C libraries know nothing of it, and do without.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar
 from urllib.parse import urljoin
 
@@ -14,6 +16,8 @@ from source_pivotal_tracker.streams.rows import Row, Slice, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
 ATTACHED = frozenset({"file_attachments", "google_attachments"})
+PATH = re.compile(r"/(?!/)")
+"""How a URL begins that names no host."""
 
 
 class CommentPart(PartStream, ABC):
@@ -84,12 +88,16 @@ class FileAttachments(AttachmentPart):
 
     attachments = "file_attachments"
 
+    @cached_property
+    def _host(self) -> str:
+        return urljoin(self.url_base, "/").rstrip("/")
+
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         records = super().records(row, where)
         for record in records:
             for url in ("download_url", "big_url", "thumbnail_url"):
-                if str(record.get(url) or "").startswith("/"):
-                    record[url] = urljoin(self.url_base, record[url])
+                if PATH.match(str(record.get(url) or "")):
+                    record[url] = self._host + record[url]
         return records
 
 
