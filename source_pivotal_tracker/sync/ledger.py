@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import itertools
 import struct
 import zlib
@@ -12,6 +11,10 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from source_pivotal_tracker.streams.rows import Row
+
+
+class DamagedLedger(ValueError):
+    """A text that no ledger has written."""
 
 
 class Ledger:
@@ -28,7 +31,7 @@ class Ledger:
 
     @classmethod
     def read(cls, written: str) -> Ledger:
-        """Raises ValueError for what no ledger has written."""
+        """Raises DamagedLedger for what no ledger has written."""
         return cls(_read(written))
 
     def copy(self) -> Ledger:
@@ -79,5 +82,5 @@ def _read(written: str) -> dict[int, int]:
         number = len(steps) // 8
         ids = itertools.accumulate(struct.unpack(f"<{number}Q", steps))
         return dict(zip(ids, struct.unpack(f"<{number}I", digests), strict=True))
-    except (binascii.Error, struct.error, zlib.error) as error:
-        raise ValueError(written) from error
+    except (ValueError, struct.error, zlib.error) as error:
+        raise DamagedLedger from error

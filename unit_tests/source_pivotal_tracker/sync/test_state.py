@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Mark, Place, Scope, StreamState
 
 STORIES, EPICS = "stories", "epics"
@@ -32,13 +33,17 @@ marks = st.builds(
     digest=st.none() | st.text(),
     done=st.booleans(),
     place=st.none() | places,
+    ledger=st.none() | st.builds(Ledger, st.dictionaries(numbers, st.integers(0, 2**32 - 1), max_size=5)),
+    swept=st.none() | numbers,
 )
 rubbish = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-words = st.sampled_from(["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", STORIES, EPICS])
+words = st.sampled_from(
+    ["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", "ledger", STORIES, EPICS]
+)
 nearly = st.dictionaries(words, rubbish | st.dictionaries(words, rubbish | numbers | times) | numbers | times)
 ids = st.text("0123456789", min_size=1, max_size=9) | st.text()
 unhurried = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

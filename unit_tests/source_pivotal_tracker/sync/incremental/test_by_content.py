@@ -1,0 +1,149 @@
+"""Where a server does not tell all that changed, rows are compared with those that were sent, and swept at times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
+
+from source_pivotal_tracker.sync.ledger import Ledger
+from tracker_server import edits
+from tracker_server.app import TrackerServer
+from tracker_server.dialect import LITETRACKER
+from unit_tests.modes import needs_versions
+from unit_tests.source_pivotal_tracker.sync.incremental.destination import ids, living, tombstones
+from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
+from unit_tests.syncs import Sync, config_for, warnings
+
+STREAMS = ["stories", "story_tasks", "labels", "epics", "releases"]
+
+
+@pytest.fixture
+def lite(scene: Scene) -> Iterator[TrackerServer]:
+    with TrackerServer(scene.world, dialect=LITETRACKER) as running:
+        yield running
+
+
+def sync(server: TrackerServer, last: Sync | None = None, **settings: Any) -> Sync:
+    made = Sync(config_for(server, **settings), STREAMS, incremental=True, state=last.state if last else ())
+    assert made.failure is None
+    return made
+
+
+def days_later(last: Sync, days: int) -> Sync:
+    """The same sync, as if its lists had last been swept so many days ago."""
+    for message in last.state:
+        assert message.stream
+        blob = orjson.loads(orjson.dumps(message.stream.stream_state.__dict__ if message.stream.stream_state else {}))
+        for project in blob["projects"].values():
+            project["swept"] -= days
+        message.stream.stream_state = AirbyteStateBlob(blob)
+    return last
+
+
+def forget_activity(scene: Scene) -> None:
+    """What happened lately is not told; the last of what was told before still is."""
+    scene.project.activity[:] = [row for row in scene.project.activity if row["occurred_at"] < scene.now]
+
+
+def change_silently(scene: Scene) -> None:
+    """An edit of a story and a deletion that neither a time nor the activity tells."""
+    was = scene.project.stories[scene.story]["updated_at"]
+    scene.later()
+    edits.update_story(*scene.here, scene.story, name="Changed without a word")
+    edits.delete_stories(*scene.here, [scene.neighbour])
+    scene.project.stories[scene.story]["updated_at"] = was
+    forget_activity(scene)
+
+
+def test_a_second_sync_of_a_world_that_stands_still_sends_nothing(lite: TrackerServer) -> None:
+    second = sync(lite, sync(lite))
+    assert {name: len(rows) for name, rows in second.records.items() if rows} == {}
+
+
+def test_what_nobody_tells_comes_with_the_next_sweep_and_what_is_gone_as_a_tombstone(
+    scene: Scene, lite: TrackerServer
+) -> None:
+    first = sync(lite)
+    change_silently(scene)
+    between = sync(lite, first)
+    assert ids(between.records["stories"]).isdisjoint({scene.story, scene.neighbour})
+    swept = sync(lite, days_later(between, 7))
+    assert living(swept, "stories") == {scene.story}
+    assert [row["id"] for row in tombstones(swept, "stories")] == [scene.neighbour]
+    after = sync(lite, swept)
+    assert after.records["stories"] == []
+
+
+@pytest.mark.parametrize(("days", "sweep"), [(1, True), (3, False), (0, False)])
+def test_sweeps_are_as_many_days_apart_as_the_user_says(
+    days: int, sweep: bool, scene: Scene, lite: TrackerServer
+) -> None:
+    first = days_later(sync(lite), 2)
+    change_silently(scene)
+    second = sync(lite, first, full_sweep_days=days)
+    assert (living(second, "stories") == {scene.story}) is sweep
+
+
+@needs_versions
+def test_a_server_that_tells_all_is_not_swept_and_keeps_no_ledger(server: TrackerServer) -> None:
+    first = sync(server)
+    assert "ledger" not in str([first.blob(name) for name in STREAMS])
+    before = len(server.log)
+    sync(server, first, full_sweep_days=1)
+    assert [logged.path for logged in server.log[before:]] == ["/projects"]
+
+
+def test_activity_that_does_not_reach_back_makes_the_project_be_looked_through(
+    scene: Scene, lite: TrackerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = sync(lite)
+    change_silently(scene)
+    scene.later()
+    scene.project.activity.clear()
+    scene.edit_story()
+    caplog.clear()
+    second = sync(lite, first)
+    assert scene.story in living(second, "stories")
+    assert [row["id"] for row in tombstones(second, "stories")] == [scene.neighbour]
+    assert any(each.startswith(f"Project {scene.project.id} is looked through") for each in warnings(caplog))
+
+
+def test_the_log_says_what_the_server_lacks_and_what_it_costs_once(
+    lite: TrackerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync(lite)
+    told = [each for each in warnings(caplog) if each.startswith("The server ")]
+    assert [each.split(":")[0] for each in told] == [
+        "The server ignores `fields`",
+        "The server sends no pagination headers",
+        "The server tells no version of a project",
+    ]
+    assert sum(logged.query == {"limit": "1", "fields": "id"} for logged in lite.log) == 1
+
+
+def test_a_story_whose_ledger_is_damaged_is_read_anew_with_a_warning(
+    scene: Scene, lite: TrackerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = sync(lite)
+    states: list[AirbyteStateMessage] = first.state
+    for message in states:
+        assert message.stream
+        blob = orjson.loads(orjson.dumps(message.stream.stream_state.__dict__ if message.stream.stream_state else {}))
+        for project in blob["projects"].values():
+            project["ledger"] = project["ledger"][:-3]
+        message.stream.stream_state = AirbyteStateBlob(blob)
+    caplog.clear()
+    second = sync(lite, first)
+    assert ids(second.records["stories"]) == {key for each in scene.world.projects.values() for key in each.stories}
+    assert any("is damaged for project" in each for each in warnings(caplog))
+
+
+def test_a_ledger_takes_few_characters_of_state(lite: TrackerServer) -> None:
+    first = sync(lite)
+    written = [mark["ledger"] for mark in first.blob("stories")["projects"].values()]
+    assert sum(map(len, written)) < 24 * len(first.records["stories"]) + 100
+    assert all(Ledger.read(each) for each in written)
