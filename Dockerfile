@@ -26,7 +26,7 @@ COPY main.py ./integration_code/
 ENV PYTHONPATH=/airbyte/integration_code
 RUN export PYTHONPYCACHEPREFIX=/airbyte/compiled \
     && dependencies/bin/python integration_code/main.py spec >/dev/null \
-    && dependencies/bin/python integration_code/main.py serve --help >/dev/null \
+    && dependencies/bin/python integration_code/main.py sample --help >/dev/null \
     && chmod -R a+rX integration_code compiled
 
 FROM ${BASE_IMAGE}
