@@ -1,0 +1,299 @@
+"""Export archives read in this process: the rows that a server over the same files sends, and what newer ones change."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+
+from source_pivotal_tracker.source import SourcePivotalTracker
+from tracker_server import edits
+from tracker_server.app import TrackerServer
+from tracker_server.exports import Source, read_exports, write_export
+from tracker_server.sample import make_world, sample_files
+from tracker_server.world import Project, World
+from unit_tests import held
+from unit_tests.replica import Replica
+from unit_tests.strict_schema import strict_validator
+from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of, warnings
+from unit_tests.tracker_server.exports.exported import NAME, modern, packed
+
+NOBODYS = ("me", "my_activity", "notifications", "workspaces")
+"""What only the token's person has."""
+UNTOLD = {
+    *NOBODYS, "accounts", "account_memberships", "activity", "google_attachments", "integrations",
+    "project_history_days", "story_cycle_times", "story_transitions", "webhooks",
+}  # fmt: skip
+"""What no export tells of."""
+TOLD = [stream for stream in BY_NAME if stream not in UNTOLD]
+WITH_TOMBSTONES = ("stories", "releases", "epics", "labels")
+KILLS = 8
+
+every_stream = pytest.mark.parametrize("stream", BY_NAME)
+
+
+class Read(NamedTuple):
+    """A full read of an export in process, what it warned of, and one of a server over the same file."""
+
+    here: Sync
+    warned: list[str]
+    served: Sync
+    world: World
+
+
+def written(world: World, path: Path) -> Path:
+    """The path of an export of the world."""
+    with path.open("wb") as out:
+        write_export(world, out)
+    return path
+
+
+def config_of(path: Path | str, **settings: Any) -> dict[str, Any]:
+    return {"export_archive": str(path), **settings}
+
+
+def read(path: Path, **options: Any) -> Sync:
+    """An incremental read of all streams."""
+    return Sync(config_of(path), incremental=True, **options)
+
+
+def checked(place: Path | str, **settings: Any) -> AirbyteConnectionStatus:
+    return SourcePivotalTracker().check(logging.getLogger("airbyte"), config_of(place, **settings))
+
+
+def by_key(stream: str, rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: key_of(stream, row))
+
+
+def keys_of(stream: str, rows: list[Row]) -> Counter[held.Key]:
+    return Counter(key_of(stream, row) for row in rows)
+
+
+def without_hosts(value: Any) -> Any:
+    """The same with every URL without its scheme and host."""
+    if isinstance(value, dict):
+        return {key: without_hosts(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_hosts(each) for each in value]
+    if isinstance(value, str) and value.startswith("http://127.0.0.1:"):
+        return urlsplit(value).path
+    return value
+
+
+def sample() -> World:
+    """Three projects, with the bytes of their files."""
+    world = make_world(projects=3, stories=60)
+    world.files.update(sample_files(world))
+    return world
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(sample(), tmp_path_factory.mktemp("exports") / "all_20250401_1212.zip")
+
+
+@pytest.fixture(scope="module")
+def full(export: Path) -> Iterator[Read]:
+    with _Warned() as warned:
+        here = Sync(config_of(export))
+    world, _ = read_exports([Source.of(export)])
+    with TrackerServer(world) as server:
+        yield Read(here, warned.words, Sync(config_for(server)), world)
+
+
+class _Warned(logging.Handler):
+    """What the connector warns of while the block runs: `caplog` is for single tests."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.words: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.words.append(record.getMessage())
+
+    def __enter__(self) -> _Warned:
+        logging.getLogger("airbyte.tracker").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("airbyte.tracker").removeHandler(self)
+
+
+@every_stream
+def test_the_rows_are_those_that_a_server_over_the_same_export_sends(stream: str, full: Read) -> None:
+    expected = [] if stream in NOBODYS else full.served.records[stream]
+    here = by_key(stream, full.here.records[stream])
+    assert without_hosts(here) == without_hosts(by_key(stream, expected))
+    assert bool(here) == (stream in TOLD)
+
+
+@every_stream
+def test_no_key_comes_twice(stream: str, full: Read) -> None:
+    assert [key for key, times in keys_of(stream, full.here.records[stream]).items() if times > 1] == []
+
+
+@pytest.mark.parametrize("stream", ["stories", "epics", "releases"])
+def test_what_has_a_number_in_tracker_comes_by_it(stream: str, full: Read) -> None:
+    projects = sample().projects.values()
+    rows = [row for each in projects for row in (each.epics if stream == "epics" else each.stories).values()]
+    expected = [row["id"] for row in rows if stream != "releases" or row["story_type"] == "release"]
+    assert sorted(row["id"] for row in full.here.records[stream]) == sorted(expected)
+
+
+@every_stream
+def test_every_row_is_valid_with_unknown_fields_forbidden(stream: str, full: Read) -> None:
+    kind = BY_NAME[stream]
+    validator = strict_validator(kind.get_json_schema(kind.__new__(kind)))
+    problems = {error.message for row in full.here.records[stream] for error in validator.iter_errors(row)}
+    assert problems == set()
+
+
+@every_stream
+def test_every_stream_is_complete_without_an_error(stream: str, full: Read) -> None:
+    assert (full.here.failure, full.here.errors) == (None, [])
+    assert full.here.statuses[stream][-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize("stream", sorted(UNTOLD))
+def test_a_warning_names_a_stream_of_which_an_export_tells_nothing(stream: str, full: Read) -> None:
+    assert [words for words in full.warned if stream in words] != []
+
+
+@pytest.mark.parametrize("stream", TOLD)
+def test_no_warning_names_a_stream_that_has_rows(stream: str, full: Read) -> None:
+    assert [words for words in full.warned if stream in words.replace(",", "").split()] == []
+
+
+def test_a_full_refresh_of_the_same_export_brings_all_again(export: Path, full: Read) -> None:
+    again = Sync(config_of(export), state=read(export).state)
+    assert {name: len(again.records[name]) for name in BY_NAME} == {
+        name: len(full.here.records[name]) for name in BY_NAME
+    }
+
+
+@pytest.fixture(scope="module")
+def twice(export: Path) -> tuple[Sync, Sync]:
+    first = read(export)
+    return first, read(export, state=first.state)
+
+
+@every_stream
+def test_a_second_sync_of_the_same_export_brings_no_row_of_a_stream_with_a_cursor(
+    stream: str, twice: tuple[Sync, Sync]
+) -> None:
+    first, second = twice
+    assert second.failure is None
+    assert second.statuses[stream][-1] == "COMPLETE"
+    expected = [] if BY_NAME[stream].cursor_field else first.records[stream]
+    assert by_key(stream, second.records[stream]) == by_key(stream, expected)
+
+
+class Newer(NamedTuple):
+    """An incremental read of an export, one of a newer export after it, and a full read of that; what was done."""
+
+    first: Sync
+    second: Sync
+    full: Sync
+    changed: int
+    deleted: dict[str, set[int]]
+    moved: int
+
+
+def some(project: Project, count: int, *, type: str = "feature") -> list[int]:
+    return [each for each in project.order if project.stories[each]["story_type"] == type][:count]
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Newer:
+    """A story is changed, another one moves to another project; stories, a release, an epic and a label are deleted."""
+    folder = tmp_path_factory.mktemp("newer")
+    world = sample()
+    before = written(world, folder / "before.zip")
+    one, other, _ = world.projects.values()
+    by = next(iter(world.tokens.values()))
+    changed, moved, *deleted = some(one, 5)
+    releases = some(one, 1, type="release")
+    epic = next(iter(one.epics))
+    labels = {each: row["name"] for each, row in one.labels.items()}
+    unused = labels.keys() - {row["label_id"] for row in one.epics.values()}
+    label = min(unused)
+    world.now += timedelta(days=1)
+    with world.lock:
+        edits.update_story(world, one, by, changed, name="Changed")
+        edits.delete_stories(world, one, by, [*deleted, *releases])
+        edits.move_story_to_project(world, one, other, by, moved)
+        edits.delete_epic(world, one, by, epic)
+        edits.delete_label(world, one, by, label)
+    after = written(world, folder / "after.zip")
+    first = read(before)
+    gone = {"stories": {*deleted, *releases}, "releases": set(releases), "epics": {epic}}
+    return Newer(first, read(after, state=first.state), Sync(config_of(after)), changed, gone, moved)
+
+
+def tombstones(stream: str, sync: Sync) -> set[int]:
+    return {row["id"] for row in sync.records[stream] if row.get("_ab_cdc_deleted_at")}
+
+
+def test_after_a_newer_export_the_destination_holds_what_a_full_read_of_it_brings(newer: Newer) -> None:
+    assert (newer.first.failure, newer.second.failure, newer.full.failure) == (None, None, None)
+    assert Replica(newer.first, newer.second).differences(Replica(newer.full)) == []
+
+
+@pytest.mark.parametrize("stream", ["stories", "releases", "epics"])
+def test_what_a_newer_export_does_not_have_any_more_gets_a_tombstone(stream: str, newer: Newer) -> None:
+    assert tombstones(stream, newer.second) == newer.deleted[stream]
+
+
+def test_the_labels_that_a_newer_export_does_not_have_any_more_get_tombstones(newer: Newer) -> None:
+    before, after = ({row["id"] for row in sync.records["labels"]} for sync in (newer.first, newer.full))
+    assert before - after != set()
+    assert tombstones("labels", newer.second) == before - after
+
+
+def test_a_story_that_is_in_another_project_of_a_newer_export_is_not_deleted(newer: Newer) -> None:
+    (row,) = [row for row in newer.second.records["stories"] if row["id"] == newer.moved]
+    (now,) = [row for row in newer.full.records["stories"] if row["id"] == newer.moved]
+    assert row == now
+
+
+@pytest.mark.parametrize("stream", TOLD)
+def test_a_newer_export_brings_no_row_that_is_as_it_was(stream: str, newer: Newer) -> None:
+    if not BY_NAME[stream].cursor_field:
+        pytest.skip("it has no cursor")
+    before = {key_of(stream, row): row for row in newer.first.records[stream]}
+    again = [row for row in newer.second.records[stream] if before.get(key_of(stream, row)) == row]
+    assert again == []
+
+
+def test_an_older_export_after_a_newer_one_is_the_truth_again(newer: Newer, tmp_path: Path) -> None:
+    export = written(sample(), tmp_path / "before.zip")
+    back = read(export, state=newer.second.state)
+    replica = Replica(newer.first, newer.second, back)
+    assert replica.differences(Replica(Sync(config_of(export)))) == []
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_reads_that_are_killed_and_resumed_bring_all_together(seed: int, export: Path, full: Read) -> None:
+    rolls = random.Random(seed)  # noqa: S311
+    syncs = []
+    state: list[Any] = []
+    for _ in range(4):
+        attempt = Sync(
+            config_of(export), incremental=True, state=state, killed_after=rolls.randrange(1, 900), state_seconds=0
+        )
+        syncs.append(attempt)
+        state = attempt.state
+    syncs.append(Sync(config_of(export), incremental=True, state=state))
+    brought = {name: {key_of(name, row) for sync in syncs for row in sync.records[name]} for name in BY_NAME}
+    assert brought == {name: {key_of(name, row) for row in full.here.records[name]} for name in BY_NAME}
