@@ -83,6 +83,15 @@ def put_in_trackers_words(row: Row) -> None:
             row["owner_ids"] = [owner.get("user_id", owner.get("id")) for owner in owners if isinstance(owner, dict)]
 
 
+def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:
+    """The same for the same page: by the ids of its rows, for what else they show may differ at every look.
+
+    Where they have none, by its bytes.
+    """
+    ids = tuple(row.get("id") for row in rows)
+    return hash(ids if all(ids) else content)
+
+
 def without(row: Row, attributes: frozenset[str]) -> Row:
     """The row less these attributes; the row itself, where it has none of them."""
     if row.keys().isdisjoint(attributes):

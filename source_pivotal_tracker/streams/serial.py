@@ -19,7 +19,7 @@ from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Tracker
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, refuse_ignored, rows_in
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, fingerprint_of, refuse_ignored, rows_in
 from source_pivotal_tracker.streams.scopes import Scopes
 
 logger = logging.getLogger("airbyte.tracker")
@@ -119,11 +119,11 @@ class SerialStream(HttpStream, ABC):
         query = parse_qs(urlsplit(response.request.url or "").query)
         if "limit" not in query:
             return None
-        start, rows = int(query["offset"][0]), len(cast("TrackerResponse", response).parsed)
-        before, self._fingerprint = self._fingerprint, hash(response.content)
+        start, rows = int(query["offset"][0]), cast("TrackerResponse", response).parsed
+        before, self._fingerprint = self._fingerprint, fingerprint_of(rows, response.content)
         if start and rows and self._fingerprint == before:
             raise Failed(f"the page at offset {start} is the one before it again")
-        offset = next_offset(response.headers, offset=start, rows=rows)
+        offset = next_offset(response.headers, offset=start, rows=len(rows))
         return None if offset is None else {"offset": offset}
 
     def parse_response(

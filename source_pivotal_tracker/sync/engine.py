@@ -30,7 +30,10 @@ LOG_SECONDS = 5.0
 
 @dataclass
 class Progress:
-    """How far one stream is: its walks, what it brought, and what of that its last state covers."""
+    """How far one stream is: its walks, what it brought, and what of that its last state covers.
+
+    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows came.
+    """
 
     state: StreamState
     unchanged: set[int | None] = field(default_factory=set)
@@ -46,14 +49,17 @@ class Progress:
     requests: int = 0
     rows_since_state: int = 0
     state_at: float = float("-inf")
+    lists: int = 0
     listed: int = 0
     announced: int = 0
     announced_by: set[Scope] = field(default_factory=set)
 
     @property
     def expected(self) -> int | None:
-        """The rows to expect in all, if the rest of the announced lists holds as many as what was read of them."""
-        return round(self.rows * self.announced / self.listed) if self.listed and self.announced else None
+        """The rows to expect in all, if what is left of the paginated lists is like what was read of them."""
+        if not self.listed or not self.announced:
+            return None
+        return round(self.rows / self.listed * self.announced / len(self.announced_by) * self.lists)
 
     def __str__(self) -> str:
         skipped = f", {len(self.skipped)} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
@@ -91,6 +97,7 @@ class Engine(Generic[Encoded]):
             for member in walk.members:
                 progress = self._streams[member.stream.name]
                 progress.walks_left += 1
+                progress.lists += walk.endpoint.page_size is not None
                 progress.lie_in = walk.lies_in
                 progress.state.begin(walk.scope, walk.version)
         self._left = sum(self._projects.values())
@@ -214,6 +221,8 @@ class Engine(Generic[Encoded]):
             name = member.stream.name
             progress = self._streams[name]
             progress.walks_left -= 1
+            if walk.endpoint.page_size and walk.scope not in progress.announced_by:
+                progress.lists -= 1
             if error is None:
                 progress.read.add(walk.id)
             elif isinstance(error, Unreadable):

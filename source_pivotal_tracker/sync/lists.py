@@ -15,7 +15,7 @@ from source_pivotal_tracker.api.fields import render
 from source_pivotal_tracker.api.pagination import next_offset, number_in
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
-from source_pivotal_tracker.streams.rows import Row, refuse_ignored, rows_in
+from source_pivotal_tracker.streams.rows import Row, fingerprint_of, refuse_ignored, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.parts import Parts, Wanting
 from source_pivotal_tracker.sync.plan import Walk
@@ -210,7 +210,7 @@ class List:
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
-        fingerprint = hash((response.content, total, version))
+        fingerprint = hash((fingerprint_of(rows, response.content), total, version))
         records = [member.stream.made_of(rows, walk.where) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
 

@@ -1,21 +1,31 @@
-"""What a sync says of itself in its log: numbers that a person can check it by."""
+"""What a sync says of itself on its way: numbers to check it by, and to draw a progress bar from."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 
 from tracker_server import edits
+from tracker_server.api import Caps
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for
 
+PROGRESS = re.compile(
+    r"(\d+) of (\d+) projects read, (\d+) rows, (\d+) requests \(\d+ a minute\), "
+    r"waited \d+ s for the request budget"
+)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "airbyte.tracker"]
+
 
 def said_at_the_end(caplog: pytest.LogCaptureFixture, streams: Iterable[str]) -> list[str]:
-    lines = [record.getMessage() for record in caplog.records if record.name == "airbyte.tracker"]
-    return [line for stream in streams for line in lines if line.startswith(f"Stream {stream}: ")]
+    return [line for stream in streams for line in lines(caplog) if line.startswith(f"Stream {stream}: ")]
 
 
 def test_at_the_end_a_line_for_each_stream_counts_its_projects_rows_tombstones_and_requests(
@@ -39,3 +49,23 @@ def test_at_the_end_a_line_for_each_stream_counts_its_projects_rows_tombstones_a
     assert "2 projects read, 0 unchanged" in webhooks
     assert f"1 skipped ({refused}: 403 unauthorized_operation)" in webhooks
     assert me == "Stream me: 1 lists read, 0 unchanged, 1 rows, 0 tombstones, 1 requests"
+
+
+def test_every_few_seconds_a_line_says_how_far_the_sync_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    world = make_world(projects=2, stories=6)
+    with TrackerServer(world, latency=0.9) as server:
+        sync = Sync(config_for(server, num_workers=1), ["labels", "epics", "releases", "stories"])
+    told = [tuple(map(int, match.groups())) for match in map(PROGRESS.fullmatch, lines(caplog)) if match]
+    (read, of, rows, requests), at_the_end = told[0], told[-1]
+    assert (read, of) in ((0, 2), (1, 2))
+    assert 0 < rows < at_the_end[2]
+    assert 1 < requests < at_the_end[3]
+    assert at_the_end == (2, 2, sum(map(len, sync.records.values())), len(server.log))
+
+
+def test_from_its_first_page_on_a_stream_tells_how_many_rows_to_expect() -> None:
+    world = make_world(projects=3, stories=20)
+    with TrackerServer(world, caps=Caps(stories=5)) as server:
+        sync = Sync(config_for(server), ["stories"])
+    assert sync.estimates == {"stories": [len(sync.records["stories"])]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -197,3 +199,19 @@ def test_activity_that_is_refused_after_its_first_page_leaves_the_stream_incompl
     assert broken_off.failure is not None
     came = {row["guid"] for sync in (first, broken_off, last) for row in sync.records["activity"]}
     assert came == {activity["guid"] for activity in scene.project.activity}
+
+
+def test_a_server_that_gives_the_first_page_for_every_other_is_found_out_though_its_times_go_on(scene: Scene) -> None:
+    api = TrackerApi(scene.world, Caps(stories=20))
+    scene.project.order.reverse()  # What has been accepted long ago stands first.
+
+    def first_page_again(request: Request) -> Response | None:
+        if not request.path.endswith("/stories"):
+            return None
+        scene.world.now += timedelta(seconds=1)
+        return api.handle(replace(request, query=re.sub("offset=[0-9]+", "offset=0", request.query)))
+
+    with TrackerServer(scene.world, before=first_page_again) as server:
+        sync = Sync(config_for(server), ["story_cycle_times"])
+    assert sync.statuses["story_cycle_times"][-1] == "INCOMPLETE"
+    assert "the page at offset 20 is the one before it again" in sync.errors[0]

@@ -354,13 +354,19 @@ def test_edits_between_the_kills_of_a_sync_leave_the_replica_right_after_the_syn
     assert replica.differences(Replica(whole)) == []
 
 
+def killed_on_its_way(server: TrackerServer, stream: str, *, incremental: bool) -> tuple[Sync, int]:
+    """A read of one stream that was killed after some pages of its first list, and the offset at which it stands."""
+    killed = read(server, incremental=incremental, streams=[stream], killed_after=4 * PAGE, workers=1)
+    offset = place_of(stream, killed)
+    assert offset >= 2 * PAGE
+    return killed, offset
+
+
 def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_were_touched() -> None:
     world = make_world(projects=1, stories=30)
     project = next(iter(world.projects.values()))
     with TrackerServer(world, caps=SMALL_PAGES) as server:
-        killed = read(server, incremental=True, streams=["stories"], killed_after=4 * PAGE, workers=1)
-        offset = killed.blob("stories")["projects"][str(project.id)]["walk"]["offset"]
-        assert offset >= 2 * PAGE
+        killed, offset = killed_on_its_way(server, "stories", incremental=True)
         world.now += timedelta(minutes=1)
         gone = killed.records["stories"][0]["id"]
         edits.delete_stories(world, project, next(iter(world.people)), [gone])
@@ -379,15 +385,13 @@ def test_activity_is_gone_on_with_after_edits_and_the_next_sync_brings_what_came
     world = make_world(projects=1, stories=30)
     project = next(iter(world.projects.values()))
     with TrackerServer(world, caps=SMALL_PAGES) as server:
-        killed = read(server, incremental=incremental, streams=["activity"], killed_after=4 * PAGE, workers=1)
-        offset = killed.blob("activity")["projects"][str(project.id)]["walk"]["offset"]
-        assert offset >= 2 * PAGE
+        killed, offset = killed_on_its_way(server, "activity", incremental=incremental)
         known = {activity["guid"] for activity in project.activity}
         world.now += timedelta(minutes=1)
         Editor(world, 1).edit(7)
-        asked = len(server.log)
+        before = len(server.log)
         again = read(server, incremental=incremental, streams=["activity"], state=killed.state)
-        offsets = [int(each.query["offset"]) for each in server.log[asked:] if "offset" in each.query]
+        offsets = [int(each.query["offset"]) for each in server.log[before:] if "offset" in each.query]
         last = read(server, incremental=incremental, streams=["activity"], state=again.state)
     rest = list(range(offset, len(project.activity), PAGE))
     assert offsets[-len(rest) :] == rest
