@@ -53,8 +53,9 @@ class Feed:
             return first
         if endpoint.since is None or (endpoint == STORIES and not is_selective):
             return None
-        # The past of a restless list, too, may look different after a change.
-        has_moved = self._changes is not None and self._changes.version != member.version
+        # The past of a restless list, too, may look different after a change, and after what nobody can tell.
+        version = self._changes.version if self._changes else self._walk.version
+        has_moved = version is None or version != member.version
         is_anew = member.mark.cursor is None or (stream.restless and has_moved)
         return first if is_anew else stream.since_cursor(str(member.mark.cursor), self._lookback)
 

@@ -11,6 +11,7 @@ import pytest
 from tracker_server import edits
 from tracker_server.api import Caps, Request, Response, TrackerApi, error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
+from tracker_server.dialect import Dialect
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
 from unit_tests.replica import Replica
@@ -197,3 +198,25 @@ def test_activity_that_is_refused_after_its_first_page_leaves_the_stream_incompl
     assert broken_off.failure is not None
     came = {row["guid"] for sync in (first, broken_off, last) for row in sync.records["activity"]}
     assert came == {activity["guid"] for activity in scene.project.activity}
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        Dialect(activity_versions=False),
+        Dialect(missing_endpoints=frozenset({"activity"})),
+        Dialect(missing_endpoints=frozenset({"activity"}), versions=False),
+    ],
+    ids=["activity without versions", "no activity", "no activity and no versions"],
+)
+def test_the_past_of_a_project_is_read_anew_where_nobody_tells_what_changed_in_it(
+    dialect: Dialect, scene: Scene
+) -> None:
+    days = ["project_history_days"]
+    with TrackerServer(scene.world, dialect=dialect) as server:
+        config = config_for(server)
+        first = Sync(config, days, incremental=True)
+        scene.world.now += timedelta(minutes=5)
+        edits.delete_stories(scene.world, scene.project, scene.by, scene.project.order[:4])
+        second = Sync(config, days, incremental=True, state=first.state)
+        assert Replica(first, second).differences(Replica(Sync(config, days))) == []
