@@ -195,6 +195,8 @@ class List:
     def _answer(self, response: TrackerResponse, body: Any, *, is_listed: bool) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint)
+        if any(walk.keeps_ledger(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
+            raise Failed("a row came with an id that is no number")
         if is_listed:
             self._parts.describe(rows, self._wanting, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
@@ -203,7 +205,7 @@ class List:
             self._parts.warn_of_what_is_not_shown(rows)
         else:
             refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
-        if walk.leads and walk.by_content and not all(map(has_clock, rows)):
+        if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
         if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
             raise Failed("a row came without its project_version")
@@ -213,6 +215,10 @@ class List:
         fingerprint = hash((response.content, total, version))
         records = [member.stream.made_of(rows, walk.where) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
+
+
+def _has_number(row: Row) -> bool:
+    return isinstance(row.get("id"), int) and row["id"] >= 0
 
 
 def _of(path: str, understand: Callable[[], Understood]) -> Understood:
