@@ -105,7 +105,9 @@ class ChangesReader:
     def changes(self) -> Changes:
         changes = self._changes
         if self._is_timed:
-            changes.missing = 0 if self._reaches_back else 1
+            # A clock that went back may have told of changes in times that are known already.
+            has_gone_back = changes.version + self._slack < changes.since
+            changes.missing = 1 if has_gone_back or not self._reaches_back else 0
         else:
             changes.missing = abs(changes.version - changes.since) - len(self._clocks)
         for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):

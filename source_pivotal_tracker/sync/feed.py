@@ -53,8 +53,9 @@ class Feed:
             return first
         if endpoint.since is None or (endpoint == STORIES and not is_selective):
             return None
-        # The past of a restless list, too, may look different after a change.
-        has_moved = self._changes is not None and self._changes.version != member.version
+        # The past of a restless list, too, may look different after a change, and after what nobody can tell.
+        version = self._changes.version if self._changes else self._walk.version
+        has_moved = version is None or version != member.version
         is_anew = member.mark.cursor is None or (stream.restless and has_moved)
         return first if is_anew else stream.since_cursor(str(member.mark.cursor), self._lookback)
 
@@ -94,7 +95,7 @@ class Feed:
 
     def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
         """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
-        told = (each for each in deleted if self.member.has_news and not self._never_had(each))
+        told = deleted if self.member.has_news else ()
         made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in chain(self._gone, told))
         tombstones = {row_id: tombstone for row_id, tombstone in made if tombstone}
         if self.ledger and not self.stream.part:
@@ -173,10 +174,6 @@ class Feed:
             return records
         begin, cursor = moment(since), str(self.stream.cursor_field)
         return (record for record in records if not is_before(record.get(cursor), begin))
-
-    def _never_had(self, deletion: Deletion) -> bool:
-        """Whether it is told of a story that moved away, and may live on, that it was sent from here."""
-        return deletion.moved_away and self.ledger is not None and deletion.id not in self.ledger
 
     def _noted(self) -> Ledger | None:
         return self.ledger.copy() if self.ledger else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
-from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_version
+from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.lists import Answer, Params, Server
 from source_pivotal_tracker.sync.plan import Walk
 from source_pivotal_tracker.sync.walk import Page, Reading
@@ -28,7 +28,7 @@ def read_changes(
     params: Params = {} if needs_all or walk.by_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
         version = _version(walk, answer)
-        is_told = walk.by_content or not answer.rows or has_version(answer.rows[0])
+        is_told = not answer.rows or (has_clock if walk.by_content else has_version)(answer.rows[0])
         if reader is None and version is not None and is_told:
             since = version if walk.changes_since is None else walk.changes_since
             reader = ChangesReader(since, version, int(max(lookback, SHORTEST_LOOKBACK).total_seconds()))
@@ -55,4 +55,6 @@ def _version(walk: Walk, answer: Answer) -> int | None:
     """The version of the project, at the least; where the server does not tell it, that of the newest activity."""
     if answer.version is not None or not walk.by_content:
         return walk.version if answer.version is None else answer.version
-    return clock_of(answer.rows[0]) if answer.rows else 0
+    if not answer.rows:
+        return 0
+    return clock_of(answer.rows[0]) if has_clock(answer.rows[0]) else None

@@ -89,6 +89,11 @@ class List:
         project = self._walk.where.get("project_id")
         return self._server.abilities.selects_fields(project) if project and self._parts else None
 
+    @property
+    def completes_rows(self) -> bool:
+        """Whether rows have all only where they are wanted: the rest of them took requests of their own."""
+        return self.is_selected is False or self._parts.describes(self._walk.endpoint.path)
+
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
         """The pages from an offset on, following by what came."""
         previous: int | None = None
@@ -130,7 +135,7 @@ class List:
 
         def ask() -> Answer:
             response = self._get(path, {"ids": ",".join(map(str, ids))}, may_narrow=False)
-            return self._understood(path, response, response.parsed)
+            return self._understood(path, response, response.parsed, kind=BULK)
 
         try:
             return once_more(ask)
@@ -153,12 +158,12 @@ class List:
                     raise
                 logger.info("Story %d is gone", story_id)
                 continue
-            yield self._understood(path, response, [response.parsed], is_listed=False)
+            yield self._understood(path, response, [response.parsed], kind=None)
 
     def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool = False) -> Answer:
         endpoint, path = self._walk.endpoint, self._walk.path
         response = self._get(path, params)
-        answer = self._understood(path, response, response.parsed)
+        answer = self._understood(path, response, response.parsed, kind=endpoint.path)
         if endpoint.page_size is None:
             return answer
         may_repeat = may_repeat and answer.total is None and answer.version is None
@@ -188,22 +193,27 @@ class List:
         self.requests += 1
         return self._server.client.get(path, params, turn=self._server.turn).parsed
 
-    def _understood(self, path: str, response: TrackerResponse, body: Any, *, is_listed: bool = True) -> Answer:
-        """Raises Failed, with the path that was asked for, for what cannot be rows of this list."""
-        return _of(path, partial(self._answer, response, body, is_listed=is_listed))
+    def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
+        """Raises Failed, with the path that was asked for, for what cannot be rows of this list.
 
-    def _answer(self, response: TrackerResponse, body: Any, *, is_listed: bool) -> Answer:
+        `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
+        """
+        return _of(path, partial(self._answer, response, body, kind=kind))
+
+    def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint)
-        if is_listed:
-            self._parts.describe(rows, self._wanting, most=MOST_UNDESCRIBED if self.is_selected else None)
+        if any(walk.keeps_ledger(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
+            raise Failed("a row came with an id that is no number")
+        if kind:
+            self._parts.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
             self._parts.complete(rows, self._wanting)
         elif self.is_selected:
             self._parts.warn_of_what_is_not_shown(rows)
         else:
             refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
-        if walk.leads and walk.by_content and not all(map(has_clock, rows)):
+        if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
         if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
             raise Failed("a row came without its project_version")
@@ -213,6 +223,10 @@ class List:
         fingerprint = hash((fingerprint_of(rows, response.content), total, version))
         records = [member.stream.made_of(rows, walk.where) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
+
+
+def _has_number(row: Row) -> bool:
+    return isinstance(row.get("id"), int) and row["id"] >= 0
 
 
 def _of(path: str, understand: Callable[[], Understood]) -> Understood:

@@ -23,7 +23,7 @@ Wanting = Callable[[Row], Sequence[Member]]
 class Parts:
     """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
 
-    `shown` is what answers have shown of the server, for all walks: the endpoints that it has not, and whether its
+    `shown` is what answers have shown of the server, for all walks: the endpoints that it has not, and which kinds of
     lists hold descriptions.
     """
 
@@ -37,17 +37,16 @@ class Parts:
         """Whether there is anything that a list may lack."""
         return bool(self._inside) or any(map(self._wants_descriptions, self._walk.members))
 
-    def describe(self, rows: Sequence[Row], wanting: Wanting, *, most: int | None = None) -> None:
+    def describe(self, rows: Sequence[Row], wanting: Wanting, kind: str, *, most: int | None = None) -> None:
         """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
 
         Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where `most`
-        stories have none by themselves either, the lists are held to be complete.
+        stories have none by themselves either, lists of this `kind` are held to be complete.
         """
-        if not any(map(self._wants_descriptions, self._walk.members)):
-            return
+        complete = _descriptions_in(kind)
         if any("description" in row for row in rows):
-            self._shown.add("description")
-        if "description" in self._shown:
+            self._shown.add(complete)
+        if not self.describes(kind):
             return
         asked = 0
         for row in rows:
@@ -58,8 +57,13 @@ class Parts:
                     row.update(story)
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):
-                    self._shown.add("description")
+                    self._shown.add(complete)
                     return
+
+    def describes(self, kind: str) -> bool:
+        """Whether lists of this kind are not known to hold the descriptions that are wanted."""
+        wants = any(map(self._wants_descriptions, self._walk.members))
+        return wants and _descriptions_in(kind) not in self._shown
 
     def complete(self, rows: Sequence[Row], wanting: Wanting) -> None:
         """Put into the rows the parts for which they are wanted. Raises a TrackerError."""
@@ -112,3 +116,7 @@ class Parts:
         if key not in self._shown:
             self._shown.add(key)
             logger.warning("/%s: " + words, self._walk.path, *values)
+
+
+def _descriptions_in(kind: str) -> str:
+    return f"descriptions in {kind}"

@@ -85,7 +85,7 @@ class Reading:
 
     def page(self, answer: Answer) -> Page:
         """The records in an answer that the members want, and their place after it. The answer is let go."""
-        if self.list.is_selected is False and self._walk.endpoint.page_size is not None:
+        if self.list.completes_rows and self._walk.endpoint.page_size is not None:
             # A row that comes once more has not been completed again.
             answer = self._unsent(answer)
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
@@ -93,9 +93,7 @@ class Reading:
         as_of = None if answer.following is None or self._moved() else self._as_of
         self._note_newest(answer)
         for feed, records in zip(self._feeds, answer.records, strict=True):
-            page.records[feed.stream.name] = feed.wanted(
-                answer.rows, records, is_completed=self.list.is_selected is False
-            )
+            page.records[feed.stream.name] = feed.wanted(answer.rows, records, is_completed=self.list.completes_rows)
             if answer.following is not None and as_of is not None:
                 place = Place(answer.following, as_of, self._since, self._newest)
                 page.marks[feed.stream.name] = feed.mark_at(place)

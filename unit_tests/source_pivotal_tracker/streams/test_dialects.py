@@ -67,6 +67,10 @@ DIFFERENCES = {
         attributes={"activity": {"project_version"}, "my_activity": {"project_version"}},
         keeps_deleted=True,
     ),
+    "terse_lists and no versions": Difference(
+        Dialect(terse_lists=True, versions=False),
+        attributes={"projects": {"version"}, "releases": {"description"}},
+    ),
     "owner_edits_unseen": Difference(
         Dialect(owner_edits_unseen=True), attributes={"stories": {"updated_at"}, "releases": {"updated_at"}}
     ),

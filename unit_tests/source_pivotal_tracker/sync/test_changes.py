@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from source_pivotal_tracker.sync.changes import Changes, ChangesReader
+import pytest
+
+from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of
 from tracker_server.sample import make_world
 
 Row = dict[str, Any]
@@ -185,6 +187,18 @@ def test_a_project_that_fell_behind_is_not_understood() -> None:
     changes = read(edited(3), since=9, version=4)
     assert (changes.missing, changes.is_whole) == (5, False)
     assert changes.stories == set()
+
+
+@pytest.mark.parametrize(("seconds_back", "is_whole"), [(2, True), (3600, False)])
+def test_where_times_stand_for_versions_a_clock_that_went_back_far_leaves_a_gap(
+    seconds_back: int, is_whole: bool
+) -> None:
+    edit = edited(3) | {"guid": "a"}
+    del edit["project_version"]
+    now = clock_of(edit)
+    reader = ChangesReader(now + seconds_back, now, slack=2)
+    reader.add([edit, edit | {"guid": "b", "occurred_at": "2026-11-19T12:00:00Z"}])
+    assert reader.changes().is_whole == is_whole
 
 
 def test_a_row_that_comes_twice_counts_once() -> None:

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
+import orjson
 import pytest
 
 from tracker_server import edits
 from tracker_server.api import Caps, Request, Response, TrackerApi, error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
+from tracker_server.dialect import LITETRACKER, Dialect
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
 from unit_tests.replica import Replica
@@ -215,3 +217,77 @@ def test_a_server_that_gives_the_first_page_for_every_other_is_found_out_though_
         sync = Sync(config_for(server), ["story_cycle_times"])
     assert sync.statuses["story_cycle_times"][-1] == "INCOMPLETE"
     assert "the page at offset 20 is the one before it again" in sync.errors[0]
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        Dialect(activity_versions=False),
+        Dialect(missing_endpoints=frozenset({"activity"})),
+        Dialect(missing_endpoints=frozenset({"activity"}), versions=False),
+    ],
+    ids=["activity without versions", "no activity", "no activity and no versions"],
+)
+def test_the_past_of_a_project_is_read_anew_where_nobody_tells_what_changed_in_it(
+    dialect: Dialect, scene: Scene
+) -> None:
+    days = ["project_history_days"]
+    with TrackerServer(scene.world, dialect=dialect) as server:
+        config = config_for(server)
+        first = Sync(config, days, incremental=True)
+        scene.world.now += timedelta(minutes=5)
+        edits.delete_stories(scene.world, scene.project, scene.by, scene.project.order[:4])
+        second = Sync(config, days, incremental=True, state=first.state)
+        assert Replica(first, second).differences(Replica(Sync(config, days))) == []
+
+
+@pytest.mark.parametrize("has_base", [False, True])
+def test_a_story_that_was_written_before_a_kill_and_moved_out_of_sight_is_gone(has_base: bool) -> None:
+    scene = Scene(projects=2)
+    other = list(scene.world.projects.values())[1]
+    with TrackerServer(scene.world, dialect=LITETRACKER) as server:
+        config = config_for(server, project_ids=[scene.project.id])
+        syncs = [Sync(config, ["stories"], incremental=True)] if has_base else []
+        scene.world.now += timedelta(hours=1)
+        story = edits.create_story(scene.world, scene.project, scene.by, name="Written, and in no state")["id"]
+        state = syncs[-1].state if syncs else ()
+        whole = Sync(config, ["stories"], incremental=True, state=state, state_seconds=9999)
+        written = next(
+            number
+            for number, message in enumerate(whole.said, 1)
+            if message.record and message.record.data["id"] == story
+        )
+        killed = Sync(config, ["stories"], incremental=True, state=state, state_seconds=9999, killed_after=written)
+        scene.world.now += timedelta(minutes=10)
+        edits.move_story_to_project(scene.world, scene.project, other, scene.by, story)
+        syncs += [killed, Sync(config, ["stories"], incremental=True, state=killed.state)]
+        assert loaded(*syncs)["stories"] == set(scene.project.stories)
+
+
+@pytest.mark.parametrize("stream", ["stories", "labels"])
+@pytest.mark.parametrize("bad", ["12", -1, None], ids=repr)
+def test_an_id_that_no_ledger_can_hold_fails_its_stream_in_words(stream: str, bad: object, scene: Scene) -> None:
+    def spoil(request: Request) -> Response | None:
+        is_list = request.path.endswith(f"/{stream}")
+        return Response(200, {}, orjson.dumps([{"id": bad, "name": "x"}])) if is_list else None
+
+    with TrackerServer(scene.world, dialect=LITETRACKER, before=spoil) as server:
+        sync = Sync(config_for(server), [stream], incremental=True)
+    assert any("id" in each and "defect" not in each for each in sync.errors)
+    assert sync.statuses[stream][-1] == "INCOMPLETE"
+
+
+def test_activity_that_tells_no_time_leaves_the_lists_to_be_looked_through(scene: Scene) -> None:
+    with TrackerServer(scene.world, dialect=LITETRACKER) as server:
+        for each in scene.project.activity:
+            del each["occurred_at"]
+        config = config_for(server)
+        first = Sync(config, ["stories"], incremental=True)
+        gone = scene.project.order[0]
+        scene.world.now += timedelta(minutes=10)
+        edits.delete_stories(scene.world, scene.project, scene.by, [gone])
+        for each in scene.project.activity:
+            each.pop("occurred_at", None)
+        second = Sync(config, ["stories"], incremental=True, state=first.state)
+    assert (first.errors, second.errors) == ([], [])
+    assert loaded(first, second)["stories"] == set(scene.project.stories)
