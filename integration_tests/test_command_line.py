@@ -15,6 +15,8 @@ import pytest
 from integration_tests.command_line import NOBODY_THERE, OTHER_TOKEN, PROTOCOL, Ended, catalog_of
 from source_pivotal_tracker.streams import STREAMS
 from tools.program import CONNECTOR, SampleServer, every_stream, sample_server
+from tracker_server.exports import write_export
+from tracker_server.sample import make_world
 from unit_tests.scripted_server import ScriptedServer, answer
 
 ROOT = Path(__file__).parents[1]
@@ -272,3 +274,34 @@ def test_check_of_the_hosted_service_says_that_it_closed_and_where_it_went(
     assert ended.status["status"] == "FAILED"
     assert "closed on 2025-04-30" in ended.status["message"]
     assert "https://app.litetracker.com/services/v5" in ended.status["message"]
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of two projects."""
+    path = tmp_path_factory.mktemp("exports") / "all_20250401_1212.zip"
+    with path.open("wb") as out:
+        write_export(make_world(projects=2, stories=20), out)
+    return path
+
+
+def test_check_names_the_projects_of_an_export_without_a_token(export: Path, folder: Folder) -> None:
+    ended = folder.run("check", config={"export_archive": str(export)})
+    assert (ended.exit_code, ended.stderr, ended.status["status"]) == (0, "", "SUCCEEDED")
+    assert ended.status["message"].startswith("The exports tell of ")
+
+
+def test_what_discover_found_is_read_from_an_export(export: Path, folder: Folder) -> None:
+    config = {"export_archive": str(export)}
+    (found,) = folder.run("discover", config=config).of_type("CATALOG")
+    ended = folder.run("read", config=config, catalog=every_stream(found["catalog"]))
+    assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
+    assert ended.last_statuses == {stream["name"]: "COMPLETE" for stream in found["catalog"]["streams"]}
+    assert [message["record"]["stream"] for message in ended.of_type("RECORD")].count("stories") == 2 * 20
+
+
+def test_an_export_that_is_not_there_ends_a_read_with_exit_code_1(folder: Folder) -> None:
+    ended = folder.run("read", config={"export_archive": "/nowhere/a.zip"}, catalog=catalog_of("stories"))
+    assert (ended.exit_code, ended.stderr, ended.of_type("RECORD")) == (1, "", [])
+    said = "export_archive: /nowhere/a.zip cannot be read: No such file or directory."
+    assert said in [error["message"] for error in ended.errors]

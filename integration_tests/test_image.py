@@ -35,6 +35,7 @@ from tools.program import Message, config_for, connector, every_stream, only, sa
 from tools.replica import DELETED_AT
 from tools.states import LastStates
 from tracker_server.app import TrackerServer
+from tracker_server.exports import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 
 pytestmark = pytest.mark.image_tests
@@ -288,6 +289,26 @@ def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp
         server.container.stop()
         assert server.ended().exit_code == 0
     assert said.status == {"status": "SUCCEEDED", "message": "The token belongs to Ada Martínez. It sees 3 projects."}
+
+
+def test_it_serves_an_export_that_is_mounted_to_the_connector_in_another_container(
+    image: Image, tmp_path: Path
+) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    with (exports / "all_20250401_1212.zip").open("wb") as out:
+        write_export(make_world(2, 20), out)
+    exports.chmod(0o755)
+    (exports / "all_20250401_1212.zip").chmod(0o644)
+    command = ("serve", "/exports/all_20250401_1212.zip", "--port", "0")
+    with image.started(*command, files=exports, at="/exports", user=SOMEBODY) as server:
+        said = server.wait_for(lambda said: b"/services/v5\n" in said).decode()
+        url = re.findall(r"http://[^ ]+/services/v5$", said, re.MULTILINE)[0]
+        ended = image.run(
+            "check", *files_in(tmp_path / "config", config=config_for(url, "any")), files=tmp_path / "config"
+        )
+    assert (ended.exit_code, ended.status["status"]) == (0, "SUCCEEDED")
+    assert ended.status["message"].endswith("It sees 2 projects.")
 
 
 @pytest.fixture(scope="module")

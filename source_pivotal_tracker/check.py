@@ -39,7 +39,7 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
     try:
         projects = client.get("projects", {"fields": "id,name"}).parsed
     except TrackerError as error:
-        raise CheckFailed(f"{str(error).removeprefix('GET /projects: ')}.") from None
+        raise CheckFailed(str(error)) from None
     names = {project["id"]: project["name"] for project in projects}
     missing = [str(each) for each in project_ids if each not in names]
     told = ", ".join(f"{name} (id {project_id})" for project_id, name in names.items())

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 HOSTED_URL = "https://www.pivotaltracker.com/services/v5"
 OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 LONGEST_LOOKBACK = timedelta(days=30)
-NO_TOKEN = "none"  # noqa: S105
-"""What stands for the token where nobody asks for one."""
+NO_TOKEN = "no-token-for-exports"  # noqa: S105
+"""What stands for the token where nobody asks for one; messages hide it, so no word that they might have."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
@@ -203,7 +203,10 @@ class Config(BaseModel):
             raise ValueError("is empty or has a line break in it")
         if "://" not in place:
             return place
-        parts = urlsplit(place)
+        try:
+            parts = urlsplit(place)
+        except ValueError:
+            raise ValueError("has a host that cannot be read") from None
         if parts.scheme not in ("http", "https", *OBJECT_STORES):
             raise ValueError("does not start with https:// or with an object store's scheme (s3, gs, az, abfs)")
         if "@" in parts.netloc and parts.scheme in ("http", "https"):

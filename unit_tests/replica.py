@@ -23,20 +23,20 @@ class Replica:
     def load(self, sync: Sync) -> None:
         """Take in the records of a sync in their order; a row with a newer cursor is never replaced by an older.
 
-        Streams without a cursor are replaced as a whole.
+        A row without one is older than all that have one. Streams without a cursor are replaced as a whole.
         """
         for name, records in sync.records.items():
             stream = BY_NAME[name]
             if not stream.cursor_field:
                 self.rows[name] = {}
-            cursor = str(stream.cursor_field)
             for record in records:
+                time = str(record.get(str(stream.cursor_field)) or "")
                 place = key_of(name, record)
                 held = self._times[name].get(place)
-                if held is not None and stream.cursor_field and str(record[cursor]) < held:
+                if held is not None and stream.cursor_field and time < held:
                     continue
                 if stream.cursor_field:
-                    self._times[name][place] = str(record[cursor])
+                    self._times[name][place] = time
                 if record.get("_ab_cdc_deleted_at"):
                     self.rows[name].pop(place, None)
                 else:

@@ -15,7 +15,15 @@ import tenacity
 from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.budget import RequestBudget
-from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, of_exception, parse_body
+from source_pivotal_tracker.api.errors import (
+    Failed,
+    NotAnswered,
+    Passing,
+    TokenRefused,
+    TrackerError,
+    of_exception,
+    parse_body,
+)
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.session import TrackerSession
 from source_pivotal_tracker.api.turn import Turn
@@ -118,6 +126,8 @@ class TrackerClient:
             if turn:
                 turn.take()
             response.parsed = parse_body(response)
+        except NotAnswered:
+            raise
         except requests.RequestException as error:
             raise self._named(of_exception(error), path) from None
         except TrackerError as error:

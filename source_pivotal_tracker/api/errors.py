@@ -56,7 +56,7 @@ class Failed(TrackerError):
     """Nothing helps: what was being read is incomplete."""
 
 
-class NotAnswered(requests.RequestException):
+class NotAnswered(TrackerError):
     """There is nobody to answer: the text tells the user what is wrong with the configuration."""
 
 
@@ -77,8 +77,6 @@ def parse_body(response: TrackerResponse) -> Any:
 
 def of_exception(error: requests.RequestException) -> TrackerError:
     """The TrackerError for a request that got no complete answer."""
-    if isinstance(error, NotAnswered):
-        return Failed(str(error))
     if isinstance(error, requests.exceptions.SSLError):
         return Failed(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
@@ -150,7 +148,11 @@ def _reason(error: Exception) -> str:
 
 def traced(error: TrackerError, words: str | None = None) -> AirbyteTracedException:
     """The cdk's error for ours: whose fault it is, in the error's own words or in better ones."""
-    kind = {TokenRefused: FailureType.config_error, Passing: FailureType.transient_error}
+    kind = {
+        NotAnswered: FailureType.config_error,
+        TokenRefused: FailureType.config_error,
+        Passing: FailureType.transient_error,
+    }
     return AirbyteTracedException(
         internal_message=str(error),
         message=words or str(error),

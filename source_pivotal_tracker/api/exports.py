@@ -41,10 +41,11 @@ class ExportAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = urlsplit(str(request.url))
+        api = self._opened()
         if url.path.removeprefix(PREFIX).startswith(NOBODYS):
             answer: tuple[int, Mapping[str, str], bytes] = (404, {}, UNTOLD)
         else:
-            found = self._opened().handle(Request("GET", url.path, url.query))
+            found = api.handle(Request("GET", url.path, url.query))
             answer = (found.status, found.headers, found.body)
         status, headers, body = answer
         raw = urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,7 +19,7 @@ CHUNK = 1024 * 1024
 
 
 class NotOpened(Exception):
-    """A file or folder that cannot be had; the text tells the user what is wrong with it."""
+    """A file or folder that cannot be had; a sentence tells the user what is wrong with it."""
 
 
 class File(NamedTuple):
@@ -38,10 +39,10 @@ def files_at(place: str) -> list[File]:
         return [_downloaded(place)]
     try:
         files = list(_stored(place) if "://" in place else _on_disk(Path(place)))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise NotOpened(f"{place} cannot be read: {_reason(error)}") from None
+    except OSError as error:
+        raise NotOpened(f"{place} cannot be read: {_reason(error)}.") from None
     if not files:
-        raise NotOpened(f"{place} holds no .zip and no .csv")
+        raise NotOpened(f"{place} holds no .zip and no .csv.")
     return files
 
 
@@ -66,32 +67,47 @@ def _downloaded(url: str) -> File:
             answer.raise_for_status()
             for piece in answer.iter_content(CHUNK):
                 copy.write(piece)
+            copy.flush()
     except requests.HTTPError as error:
-        raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}") from None
+        raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}.") from None
     except requests.RequestException as error:
         # Not in its own words: they have the URL's query, which may be its signature.
-        raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__})") from None
-    copy.flush()
+        raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__}).") from None
+    except OSError as error:
+        raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
     # The copy is there for as long as somebody may open it.
     return File(unquote(urlsplit(url).path), lambda: open(copy.name, "rb"))
 
 
 def _stored(url: str) -> Iterator[File]:
     # Loaded only where it is needed: it is large.
-    import obstore
     from obstore.store import from_url
 
     parts = urlsplit(url)
-    store = from_url(f"{parts.scheme}://{parts.netloc}")
     path = unquote(parts.path).strip("/")
-    if path.lower().endswith(ENDINGS):
-        obstore.head(store, path)
-        paths = [path]
-    else:
-        listed = (str(each["path"]) for batch in obstore.list(store, path or None) for each in batch)
-        paths = sorted(each for each in listed if each.lower().endswith(ENDINGS))
+    with _store_told():
+        store = from_url(f"{parts.scheme}://{parts.netloc}")
+        paths = [path] if path.lower().endswith(ENDINGS) else _listed(store, path)
     for each in paths:
         yield File(each, partial(_StoredFile.opened, store, each))
+
+
+def _listed(store: Any, folder: str) -> list[str]:
+    import obstore
+
+    listed = (str(each["path"]) for batch in obstore.list(store, folder or None) for each in batch)
+    return sorted(each for each in listed if each.lower().endswith(ENDINGS))
+
+
+@contextmanager
+def _store_told() -> Iterator[None]:
+    """Turns what an object store raises into an OSError with the first line of it: its innards follow that."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise OSError(str(error).partition("\n")[0].rstrip(".: ")) from None
 
 
 class _StoredFile(io.RawIOBase):
@@ -100,7 +116,8 @@ class _StoredFile(io.RawIOBase):
     def __init__(self, store: Any, path: str) -> None:
         import obstore
 
-        self._file = obstore.open_reader(store, path, buffer_size=CHUNK)
+        with _store_told():
+            self._file = obstore.open_reader(store, path, buffer_size=CHUNK)
 
     @classmethod
     def opened(cls, store: Any, path: str) -> IO[bytes]:
@@ -119,7 +136,8 @@ class _StoredFile(io.RawIOBase):
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
-        piece = bytes(self._file.read(len(buffer)))
+        with _store_told():
+            piece = bytes(self._file.read(len(buffer)))
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -128,5 +146,5 @@ def _shown(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).partition("\n")[0]
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

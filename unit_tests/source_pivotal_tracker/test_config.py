@@ -70,6 +70,15 @@ BAD_VALUES = [
     ("api_url", "http://[::2]", "allow_http"),
     ("allow_http", "true", "is not a boolean"),
     ("allow_http", 1, "is not a boolean"),
+    ("export_archive", "", "is empty"),
+    ("export_archive", " ", "is empty"),
+    ("export_archive", "/exports/a\nb.zip", "line break"),
+    ("export_archive", 7, "is not a string"),
+    ("export_archive", "ftp://example.com/a.zip", "does not start with https://"),
+    ("export_archive", "file:///exports/a.zip", "does not start with https://"),
+    ("export_archive", "https://[::1/a.zip", "has a host that cannot be read"),
+    ("export_archive", f"https://me:{TOKEN}@example.com/a.zip", "has credentials"),
+    ("export_archive", "http://example.com/a.zip", "allow_http"),
     ("start_date", "", "is not in the right form"),
     ("start_date", "yesterday", "is not in the right form"),
     ("start_date", "31.01.2024", "is not in the right form"),
@@ -300,3 +309,23 @@ def test_any_json_gives_a_config_or_a_config_error_with_a_text(raw: Any) -> None
         answer = str(error)
 
     assert answer
+
+
+def test_an_export_needs_no_token() -> None:
+    assert parse_config({"export_archive": "/exports"}).export_archive == "/exports"
+
+
+def test_an_export_and_an_api_url_exclude_each_other() -> None:
+    said = complaint({"export_archive": "/exports", "api_url": "https://tracker.example.com"})
+    assert said.startswith("export_archive excludes api_url")
+
+
+def test_the_address_that_a_form_fills_in_does_not_exclude_an_export() -> None:
+    assert parse(export_archive="/exports", api_url=HOSTED_URL).export_archive == "/exports"
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:8000/a.zip?signature=1", "s3://bucket/exports/", "gs://b", "C:\\a.zip"]
+)
+def test_an_export_may_lie_anywhere(place: str) -> None:
+    assert parse(export_archive=place).export_archive == place

@@ -1,12 +1,9 @@
-"""Export archives read in this process: the rows that a server over the same files sends, and what newer ones change."""
+"""Export archives read in this process: the rows that a server over them sends, and what newer ones change."""
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import random
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +23,7 @@ from tracker_server.world import Project, World
 from unit_tests import held
 from unit_tests.replica import Replica
 from unit_tests.strict_schema import strict_validator
-from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of, warnings
+from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 NOBODYS = ("me", "my_activity", "notifications", "workspaces")
@@ -94,7 +91,7 @@ def without_hosts(value: Any) -> Any:
 def sample() -> World:
     """Three projects, with the bytes of their files."""
     world = make_world(projects=3, stories=60)
-    world.files.update(sample_files(world))
+    world.files = sample_files(world)
     return world
 
 
@@ -154,7 +151,7 @@ def test_what_has_a_number_in_tracker_comes_by_it(stream: str, full: Read) -> No
 @every_stream
 def test_every_row_is_valid_with_unknown_fields_forbidden(stream: str, full: Read) -> None:
     kind = BY_NAME[stream]
-    validator = strict_validator(kind.get_json_schema(kind.__new__(kind)))
+    validator = strict_validator(dict(kind.get_json_schema(kind.__new__(kind))))
     problems = {error.message for row in full.here.records[stream] for error in validator.iter_errors(row)}
     assert problems == set()
 
@@ -210,8 +207,8 @@ class Newer(NamedTuple):
     moved: int
 
 
-def some(project: Project, count: int, *, type: str = "feature") -> list[int]:
-    return [each for each in project.order if project.stories[each]["story_type"] == type][:count]
+def some(project: Project, count: int, *, kind: str = "feature") -> list[int]:
+    return [each for each in project.order if project.stories[each]["story_type"] == kind][:count]
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +220,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Newer:
     one, other, _ = world.projects.values()
     by = next(iter(world.tokens.values()))
     changed, moved, *deleted = some(one, 5)
-    releases = some(one, 1, type="release")
+    releases = some(one, 1, kind="release")
     epic = next(iter(one.epics))
     labels = {each: row["name"] for each, row in one.labels.items()}
     unused = labels.keys() - {row["label_id"] for row in one.epics.values()}
@@ -276,13 +273,6 @@ def test_a_newer_export_brings_no_row_that_is_as_it_was(stream: str, newer: Newe
     assert again == []
 
 
-def test_an_older_export_after_a_newer_one_is_the_truth_again(newer: Newer, tmp_path: Path) -> None:
-    export = written(sample(), tmp_path / "before.zip")
-    back = read(export, state=newer.second.state)
-    replica = Replica(newer.first, newer.second, back)
-    assert replica.differences(Replica(Sync(config_of(export)))) == []
-
-
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_reads_that_are_killed_and_resumed_bring_all_together(seed: int, export: Path, full: Read) -> None:
     rolls = random.Random(seed)  # noqa: S311
@@ -297,3 +287,74 @@ def test_reads_that_are_killed_and_resumed_bring_all_together(seed: int, export:
     syncs.append(Sync(config_of(export), incremental=True, state=state))
     brought = {name: {key_of(name, row) for sync in syncs for row in sync.records[name]} for name in BY_NAME}
     assert brought == {name: {key_of(name, row) for row in full.here.records[name]} for name in BY_NAME}
+
+
+GOOD = packed({NAME: modern(*({"Description": random.Random(n).randbytes(500).hex()} for n in range(50)))})  # noqa: S311
+BAD_FILES = {
+    "folder": (None, "holds no .zip and no .csv."),
+    "missing.zip": (None, "cannot be read: No such file or directory."),
+    "other.csv": (b"a,b\n1,2\n", "is no export of Tracker: its first line must name the columns"),
+    "none.zip": (GOOD[: len(GOOD) // 2], "none.zip is damaged (File is not a zip file): fetch or copy it anew."),
+    "turned.zip": (GOOD[:9000] + bytes(8) + GOOD[9008:], "is damaged"),
+}
+
+
+@pytest.mark.parametrize("stream", ["stories", "me"])
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_what_is_no_export_fails_check_and_read_with_the_same_sentence(
+    name: str, stream: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content, words = BAD_FILES[name]
+    (tmp_path / "folder").mkdir()
+    if content:
+        (tmp_path / name).write_bytes(content)
+    status = checked(tmp_path / name)
+    said = str(status.message)
+    sync = Sync(config_of(tmp_path / name), [stream])
+    assert status.status is Status.FAILED
+    assert [error.removeprefix("me: ") for error in sync.errors] == [said]
+    assert said.startswith("export_archive: ")
+    assert words in said
+    assert (said.count("export_archive"), said.endswith("..")) == (1, False)
+    assert sync.failure
+    assert sync.failure.failure_type is FailureType.config_error
+    assert sync.statuses[stream][-1] == "INCOMPLETE"
+    assert "Traceback" not in caplog.text
+
+
+def test_one_file_of_a_folder_that_is_no_export_fails_all_of_it(export: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.zip").write_bytes(export.read_bytes())
+    (tmp_path / "other.csv").write_bytes(b"a,b\n1,2\n")
+    assert "other.csv is no export" in str(checked(tmp_path).message)
+
+
+def test_a_folder_of_zips_and_csvs_is_read_as_a_whole_and_nothing_else_in_it(export: Path, tmp_path: Path) -> None:
+    (tmp_path / "all_20250401_1212.ZIP").write_bytes(export.read_bytes())
+    (tmp_path / NAME).write_bytes(modern({}, {}))
+    (tmp_path / "notes.txt").write_bytes(b"no export")
+    sync = Sync(config_of(tmp_path), ["projects", "stories"])
+    assert sync.failure is None
+    assert len(sync.records["projects"]) == 4
+    assert len(sync.records["stories"]) == 3 * 60 + 2
+
+
+def test_a_csv_alone_is_an_export(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(modern({"Id": "7"}))
+    assert [row["id"] for row in Sync(config_of(tmp_path / NAME), ["stories"]).records["stories"]] == [7]
+
+
+def test_project_ids_choose_among_the_projects_of_an_export(export: Path, full: Read) -> None:
+    chosen = min(full.world.projects)
+    rows = Sync(config_of(export, project_ids=[chosen]), ["stories"]).records["stories"]
+    expected = [row for row in full.here.records["stories"] if row["project_id"] == chosen]
+    assert by_key("stories", rows) == by_key("stories", expected)
+
+
+def test_check_names_the_projects_of_an_export_and_those_of_project_ids_that_it_has_not(
+    export: Path, full: Read
+) -> None:
+    good, bad = checked(export), checked(export, project_ids=[1])
+    assert good.status is Status.SUCCEEDED
+    assert all(str(project_id) in str(good.message) for project_id in full.world.projects)
+    assert bad.status is Status.FAILED
+    assert str(bad.message).startswith("project_ids: the exports have no project 1; they have ")

@@ -1,0 +1,145 @@
+"""Exports behind a URL: on a web server, and in an object store that the environment gives the credentials for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from source_pivotal_tracker.api.files import NotOpened, files_at
+
+CONTENT = bytes(range(256)) * 9000
+"""More than is read at once."""
+SECRET = "sig=5c054d0de344"
+STORE = {"/b/exports/one.zip": CONTENT, "/b/exports/TWO.CSV": bytes(range(256)), "/b/exports/notes.txt": b"no export"}
+READS = """
+import sys
+from source_pivotal_tracker.api.files import NotOpened, files_at
+try:
+    for file in files_at(sys.argv[1]):
+        with file.open() as opened:
+            opened.seek(-256, 2)
+            end = opened.read(10)
+            opened.seek(0)
+            print(file.name, end == bytes(range(10)), len(opened.read()))
+except (NotOpened, OSError) as problem:
+    print(problem)
+"""
+
+
+class Files(BaseHTTPRequestHandler):
+    """Serves `content` as a web server does, and as S3 does: HEAD, GET with Range, and a list of a bucket."""
+
+    protocol_version = "HTTP/1.1"
+    content: Mapping[str, bytes] = STORE
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        query = parse_qs(url.query)
+        found = self._listed(query.get("prefix", [""])[0]) if "list-type" in query else None
+        body = self.content.get(unquote(url.path)) if found is None else found
+        if body is None:
+            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        elif asked := self.headers.get("Range"):
+            first, last = map(int, asked.removeprefix("bytes=").split("-"))
+            part = body[first : last + 1]
+            self._answer(206, part, ("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(body)}"))
+        else:
+            self._answer(200, body)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+    def _listed(self, prefix: str) -> bytes:
+        rows = "".join(
+            f"<Contents><Key>{path.removeprefix('/b/')}</Key><LastModified>2025-04-01T00:00:00.000Z</LastModified>"
+            f"<Size>{len(content)}</Size></Contents>"
+            for path, content in self.content.items()
+            if path.startswith(f"/b/{prefix}")
+        )
+        return f"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
+
+    def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
+        about = [
+            ("ETag", '"1"'),
+            ("Last-Modified", "Tue, 01 Apr 2025 00:00:00 GMT"),
+            ("Content-Length", str(len(body))),
+        ]
+        for name, value in (*about, *headers):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving() as found:
+        yield found
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def stored(address: str, url: str) -> str:
+    """What a program of its own reads at a URL of the store: the store's library looks at the environment."""
+    credentials = {
+        "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "dummy", "AWS_REGION": "us-east-1",
+    }  # fmt: skip
+    command = [sys.executable, "-c", READS, url]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **credentials})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def test_a_file_on_a_web_server_is_named_without_its_query_and_read_from_any_place(address: str) -> None:
+    (file,) = files_at(f"{address}/b/exports/one.zip?{SECRET}")
+    with file.open() as opened:
+        opened.seek(-256, 2)
+        assert (file.name, opened.read()) == ("/b/exports/one.zip", bytes(range(256)))
+
+
+def test_a_file_that_a_web_server_has_not_is_a_sentence_without_the_query(address: str) -> None:
+    with pytest.raises(NotOpened) as caught:
+        files_at(f"{address}/missing.zip?{SECRET}")
+    assert str(caught.value) == f"{address}/missing.zip answers 404 Not Found."
+
+
+def test_a_web_server_that_is_not_there_is_a_sentence_without_the_query() -> None:
+    with pytest.raises(NotOpened) as caught:
+        files_at(f"http://127.0.0.1:9/one.zip?{SECRET}")
+    assert str(caught.value) == "http://127.0.0.1:9/one.zip cannot be had (ConnectionError)."
+
+
+def test_a_file_in_an_object_store_is_read_from_any_place(address: str) -> None:
+    assert stored(address, "s3://b/exports/one.zip") == f"exports/one.zip True {len(CONTENT)}\n"
+
+
+@pytest.mark.parametrize("url", ["s3://b", "s3://b/exports", "s3://b/exports/"])
+def test_a_folder_of_an_object_store_is_its_zips_and_csvs(url: str, address: str) -> None:
+    assert stored(address, url) == f"exports/TWO.CSV True 256\nexports/one.zip True {len(CONTENT)}\n"
+
+
+@pytest.mark.parametrize("url", ["s3://b/other/", "s3://b/exports/missing.zip"])
+def test_what_an_object_store_has_not_is_one_sentence(url: str, address: str) -> None:
+    said = stored(address, url)
+    assert said.count("\n") == 1
+    assert "holds no .zip and no .csv." in said or "not found" in said
