@@ -45,16 +45,19 @@ class Notes:
 
     def one_of(self, known: Mapping[str, Value], text: str, column: str) -> Value | None:
         """What a cell stands for, in whatever case; None where that is nothing known."""
-        value = known.get(text)
-        if value is None and (text := text.strip()):
-            value = known.get(text.lower())
-            if value is None:
-                self.left_out(column, text, f"none of {', '.join(filter(None, known))}")
+        if text in known:
+            return known[text]
+        text = text.strip()
+        value = known.get(text.lower())
+        if value is None and text:
+            self.left_out(column, text, f"none of {', '.join(filter(None, known))}")
         return value
 
     def day(self, text: str, column: str) -> str | None:
         """A date in ISO 8601."""
-        found = day(text) if text else None
+        if not text:
+            return None
+        found = day(text)
         if found is None and text.strip():
             self.left_out(column, text, "no date like Nov 22, 2014")
         return found
@@ -88,7 +91,8 @@ class Notes:
         return self._named(self.people, "person", name) if name else None
 
     def people_ids(self, names: Iterable[str]) -> list[int]:
-        return list(dict.fromkeys(filter(None, map(self.person_id, names))))
+        ids = [person_id for name in names if (person_id := self.person_id(name))]
+        return ids if len(ids) < 2 else list(dict.fromkeys(ids))
 
     def _named(self, ids: dict[str, int], kind: str, name: str, *within: int) -> int:
         found = ids.get(name)

@@ -20,7 +20,7 @@ from tracker_server.exports.shelf import Shelf, ShelvedProject
 from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
 from tracker_server.world import Project, Row, StoredFile, World
 
-MOST_KEPT = 50_000
+MOST_KEPT = 40_000
 """Stories. With all that hangs on it, one takes about 5 kB of memory."""
 MOST_FINDINGS = 1_000
 """How many of them a report keeps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tracker_server.exports.archive import Table
@@ -99,12 +99,12 @@ class Reader:
         }
         if not is_epic:
             row["story_type"] = story_type
-        told = {
-            "description": unguarded(single["Description"]),
-            "url": single["URL"],
-            "created_at": created_at,
-        }
-        row.update((name, value) for name, value in told.items() if value)
+        if created_at:
+            row["created_at"] = created_at
+        if description := single["Description"]:
+            row["description"] = unguarded(description)
+        if url := single["URL"]:
+            row["url"] = url
         if is_epic:
             self._epic(row, single, columns, cells)
         else:
@@ -124,16 +124,18 @@ class Reader:
             "estimate": notes.points(single["Estimate"]),
             "story_priority": notes.priority(single["Priority"]),
         }
-        row.update((name, value) for name, value in told.items() if value is not None)
+        for name, value in told.items():
+            if value is not None:
+                row[name] = value
         self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
         parts = parts_of_a_story(row["id"], columns, cells, notes)
-        self._date(row, parts.get("comments", []))
+        updated_at = self._date(row, parts.get("comments", ()))
         for kind, part_rows in parts.items():
+            row[kind] = part_rows
             self.counts[kind] += len(part_rows)
-            if kind != "comments" and "updated_at" in row:
+            if updated_at and kind != "comments":
                 for part in part_rows:
-                    part["updated_at"] = row["updated_at"]
-        row.update(parts)
+                    part["updated_at"] = updated_at
 
     def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
@@ -156,8 +158,11 @@ class Reader:
 
     def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
         number = single["Id"].strip()
-        row_id = given_id(number) or id_in_url(single["URL"])
-        if number and given_id(number) is None:
+        row_id = given_id(number)
+        if row_id:
+            return row_id
+        row_id = id_in_url(single["URL"])
+        if number:
             self.notes.doubt(
                 "Id", f"{shown(number)} is no number of a story; its address or else its content gives one"
             )
@@ -193,11 +198,13 @@ class Reader:
         if self.spans.setdefault(number, span) != span:
             notes.doubt("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
 
-    def _date(self, row: Row, row_comments: list[Row]) -> None:
-        """Sets `updated_at`: the last day that the row tells of as past."""
-        days = [row.get("created_at"), row.get("accepted_at"), *(comment.get("created_at") for comment in row_comments)]
-        told = [day for day in days if day]
-        if told:
-            row["updated_at"] = newest = max(told)
-            self.newest = max(self.newest, newest)
-            self.oldest = min(self.oldest or newest, *told)
+    def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
+        """Sets and gives `updated_at`, the last day that the row tells of as past; None without any."""
+        told = [row[name] for name in ("created_at", "accepted_at") if name in row]
+        told += [comment["created_at"] for comment in row_comments if "created_at" in comment]
+        if not told:
+            return None
+        row["updated_at"] = newest = max(told)
+        self.newest = max(self.newest, newest)
+        self.oldest = min(self.oldest or newest, *told)
+        return str(newest)

@@ -6,9 +6,10 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from itertools import chain
+from typing import IO
 
 from tracker_server.exports.errors import ExportError
 
@@ -16,6 +17,8 @@ LONGEST_RECORD = 8_000_000
 """Bytes. A story of Tracker has 20,000 characters of description and as many in each comment."""
 MOST_COLUMNS = 20_000
 BLOCK = 65_536
+
+BOM = b"\xef\xbb\xbf"
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _PROBLEMS = {
@@ -32,9 +35,8 @@ def records(file: IO[bytes], label: str) -> Iterator[tuple[int, list[str]]]:
 
     Lines that are empty are passed over. Raises ExportError at what is no CSV in UTF-8.
     """
-    guard = _Guard(file)
-    text = io.TextIOWrapper(io.BufferedReader(guard, BLOCK), encoding="utf-8-sig", newline="\n")
-    reader = csv.reader(text, strict=True)
+    room = [LONGEST_RECORD]
+    reader = csv.reader(chain.from_iterable(_lines(file, room)), strict=True)
     begin = 1
     with damage_told(label):
         while True:
@@ -54,7 +56,7 @@ def records(file: IO[bytes], label: str) -> Iterator[tuple[int, list[str]]]:
             if cells:
                 yield begin, cells
             begin = reader.line_num + 1
-            guard.room = LONGEST_RECORD
+            room[0] = LONGEST_RECORD
 
 
 @contextmanager
@@ -76,26 +78,20 @@ class _TooLong(Exception):
     """More bytes came than a record can have."""
 
 
-class _Guard(io.RawIOBase):
-    """A file that raises where it holds what no CSV does; `room` is how many more bytes may come for now."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.room = LONGEST_RECORD
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        into = memoryview(buffer)
-        block = self._file.read(len(into))
+def _lines(file: IO[bytes], room: list[int]) -> Iterator[Iterable[str]]:
+    """The lines of the file, many at a time; `room` is how many more bytes may come until it is made larger again."""
+    rest = file.read(len(BOM)).removeprefix(BOM)
+    while block := file.read(BLOCK):
+        room[0] -= len(block)
+        if room[0] <= 0:
+            raise _TooLong
         if b"\0" in block:
             raise _NoText
-        self.room -= len(block)
-        if self.room <= 0:
-            raise _TooLong
-        into[: len(block)] = block
-        return len(block)
+        block = rest + block
+        end = block.rfind(b"\n") + 1
+        rest = block[end:]
+        yield map(bytes.decode, io.BytesIO(block[:end]))
+    yield [rest.decode()]
 
 
 def _read_to_the_end(file: IO[bytes]) -> None:
