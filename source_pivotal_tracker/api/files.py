@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -61,22 +62,24 @@ def _file(path: Path) -> File:
 
 def _downloaded(url: str) -> File:
     """A copy in a temporary file: a ZIP is read from its end, which not every web server allows."""
-    copy = tempfile.NamedTemporaryFile(prefix="export-")  # noqa: SIM115
-    try:
-        with requests.get(url, timeout=TIMEOUT, stream=True) as answer:
-            answer.raise_for_status()
-            for piece in answer.iter_content(CHUNK):
-                copy.write(piece)
-            copy.flush()
-    except requests.HTTPError as error:
-        raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}.") from None
-    except requests.RequestException as error:
-        # Not in its own words: they have the URL's query, which may be its signature.
-        raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__}).") from None
-    except OSError as error:
-        raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
-    # The copy is there for as long as somebody may open it.
-    return File(unquote(urlsplit(url).path), lambda: open(copy.name, "rb"))
+    with tempfile.NamedTemporaryFile(prefix="export-", delete=False) as copy:
+        file = _file(Path(copy.name))
+        # The copy is there for as long as somebody may open it, and no longer than the program runs.
+        weakref.finalize(file.open, Path(copy.name).unlink, missing_ok=True)
+        try:
+            with requests.get(url, timeout=TIMEOUT, stream=True) as answer:
+                answer.raise_for_status()
+                for piece in answer.iter_content(CHUNK):
+                    copy.write(piece)
+                copy.flush()
+        except requests.HTTPError as error:
+            raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}.") from None
+        except requests.RequestException as error:
+            # Not in its own words: they have the URL's query, which may be its signature.
+            raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__}).") from None
+        except OSError as error:
+            raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
+    return file._replace(name=unquote(urlsplit(url).path))
 
 
 def _stored(url: str) -> Iterator[File]:

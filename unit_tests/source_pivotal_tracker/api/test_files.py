@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -115,6 +117,16 @@ def test_a_file_on_a_web_server_is_named_without_its_query_and_read_from_any_pla
     with file.open() as opened:
         opened.seek(-256, 2)
         assert (file.name, opened.read()) == ("/b/exports/one.zip", bytes(range(256)))
+
+
+def test_the_copy_of_a_file_on_a_web_server_is_gone_when_nobody_can_open_it(address: str) -> None:
+    (file,) = files_at(f"{address}/b/exports/one.zip")
+    with file.open() as opened:
+        copy = Path(opened.name)
+    assert copy.exists()
+    del file
+    gc.collect()
+    assert not copy.exists()
 
 
 def test_a_file_that_a_web_server_has_not_is_a_sentence_without_the_query(address: str) -> None:
