@@ -1,4 +1,4 @@
-"""What the reading of export archives is held to: parsing, inspecting, and a read of all streams through the connector."""
+"""What the reading of export archives is held to: parsing, inspecting, and a read of all streams."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ class Parts:
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):
                     self._shown.add(complete)
+                    logger.info("%d stories have no description by themselves either: lists are held to show all", most)
                     return
 
     def describes(self, kind: str) -> bool:
@@ -119,4 +120,4 @@ class Parts:
 
 
 def _descriptions_in(kind: str) -> str:
-    return f"descriptions in {kind}"
+    return f"descriptions-in-{kind}"

@@ -72,6 +72,8 @@ class Reading:
         """
         params = self._params()
         for answer in self._answers(params):
+            if self._is_selective and any(str(row.get("updated_at", "~")) < str(self._since) for row in answer.rows):
+                self._server.abilities.lacks("heeds_updated_after")
             yield self.page(answer)
         if self._may_lack_some() and not self._is_selective:
             yield from self._left_out(params)
