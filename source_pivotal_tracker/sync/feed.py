@@ -38,7 +38,7 @@ class Feed:
         self._changes = changes
         self._lookback = lookback
         self._digest: str | None = None
-        self._gone: list[Deletion] = []
+        self._gone: dict[int, Row] = {}
 
     @property
     def goes_by_changes(self) -> bool:
@@ -87,17 +87,26 @@ class Feed:
         return list(self._in_time(chain.from_iterable(changed)))
 
     def forget(self, row_id: int, *, is_gone: bool) -> None:
-        """Take a row out of the ledger that has left the list; it may be gone, or be in another project's."""
+        """Take a row out of the ledger that has left the list; it may be gone, or be in another project's.
+
+        When it went is not known. Its tombstone has the cursor that the row had: a row that comes back as it was, as
+        from an older export, would be older than any other, and the destination would not take it.
+        """
+        cursor = self.ledger.cursor_of(row_id) if self.ledger else None
         if self.ledger:
             self.ledger.forget(row_id)
         if is_gone and not self.stream.part and not self.member.full_refresh:
-            self._gone.append(Deletion(self.stream.deleted_kind, row_id, iso(datetime.now(timezone.utc))))
+            now = iso(datetime.now(timezone.utc))
+            tombstone = self.stream.tombstone(Deletion(self.stream.deleted_kind, row_id, now), self._walk.where)
+            if tombstone:
+                tombstone.pop(str(self.stream.cursor_field))
+                self._gone[row_id] = tombstone | ({str(self.stream.cursor_field): cursor} if cursor else {})
 
     def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
         """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
         told = deleted if self.member.has_news else ()
-        made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in chain(self._gone, told))
-        tombstones = {row_id: tombstone for row_id, tombstone in made if tombstone}
+        made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in told)
+        tombstones = self._gone | {row_id: tombstone for row_id, tombstone in made if tombstone}
         if self.ledger and not self.stream.part:
             for row_id in tombstones:
                 self.ledger.forget(row_id)
@@ -164,7 +173,8 @@ class Feed:
             if not (self.member.has_base and self._is_said_to_have_changed(row)):
                 made = self.stream.timely(list(made))
             # What moved may have been sent from another project meanwhile.
-            if ledger.is_news(row["id"], made) or (self._changes and row["id"] in self._changes.moved):
+            cursor = None if self.stream.part else self.stream.newest((row,), made)
+            if ledger.is_news(row["id"], made, cursor) or (self._changes and row["id"] in self._changes.moved):
                 yield made
 
     def _in_time(self, records: Iterable[Row]) -> Iterable[Row]:

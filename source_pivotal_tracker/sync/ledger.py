@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import itertools
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 
 import orjson
 
 from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.streams.times import iso, moment
+
+NO_TIME = -(2**62)
 
 
 class DamagedLedger(ValueError):
@@ -18,39 +23,51 @@ class DamagedLedger(ValueError):
 
 
 class Ledger:
-    """By the id of each row, a digest of the records that it became, when they were last sent.
+    """By the id of each row, a digest of the records that it became, when they were last sent, and their newest cursor.
 
-    Written, it takes about eight bytes a row: the ids as steps from one to the next, compressed, and four bytes each
-    for the digests. Two contents of a row have the same digest in one case of four billion.
+    Written, it takes about ten bytes a row: the ids as steps from one to the next and the seconds of the cursors,
+    compressed, and four bytes each for the digests. Two contents of a row have the same digest in one case of four
+    billion.
     """
 
-    def __init__(self, digests: Mapping[int, int] | None = None) -> None:
+    def __init__(self, digests: Mapping[int, int] | None = None, times: Mapping[int, int] | None = None) -> None:
+        """`times` are the cursors, in seconds since 1970, of the rows that have one."""
         self._digests = dict(digests or {})
+        self._times = dict(times or {})
         self._seen: set[int] = set()
         self._written: str | None = None
 
     @classmethod
     def read(cls, written: str) -> Ledger:
         """Raises DamagedLedger for what no ledger has written."""
-        return cls(_read(written))
+        try:
+            steps, times, digests = (base64.b64decode(part, validate=True) for part in written.split("."))
+            ids = list(itertools.accumulate(_numbers("Q", zlib.decompress(steps))))
+            seconds = zip(ids, _numbers("q", zlib.decompress(times)), strict=True)
+            known = dict(zip(ids, _numbers("I", digests), strict=True))
+            return cls(known, {row_id: second for row_id, second in seconds if second != NO_TIME})
+        except (ValueError, struct.error, zlib.error) as error:
+            raise DamagedLedger from error
 
     def copy(self) -> Ledger:
         """As it is now; what is noted later is not in it."""
-        return Ledger(self._digests)
+        return Ledger(self._digests, self._times)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ledger) and self._digests == other._digests
+        return isinstance(other, Ledger) and (self._digests, self._times) == (other._digests, other._times)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __contains__(self, row_id: int) -> bool:
         return row_id in self._digests
 
-    def is_news(self, row_id: int, records: Sequence[Row]) -> bool:
+    def is_news(self, row_id: int, records: Sequence[Row], cursor: str | None = None) -> bool:
         """Whether these records differ from what was last sent of the row. They are what was sent, from then on."""
         digest = zlib.crc32(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
         was = self._digests.get(row_id)
         self._digests[row_id] = digest
+        if cursor:
+            self._times[row_id] = math.ceil(moment(cursor).timestamp())
         return digest != was
 
     def see(self, row_id: int) -> None:
@@ -61,26 +78,28 @@ class Ledger:
         """The rows that were sent once and have not been seen again."""
         return sorted(self._digests.keys() - self._seen)
 
+    def cursor_of(self, row_id: int) -> str | None:
+        """The newest cursor with which the row was sent, in whole seconds, rounded up."""
+        seconds = self._times.get(row_id)
+        return None if seconds is None else iso(datetime.fromtimestamp(seconds, timezone.utc))
+
     def forget(self, row_id: int) -> None:
         self._digests.pop(row_id, None)
+        self._times.pop(row_id, None)
 
     def written(self) -> str:
         """As a state keeps it. Of a ledger that goes on, write a copy."""
         if self._written is None:
             ids = sorted(self._digests)
             steps = [after - before for before, after in itertools.pairwise([0, *ids])]
-            packed = zlib.compress(struct.pack(f"<{len(ids)}Q", *steps))
-            digests = struct.pack(f"<{len(ids)}I", *(self._digests[each] for each in ids))
-            self._written = ".".join(base64.b64encode(part).decode() for part in (packed, digests))
+            parts = (
+                zlib.compress(struct.pack(f"<{len(ids)}Q", *steps)),
+                zlib.compress(struct.pack(f"<{len(ids)}q", *(self._times.get(each, NO_TIME) for each in ids))),
+                struct.pack(f"<{len(ids)}I", *(self._digests[each] for each in ids)),
+            )
+            self._written = ".".join(base64.b64encode(part).decode() for part in parts)
         return self._written
 
 
-def _read(written: str) -> dict[int, int]:
-    try:
-        packed, digests = (base64.b64decode(part, validate=True) for part in written.split("."))
-        steps = zlib.decompress(packed)
-        number = len(steps) // 8
-        ids = itertools.accumulate(struct.unpack(f"<{number}Q", steps))
-        return dict(zip(ids, struct.unpack(f"<{number}I", digests), strict=True))
-    except (ValueError, struct.error, zlib.error) as error:
-        raise DamagedLedger from error
+def _numbers(kind: str, packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // struct.calcsize(f'<{kind}')}{kind}", packed)

@@ -50,17 +50,35 @@ def test_a_copy_stays_as_it_was() -> None:
     assert copy == Ledger.read(copy.written())
 
 
-@given(contents)
-def test_what_is_written_is_read_back(digests: dict[int, int]) -> None:
-    assert Ledger.read(Ledger(digests).written()) == Ledger(digests)
+@given(contents, st.integers(-(2**40), 2**40))
+def test_what_is_written_is_read_back(digests: dict[int, int], second: int) -> None:
+    ledger = Ledger(digests, dict.fromkeys(sorted(digests)[::2], second))
+    assert Ledger.read(ledger.written()) == ledger
 
 
-@pytest.mark.parametrize("rubbish", ["", "x", "eJwDAAAAAAE=", "eJwDAAAAAAE=.AAAA", "a.b.c", "\u00e9.\u00e9"])
+@pytest.mark.parametrize(
+    ("cursor", "told"),
+    [
+        ("2014-11-22T00:00:00Z", "2014-11-22T00:00:00Z"),
+        ("2014-11-22T10:00:00.25Z", "2014-11-22T10:00:01Z"),
+        (None, None),
+    ],
+)
+def test_the_cursor_of_a_row_is_told_in_whole_seconds_and_never_too_early(cursor: str | None, told: str | None) -> None:
+    ledger = Ledger()
+    ledger.is_news(7, [{"id": 7}], cursor)
+    assert Ledger.read(ledger.written()).cursor_of(7) == told
+
+
+@pytest.mark.parametrize(
+    "rubbish", ["", "x", "eJwDAAAAAAE=", "eJwDAAAAAAE=.eJwDAAAAAAE=.AAAA", "a.b.c", "\u00e9.\u00e9"]
+)
 def test_what_no_ledger_has_written_is_refused(rubbish: str) -> None:
     with pytest.raises(DamagedLedger):
         Ledger.read(rubbish)
 
 
 def test_a_row_takes_less_than_twelve_characters_of_state() -> None:
-    ledger = Ledger({1_000_000 + 7 * number: 4_000_000_000 + number for number in range(20_000)})
+    digests = {1_000_000 + 7 * number: 4_000_000_000 + number for number in range(20_000)}
+    ledger = Ledger(digests, {row_id: 1_400_000_000 + 86_400 * (row_id % 900) for row_id in digests})
     assert len(ledger.written()) < 12 * 20_000
