@@ -311,3 +311,19 @@ def test_check_of_the_hosted_service_says_that_it_closed_and_where_it_went(
     assert ended.status["status"] == "FAILED"
     assert "closed on 2025-04-30" in ended.status["message"]
     assert "https://app.litetracker.com/services/v5" in ended.status["message"]
+
+
+@pytest.mark.parametrize("verb", ["spec", "read"])
+def test_when_nobody_reads_its_messages_any_more_it_ends_in_one_sentence(
+    verb: str, server: SampleServer, folder: Folder
+) -> None:
+    files: list[str | Path] = []
+    if verb == "read":
+        files += ["--config", folder.file("config.json", server.config())]
+        files += ["--catalog", folder.file("catalog.json", catalog_of("stories", "labels"))]
+    with subprocess.Popen([CONNECTOR, verb, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.stdout.close()
+        _, said = program.communicate(timeout=120)
+    assert (program.returncode, said) == (1, b"Whoever read the messages has gone: the rest is not told.\n")
