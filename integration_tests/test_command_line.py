@@ -305,3 +305,19 @@ def test_an_export_that_is_not_there_ends_a_read_with_exit_code_1(folder: Folder
     assert (ended.exit_code, ended.stderr, ended.of_type("RECORD")) == (1, "", [])
     said = "export_archive: /nowhere/a.zip cannot be read: No such file or directory."
     assert said in [error["message"] for error in ended.errors]
+
+
+@pytest.mark.parametrize("verb", ["spec", "read"])
+def test_when_nobody_reads_its_messages_any_more_it_ends_in_one_sentence(
+    verb: str, server: SampleServer, folder: Folder
+) -> None:
+    files: list[str | Path] = []
+    if verb == "read":
+        files += ["--config", folder.file("config.json", server.config())]
+        files += ["--catalog", folder.file("catalog.json", catalog_of("stories", "labels"))]
+    with subprocess.Popen([CONNECTOR, verb, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.stdout.close()
+        _, said = program.communicate(timeout=120)
+    assert (program.returncode, said) == (1, b"Whoever read the messages has gone: the rest is not told.\n")

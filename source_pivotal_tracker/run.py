@@ -77,6 +77,10 @@ def run(args: list[str] | None = None) -> None:
     except AirbyteTracedException as error:
         print(_without_trace(error.as_airbyte_message()))  # noqa: T201
         sys.exit(1)
+    except BrokenPipeError:
+        print("Whoever read the messages has gone: the rest is not told.", file=sys.__stderr__)
+        # Not by way of Python's own end, which would try once more to write what is left.
+        os._exit(1)
 
 
 def _buffer_stdout() -> None:
