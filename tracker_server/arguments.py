@@ -19,4 +19,5 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 port = whole_number(0, 65_535)
 projects = whole_number(1, 1_000)
+kept = whole_number(1, 100_000_000)
 stories = whole_number(1, 100_000)
