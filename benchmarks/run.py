@@ -1,4 +1,4 @@
-"""Measures the verbs, reads of every stream, and what the read engine is held to: `python -m benchmarks.run`."""
+"""Measures the verbs, reads of every stream, the read engine and exports: `python -m benchmarks.run`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import engine, exports, sizes
+from benchmarks import archives, engine, sizes
 from benchmarks.measured import Run, megabytes
 from tools.program import BYTES_OF_RSS_UNIT, ProgramFailed, sample_server
 
@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def bench(console: Console) -> None:
-    """Print a table of the verbs, one of full reads at two sizes, and a line for each of the engine's figures."""
+    """Print a table of the verbs, one of full reads at two sizes, and a line for each other figure."""
     console.print("Most figures are medians of three runs; MB are 10^6 bytes. It takes eight minutes.\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -44,8 +44,8 @@ def bench(console: Console) -> None:
         console.print(f"All story streams, 8 workers and {size} where nothing else is said:")
         for figure in engine.figures(folder, verbs[sizes.BARE]):
             console.print(str(figure), soft_wrap=True)
-        console.print(f"\nAn export of {exports.PROJECTS} x {exports.STORIES:,} stories:")
-        for figure in exports.figures(folder):
+        console.print(f"\nAn export of {size}, with all their parts:")
+        for figure in archives.figures(folder):
             console.print(str(figure), soft_wrap=True)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_OF_RSS_UNIT
     if own >= min(run.peak_rss for run in verbs.values()):

@@ -74,6 +74,12 @@ class Program:
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
         self.peak_rss = usage.ru_maxrss * BYTES_OF_RSS_UNIT
 
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._process.terminate()
+        for _ in self.lines():
+            pass
+
     def messages(self) -> Iterator[Message]:
         """Its stdout as Airbyte messages. Raises ProgramFailed, after the last one, where the exit code is not 0."""
         errors: list[str] = []

@@ -87,6 +87,8 @@ def signed(cell: str) -> tuple[str, str, str] | None:
 def _opening(cell: str, start: int, end: int) -> int:
     """Where the parenthesis is that is open at the end, or the last one where all are closed; -1 without any."""
     last = opening = cell.rfind("(", start, end)
+    if opening < 0 or ")" not in cell[opening:end]:
+        return last
     while opening >= 0 and cell.count(")", opening, end) >= cell.count("(", opening, end):
         opening = cell.rfind("(", start, opening)
     return last if opening < 0 else opening

@@ -16,7 +16,7 @@ from tracker_server.exports.archive import Source
 from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project import Summary
-from tracker_server.exports.reading import ExportReport, inspect, read_exports
+from tracker_server.exports.reading import MOST_KEPT, ExportReport, inspect, read_exports
 from tracker_server.exports.writing import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import serve, stop_when_told
@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
     command.add_argument("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
     command.add_argument(
+        "--keep", type=arguments.kept, default=MOST_KEPT, metavar="STORIES",
+        help="so many are in memory at a time, for 5 kB each; projects beyond that are read again (%(default)s)",
+    )  # fmt: skip
+    command.add_argument("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")
+    command.add_argument(
         "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
         help="the id that a project had in Tracker; without it, one is made of its name",
     )  # fmt: skip
@@ -64,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--projects", type=arguments.projects, default=3, help="how many to make up (%(default)s)")
     command.add_argument("--stories", type=arguments.stories, default=250, help="of each project (%(default)s)")
     command.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    command.add_argument("--no-files", action="store_true", help="leave out the files of comments")
     return parser
 
 
@@ -94,8 +100,8 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    world, report = read_exports(list(_sources(options.exports)), dict(options.project))
-    server = TrackerServer(world, options.host, options.port)
+    world, report = read_exports(list(_sources(options.exports)), dict(options.project), options.keep)
+    server = TrackerServer(world, options.host, options.port, request_log=options.request_log)
     return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, list(_what_is_served(report)))
 
 
@@ -148,7 +154,8 @@ def _counted(counts: dict[str, int]) -> str:
 
 def _export(options: argparse.Namespace) -> int:
     world = make_world(options.projects, options.stories, options.seed)
-    world.files = sample_files(world)
+    if not options.no_files:
+        world.files = sample_files(world)
     try:
         with options.out.open("wb") as out:
             write_export(world, out)

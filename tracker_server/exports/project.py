@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from tracker_server.collector import uncollected
 from tracker_server.derived import Figures
 from tracker_server.exports.archive import Attachment, Table
 from tracker_server.exports.errors import Finding
@@ -124,9 +123,8 @@ class Reading:
 def read_project(reading: Reading) -> Project:
     """The project, with all that the export tells of it. Raises ExportError."""
     project = Project(row={"kind": "project", "id": reading.export.project_id, "name": reading.export.name})
-    with uncollected():
-        for row in reading.rows():
-            (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
+    for row in reading.rows():
+        (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
     notes, iterations = reading.notes, reading.iterations
     project.iteration_starts = iterations.starts
     project.iteration_of = reading.reader.iteration_of
@@ -236,6 +234,6 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     take(list(project.epics.values()))
     for story_id in project.order:
         take(project.stories[story_id])
-        take(project.iteration_of.get(story_id))
+    take([project.iteration_of.get(story_id) for story_id in project.order])
     take(sorted((each.owner_id, each.file.filename, each.checksum) for each in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.api import ApiError
+from tracker_server.collector import uncollected
 from tracker_server.exports.archive import Attachment, Source, Table, contents
 from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.ids import made_id
@@ -70,7 +71,7 @@ def read_exports(
     shelf = Shelf(most_kept)
     newest: dict[str, _Served] = {}
     for source, label in _labelled(sources):
-        with _reading_told(label):
+        with _reading_told(label), uncollected():
             exports = _exports_in(source, label, ids, report.find)
             claimed: set[str] = set()
             for export in exports:
@@ -214,7 +215,7 @@ def _again(export: Export, version: int) -> Project:
     """The project as it was read before. Raises ApiError where that cannot be had any more."""
     problem = "it has changed since then"
     try:
-        with _reading_told(export.source):
+        with _reading_told(export.source), uncollected():
             project = read_project(Reading(export, lambda _: None))
     except ExportError as error:
         problem = str(error)

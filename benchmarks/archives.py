@@ -1,0 +1,95 @@
+"""What exports are held to: speed of parsing and reading, memory to inspect and to serve, each beside its target."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.engine import LARGE, RUNS, Figure
+from benchmarks.measured import STORY_STREAMS, Run, median, megabytes, read, run
+from tools.program import Message, Program, ProgramFailed, SampleServer, connector, every_stream, only
+
+LEAST_ROWS_PER_SECOND = 20_000.0
+LEAST_READ = 15_000.0
+MOST_TO_INSPECT = 150e6
+MOST_TO_SERVE = 400e6
+SERVER = (sys.executable, "-m", "tracker_server")
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Measure them one after the other."""
+    archive = folder / "archive.zip"
+    projects, stories = LARGE
+    run(Program(*SERVER, "export", archive, f"--projects={projects}", f"--stories={stories}", "--no-files"))
+    yield _parsing(archive)
+    yield _inspecting(archive)
+    yield _serving(folder, archive)
+    yield _reading(folder, archive)
+
+
+def _parsing(archive: Path) -> Figure:
+    speed = statistics.median(parsed_in_a_second(archive) for _ in range(RUNS))
+    return Figure(
+        "Rows of an export that are parsed in a second of CPU",
+        f"{speed:,.0f}",
+        f"at least {LEAST_ROWS_PER_SECOND:,.0f}",
+        speed >= LEAST_ROWS_PER_SECOND,
+    )
+
+
+def parsed_in_a_second(archive: Path) -> float:
+    """Rows of stories and epics, with all their parts, in a second of CPU. Raises ProgramFailed where one is odd."""
+    with Program(sys.executable, "-m", "benchmarks.parsing", archive) as program:
+        rows, seconds, findings = program.line().split()
+    if findings != "0":
+        raise ProgramFailed(f"{findings} things in {archive} were not understood.")
+    return int(rows) / float(seconds)
+
+
+def _inspecting(archive: Path) -> Figure:
+    inspected = run(Program(*SERVER, "inspect", archive))
+    return Figure(
+        "Peak RSS of inspecting it, MB",
+        f"{megabytes(inspected.peak_rss)} in {inspected.cpu_seconds:.1f} s of CPU",
+        f"at most {megabytes(MOST_TO_INSPECT)}",
+        inspected.peak_rss <= MOST_TO_INSPECT,
+    )
+
+
+def _serving(folder: Path, archive: Path) -> Figure:
+    log = folder / "archive.jsonl"
+    with Program(*SERVER, "serve", archive, "--port=0", "--request-log", log) as program:
+        server = SampleServer(program.line(), program.line(), log)
+        whole = read(folder, server, STORY_STREAMS)
+        program.stop()
+    speed = whole.rows / whole.seconds
+    return Figure(
+        "Peak RSS of serving it, MB",
+        f"{megabytes(program.peak_rss)} while {whole.rows:,.0f} rows are read, {speed:,.0f} a second",
+        f"at most {megabytes(MOST_TO_SERVE)}",
+        program.peak_rss <= MOST_TO_SERVE,
+    )
+
+
+def _reading(folder: Path, archive: Path) -> Figure:
+    """All streams through the connector, without a server."""
+    config = {"export_archive": str(archive)}
+    with connector("discover", folder, config=config) as program:
+        found: list[Message] = only(program, "CATALOG")["streams"]
+    catalog = every_stream({"streams": found})
+
+    def one() -> Run:
+        return run(connector("read", folder, config=config, catalog=catalog))
+
+    start_up = median(run(connector("discover", folder, config=config)) for _ in range(RUNS))
+    whole = median(one() for _ in range(RUNS))
+    net = whole.less(start_up)
+    speed = net.rows / net.seconds
+    return Figure(
+        "Rows a second of a read out of it, all streams, net of start-up",
+        f"{speed:,.0f}, of {net.rows:,.0f} rows, with a peak RSS of {megabytes(whole.peak_rss)} MB",
+        f"at least {LEAST_READ:,.0f}",
+        speed >= LEAST_READ,
+    )
