@@ -11,7 +11,15 @@ from urllib.parse import parse_qs
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import Caps, Request, Response, TrackerApi, error_response, unauthorized_operation
+from tracker_server.api import (
+    Caps,
+    Request,
+    Response,
+    TrackerApi,
+    error_response,
+    invalid_parameter,
+    unauthorized_operation,
+)
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
@@ -215,3 +223,24 @@ def test_a_server_that_gives_the_first_page_for_every_other_is_found_out_though_
         sync = Sync(config_for(server), ["story_cycle_times"])
     assert sync.statuses["story_cycle_times"][-1] == "INCOMPLETE"
     assert "the page at offset 20 is the one before it again" in sync.errors[0]
+
+
+@pytest.mark.parametrize("tells_ids", [True, False], ids=["by their ids", "in another walk"])
+def test_where_a_row_comes_twice_the_ones_that_slipped_are_found_though_the_version_stands_still(
+    tells_ids: bool, scene: Scene
+) -> None:
+    pages = 0
+
+    def in_no_order(request: Request) -> Response | None:
+        nonlocal pages
+        if request.path.endswith("/stories"):
+            pages += 1
+            if pages in (2, 4):
+                scene.project.order.insert(0, scene.project.order.pop())
+        hides = not tells_ids and request.query == "fields=story_ids"
+        return error_response(invalid_parameter("fields")) if hides else None
+
+    with TrackerServer(scene.world, before=in_no_order, caps=SMALL) as server:
+        sync = Sync(config_for(server), ["stories"])
+    assert sync.failure is None
+    assert {row["id"] for row in sync.records["stories"]} == scene.story_ids()
