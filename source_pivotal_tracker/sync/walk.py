@@ -57,6 +57,7 @@ class Reading:
         self._feeds = [Feed(member, walk, changes, lookback) for member in walk.members]
         self._newest: str | None = None
         self._sent: set[Any] = set()
+        self._has_repeats = False
         self._versions: list[int | None] = []
         places = (member.mark.place for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
@@ -92,6 +93,7 @@ class Reading:
             answer = self._unsent(answer)
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
+        self._note_sent(answer)
         as_of = None if answer.following is None or self._moved() else self._as_of
         self._note_newest(answer)
         for feed, records in zip(self._feeds, answer.records, strict=True):
@@ -99,7 +101,6 @@ class Reading:
             if answer.following is not None and as_of is not None:
                 place = Place(answer.following, as_of, self._since, self._newest)
                 page.marks[feed.stream.name] = feed.mark_at(place)
-        self._sent.update(self._identities(answer))
         answer.let_go()
         return page
 
@@ -193,10 +194,13 @@ class Reading:
         return self._moved() or (self._is_resumed and self._walk.by_content)
 
     def _moved(self) -> bool:
-        """Whether the project changed between the pages, or may have, so that rows may have slipped past."""
+        """Whether the list changed between the pages, or may have, so that rows may have slipped past.
+
+        Where a row came twice it did, whatever the version: another may not have come at all.
+        """
         versions = set(self._versions)
         is_unknown = None in versions and len(self._versions) > 1
-        return (is_unknown or len(versions) > 1) and not self._walk.endpoint.steady
+        return (is_unknown or len(versions) > 1 or self._has_repeats) and not self._walk.endpoint.steady
 
     def _params(self) -> Params:
         parameter = self._walk.endpoint.since
@@ -223,6 +227,12 @@ class Reading:
             rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
         newest = self._feeds[0].stream.newest(rows, chain.from_iterable(records))
         self._newest = max(filter(None, (self._newest, newest)), default=None)
+
+    def _note_sent(self, answer: Answer) -> None:
+        identities = list(self._identities(answer))
+        if_all_are_new = len(self._sent) + len(identities)
+        self._sent.update(identities)
+        self._has_repeats |= len(self._sent) < if_all_are_new
 
     def _identities(self, answer: Answer) -> Iterable[Any]:
         if self._walk.endpoint.page_size is None or not self._walk.members:
@@ -252,7 +262,8 @@ class Reading:
                 versions.add(answer.version)
                 found += sum(not self._is_late(row) and not self._is_known(row) for row in unsent.rows)
                 yield replace(self.page(unsent), marks={})
-            if len(versions) == 1 and (None not in versions or not found):
+            stood_still = None not in versions and not self._has_repeats
+            if len(versions) == 1 and (stood_still or not found):
                 return
         unsent_ids = self._unsent_ids()
         if unsent_ids is not None:

@@ -12,7 +12,15 @@ import orjson
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import Caps, Request, Response, TrackerApi, error_response, unauthorized_operation
+from tracker_server.api import (
+    Caps,
+    Request,
+    Response,
+    TrackerApi,
+    error_response,
+    invalid_parameter,
+    unauthorized_operation,
+)
 from tracker_server.app import TrackerServer
 from tracker_server.dialect import LITETRACKER, Dialect
 from tracker_server.sample import make_world
@@ -291,3 +299,24 @@ def test_activity_that_tells_no_time_leaves_the_lists_to_be_looked_through(scene
         second = Sync(config, ["stories"], incremental=True, state=first.state)
     assert (first.errors, second.errors) == ([], [])
     assert loaded(first, second)["stories"] == set(scene.project.stories)
+
+
+@pytest.mark.parametrize("tells_ids", [True, False], ids=["by their ids", "in another walk"])
+def test_where_a_row_comes_twice_the_ones_that_slipped_are_found_though_the_version_stands_still(
+    tells_ids: bool, scene: Scene
+) -> None:
+    pages = 0
+
+    def in_no_order(request: Request) -> Response | None:
+        nonlocal pages
+        if request.path.endswith("/stories"):
+            pages += 1
+            if pages in (2, 4):
+                scene.project.order.insert(0, scene.project.order.pop())
+        hides = not tells_ids and request.query == "fields=story_ids"
+        return error_response(invalid_parameter("fields")) if hides else None
+
+    with TrackerServer(scene.world, before=in_no_order, caps=SMALL) as server:
+        sync = Sync(config_for(server), ["stories"])
+    assert sync.failure is None
+    assert {row["id"] for row in sync.records["stories"]} == scene.story_ids()
