@@ -104,13 +104,19 @@ class Feed:
 
     def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
         """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
-        told = deleted if self.member.has_news else ()
+        told = (each for each in deleted if self.member.has_news and not self._was_told_before(each))
         made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in told)
         tombstones = self._gone | {row_id: tombstone for row_id, tombstone in made if tombstone}
         if self.ledger and not self.stream.part:
             for row_id in tombstones:
                 self.ledger.forget(row_id)
         return list(tombstones.values())
+
+    def _was_told_before(self, deletion: Deletion) -> bool:
+        """Whether it is of a story that moved away before what is known, and may live on: such are told once more."""
+        if not deletion.moved_away or self.ledger is None or deletion.id in self.ledger or self._changes is None:
+            return False
+        return moment(deletion.at).timestamp() <= self._changes.since
 
     def mark_at(self, place: Place) -> Mark:
         """What holds while the list is being read."""

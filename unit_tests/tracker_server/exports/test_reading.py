@@ -159,14 +159,14 @@ def test_one_id_for_two_projects_is_an_error() -> None:
 def test_each_endpoint_that_is_untold_is_one_and_says_so() -> None:
     assert UNTOLD.keys() <= {name for name, value in vars(api).items() if callable(value)}
     exported = served(modern({}))
-    paths = {
-        endpoint.__name__: template
+    named = {
+        template: getattr(endpoint, "__name__", "")
         for template, endpoint in [*api.OF_A_PERSON.items(), *api.OF_A_PROJECT.items()]
-        if endpoint.__name__ in UNTOLD
     }
+    paths = {name: template for template, name in named.items() if name in UNTOLD}
     assert paths.keys() == UNTOLD.keys()
     for name, path in paths.items():
-        project = "" if name in {endpoint.__name__ for endpoint in api.OF_A_PERSON.values()} else "{p}"
+        project = "" if path in api.OF_A_PERSON else "{p}"
         found = re.sub(r"<int:\w+>", "1", project.format(p=f"/projects/{exported.project_id}") + path)
         error = orjson.loads(exported.respond(found).body)
         assert (error["code"], error["general_problem"]) == ("route_not_found", UNTOLD[name])
