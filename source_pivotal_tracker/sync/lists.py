@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import render
-from source_pivotal_tracker.api.pagination import next_offset, number_in
+from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
@@ -123,6 +123,8 @@ class List:
         response = self._get(path, params)
         answer = self._understood(path, response, response.parsed)
         if endpoint.page_size is None:
+            if not endpoint.single:
+                _of(path, lambda: refuse_cut(response.headers, len(answer.rows)))
             return answer
         if answer.rows and answer.fingerprint == previous:
             raise Failed(f"GET /{path}: the page at offset {offset} is the one before it again")
