@@ -93,7 +93,7 @@ class Sync:
         self.failure: AirbyteTracedException | None = None
         self.said: list[AirbyteMessage] = []
         self.messages = 0
-        self._states = {message.stream.stream_descriptor.name: message for message in state if message.stream}
+        self._states = {each.stream.stream_descriptor.name if each.stream else str(each.type): each for each in state}
         read = AbstractSource.read if serially else SourcePivotalTracker.read
         try:
             for message in read(source, logger, config, catalog, self.state):

@@ -27,6 +27,13 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     return offset + rows
 
 
+def refuse_cut(headers: Mapping[str, str], rows: int) -> None:
+    """Raises Failed where the answer that is a whole list, as far as is known of the API, is not all of it."""
+    total = number_in(headers, "X-Tracker-Pagination-Total")
+    if total is not None and rows < total:
+        raise Failed(f"the server announces {total} rows of a list that has no pages, and {rows} came")
+
+
 def number_in(headers: Mapping[str, str], name: str) -> int | None:
     """The number in a header, or None where there is no such header. Raises Failed for a header that holds none."""
     text = headers.get(name)

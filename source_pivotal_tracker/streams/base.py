@@ -44,7 +44,6 @@ class TrackerStream(SerialStream, ABC):
         self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 
     def asks(self, *, narrow: bool = False) -> Fields:
-        """The attributes to ask for; `narrow`, the ones that every v5 server knows. Empty: do not say."""
         return select(DEFAULT) if narrow and self.fields else self.fields
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:

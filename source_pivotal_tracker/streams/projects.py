@@ -176,14 +176,8 @@ class Webhooks(Setting):
 
     endpoints = (Endpoint("projects/{project_id}/webhooks"),)
     allowed = (
-        "id",
-        "kind",
-        "webhook_url",
-        "webhook_version",
-        "enabled",
-        "last_error_code",
-        "created_at",
-        "updated_at",
+        *("id", "kind", "webhook_url", "webhook_version", "enabled", "last_error_code"),
+        *("created_at", "updated_at"),
     )
     urls = ("webhook_url",)
     fields = select(*allowed)
@@ -197,26 +191,9 @@ class Integrations(Setting):
 
     endpoints = (Endpoint("projects/{project_id}/integrations"),)
     allowed = (
-        *(
-            "id",
-            "kind",
-            "name",
-            "active",
-            "base_url",
-            "import_api_url",
-            "can_import",
-            "is_other",
-            "story_name",
-        ),
+        *("id", "kind", "name", "active", "base_url", "import_api_url", "can_import", "is_other", "story_name"),
         *("company", "product", "component", "filter_id", "view_id", "statuses_to_exclude", "bin_id"),
-        *(
-            "external_project_id",
-            "comments_private",
-            "update_comments",
-            "update_state",
-            "created_at",
-            "updated_at",
-        ),
+        *("external_project_id", "comments_private", "update_comments", "update_state", "created_at", "updated_at"),
     )
     urls = ("base_url", "import_api_url")
 

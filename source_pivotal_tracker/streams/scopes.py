@@ -11,6 +11,7 @@ from typing import NamedTuple
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
+from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
 
 logger = logging.getLogger("airbyte.tracker")
@@ -86,9 +87,14 @@ class Scopes:
 
     def _listed(self, path: str, params: dict[str, str | int]) -> list[Row]:
         def listed() -> list[Row]:
-            rows = self._client.get(path, params).parsed
+            response = self._client.get(path, params)
+            rows = response.parsed
             if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
                 raise Failed(f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?")
+            try:
+                refuse_cut(response.headers, len(rows))
+            except Failed as problem:
+                raise Failed(f"GET /{path}: {problem}") from None
             return rows
 
         return once_more(listed)

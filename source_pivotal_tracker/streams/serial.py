@@ -17,7 +17,7 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable, traced
 from source_pivotal_tracker.api.fields import Fields, render
-from source_pivotal_tracker.api.pagination import next_offset
+from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, fingerprint_of, refuse_ignored, rows_in
 from source_pivotal_tracker.streams.scopes import Scopes
@@ -116,10 +116,12 @@ class SerialStream(HttpStream, ABC):
         return params
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
-        query = parse_qs(urlsplit(response.request.url or "").query)
+        query, rows = parse_qs(urlsplit(response.request.url or "").query), cast("TrackerResponse", response).parsed
         if "limit" not in query:
+            if isinstance(rows, list):
+                refuse_cut(response.headers, len(rows))
             return None
-        start, rows = int(query["offset"][0]), cast("TrackerResponse", response).parsed
+        start = int(query["offset"][0])
         before, self._fingerprint = self._fingerprint, fingerprint_of(rows, response.content)
         if start and rows and self._fingerprint == before:
             raise Failed(f"the page at offset {start} is the one before it again")

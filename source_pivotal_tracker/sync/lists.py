@@ -12,7 +12,7 @@ from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import render
-from source_pivotal_tracker.api.pagination import next_offset, number_in
+from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, refuse_ignored, rows_in
@@ -165,6 +165,8 @@ class List:
         response = self._get(path, params)
         answer = self._understood(path, response, response.parsed, kind=endpoint.path)
         if endpoint.page_size is None:
+            if not endpoint.single:
+                _of(path, lambda: refuse_cut(response.headers, len(answer.rows)))
             return answer
         may_repeat = may_repeat and answer.total is None and answer.version is None
         if answer.rows and answer.fingerprint == previous and not may_repeat:

@@ -120,7 +120,7 @@ class Sync:
         self, catalog: ConfiguredAirbyteCatalog, state: Sequence[AirbyteStateMessage] | None
     ) -> tuple[list[Selected], dict[str, TrackerError]]:
         """The catalog's streams, each once, and the names in it that are no streams, with the error."""
-        given = ConnectorStateManager(list(state or ()))
+        given = ConnectorStateManager(_of_streams(state or ()))
         selected: dict[str, Selected] = {}
         failed: dict[str, TrackerError] = {}
         for configured in catalog.streams:
@@ -135,6 +135,14 @@ class Sync:
                 known = StreamState(name, names, full_refresh=full_refresh, given=blob, start=stream.start)
                 selected[name] = Selected(stream, known)
         return list(selected.values()), failed
+
+
+def _of_streams(state: Sequence[AirbyteStateMessage]) -> list[AirbyteStateMessage]:
+    """The messages that hold the state of a stream: this connector makes no others."""
+    of_streams = [each for each in state if each.stream]
+    if len(of_streams) < len(state):
+        logger.warning("A state that is not of one stream is not one of this connector's: what it was for is read anew")
+    return of_streams
 
 
 def _asks_for(scope: str, each: Selected) -> bool:

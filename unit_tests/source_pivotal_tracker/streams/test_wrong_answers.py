@@ -58,6 +58,27 @@ def test_a_page_that_contradicts_its_headers_fails_the_stream(page: Response, wo
     assert re.search("the server says that it returned|the list ended at row 0 of the 5|which is no number", error)
 
 
+CUT_LISTS = {
+    "projects": "/projects",
+    "project_memberships": "/projects/{}/memberships",
+    "labels": "/projects/{}/labels",
+    "epics": "/projects/{}/epics",
+    "webhooks": "/projects/{}/webhooks",
+    "accounts": "/accounts",
+    "notifications": "/my/notifications",
+}
+
+
+@pytest.mark.parametrize(("stream", "path"), CUT_LISTS.items(), ids=CUT_LISTS.keys())
+def test_a_list_without_pages_that_a_server_cuts_all_the_same_fails_the_stream(
+    stream: str, path: str, world: World, first: int
+) -> None:
+    cut = json([{"id": first, "created_at": START}], Returned=1, Total=2)
+    sync = synced(world, stream, before=instead({path.format(first): cut}))
+    said = f"GET {path.format(first)}: the server announces 2 rows of a list that has no pages, and 1 came"
+    assert said in failure_words(sync, stream)
+
+
 NO_LISTS: list[object] = [{}, ["x"], [None], [[]], None, "x", 5]
 NO_OBJECTS: list[object] = [[], ["x"], None, "x", 5]
 LISTS = ["labels", "memberships", "epics", "iterations", "activity", "story_transitions", "releases", "stories"]

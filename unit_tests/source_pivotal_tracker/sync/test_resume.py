@@ -11,7 +11,13 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
+from airbyte_cdk.models import (
+    AirbyteGlobalState,
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+)
 from airbyte_cdk.models import Type as MessageType
 
 from source_pivotal_tracker.streams.base import PartStream
@@ -27,7 +33,7 @@ from unit_tests.exchanges import asked
 from unit_tests.held import Key
 from unit_tests.modes import Mode, by_mode, needs_versions
 from unit_tests.replica import Replica
-from unit_tests.syncs import BY_NAME, Sync, config_for, key_of
+from unit_tests.syncs import BY_NAME, Sync, config_for, key_of, warnings
 
 KILLS = int(os.environ.get("KILLS", "10"))
 PAGE = 5
@@ -440,6 +446,29 @@ def test_a_place_is_not_taken_up_where_the_activity_does_not_tell_what_has_chang
         project.version += 1
         again = read(server, incremental=True, streams=["stories"], state=killed.state)
     assert {row["id"] for row in again.records["stories"]} == project.stories.keys()
+
+
+FOREIGN_STATES = {
+    "global": AirbyteStateMessage(
+        type=AirbyteStateType.GLOBAL,
+        global_=AirbyteGlobalState(stream_states=[], shared_state=AirbyteStateBlob({"cursor": "2026-11-20"})),
+    ),
+    "legacy": AirbyteStateMessage(type=AirbyteStateType.LEGACY, data={"labels": {"updated_at": "2026-11-20"}}),
+}
+
+
+@pytest.mark.parametrize("state", FOREIGN_STATES.values(), ids=FOREIGN_STATES.keys())
+def test_a_state_that_is_not_of_a_stream_is_left_out_with_a_warning(
+    state: AirbyteStateMessage,
+    server: TrackerServer,
+    all_keys: dict[str, set[Key]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sync = read(server, incremental=True, state=[state], streams=["labels"])
+    assert sync.failure is None
+    assert set(keys_of([sync])["labels"]) == all_keys["labels"]
+    (warning,) = warnings(caplog)
+    assert warning.endswith("is not one of this connector's: what it was for is read anew")
 
 
 def test_states_of_a_stream_keep_the_time_between_them_that_they_are_told(server: TrackerServer) -> None:

@@ -1,0 +1,69 @@
+"""The threads that read the lists: how many ask at a time, and what holds them back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, DestinationSyncMode, SyncMode
+from airbyte_cdk.models import Type as MessageType
+
+from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.sync.workers import MOST_BYTES
+from tracker_server.api import Request, Response
+from tracker_server.app import TrackerServer
+from tracker_server.sample import make_world
+from unit_tests.exchanges import asked, json, path_of, query_of
+from unit_tests.syncs import Sync, config_for, logger, unhurried
+
+SECONDS = 0.05
+
+
+@pytest.mark.parametrize("number", [1, 3, 8])
+def test_as_many_lists_are_asked_for_side_by_side_as_there_are_workers(number: int) -> None:
+    lock = threading.Lock()
+    here = 0
+    most = 0
+
+    def count(_: Request) -> None:
+        nonlocal here, most
+        with lock:
+            here += 1
+            most = max(most, here)
+        time.sleep(SECONDS)
+        with lock:
+            here -= 1
+
+    with TrackerServer(make_world(projects=4, stories=4), before=count) as server:
+        Sync(config_for(server, num_workers=number), ["stories", "labels", "epics", "releases", "iterations"])
+    assert most == number
+
+
+def test_a_reader_that_pauses_holds_the_workers_back_and_then_gets_every_row() -> None:
+    world = make_world(projects=1, stories=1)
+    (project_id,) = world.projects
+    rows, row_bytes, workers = 40, 500_000, 2
+
+    def large(request: Request) -> Response | None:
+        if path_of(request) != f"/projects/{project_id}/stories":
+            return None
+        row = {"id": int(query_of(request).get("offset", 0)) + 1, "description": "x" * row_bytes}
+        page = json([row], Total=rows)
+        return replace(page, headers={**page.headers, "X-Tracker-Project-Version": "7"})
+
+    source = SourcePivotalTracker(unhurried)
+    with TrackerServer(world, before=large) as server:
+        config = config_for(server, num_workers=workers)
+        (stories,) = [each.as_airbyte_stream() for each in source.streams(config) if each.name == "stories"]
+        modes = {"sync_mode": SyncMode.full_refresh, "destination_sync_mode": DestinationSyncMode.overwrite}
+        catalog = ConfiguredAirbyteCatalog([ConfiguredAirbyteStream(stream=stories, **modes)])
+        records = (message for message in source.read(logger, config, catalog) if message.type == MessageType.RECORD)
+        next(records)
+        time.sleep(20 * SECONDS)
+        asked_meanwhile = len(asked(server.log, "offset"))
+        rest = sum(1 for _ in records)
+    assert 1 + rest == rows
+    # The page that was taken, those in the queue, and one in the hand of each worker.
+    assert asked_meanwhile <= 1 + MOST_BYTES // row_bytes + workers
