@@ -222,3 +222,15 @@ def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path
 
 def test_the_help_of_the_server_names_the_commands() -> None:
     assert "serve, inspect, export" in " ".join(run("--help").stdout.split())
+
+
+def test_inspect_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(modern(*({"Estimate": "x"} for _ in range(20_000))))
+    with subprocess.Popen([PROGRAM, "inspect", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (1, b"")
