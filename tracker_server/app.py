@@ -8,6 +8,7 @@ import logging
 import math
 import random
 import socket
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -162,6 +163,7 @@ class TrackerServer:
             map=channels,
             sockets=[listener],
             threads=THREADS,
+            outbuf_overflow=sys.maxsize,  # beyond that, waitress would write an answer to a temporary file
             connection_limit=MOST_CONNECTIONS,
             asyncore_use_poll=True,  # select() takes no descriptor above 1023.
         )

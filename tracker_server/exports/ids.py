@@ -49,5 +49,4 @@ def part_ids(kind: str, owner_id: int, contents: Sequence[str]) -> list[int]:
 
 
 def _number(text: str) -> int:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> UNUSED_BITS or 1
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> UNUSED_BITS or 1

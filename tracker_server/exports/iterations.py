@@ -95,8 +95,8 @@ def made_at(told: datetime | None, reached: int, not_beyond: int | None, iterati
     something still waits.
     """
     moment = told or CLOSED
-    if reached:
-        moment = max(moment, midnight(iterations.first_day(reached)))
     if not_beyond:
         moment = min(moment, midnight(iterations.first_day(not_beyond + 1)) - timedelta(seconds=1))
+    if reached:
+        moment = max(moment, midnight(iterations.first_day(reached)))
     return moment

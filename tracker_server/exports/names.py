@@ -27,10 +27,11 @@ class Named(NamedTuple):
 
 
 def base_name(path: str) -> str:
-    """The last part of a path or a URL."""
+    """The last part of a path or a URL, with signs in place of bytes that are not UTF-8."""
     if "://" in path:
         path = unquote(urlsplit(path).path)
-    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    name = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def named(file: str) -> Named:

@@ -129,7 +129,7 @@ def read_project(reading: Reading) -> Project:
     project.iteration_starts = iterations.starts
     project.iteration_of = reading.reader.iteration_of
     project.as_of = reading.as_of
-    project.row |= _settings(project, iterations)
+    project.row |= _settings(project, reading)
     project.order = _order(project)
     project.labels = {
         label_id: {"kind": "label", "id": label_id, "project_id": project.id, "name": name}
@@ -149,16 +149,14 @@ def read_project(reading: Reading) -> Project:
     return project
 
 
-def _settings(project: Project, iterations: Calendar) -> Row:
+def _settings(project: Project, reading: Reading) -> Row:
     """The settings of the project that its rows show."""
     settings: Row = {}
-    if project.iteration_of:
-        settings = {
-            "iteration_length": iterations.weeks,
-            "week_start_day": iterations.week_start_day,
-            "start_date": iterations.first_days[0].isoformat(),
-            "start_time": iterations.starts[0],
-        }
+    spans, iterations = reading.reader.spans, reading.iterations
+    if any(map(any, spans.values())):
+        settings = {"iteration_length": iterations.weeks, "week_start_day": iterations.week_start_day}
+    if spans.get(1, ("", ""))[0]:
+        settings |= {"start_date": iterations.first_days[0].isoformat(), "start_time": iterations.starts[0]}
     if any("estimate" in story and story["story_type"] in ("bug", "chore") for story in project.stories.values()):
         settings["bugs_and_chores_are_estimatable"] = True
     return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,12 +142,17 @@ def _exports_in(source: Source, label: str, ids: Mapping[str, int], report: Repo
     for finding in found.findings:
         report(finding)
     tables: dict[str, list[Table]] = {}
-    for table in sorted(found.tables, key=lambda table: table.label):
+    for table in sorted(found.tables, key=_with_numbers_in_order):
         tables.setdefault(table.project, []).append(table)
     return [
         Export(label, name, ids.get(name) or made_id("project", name), of_project, found.attachments)
         for name, of_project in tables.items()
     ]
+
+
+def _with_numbers_in_order(table: Table) -> list[str | int]:
+    """Sorts `part_2` before `part_10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", table.label)]
 
 
 def _tell_of_unclaimed(exports: Sequence[Export], claimed: Collection[str], report: Report) -> None:

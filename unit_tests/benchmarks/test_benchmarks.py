@@ -8,11 +8,14 @@ import orjson
 import pytest
 import requests
 
+from benchmarks.archives import parsed_in_a_second
 from benchmarks.engine import ALLOWED, WINDOW, Figure, used
 from benchmarks.least import dumping, loading
 from benchmarks.measured import Run, median, read, run
 from tools.program import Program, ProgramFailed, sample_server
 from tracker_server.app import LoggedRequest
+from tracker_server.exports import write_export
+from tracker_server.sample import make_world
 
 
 def request(at: float) -> LoggedRequest:
@@ -78,3 +81,17 @@ def test_the_replay_answers_twice_what_the_sample_server_answers(tmp_path: Path)
 
     assert len(answers[0]) == 1
     assert answers == [answers[0]] * 4
+
+
+def test_an_export_is_parsed_so_many_rows_a_second(tmp_path: Path) -> None:
+    with (tmp_path / "a.zip").open("wb") as out:
+        write_export(make_world(1, 20), out)
+
+    assert parsed_in_a_second(tmp_path / "a.zip") > 0
+
+
+def test_an_export_that_is_not_understood_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Id,Title,Estimate\n1,A,x\n")
+
+    with pytest.raises(ProgramFailed, match=r"1 things in .*a\.csv were not understood"):
+        parsed_in_a_second(tmp_path / "a.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,15 @@ def test_a_program_that_still_runs_is_stopped_at_the_end_of_the_block() -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_a_program_that_is_stopped_is_measured() -> None:
+    with python("import signal; print('up', flush=True); signal.pause()") as program:
+        program.line()
+        program.stop()
+
+        assert program.peak_rss > 1_000_000
+        assert program.exit_code == -signal.SIGTERM
 
 
 def test_a_failed_program_is_told_with_its_command_its_exit_code_and_its_own_words(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from tracker_server.edits import PLACES
-from tracker_server.sample import NOW, SAMPLE_TOKEN, make_world
+from tracker_server.sample import NOW, SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import STORY_PARTS, Project, Row, World, iso
 
 
@@ -263,3 +263,13 @@ def test_every_id_is_of_one_row(world: World) -> None:
     for story in stories_of(world):
         ids += [row["id"] for part in STORY_PARTS for row in story[part]]
     assert len(ids) == len(set(ids))
+
+
+def test_each_file_has_content_of_its_size(world: World) -> None:
+    files = sample_files(world)
+    rows = [row for comment in comments_of(world) for row in comment["file_attachments"]]
+    assert rows
+    assert {row["id"] for row in rows} < files.keys()
+    for row in rows[:10]:
+        with files[row["id"]].open() as file:
+            assert len(file.read()) == row["size"] == files[row["id"]].size

@@ -171,3 +171,66 @@ def test_inspect_tells_which_of_several_exports_would_be_served(tmp_path: Path) 
         (tmp_path / name).write_bytes(modern({}))
     ended = run("inspect", tmp_path)
     assert "p_20240101_0000.csv: not served: p_20250101_0000.csv is a newer export of 'p'" in ended.stdout
+
+
+def test_export_writes_the_sample_world_which_can_be_inspected(tmp_path: Path) -> None:
+    written = run("export", tmp_path / "a.zip", "--projects", "2", "--stories", "20", "--seed", "5")
+    assert (written.returncode, written.stdout) == (
+        0, f"Wrote {tmp_path / 'a.zip'}: 2 projects with 20 stories each.\n",
+    )  # fmt: skip
+    lines = run("inspect", "--json", tmp_path / "a.zip").stdout.splitlines()
+    exports = [json.loads(line)["export"] for line in lines]
+    assert [export["name"] for export in exports] == ["ferry_mobile_app", "harbour_web_shop"]
+    assert [sum(export["rows"].values()) - export["rows"]["epic"] for export in exports] == [20, 20]
+    assert all(export["attachments"] for export in exports)
+
+
+def test_export_leaves_out_files_if_asked(tmp_path: Path) -> None:
+    run("export", tmp_path / "a.zip", "--projects", "1", "--stories", "20", "--no-files")
+    (line,) = run("inspect", "--json", tmp_path / "a.zip").stdout.splitlines()
+    assert json.loads(line)["export"]["attachments"] == 0
+
+
+def test_export_tells_in_one_sentence_where_it_cannot_write(tmp_path: Path) -> None:
+    ended = run("export", tmp_path / "no" / "a.zip", "--projects", "1", "--stories", "1")
+    assert (ended.returncode, ended.stderr) == (
+        1, f"Cannot write {tmp_path / 'no' / 'a.zip'}: No such file or directory.\n",
+    )  # fmt: skip
+
+
+def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None:
+    with serving(archive, "--request-log", tmp_path / "log.jsonl", "--keep", "1") as (url, *_):
+        requests.get(f"{url}/me", timeout=PATIENCE)
+        requests.get(url.removesuffix("/services/v5") + "/file_attachments/1/download", timeout=PATIENCE)
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(each["path"], each["status"]) for each in logged] == [("/me", 200), ("/file_attachments/1/download", 404)]
+
+
+def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(modern(*({"Estimate": "x"} for _ in range(7))))
+    command = [PROGRAM, "serve", str(path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().strip() for _ in range(11)]
+        finally:
+            process.terminate()
+    assert lines[5] == "Not understood: a.csv, line 2, Estimate: 'x' is no number of points; left out"
+    assert lines[10] == "And 2 more; tracker-server inspect tells all."
+
+
+def test_the_help_of_the_server_names_the_commands() -> None:
+    assert "serve, inspect, export" in " ".join(run("--help").stdout.split())
+
+
+def test_inspect_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(modern(*({"Estimate": "x"} for _ in range(20_000))))
+    with subprocess.Popen([PROGRAM, "inspect", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (1, b"")

@@ -260,6 +260,11 @@ def test_several_csvs_of_a_zip_are_one_project() -> None:
     assert exported.get("{p}")["name"] == "my_project"
 
 
+def test_the_csvs_of_a_zip_come_in_the_order_of_their_numbers() -> None:
+    parts = {f"p_20250401_1212_{n}.csv": modern({"Id": str(n)}) for n in (10, 9, 1)}
+    assert [story["id"] for story in served(packed(parts), "p.zip").stories()] == [1, 9, 10]
+
+
 def test_the_order_is_that_of_the_file_with_what_is_done_first_and_the_icebox_last() -> None:
     states = ["unscheduled", "started", "accepted", "unstarted", "accepted", "unscheduled"]
     exported = served(modern(*({"Current State": state, "Accepted at": "Nov 23, 2014"} for state in states)))

@@ -23,7 +23,6 @@ LONE_RETURN = "a line ends in a carriage return alone; save the file with common
 MOST_MEMORY = 150_000_000
 """Bytes, of the program that inspects."""
 PATIENCE = 300
-BYTES_OF_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def damaged(content: bytes, *, at: float) -> bytes:
@@ -195,15 +194,24 @@ def test_a_name_that_is_not_marked_as_utf_8_is_read_as_that_if_it_is() -> None:
     assert [file.filename for file in world.files.values()] == ["größe.png"]
 
 
+PEAK = r"""
+import re, resource, sys
+from pathlib import Path
+from tracker_server.__main__ import main
+
+code = main(sys.argv[1:])
+status = Path("/proc/self/status")
+if status.exists():  # elsewhere the peak is that of the process that started this one, where that is higher
+    print(int(re.search(r"VmHWM:\s+([0-9]+) kB", status.read_text())[1]) * 1024, file=sys.stderr)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 def inspected(path: Path) -> tuple[subprocess.CompletedProcess[str], int]:
     """What the program said of a file, and the most memory that it took, in bytes."""
-    # Not by getrusage: it never tells less than what the process had that started this one.
-    code = (
-        "import re, sys; from pathlib import Path; from tracker_server.__main__ import main; code = main(sys.argv[1:]);"
-        "peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1];"
-        "print(int(peak) * 1024, file=sys.stderr); sys.exit(code)"
-    )
-    command = [sys.executable, "-c", code, "inspect", str(path)]
+    command = [sys.executable, "-c", PEAK, "inspect", str(path)]
     ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, cwd=path.parent)
     return ended, int(ended.stderr.split()[-1])
 

@@ -87,6 +87,7 @@ NOON = datetime(2024, 1, 10, 12, tzinfo=timezone.utc)
         (NOON, 3, 3, datetime(2024, 1, 15, tzinfo=timezone.utc)),
         (NOON, 0, 1, datetime(2024, 1, 7, 23, 59, 59, tzinfo=timezone.utc)),
         (NOON, 1, 3, NOON),
+        (NOON, 3, 1, datetime(2024, 1, 15, tzinfo=timezone.utc)),
         (None, 0, 0, CLOSED),
     ],
 )

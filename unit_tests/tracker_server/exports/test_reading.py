@@ -56,6 +56,17 @@ def test_the_iterations_are_those_of_the_export() -> None:
     assert (project["start_date"], project["week_start_day"]) == ("2014-11-03", "Monday")
 
 
+def test_the_start_of_a_project_is_told_only_by_its_first_iteration() -> None:
+    project = served(modern({"Current State": "started", **FOURTH})).get("{p}")
+    assert (project["iteration_length"], project["week_start_day"]) == (1, "Monday")
+    assert project.keys().isdisjoint({"start_date", "start_time"})
+
+
+def test_iterations_without_days_show_no_settings() -> None:
+    project = served(modern({"Current State": "started", "Iteration": "4"})).get("{p}")
+    assert (project["current_iteration_number"], "iteration_length" in project) == (4, False)
+
+
 def test_an_accepted_story_without_a_date_is_in_the_iteration_that_its_row_names() -> None:
     exported = served(modern({**PLANNED[0], "Accepted at": ""}, *PLANNED[1:]))
     assert exported.get("{p}/iterations")[0]["stories"][0]["id"] == 1000
