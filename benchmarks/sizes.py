@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.measured import Run, median, megabytes, python, read, run
-from source_pivotal_tracker.api.budget import QUARTER_MINUTE
 from tools.program import REQUESTS_PER_MINUTE, Program, SampleServer, connector
 
 RUNS = 3
@@ -71,4 +70,4 @@ def reads_table(small: Run, large: Run) -> Table:
 
 def _least_seconds(requests: float) -> float:
     """A quarter of the budget goes at once, the next one a quarter of a minute later, and so on."""
-    return (requests - 1) // (REQUESTS_PER_MINUTE // 4) * QUARTER_MINUTE
+    return (requests - 1) // (REQUESTS_PER_MINUTE // 4) * 60 / 4

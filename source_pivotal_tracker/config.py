@@ -164,7 +164,7 @@ class Config(BaseModel):
         if not isinstance(raw, Mapping):
             return raw
         given = {key: value for key, value in raw.items() if value is not None}
-        return {"api_token": NO_TOKEN, **given} if given.get("export_archive") else given
+        return {"api_token": NO_TOKEN, **given} if "export_archive" in given else given
 
     @field_validator("api_url")
     @classmethod
@@ -209,8 +209,11 @@ class Config(BaseModel):
             raise ValueError("has a host that cannot be read") from None
         if parts.scheme not in ("http", "https", *OBJECT_STORES):
             raise ValueError("does not start with https:// or with an object store's scheme (s3, gs, az, abfs)")
-        if "@" in parts.netloc and parts.scheme in ("http", "https"):
+        # A container of Azure stands before the host of its account, as a name does.
+        if "@" in parts.netloc and (not parts.scheme.startswith("abfs") or parts.password):
             raise ValueError("has credentials in it")
+        if ("?" in place or "#" in place) and parts.scheme in OBJECT_STORES:
+            raise ValueError("has a query or a fragment in it")
         if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not info.data.get("allow_http", True):
             raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
         return place

@@ -30,13 +30,17 @@ COSTS = {
 class Abilities:
     """Found by one probe, `stories?limit=1&fields=id`, and by the first answers that show more; shared by all threads.
 
-    None is what is not known yet: no story was there to tell it by.
+    None is what is not known yet: no story was there to tell it by. `unserved` are the endpoints that are not there, as
+    answers have shown, `described` the kinds of lists that hold descriptions, or would if there were any.
     """
 
     def __init__(self, client: TrackerClient) -> None:
         self._client = client
         self._lock = threading.Lock()
         self._known: dict[str, bool] = {}
+        self._said: set[str] = set()
+        self.unserved: set[str] = set()
+        self.described: set[str] = set()
 
     def selects_fields(self, project_id: int) -> bool | None:
         """Whether `fields` selects attributes; the first to ask probes, in this project. Raises a TrackerError."""
@@ -49,6 +53,14 @@ class Abilities:
         """Note what an answer has shown the server to lack."""
         with self._lock:
             self._note(ability, has_it=False)
+
+    def warn_once(self, words: str, *values: object, about: str) -> None:
+        """Log a warning, unless there was one about the same before."""
+        with self._lock:
+            if about in self._said:
+                return
+            self._said.add(about)
+        logger.warning(words, *values)
 
     def _probe(self, path: str) -> None:
         try:

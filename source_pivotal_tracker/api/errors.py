@@ -18,6 +18,8 @@ PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 FORBIDDEN, NOT_FOUND = 403, 404
 GONE = "unfound_resource"
 """Tracker's own word that a thing is not there (any more)."""
+UNROUTED = "route_not_found"
+"""Its word that there is no such endpoint, for any thing."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 

@@ -13,7 +13,7 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, StreamDescri
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Passing, TokenRefused, TrackerError, Unreadable, refused, traced
+from source_pivotal_tracker.api.errors import UNROUTED, Passing, TokenRefused, TrackerError, Unreadable, refused, traced
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
@@ -43,7 +43,7 @@ class Progress:
     error: TrackerError | None = None
     lie_in: str = "projects"
     read: set[int | None] = field(default_factory=set)
-    skipped: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     tombstones: int = 0
     requests: int = 0
@@ -62,7 +62,7 @@ class Progress:
         return round(self.rows / self.listed * self.announced / len(self.announced_by) * self.lists)
 
     def __str__(self) -> str:
-        skipped = f", {len(self.skipped)} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
+        skipped = f", {self.skipped.total()} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
         return (
             f"{len(self.read)} {self.lie_in} read, {len(self.unchanged - self.read)} unchanged{skipped}, "
             f"{self.rows} rows, {self.tombstones} tombstones, {self.requests} requests"
@@ -101,6 +101,7 @@ class Engine(Generic[Encoded]):
                 progress.lie_in = walk.lies_in
                 progress.state.begin(walk.scope, walk.version)
         self._left = sum(self._projects.values())
+        self._skipped: set[str] = set()
         self._is_stopped = False
         self._refusal: TokenRefused | None = None
         self._began = self._logged_at = time.monotonic()
@@ -211,8 +212,14 @@ class Engine(Generic[Encoded]):
     def _ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
         self._left -= 1
         self._projects[walk.where.get("project_id", 0)] -= 1
+        skipped = ""
         if isinstance(error, Unreadable):
-            logger.warning("Skipped: %s", explained(walk, error))
+            # What the server has for no project is told once.
+            path = walk.endpoint.path if error.code == UNROUTED else walk.path
+            skipped = f"{path}: {error.status} {error.code or ''}".rstrip()
+            if skipped not in self._skipped:
+                logger.warning("Skipped: %s", explained(walk, error))
+            self._skipped.add(skipped)
         if isinstance(error, TokenRefused):
             self._refusal = error
             self._is_stopped = True
@@ -225,8 +232,8 @@ class Engine(Generic[Encoded]):
                 progress.lists -= 1
             if error is None:
                 progress.read.add(walk.id)
-            elif isinstance(error, Unreadable):
-                progress.skipped.append(f"{walk.path}: {error.status} {error.code or ''}".rstrip())
+            elif skipped:
+                progress.skipped[skipped] += 1
             elif progress.error is None:
                 progress.error = error
                 yield from self._fail(name, explained(replace(walk, members=(member,)), error), error)

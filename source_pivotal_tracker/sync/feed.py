@@ -45,6 +45,12 @@ class Feed:
         """Whether it needs no more than the rows that changed."""
         return self.member.has_base and bool(self.member.mark.cursor) and not self.member.is_swept
 
+    @property
+    def is_told_all(self) -> bool:
+        """Whether what the project's activity does not name surely did not change. What sweeps leaves parts alone."""
+        changes = self._changes
+        return changes is not None and not changes.missing and (not changes.sweeping or bool(self.stream.part))
+
     def since(self, *, is_selective: bool) -> str | None:
         """The oldest row that it needs; `is_selective`, of a list of stories that may leave out what did not change."""
         member, stream, endpoint = self.member, self.stream, self._walk.endpoint
@@ -148,9 +154,7 @@ class Feed:
         """Whether every row may have changed, for all that is known."""
         if not self.member.has_base or self.member.is_swept:
             return True
-        if self._changes is None:
-            return not self._walk.by_content
-        return not self._changes.is_whole
+        return not self._walk.by_content if self._changes is None else not self.is_told_all
 
     def _is_said_to_have_changed(self, row: Row) -> bool:
         """Whether time or activity say so, or nothing is known of the row."""
@@ -158,7 +162,8 @@ class Feed:
         cursor = mark.cursor or (mark.place and mark.place.newest)
         if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
             return True
-        if row["id"] in self._touched or row.get("story_type") == "release":
+        # The points of a release follow other stories; what hangs on it does not.
+        if row["id"] in self._touched or (row.get("story_type") == "release" and not self.stream.part):
             return True
         return str(row.get("updated_at")) >= self.stream.since_cursor(cursor, self._lookback)
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
-from source_pivotal_tracker.api.fields import render
+from source_pivotal_tracker.api.fields import are_ignored, render
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
-from source_pivotal_tracker.streams.rows import Row, fingerprint_of, refuse_ignored, rows_in
+from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.parts import Parts, Wanting
 from source_pivotal_tracker.sync.plan import Walk
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 class Server:
     """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
 
-    `shown` is what answers have shown it to lack. `held` are the ids of the projects that the destination has or will
+    `held` are the ids of the projects that the destination has or will
     have: a story that moved to one of them is not deleted.
     """
 
@@ -67,7 +67,6 @@ class Server:
     held: frozenset[int] = frozenset()
     turn: Turn = field(default_factory=Turn)
     narrowed: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
 
 
 class List:
@@ -80,7 +79,7 @@ class List:
         self._server = server
         self._walk = walk
         self._wanting = wanting
-        self._parts = Parts(walk, self._ask, server.shown)
+        self._parts = Parts(walk, self._ask, server.abilities)
         self.requests = 0
 
     @property
@@ -130,7 +129,7 @@ class List:
     def bulk(self, ids: Sequence[int]) -> Answer | None:
         """What one request brings of these stories; None where the server does not serve such requests."""
         path = f"{self._walk.path}/bulk"
-        if BULK in self._server.shown:
+        if BULK in self._server.abilities.unserved:
             return None
 
         def ask() -> Answer:
@@ -144,7 +143,7 @@ class List:
                 raise
             logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
             if error.status == NOT_FOUND:
-                self._server.shown.add(BULK)
+                self._server.abilities.unserved.add(BULK)
             return None
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
@@ -207,14 +206,14 @@ class List:
         rows = rows_in(body, walk.endpoint)
         if any(walk.keeps_ledger(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
             raise Failed("a row came with an id that is no number")
+        if self.is_selected is None:
+            self._learn(rows)
         if kind:
             self._parts.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
             self._parts.complete(rows, self._wanting)
         elif self.is_selected:
             self._parts.warn_of_what_is_not_shown(rows)
-        else:
-            refuse_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows)
         if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
         if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
@@ -225,6 +224,12 @@ class List:
         fingerprint = hash((fingerprint_of(rows, response.content), total, version))
         records = [member.stream.made_of(rows, walk.where) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
+
+    def _learn(self, rows: Sequence[Row]) -> None:
+        """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
+        walk = self._walk
+        if are_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows):
+            self._server.abilities.lacks("selects_fields")
 
 
 def _has_number(row: Row) -> bool:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, Unreadable
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.streams.comments import ATTACHED
@@ -21,16 +22,12 @@ Wanting = Callable[[Row], Sequence[Member]]
 
 
 class Parts:
-    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
+    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own."""
 
-    `shown` is what answers have shown of the server, for all walks: the endpoints that it has not, and which kinds of
-    lists hold descriptions.
-    """
-
-    def __init__(self, walk: Walk, ask: Ask, shown: set[str]) -> None:
+    def __init__(self, walk: Walk, ask: Ask, abilities: Abilities) -> None:
         self._walk = walk
         self._ask = ask
-        self._shown = shown
+        self._abilities = abilities
         self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
 
     def __bool__(self) -> bool:
@@ -43,9 +40,8 @@ class Parts:
         Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where `most`
         stories have none by themselves either, lists of this `kind` are held to be complete.
         """
-        complete = _descriptions_in(kind)
         if any("description" in row for row in rows):
-            self._shown.add(complete)
+            self._abilities.described.add(kind)
         if not self.describes(kind):
             return
         asked = 0
@@ -57,14 +53,14 @@ class Parts:
                     row.update(story)
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):
-                    self._shown.add(complete)
+                    self._abilities.described.add(kind)
                     logger.info("%d stories have no description by themselves either: lists are held to show all", most)
                     return
 
     def describes(self, kind: str) -> bool:
         """Whether lists of this kind are not known to hold the descriptions that are wanted."""
         wants = any(map(self._wants_descriptions, self._walk.members))
-        return wants and _descriptions_in(kind) not in self._shown
+        return wants and kind not in self._abilities.described
 
     def complete(self, rows: Sequence[Row], wanting: Wanting) -> None:
         """Put into the rows the parts for which they are wanted. Raises a TrackerError."""
@@ -72,13 +68,17 @@ class Parts:
             parts = dict.fromkeys(member.stream.part for member in wanting(row))
             for part in parts.keys() & self._inside.keys() - row.keys():
                 row[part] = self._found(row, f"/{part}", render(self._inside[part])) or []
-        self.warn_of_what_is_not_shown(rows)
+        self._warn_of_what_is_not_attached(rows)
 
     def warn_of_what_is_not_shown(self, rows: Sequence[Row]) -> None:
         """Tracker shows an empty list that it is asked for: what no row has, the server does not know."""
-        for part, inside in self._inside.items():
+        for part in self._inside:
             if rows and not any(part in row for row in rows):
                 self._warn_once(f"no {part}", "nothing comes of %s, for no row shows %s", self._fed_by(part), part)
+        self._warn_of_what_is_not_attached(rows)
+
+    def _warn_of_what_is_not_attached(self, rows: Sequence[Row]) -> None:
+        for part, inside in self._inside.items():
             for name in inside.keys() & ATTACHED:
                 is_shown = (name in each for row in rows for each in objects(row, part))
                 if next(is_shown, None) is False and not any(is_shown):
@@ -94,7 +94,7 @@ class Parts:
         """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
         walk = self._walk
         everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
-        if not self._shown.isdisjoint((everywhere, here)):
+        if not self._abilities.unserved.isdisjoint((everywhere, here)):
             return None
         path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
         try:
@@ -109,15 +109,10 @@ class Parts:
                 self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)
             else:
                 place = here if error.status == FORBIDDEN else everywhere
+                self._abilities.unserved.add(place)
                 names = self._fed_by(what.strip("/"))
                 self._warn_once(place, "nothing comes of %s, for the server does not serve it: %s", names, error)
         return None
 
-    def _warn_once(self, key: str, words: str, *values: object) -> None:
-        if key not in self._shown:
-            self._shown.add(key)
-            logger.warning("/%s: " + words, self._walk.path, *values)
-
-
-def _descriptions_in(kind: str) -> str:
-    return f"descriptions-in-{kind}"
+    def _warn_once(self, about: str, words: str, *values: object) -> None:
+        self._abilities.warn_once("/%s: " + words, self._walk.path, *values, about=about)

@@ -168,12 +168,7 @@ class Reading:
     @property
     def _is_selective(self) -> bool:
         """Whether the list may leave out what did not change: every other change is known by its id."""
-        return (
-            self._walk.endpoint == STORIES
-            and self._changes is not None
-            and self._changes.is_whole
-            and all(feed.goes_by_changes for feed in self._feeds)
-        )
+        return self._walk.endpoint == STORIES and all(feed.goes_by_changes and feed.is_told_all for feed in self._feeds)
 
     @property
     def _began_at(self) -> int | None:

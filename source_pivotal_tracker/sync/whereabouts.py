@@ -21,16 +21,17 @@ def is_held(server: Server, story_id: int) -> bool:
 def find_story(server: Server, story_id: int) -> Row | None:
     """The story's `project_id`, and its `story_type` if it has one; None where it is gone, or shown to others only.
 
-    A server that does not show stories by their ids alone is asked for the story in each project that is held.
+    Where a server does not show stories by their ids alone, each project that is held is asked for it.
     Raises a TrackerError.
     """
-    if STORY not in server.shown:
+    if STORY not in server.abilities.unserved:
         try:
             return once_more(partial(_asked, server, f"stories/{story_id}"))
         except Unreadable as error:
-            if error.status != NOT_FOUND or error.code == GONE:
+            if error.code == GONE:
                 return None
-            server.shown.add(STORY)
+            if error.status == NOT_FOUND:
+                server.abilities.unserved.add(STORY)
     for project in sorted(server.held):
         try:
             return once_more(partial(_asked, server, f"projects/{project}/stories/{story_id}", project))

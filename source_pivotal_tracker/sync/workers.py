@@ -148,10 +148,7 @@ class Workers(Generic[Encoded]):
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
         elif walk.by_content and not changes.is_whole:
-            logger.warning(
-                "Project %s is looked through, for its activity does not tell all that changed since the last sync",
-                walk.id,
-            )
+            _warn_of_the_unknown(walk, "its activity does not tell all that changed since the last sync")
         elif changes.version < changes.since:
             _warn_of_the_unknown(walk, f"its version fell from {changes.since} to {changes.version}")
         elif changes.missing:
@@ -190,6 +187,10 @@ class Workers(Generic[Encoded]):
 
 
 def _warn_of_the_unknown(walk: Walk, why: str) -> None:
+    if walk.by_content:
+        if walk.changes_since is not None:
+            logger.warning("Project %s is looked through, for %s", walk.id, why)
+        return
     logger.warning(
         "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
         "rid of it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,6 +111,21 @@ def test_activity_that_does_not_reach_back_makes_the_project_be_looked_through(
     assert scene.story in living(second, "stories")
     assert [row["id"] for row in tombstones(second, "stories")] == [scene.neighbour]
     assert any(each.startswith(f"Project {scene.project.id} is looked through") for each in warnings(caplog))
+
+
+def test_a_label_that_is_renamed_makes_no_story_be_asked_for_its_parts(scene: Scene, lite: TrackerServer) -> None:
+    first = sync(lite)
+    scene.later()
+    edits.update_story(*scene.here, scene.neighbour, name="The last to change")
+    scene.later()
+    second = sync(lite, first)
+    edits.update_label(*scene.here, scene.label, name="bright")
+    before = len(lite.log)
+    third = sync(lite, second)
+    assert scene.story in living(third, "stories")
+    stories = f"/projects/{scene.project.id}/stories"
+    parts = [logged.path for logged in lite.log[before:] if re.match(rf"{stories}/\d+/tasks", logged.path)]
+    assert parts == [f"{stories}/{scene.neighbour}/tasks"]
 
 
 def test_the_log_says_what_the_server_lacks_and_what_it_costs_once(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tracker_server import edits
-from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Follow, gone
+from tracker_server.api import error_response, unauthorized_operation
+from tracker_server.app import TrackerServer
+from unit_tests.exchanges import instead
+from unit_tests.modes import Mode
+from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Destination, Follow, gone
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
 
 
@@ -22,6 +26,17 @@ def test_a_story_that_moved_between_synced_projects_lives_on(
     assert story not in gone(second, "stories")
     assert destination.replica.rows["stories"][story,]["project_id"] == target.id
     assert destination.differences() == []
+
+
+def test_a_story_that_only_its_new_project_shows_lives_on(scene: Scene, mode: Mode) -> None:
+    refused = {f"/stories/{scene.story}": error_response(unauthorized_operation("Not by its id alone."))}
+    with TrackerServer(scene.world, dialect=mode.dialect, before=instead(refused)) as server:
+        destination = Destination(server, "stories")
+        destination.sync()
+        scene.later()
+        scene.move_away(scene.story)
+        assert gone(destination.sync(), "stories") == set()
+        assert destination.differences() == []
 
 
 def test_a_release_that_moved_between_synced_projects_lives_on(scene: Scene, follow: Follow) -> None:
