@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
-from source_pivotal_tracker.sync.lists import Answer, Params, Server
+from source_pivotal_tracker.sync.lists import Answer, Params
 from source_pivotal_tracker.sync.plan import Walk
+from source_pivotal_tracker.sync.server import Server
 from source_pivotal_tracker.sync.walk import Page, Reading
 from source_pivotal_tracker.sync.whereabouts import is_held
 

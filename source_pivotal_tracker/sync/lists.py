@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from source_pivotal_tracker.api.abilities import Abilities
-from source_pivotal_tracker.api.client import TrackerClient, once_more
+from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
 from source_pivotal_tracker.api.fields import are_ignored, render
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.parts import Parts, Wanting
 from source_pivotal_tracker.sync.plan import Walk
+from source_pivotal_tracker.sync.server import Server
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -54,21 +52,6 @@ class Answer(NamedTuple):
         self.records.clear()
 
 
-@dataclass(frozen=True)
-class Server:
-    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
-
-    `held` are the ids of the projects that the destination has or will
-    have: a story that moved to one of them is not deleted.
-    """
-
-    client: TrackerClient
-    abilities: Abilities
-    held: frozenset[int] = frozenset()
-    turn: Turn = field(default_factory=Turn)
-    narrowed: set[str] = field(default_factory=set)
-
-
 class List:
     """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError.
 
@@ -79,8 +62,12 @@ class List:
         self._server = server
         self._walk = walk
         self._wanting = wanting
-        self._parts = Parts(walk, self._ask, server.abilities)
-        self.requests = 0
+        self._parts = Parts(server, walk)
+        self._requests = 0
+
+    @property
+    def requests(self) -> int:
+        return self._requests + self._parts.requests
 
     @property
     def is_selected(self) -> bool | None:
@@ -118,7 +105,7 @@ class List:
 
     def story_ids(self) -> list[int] | None:
         """The ids of all stories of the project in one answer, where the server gives it."""
-        self.requests += 1
+        self._requests += 1
         try:
             project = self._server.client.get(f"projects/{self._walk.id}", {"fields": "story_ids"}).parsed
         except ParametersRefused:
@@ -178,7 +165,7 @@ class List:
         walk, narrowed = self._walk, self._server.narrowed
         is_narrow = walk.endpoint.path in narrowed
         fields = walk.fields(narrow=is_narrow)
-        self.requests += 1
+        self._requests += 1
         try:
             asked = {**params, "fields": render(fields)} if fields else params
             return self._server.client.get(path, asked, turn=self._server.turn)
@@ -189,10 +176,6 @@ class List:
                 logger.warning("Read with fewer attributes: %s (%s)", walk.names, refusal)
             narrowed.add(walk.endpoint.path)
         return self._get(path, params)
-
-    def _ask(self, path: str, params: Params) -> Any:
-        self.requests += 1
-        return self._server.client.get(path, params, turn=self._server.turn).parsed
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         """Raises Failed, with the path that was asked for, for what cannot be rows of this list.

@@ -6,28 +6,31 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, Unreadable
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.plan import Member, Walk
+from source_pivotal_tracker.sync.server import Server
 
 logger = logging.getLogger("airbyte.tracker")
 
-Ask = Callable[[str, dict[str, str | int]], Any]
 Wanting = Callable[[Row], Sequence[Member]]
 """The members of a walk that want a row."""
 
 
 class Parts:
-    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own."""
+    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
 
-    def __init__(self, walk: Walk, ask: Ask, abilities: Abilities) -> None:
+    `requests` counts them.
+    """
+
+    def __init__(self, server: Server, walk: Walk) -> None:
+        self.requests = 0
+        self._server = server
         self._walk = walk
-        self._ask = ask
-        self._abilities = abilities
+        self._abilities = server.abilities
         self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
 
     def __bool__(self) -> bool:
@@ -98,7 +101,9 @@ class Parts:
             return None
         path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
         try:
-            answer = self._ask(path, {"fields": fields} if fields else {})
+            self.requests += 1
+            params = {"fields": fields} if fields else None
+            answer = self._server.client.get(path, params, turn=self._server.turn).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):
                 raise Failed(f"GET /{path}: a row came without its id")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from itertools import chain, compress
 from typing import Any
 
@@ -15,8 +16,9 @@ from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.feed import Feed
 from source_pivotal_tracker.sync.ledger import Ledger
-from source_pivotal_tracker.sync.lists import Answer, List, Params, Server
+from source_pivotal_tracker.sync.lists import Answer, List, Params
 from source_pivotal_tracker.sync.plan import Member, Walk
+from source_pivotal_tracker.sync.server import Server
 from source_pivotal_tracker.sync.state import Mark, Place
 from source_pivotal_tracker.sync.whereabouts import find_story
 
@@ -49,7 +51,6 @@ class Reading:
     """One walk while it is being read; `changes` are those of its project, where a member wants only what changed."""
 
     def __init__(self, server: Server, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
-        self.list = List(server, walk, self._wanting)
         self._server = server
         self._walk = walk
         self._changes = changes
@@ -57,6 +58,8 @@ class Reading:
         self._feeds = [Feed(member, walk, changes, lookback) for member in walk.members]
         self._newest: str | None = None
         self._sent: set[Any] = set()
+        # Without a way back to this object, which would keep all of it until somebody looks for cycles.
+        self.list = List(server, walk, partial(_wanting, self._feeds, self._sent))
         self._has_repeats = False
         self._versions: list[int | None] = []
         places = (member.mark.place for member in walk.members)
@@ -149,12 +152,6 @@ class Reading:
         if self._walk.endpoint == STORIES and changes and changes.is_whole:
             return changes.version, changes.touched
         return place.version, 0
-
-    def _wanting(self, row: Row) -> Sequence[Member]:
-        """The members for which the row may bring something new."""
-        if row["id"] in self._sent:
-            return ()
-        return [feed.member for feed in self._feeds if feed.may_bring_news(row)]
 
     def _is_back(self, deletion: Deletion) -> bool:
         """Whether what was deleted has come in this walk all the same."""
@@ -345,6 +342,11 @@ class Reading:
 
     def _lists(self, story: Row) -> bool:
         return self._walk.endpoint == STORIES or story.get("story_type") == "release"
+
+
+def _wanting(feeds: Sequence[Feed], sent: Collection[Any], row: Row) -> Sequence[Member]:
+    """The members for which the row may bring something new."""
+    return () if row["id"] in sent else [feed.member for feed in feeds if feed.may_bring_news(row)]
 
 
 def explained(walk: Walk, error: TrackerError) -> str:

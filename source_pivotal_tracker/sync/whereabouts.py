@@ -7,7 +7,7 @@ from functools import partial
 from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, Unreadable
 from source_pivotal_tracker.streams.rows import Row
-from source_pivotal_tracker.sync.lists import Server
+from source_pivotal_tracker.sync.server import Server
 
 STORY = "stories/{id}"
 

@@ -15,10 +15,10 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.lead import read_changes
-from source_pivotal_tracker.sync.lists import Server
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Plan, Walk
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
+from source_pivotal_tracker.sync.server import Server
 from source_pivotal_tracker.sync.walk import Page, Reading
 
 logger = logging.getLogger("airbyte.tracker")

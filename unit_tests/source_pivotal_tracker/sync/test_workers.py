@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from dataclasses import replace
@@ -11,11 +12,14 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from airbyte_cdk.models import Type as MessageType
 
 from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.sync.lists import List
+from source_pivotal_tracker.sync.walk import Reading
 from source_pivotal_tracker.sync.workers import MOST_BYTES
 from tracker_server.api import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.exchanges import asked, json, path_of, query_of
+from unit_tests.modes import Mode
 from unit_tests.syncs import Sync, config_for, logger, unhurried
 
 SECONDS = 0.05
@@ -67,3 +71,14 @@ def test_a_reader_that_pauses_holds_the_workers_back_and_then_gets_every_row() -
     assert 1 + rest == rows
     # The page that was taken, those in the queue, and one in the hand of each worker.
     assert asked_meanwhile <= 1 + MOST_BYTES // row_bytes + workers
+
+
+def test_a_list_that_is_read_keeps_no_memory_until_somebody_looks_for_cycles(mode: Mode) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with TrackerServer(make_world(projects=2, stories=4), dialect=mode.dialect) as server:
+            Sync(config_for(server), ["stories", "story_tasks", "labels", "activity"])
+        assert [each for each in gc.get_objects() if isinstance(each, List | Reading)] == []
+    finally:
+        gc.enable()

@@ -1,0 +1,24 @@
+"""What all threads of a sync share of the server that they ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from source_pivotal_tracker.api.abilities import Abilities
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.turn import Turn
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
+
+    `held` are the ids of the projects that the destination has or will
+    have: a story that moved to one of them is not deleted.
+    """
+
+    client: TrackerClient
+    abilities: Abilities
+    held: frozenset[int] = frozenset()
+    turn: Turn = field(default_factory=Turn)
+    narrowed: set[str] = field(default_factory=set)
