@@ -55,12 +55,14 @@ def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) ->
     """A sync that has not begun, with at least `state_seconds` between two states of a stream. Makes no request."""
     scopes = scopes_of(settings, client)
     streams = streams_of(settings, client, scopes)
+    reads_exports = settings.export_archive is not None
     return Sync(
         streams,
         client,
         scopes,
         lookback=settings.lookback_window,
-        sweeps=Sweeps(always=settings.export_archive is not None, days=settings.full_sweep_days),
-        workers=settings.num_workers,
+        sweeps=Sweeps(always=reads_exports, days=settings.full_sweep_days),
+        # Nobody waits for a network there, and project after project is all that large exports have room for.
+        workers=1 if reads_exports else settings.num_workers,
         state_seconds=state_seconds,
     )

@@ -23,7 +23,7 @@ from source_pivotal_tracker.sync.walk import Page, Reading
 
 logger = logging.getLogger("airbyte.tracker")
 
-MOST_BYTES = 4_000_000
+MOST_BYTES = 3_000_000
 """What may wait for the writer, in bytes of the server's answers."""
 
 
