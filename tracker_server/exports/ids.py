@@ -28,6 +28,7 @@ from hashlib import blake2b
 
 LARGEST_ID = 2**53 - 1
 UNUSED_BITS = 64 - 53
+_EMPTY = blake2b(digest_size=8)
 
 
 def made_id(kind: str, *content: object) -> int:
@@ -49,4 +50,6 @@ def part_ids(kind: str, owner_id: int, contents: Sequence[str]) -> list[int]:
 
 
 def _number(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> UNUSED_BITS or 1
+    digest = _EMPTY.copy()
+    digest.update(text.encode())
+    return int.from_bytes(digest.digest(), "big") >> UNUSED_BITS or 1

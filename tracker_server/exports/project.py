@@ -22,6 +22,8 @@ from tracker_server.exports.rows import TYPES, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
+AT_A_TIME = 100
+"""Stories that a digest takes."""
 STORY_LINK = re.compile(r"#([0-9]{1,16})\b")
 
 
@@ -230,8 +232,8 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for rows in (project.labels, project.review_types, project.memberships):
         take(sorted(rows.values(), key=lambda row: int(row["id"])))
     take(list(project.epics.values()))
-    for story_id in project.order:
-        take(project.stories[story_id])
+    for start in range(0, len(project.order), AT_A_TIME):
+        take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
     take(sorted((each.owner_id, each.file.filename, each.checksum) for each in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1
