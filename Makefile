@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help install demo test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 install: .venv/installed ## Make .venv with every dependency (locked, by hash) and the console script
 
