@@ -127,14 +127,8 @@ def unfound_resource() -> ApiError:
     )
 
 
-def untold(sentence: str) -> ApiError:
-    error = route_not_found()
-    error.row["general_problem"] = sentence
-    return error
-
-
-def route_not_found() -> ApiError:
-    return ApiError(404, "route_not_found", "The path you requested has no valid endpoint.")
+def route_not_found(**more: str) -> ApiError:
+    return ApiError(404, "route_not_found", "The path you requested has no valid endpoint.", **more)
 
 
 def error_response(error: ApiError) -> Response:
@@ -763,7 +757,7 @@ class TrackerApi:
             raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
         function = endpoint.func if isinstance(endpoint, partial) else endpoint
         if function.__name__ in self.world.untold:
-            raise untold(self.world.untold[function.__name__])
+            raise route_not_found(general_problem=self.world.untold[function.__name__])
         token, person_id = self._authenticated(request.headers)
         parameters = Parameters(request.query, self._dialect.ignored)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"

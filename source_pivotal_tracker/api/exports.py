@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,14 +14,14 @@ from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.errors import NotAnswered
 from source_pivotal_tracker.api.files import NotOpened, files_at
-from tracker_server.api import PREFIX, Request, TrackerApi
-from tracker_server.exports import ExportError, Source, read_exports
+from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
+from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports
 
 logger = logging.getLogger("airbyte.tracker")
 
 SERVED_AT = f"http://127.0.0.1:8080{PREFIX}"
 """Where `tracker-server serve` serves exports unless it is told otherwise: links to files lead there."""
-NOBODYS = ("/me", "/my/")
+OF_A_PERSON = ("/me", "/my/")
 """What asks for the person of the token; an export has none."""
 
 
@@ -42,13 +41,11 @@ class ExportAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = urlsplit(str(request.url))
         api = self._opened()
-        if url.path.removeprefix(PREFIX).startswith(NOBODYS):
-            answer: tuple[int, Mapping[str, str], bytes] = (404, {}, UNTOLD)
+        if url.path.removeprefix(PREFIX).startswith(OF_A_PERSON):
+            answer = error_response(route_not_found(general_problem=UNTOLD_PERSON))
         else:
-            found = api.handle(Request("GET", url.path, url.query))
-            answer = (found.status, found.headers, found.body)
-        status, headers, body = answer
-        raw = urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=False)
+            answer = api.handle(Request("GET", url.path, url.query))
+        raw = urllib3.HTTPResponse(io.BytesIO(answer.body), answer.headers, answer.status, preload_content=False)
         return self.build_response(request, raw)
 
     def _opened(self) -> TrackerApi:
@@ -77,9 +74,3 @@ class ExportAdapter(HTTPAdapter):
             more = report.finding_count - len(report.findings)
             logger.warning("Not understood in the export: %d things more; tracker-server inspect tells all", more)
         return TrackerApi(world)
-
-
-UNTOLD = (
-    b'{"kind":"error","code":"route_not_found","error":"The path you requested has no valid endpoint.",'
-    b'"general_problem":"An export does not tell whose it is."}'
-)

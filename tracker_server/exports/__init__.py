@@ -4,6 +4,17 @@ from tracker_server.exports.archive import Source
 from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.project import Summary
 from tracker_server.exports.reading import ExportReport, inspect, read_exports
+from tracker_server.exports.untold import UNTOLD_PERSON
 from tracker_server.exports.writing import write_export
 
-__all__ = ["ExportError", "ExportReport", "Finding", "Source", "Summary", "inspect", "read_exports", "write_export"]
+__all__ = [
+    "UNTOLD_PERSON",
+    "ExportError",
+    "ExportReport",
+    "Finding",
+    "Source",
+    "Summary",
+    "inspect",
+    "read_exports",
+    "write_export",
+]

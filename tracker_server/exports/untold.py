@@ -25,6 +25,9 @@ _WHAT = {
 UNTOLD: Mapping[str, str] = {endpoint: f"An export does not tell {what}." for endpoint, what in _WHAT.items()}
 """As `World.untold`."""
 
+UNTOLD_PERSON = "An export does not tell whose it is."
+"""Of `/me` and all below `/my`, for who wants no made-up person: a world cannot do without one."""
+
 UNTOLD_ATTRIBUTES = frozenset(
     (
         "me.accounts", "me.account_ids", "me.workspaces", "me.workspace_ids",
