@@ -30,8 +30,8 @@ COSTS = {
 class Abilities:
     """Found by one probe, `stories?limit=1&fields=id`, and by the first answers that show more; shared by all threads.
 
-    None is what is not known yet: no story was there to tell it by. `unserved` are the endpoints that are not there, as
-    answers have shown, `described` the kinds of lists that hold descriptions, or would if there were any.
+    An ability is unknown until an answer with a story in it tells. `unserved` are the paths that answers have shown to
+    be missing, `described` the kinds of lists whose rows hold descriptions, or would if there were any.
     """
 
     def __init__(self, client: TrackerClient) -> None:
@@ -43,13 +43,16 @@ class Abilities:
         self.described: set[str] = set()
 
     def selects_fields(self, project_id: int) -> bool | None:
-        """Whether `fields` selects attributes; the first to ask probes, in this project. Raises a TrackerError."""
+        """Whether `fields` selects attributes, None if unknown; the first to ask probes, in this project.
+
+        Raises a TrackerError.
+        """
         with self._lock:
             if "selects_fields" not in self._known:
                 self._probe(f"projects/{project_id}/stories")
             return self._known.get("selects_fields")
 
-    def lacks(self, ability: str) -> None:
+    def note_lack_of(self, ability: str) -> None:
         """Note what an answer has shown the server to lack."""
         with self._lock:
             self._note(ability, has_it=False)

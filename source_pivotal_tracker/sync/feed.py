@@ -78,11 +78,15 @@ class Feed:
             return True
         return self._is_said_to_have_changed(row)
 
-    def wanted(self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, is_completed: bool) -> list[Row]:
-        """Those of the records that it is sent; `is_completed`: the rows were completed, if it was to have them."""
+    def wanted(self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_news_is_whole: bool) -> list[Row]:
+        """Those of the records that it is sent.
+
+        `only_news_is_whole`: what hangs on a row was asked for only where the row may bring news.
+        """
         endpoint = self._walk.endpoint
         if self.ledger is not None:
-            return list(chain.from_iterable(self._news(self.ledger, rows, records, is_completed=is_completed)))
+            news = self._news(self.ledger, rows, records, only_news_is_whole=only_news_is_whole)
+            return list(chain.from_iterable(news))
         if endpoint.page_size is None and endpoint.since is None:
             self._digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
             if self._digest == self.member.mark.digest:
@@ -129,11 +133,14 @@ class Feed:
         return replace(self.member.mark, place=place, ledger=self._noted())
 
     def mark_at_the_end(
-        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, was_whole: bool
+        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
     ) -> Mark:
-        """What holds once the list is read, up to `cursor`. `began_at` is the version that it was of."""
+        """What holds once the list is read, up to `cursor`. `began_at` is the version that it was of.
+
+        `saw_all`: no row of the list was passed over.
+        """
         swept = self.member.mark.swept
-        if was_whole and self.ledger and self._looks_at_all:
+        if saw_all and self.ledger and self._looks_at_all:
             swept = today()
         return Mark(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
 
@@ -174,12 +181,12 @@ class Feed:
         return touched.get(self._walk.endpoint, ())
 
     def _news(
-        self, ledger: Ledger, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, is_completed: bool
+        self, ledger: Ledger, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_news_is_whole: bool
     ) -> Iterator[Sequence[Row]]:
-        """The records that differ from what was sent. A row that was not completed is not to be held against it."""
+        """The records that differ from what was sent. A row that is not whole is not to be held against it."""
         for row, made in zip(rows, records, strict=True):
             ledger.see(row["id"])
-            if is_completed and not self.may_bring_news(row):
+            if only_news_is_whole and not self.may_bring_news(row):
                 continue
             if not (self.member.has_base and self._is_said_to_have_changed(row)):
                 made = self.stream.timely(list(made))

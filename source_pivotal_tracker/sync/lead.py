@@ -38,7 +38,7 @@ def read_changes(
             reader.add(answer.rows)
             is_enough = bool(answer.rows) and reader.is_behind(answer.rows[-1])
             if is_enough and not walk.by_content and params:
-                server.abilities.lacks("heeds_since_version")
+                server.abilities.note_lack_of("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), marks={})
         if not needs_all and (is_enough or walk.changes_since is None):

@@ -77,7 +77,7 @@ class List:
 
     @property
     def completes_rows(self) -> bool:
-        """Whether rows have all only where they are wanted: the rest of them took requests of their own."""
+        """Whether rows are whole only where they are wanted: what they lack takes requests of their own."""
         return self.is_selected is False or self._parts.describes(self._walk.endpoint.path)
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
@@ -212,7 +212,7 @@ class List:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
         walk = self._walk
         if are_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows):
-            self._server.abilities.lacks("selects_fields")
+            self._server.abilities.note_lack_of("selects_fields")
 
 
 def _has_number(row: Row) -> bool:

@@ -227,6 +227,7 @@ def _lone_leader(project: ProjectRef) -> Walk:
 
 
 def _is_taken_up_later(walk: Walk) -> bool:
+    """Whether another sync may go on with it: from a place in its pages, or from what a member has."""
     return walk.endpoint.page_size is not None or not all(member.full_refresh for member in walk.members)
 
 

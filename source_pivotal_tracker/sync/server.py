@@ -13,8 +13,8 @@ from source_pivotal_tracker.api.turn import Turn
 class Server:
     """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
 
-    `held` are the ids of the projects that the destination has or will
-    have: a story that moved to one of them is not deleted.
+    `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
+    deleted.
     """
 
     client: TrackerClient

@@ -65,7 +65,7 @@ class Reading:
         places = (member.mark.place for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
         self._is_resumed = False
-        self._is_settled = True
+        self._kept_changing = False
         self._since: str | None = None
         self._requests_told = 0
 
@@ -77,15 +77,15 @@ class Reading:
         params = self._params()
         for answer in self._answers(params):
             if self._is_selective and any(str(row.get("updated_at", "~")) < str(self._since) for row in answer.rows):
-                self._server.abilities.lacks("heeds_updated_after")
+                self._server.abilities.note_lack_of("heeds_updated_after")
             yield self.page(answer)
-        if self._may_lack_some() and not self._is_selective:
+        if self._may_have_missed_rows and not self._is_selective:
             yield from self._left_out(params)
         if self._changes is not None and self._walk.endpoint == STORIES:
             yield from self._by_id(sorted(self._changes.stories - self._sent))
         if self._is_selective and self.list.is_selected is not False:
             yield from self._followers()
-        if self._is_settled and not self._is_selective:
+        if self._saw_all:
             yield from self._by_id(sorted(self._unseen_but_here()))
         yield self.end(self._changes)
 
@@ -97,10 +97,11 @@ class Reading:
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._versions.append(answer.version)
         self._note_sent(answer)
-        as_of = None if answer.following is None or self._moved() else self._as_of
+        as_of = None if answer.following is None or self._may_have_moved else self._as_of
         self._note_newest(answer)
         for feed, records in zip(self._feeds, answer.records, strict=True):
-            page.records[feed.stream.name] = feed.wanted(answer.rows, records, is_completed=self.list.completes_rows)
+            wanted = feed.wanted(answer.rows, records, only_news_is_whole=self.list.completes_rows)
+            page.records[feed.stream.name] = wanted
             if answer.following is not None and as_of is not None:
                 place = Place(answer.following, as_of, self._since, self._newest)
                 page.marks[feed.stream.name] = feed.mark_at(place)
@@ -111,14 +112,13 @@ class Reading:
         """The last page: tombstones, and what holds for a list that is read to its end."""
         page = Page(requests=self._requests())
         deleted = [each for each in changes.deleted.values() if not self._is_back(each)] if changes else []
-        was_whole = self._is_settled and not self._is_selective
         for feed in self._feeds:
             name = feed.stream.name
             page.records[name] = feed.tombstones(deleted)
             page.tombstones[name] = len(page.records[name])
             # Where nothing is newer than the start that the user chose, the next read still begins there.
             cursor = max(filter(None, (feed.member.mark.cursor, self._newest, self._since)), default=None)
-            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, cursor, was_whole=was_whole)
+            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, cursor, saw_all=self._saw_all)
         return page
 
     def _answers(self, params: Params) -> Iterator[Answer]:
@@ -181,11 +181,18 @@ class Reading:
             return self._changes.version
         return self._walk.version if self._began_at is None else self._began_at
 
-    def _may_lack_some(self) -> bool:
-        """Whether rows may have slipped past, or what came before the place is to be seen once more."""
-        return self._moved() or (self._is_resumed and self._walk.by_content)
+    @property
+    def _saw_all(self) -> bool:
+        """Whether no row of the list is left that this walk has not come by."""
+        return not (self._is_selective or self._kept_changing)
 
-    def _moved(self) -> bool:
+    @property
+    def _may_have_missed_rows(self) -> bool:
+        """Whether rows may have slipped past, or what came before the place is to be seen once more."""
+        return self._may_have_moved or (self._is_resumed and self._walk.by_content)
+
+    @property
+    def _may_have_moved(self) -> bool:
         """Whether the list changed between the pages, or may have, so that rows may have slipped past.
 
         Where a row came twice it did, whatever the version: another may not have come at all.
@@ -263,7 +270,7 @@ class Reading:
             return
         if not found:
             return
-        self._is_settled = False
+        self._kept_changing = True
         comes_again = self._walk.endpoint.since is None or self._walk.by_content
         if not comes_again or any(member.full_refresh for member in self._walk.members):
             raise Failed(f"GET /{self._walk.path}: the list kept changing while it was read {MOST_WALKS} times")

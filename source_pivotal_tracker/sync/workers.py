@@ -53,10 +53,9 @@ class Ended:
 
 
 class Workers(Generic[Encoded]):
-    """Threads that read the walks of a plan. One page at a time is held by each, and some in the queue.
+    """Threads that read the walks of a plan; `held` is that of Server.
 
-    `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
-    deleted.
+    One page at a time is held by each, and some in the queue.
     """
 
     def __init__(
@@ -140,8 +139,8 @@ class Workers(Generic[Encoded]):
         return Reading(self._server, walk, changes, self._lookback).pages()
 
     def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
-        followers = self._waiting[walk.id or 0]
-        tombstones = (member.stream.deleted_kind for each in followers for member in each.members if member.has_news)
+        waiting = self._waiting[walk.id or 0]
+        tombstones = (member.stream.deleted_kind for each in waiting for member in each.members if member.has_news)
         settle_moves = "story" in tombstones
         changes = yield from read_changes(self._server, walk, self._lookback, settle_moves=settle_moves)
         self._changes[walk.id] = changes
@@ -159,23 +158,23 @@ class Workers(Generic[Encoded]):
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
-        followers = self._waiting[walk.id or 0] if walk.leads else []
+        waiting = self._waiting[walk.id or 0] if walk.leads else []
         changes = self._changes.get(walk.id)
         if walk.by_content and changes:
-            followers = [replace(follower, version=changes.version) for follower in followers]
+            waiting = [replace(each, version=changes.version) for each in waiting]
         is_fatal = error is not None and not isinstance(error, Unreadable)
-        if followers and isinstance(error, Unreadable):
+        if waiting and isinstance(error, Unreadable):
             _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
         if is_fatal:
-            for follower in followers:
-                self._queue.put(Begun(follower))
-                self._queue.put(Ended(follower, error))
+            for each in waiting:
+                self._queue.put(Begun(each))
+                self._queue.put(Ended(each, error))
         with self._condition:
             self._left -= 1
             if is_fatal:
-                self._left -= len(followers)
+                self._left -= len(waiting)
             else:
-                self._ready.extendleft(reversed(followers))
+                self._ready.extendleft(reversed(waiting))
             self._condition.notify_all()
 
     def _put(self, walk: Walk, page: Page) -> None:
