@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.engine import LARGE, RUNS, Figure
-from benchmarks.measured import STORY_STREAMS, Run, median, megabytes, read, run
+from benchmarks.engine import LARGE
+from benchmarks.measured import RUNS, STORY_STREAMS, Figure, Run, median, megabytes, read, run
 from tools.program import Message, Program, ProgramFailed, SampleServer, connector, every_stream, only
 
 LEAST_ROWS_PER_SECOND = 20_000.0

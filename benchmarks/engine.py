@@ -6,15 +6,13 @@ import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from benchmarks.measured import STORY_STREAMS, Run, median, megabytes, read
+from benchmarks.measured import RUNS, STORY_STREAMS, Figure, Run, median, megabytes, read
 from tools.program import Program, SampleServer, sample_server
 from tracker_server.app import LoggedRequest
 
-RUNS = 3
 PAGE = 500
 REPLAY = "benchmarks.replay"
 
@@ -31,19 +29,6 @@ LATENCY_MS = 100
 MOST_WALL = 0.25
 ALLOWED, WINDOW = 50, 15
 LEAST_USED = 0.95
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What was measured, in words, beside what is asked for, and whether it is kept."""
-
-    name: str
-    measured: str
-    target: str
-    is_kept: bool
-
-    def __str__(self) -> str:
-        return f"{'kept' if self.is_kept else 'MISSED':6}  {self.name}: {self.measured}; asked for: {self.target}"
 
 
 def figures(folder: Path, bare: Run) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""Runs of the real programs, and what they took.
+"""Runs of the real programs, what they took, and how that is told beside what is asked for.
 
 This process imports neither the cdk nor anything else that is large: the kernel never tells less for the peak RSS of
 a subprocess than what the process that starts it has.
@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tools.program import Message, Program, ProgramFailed, SampleServer, connector, every_stream, only
 
+RUNS = 3
+"""Of which the median is taken."""
 RECORD = b'{"type":"RECORD"'
 STORY_STREAMS = (
     "stories",
@@ -37,6 +39,19 @@ class Run:
     def less(self, other: Run) -> Run:
         """What this run took and brought beyond another one."""
         return Run(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, in words, beside what is asked for, and whether it is kept."""
+
+    name: str
+    measured: str
+    target: str
+    is_kept: bool
+
+    def __str__(self) -> str:
+        return f"{'kept' if self.is_kept else 'MISSED':6}  {self.name}: {self.measured}; asked for: {self.target}"
 
 
 def run(program: Program, output: Path | None = None) -> Run:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.measured import Run, median, megabytes, python, read, run
+from benchmarks.measured import RUNS, Run, median, megabytes, python, read, run
 from tools.program import REQUESTS_PER_MINUTE, Program, SampleServer, connector
 
-RUNS = 3
 SMALL, LARGE = (1, 500), (5, 2_000)
 MOST_GROWTH = 30e6
 BARE = "bare import"

@@ -64,8 +64,13 @@ def id_in_url(url: str) -> int | None:
     return given_id(found[1]) if found else None
 
 
+def guarded(text: str) -> str:
+    """The text with an apostrophe before `=`, so that a spreadsheet does not compute it."""
+    return f"'{text}" if text.startswith("=") else text
+
+
 def unguarded(text: str) -> str:
-    """The text without the apostrophe that keeps a spreadsheet from computing what begins with `=`."""
+    """The text without that apostrophe."""
     return text[1:] if text.startswith("'=") else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -26,6 +27,10 @@ class Finding:
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else self.file
         return f"{place}{f', {self.column}' if self.column else ''}: {self.reason}"
+
+
+Report = Callable[[Finding], None]
+"""Is told of each finding."""
 
 
 def shown(text: str) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tracker_server.exports.cells import day, points
-from tracker_server.exports.errors import ExportError, Finding, shown
+from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import made_id
 
-PRIORITIES = {"p0": "p0", "p1": "p1", "p2": "p2", "p3": "p3", "none": "none"}
+PRIORITIES = {priority: priority for priority in ("p0", "p1", "p2", "p3", "none")}
 
 MOST_NAMES = 50_000
 """Of people, of labels, of types of reviews."""
 
-Report = Callable[[Finding], None]
 Value = TypeVar("Value")
 
 

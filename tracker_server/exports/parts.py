@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tracker_server.exports.cells import branch, pull_request, signed, unguarded
 from tracker_server.exports.columns import Cells, Columns
@@ -56,37 +56,32 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> l
 
 
 def _tasks(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
-    ids = part_ids("task", story_id, [text for text, _ in groups])
-    rows = []
-    for position, (task_id, (text, status)) in enumerate(zip(ids, groups, strict=True), 1):
-        if not text:
-            notes.doubt("Task Status", "there is no Task to it; it counts as one without words")
-        rows.append(
-            {
-                "kind": "task",
-                "id": task_id,
-                "story_id": story_id,
-                "description": unguarded(text),
-                "complete": notes.one_of(TASK_STATUSES, status, "Task Status") or False,
-                "position": position,
-            }
-        )
-    return rows
+    tasks = _with_status("task", "complete", TASK_STATUSES, groups, story_id, notes)
+    return [row | {"position": position} for position, row in enumerate(tasks, 1)]
 
 
 def _blockers(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
-    ids = part_ids("blocker", story_id, [text for text, _ in groups])
+    return _with_status("blocker", "resolved", BLOCKER_STATUSES, groups, story_id, notes)
+
+
+def _with_status(
+    kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, notes: Notes
+) -> list[Row]:
+    """Texts that each have a status, which the attribute `done` tells."""
+    column = kind.capitalize()
+    status_column = f"{column} Status"
+    ids = part_ids(kind, story_id, [text for text, _ in groups])
     rows = []
-    for blocker_id, (text, status) in zip(ids, groups, strict=True):
+    for part_id, (text, status) in zip(ids, groups, strict=True):
         if not text:
-            notes.doubt("Blocker Status", "there is no Blocker to it; it counts as one without words")
+            notes.doubt(status_column, f"there is no {column} to it; it counts as one without words")
         rows.append(
             {
-                "kind": "blocker",
-                "id": blocker_id,
+                "kind": kind,
+                "id": part_id,
                 "story_id": story_id,
                 "description": unguarded(text),
-                "resolved": notes.one_of(BLOCKER_STATUSES, status, "Blocker Status") or False,
+                done: notes.one_of(statuses, status, status_column) or False,
             }
         )
     return rows

@@ -14,10 +14,10 @@ import orjson
 
 from tracker_server.derived import Figures
 from tracker_server.exports.archive import Attachment, Table
-from tracker_server.exports.errors import Finding
+from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
 from tracker_server.exports.iterations import Calendar, calendar, made_at
-from tracker_server.exports.notes import Notes, Report
+from tracker_server.exports.notes import Notes
 from tracker_server.exports.rows import TYPES, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
 

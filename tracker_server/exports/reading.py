@@ -12,11 +12,10 @@ from functools import partial
 from tracker_server.api import ApiError
 from tracker_server.collector import uncollected
 from tracker_server.exports.archive import Attachment, Source, Table, contents
-from tracker_server.exports.errors import ExportError, Finding
+from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.iterations import CLOSED
 from tracker_server.exports.names import base_name
-from tracker_server.exports.notes import Report
 from tracker_server.exports.project import Export, Reading, Summary, by_owner, read_project
 from tracker_server.exports.shelf import Shelf, ShelvedProject
 from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES

@@ -13,7 +13,7 @@ from typing import IO
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
-from tracker_server.exports.cells import written_day
+from tracker_server.exports.cells import guarded, written_day
 from tracker_server.exports.columns import REPEATED, SINGLE
 from tracker_server.world import Project, Row, StoredFile, World
 
@@ -147,11 +147,6 @@ class _Cells:
             return ""
         at = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(self._zone)
         return written_day((at.replace(tzinfo=None) - before).date())
-
-
-def guarded(text: str) -> str:
-    """The text with an apostrophe before `=`, so that a spreadsheet does not compute it."""
-    return f"'{text}" if text.startswith("=") else text
 
 
 def _address(link: Row, place: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from benchmarks.archives import parsed_in_a_second
-from benchmarks.engine import ALLOWED, WINDOW, Figure, used
+from benchmarks.engine import ALLOWED, WINDOW, used
 from benchmarks.least import dumping, loading
-from benchmarks.measured import Run, median, read, run
+from benchmarks.measured import Figure, Run, median, read, run
 from tools.program import Program, ProgramFailed, sample_server
 from tracker_server.app import LoggedRequest
 from tracker_server.exports import write_export
