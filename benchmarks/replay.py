@@ -6,16 +6,13 @@ What takes time while it serves is the program that asks it.
 from __future__ import annotations
 
 import argparse
-import gc
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import NoReturn
 
 from tracker_server.api import Request, Response, TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.serving import serve, stop_when_told
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,9 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--request-log", type=Path)
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    stop_when_told()
     world = make_world(options.projects, options.stories)
-    gc.freeze()
     api = TrackerApi(world)
     answers: dict[tuple[str, str], Response] = {}
 
@@ -37,15 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
             answers[key] = api.handle(request)
         return answers[key]
 
-    with TrackerServer(world, port=options.port, request_log=options.request_log, before=answer) as server:
-        print(server.url)
-        print(SAMPLE_TOKEN, flush=True)
-        threading.Event().wait()
-    return 0
-
-
-def _stop(*_: object) -> NoReturn:
-    sys.exit(0)
+    server = TrackerServer(world, port=options.port, request_log=options.request_log, before=answer)
+    return serve(server, f"port {options.port}", SAMPLE_TOKEN)
 
 
 if __name__ == "__main__":
