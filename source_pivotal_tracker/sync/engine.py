@@ -13,7 +13,7 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, StreamDescri
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import UNROUTED, Passing, TokenRefused, TrackerError, Unreadable, refused, traced
+from source_pivotal_tracker.api.errors import UNROUTED, Hopeless, Passing, TrackerError, Unreadable, stopped_by, traced
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
@@ -103,7 +103,7 @@ class Engine(Generic[Encoded]):
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
         self._is_stopped = False
-        self._refusal: TokenRefused | None = None
+        self._refusal: Hopeless | None = None
         self._began = self._logged_at = time.monotonic()
 
     def stop(self) -> None:
@@ -220,7 +220,7 @@ class Engine(Generic[Encoded]):
             if skipped not in self._skipped:
                 logger.warning("Skipped: %s", explained(walk, error))
             self._skipped.add(skipped)
-        if isinstance(error, TokenRefused):
+        if isinstance(error, Hopeless):
             self._refusal = error
             self._is_stopped = True
             return
@@ -276,7 +276,7 @@ class Engine(Generic[Encoded]):
     def _outcome(self) -> AirbyteTracedException | None:
         """What `run` raises after its last message."""
         if self._refusal:
-            return refused(self._refusal)
+            return stopped_by(self._refusal)
         errors = {name: progress.error for name, progress in self._streams.items() if progress.error}
         errors |= self._failed
         if not errors:
