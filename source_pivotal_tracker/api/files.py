@@ -62,12 +62,20 @@ def _on_disk(path: Path) -> Iterator[File]:
     for each in sorted(path.iterdir()):
         if _is_export(each):
             yield _file(each)
-        elif each.is_dir() and any(map(_is_export, each.iterdir())):
+        elif _holds_exports(each):
             logger.warning("Not read, for only the folder itself is: the exports in %s", each)
 
 
 def _is_export(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not path.name.startswith(APPLE_DOUBLE)
+
+
+def _holds_exports(folder: Path) -> bool:
+    """Whether it does, if it may be looked into: a mounted disk has a `lost+found`, which may not."""
+    try:
+        return folder.is_dir() and any(map(_is_export, folder.iterdir()))
+    except PermissionError:
+        return False
 
 
 def _file(path: Path) -> File:

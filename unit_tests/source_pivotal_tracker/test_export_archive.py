@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStateBlob, FailureType, Status
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
@@ -479,3 +479,22 @@ def test_an_export_is_read_the_same_with_many_workers(export: Path, full: Read) 
     assert {name: len(many.records[name]) for name in BY_NAME} == {
         name: len(full.here.records[name]) for name in BY_NAME
     }
+
+
+def test_a_ledger_that_is_damaged_makes_its_list_be_read_anew_with_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}))
+    first = read(file)
+    for message in first.state:
+        assert message.stream
+        blob = first.blob(message.stream.stream_descriptor.name)
+        for mark in blob.get("projects", {}).values():
+            if "ledger" in mark:
+                mark["ledger"] = mark["ledger"][3:]
+        message.stream.stream_state = AirbyteStateBlob(blob)
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}, {"Id": "7"}))
+    with _Warned() as warned:
+        second = read(file, state=first.state)
+    assert second.failure is None
+    assert {row["id"] for row in second.records["stories"]} == {5, 6, 7}
+    assert [words for words in warned.words if "The state of stream stories is damaged" in words] != []
