@@ -42,8 +42,12 @@ class Passing(TrackerError):
     retry_after: float | None = None
 
 
-class TokenRefused(TrackerError):
-    """The server does not know the token: nothing else can succeed, so everything stops."""
+class Hopeless(TrackerError):
+    """Nothing else can succeed, so everything stops; the user has to change the configuration."""
+
+
+class TokenRefused(Hopeless):
+    """The server does not know the token."""
 
 
 class Unreadable(TrackerError):
@@ -58,7 +62,7 @@ class Failed(TrackerError):
     """Nothing helps: what was being read is incomplete."""
 
 
-class NotAnswered(TrackerError):
+class NotAnswered(Hopeless):
     """There is nobody to answer: the text tells the user what is wrong with the configuration."""
 
 
@@ -150,17 +154,11 @@ def _reason(error: Exception) -> str:
 
 def traced(error: TrackerError, words: str | None = None) -> AirbyteTracedException:
     """The cdk's error for ours: whose fault it is, in the error's own words or in better ones."""
-    kind = {
-        NotAnswered: FailureType.config_error,
-        TokenRefused: FailureType.config_error,
-        Passing: FailureType.transient_error,
-    }
-    return AirbyteTracedException(
-        internal_message=str(error),
-        message=words or str(error),
-        failure_type=kind.get(type(error), FailureType.system_error),
-    )
+    kind = {Hopeless: FailureType.config_error, Passing: FailureType.transient_error}
+    failure_type = next((kind[each] for each in kind if isinstance(error, each)), FailureType.system_error)
+    return AirbyteTracedException(internal_message=str(error), message=words or str(error), failure_type=failure_type)
 
 
-def refused(error: TokenRefused) -> AirbyteTracedException:
-    return traced(error, f"api_token: the server does not accept it ({error}).")
+def stopped_by(error: Hopeless) -> AirbyteTracedException:
+    words = f"api_token: the server does not accept it ({error})." if isinstance(error, TokenRefused) else None
+    return traced(error, words)

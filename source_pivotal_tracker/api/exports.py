@@ -64,7 +64,8 @@ class ExportAdapter(HTTPAdapter):
         sources = [Source(file.name, file.open) for file in files_at(self._place)]
         world, report = read_exports(sources)
         for summary in report.served:
-            rows = ", ".join(f"{count} {kind}" for kind, count in summary.rows.items())
+            counts = (f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in summary.rows.items())
+            rows = ", ".join(counts) or "nothing"
             logger.info(
                 "Project %s (%d) as of %s: %s", summary.name, summary.project_id, f"{summary.as_of:%Y-%m-%d}", rows
             )

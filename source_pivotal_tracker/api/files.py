@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -10,13 +11,19 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
+
+from source_pivotal_tracker.api.errors import Passing, of_exception
+
+logger = logging.getLogger("airbyte.tracker")
 
 ENDINGS = (".zip", ".csv")
 TIMEOUT = (10.0, 60.0)
 CHUNK = 1024 * 1024
+APPLE_DOUBLE = "._"
+"""What macOS begins the names with under which it keeps attributes of files, on disks of others."""
 
 
 class NotOpened(Exception):
@@ -48,12 +55,27 @@ def files_at(place: str) -> list[File]:
 
 
 def _on_disk(path: Path) -> Iterator[File]:
-    inside = sorted(path.iterdir()) if path.is_dir() else ()
-    for each in (each for each in inside if each.suffix.lower() in ENDINGS):
-        yield _file(each)
     if not path.is_dir():
         path.open("rb").close()
         yield _file(path)
+        return
+    for each in sorted(path.iterdir()):
+        if _is_export(each):
+            yield _file(each)
+        elif _holds_exports(each):
+            logger.warning("Not read, for only the folder itself is: the exports in %s", each)
+
+
+def _is_export(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(APPLE_DOUBLE)
+
+
+def _holds_exports(folder: Path) -> bool:
+    """Whether it does, if it may be looked into: a mounted disk has a `lost+found`, which may not."""
+    try:
+        return folder.is_dir() and any(map(_is_export, folder.iterdir()))
+    except PermissionError:
+        return False
 
 
 def _file(path: Path) -> File:
@@ -67,19 +89,33 @@ def _downloaded(url: str) -> File:
         # The copy is there for as long as somebody may open it, and no longer than the program runs.
         weakref.finalize(file.open, Path(copy.name).unlink, missing_ok=True)
         try:
-            with requests.get(url, timeout=TIMEOUT, stream=True) as answer:
-                answer.raise_for_status()
+            with _Downloads() as session, session.get(url, timeout=TIMEOUT, stream=True) as answer:
+                if answer.status_code != requests.codes.ok:
+                    raise NotOpened(f"{_shown(url)} answers {answer.status_code} {answer.reason}.")
                 for piece in answer.iter_content(CHUNK):
                     copy.write(piece)
                 copy.flush()
-        except requests.HTTPError as error:
-            raise NotOpened(f"{_shown(url)} answers {error.response.status_code} {error.response.reason}.") from None
         except requests.RequestException as error:
-            # Not in its own words: they have the URL's query, which may be its signature.
-            raise NotOpened(f"{_shown(url)} cannot be had ({type(error).__name__}).") from None
+            told = of_exception(error)
+            # Other errors have the URL's query in their words, which may be its signature.
+            why = told if isinstance(told, Passing) else type(error).__name__
+            raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
     return file._replace(name=unquote(urlsplit(url).path))
+
+
+class _Downloads(requests.Session):
+    """A session that goes from one host to another, as signed addresses do, but never from https to http."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads; None, by which its own status is the answer, where that is no place to follow to."""
+        target = super().get_redirect_target(resp)
+        try:
+            schemes = [urlsplit(url).scheme for url in (resp.url, urljoin(resp.url, target or ""))]
+        except ValueError:
+            return None
+        return target if schemes[1] == "https" or schemes == ["http", "http"] else None
 
 
 def _stored(url: str) -> Iterator[File]:

@@ -71,23 +71,33 @@ class ChangesReader:
     """Collects Changes from pages of activity, newest first, some rows of which may come twice.
 
     Where they are told by their times, those of the last `slack` seconds before `since` count too: a second may hold
-    several, and the clock of a server may go back a little.
+    several, and the clock of a server may go back a little. If one page has a later time at its end than at its start,
+    either the clock went back further or the oldest comes first: all pages are to be read, and nothing is sure.
+
+    `since` is None where only the version is wanted, to know the changes from it on.
     """
 
-    def __init__(self, since: int, version: int, slack: int = 0) -> None:
-        self._changes = Changes(since, version)
+    def __init__(self, since: int | None, version: int, slack: int = 0) -> None:
+        self._changes = Changes(version if since is None else since, version)
+        self._wants_changes = since is not None
         self._slack = slack
+        self._is_out_of_order = False
         self._clocks: set[int] = set()
         self._seen: set[Any] = set()
         self._is_timed = False
         self._reaches_back = since == 0
         self._events: list[tuple[tuple[int, int, int], Deletion | None, tuple[str, int]]] = []
 
-    def add(self, activities: Iterable[Activity]) -> None:
-        changes = self._changes
-        for activity in activities:
-            clock = clock_of(activity)
-            self._is_timed |= "project_version" not in activity
+    def add(self, page: Iterable[Activity]) -> None:
+        changes, activities = self._changes, list(page)
+        clocks = [clock_of(activity) for activity in activities]
+        self._is_timed |= any("project_version" not in activity for activity in activities)
+        self._is_out_of_order |= self._is_timed and bool(clocks) and clocks[0] < clocks[-1]
+        if self._is_out_of_order:
+            changes.version = max([changes.version, *clocks])
+            if not self._wants_changes:
+                changes.since = changes.version
+        for activity, clock in zip(activities, clocks, strict=True):
             self._reaches_back |= clock <= changes.since
             since = changes.since - self._slack if self._is_timed else changes.since
             identity = activity["guid"] if self._is_timed else clock
@@ -98,16 +108,19 @@ class ChangesReader:
             changes.sweeping |= activity["kind"] in SWEEPING
             self._add_changes(activity, (clock, -len(self._seen)))
 
-    def is_behind(self, activity: Activity) -> bool:
-        """Whether all that comes after this one is known from before."""
-        return clock_of(activity) <= self._changes.since - (self._slack if self._is_timed else 0)
+    def is_enough(self, last: Activity) -> bool:
+        """Whether nothing that is wanted comes after this one."""
+        if self._is_out_of_order:
+            return False
+        since = self._changes.since - (self._slack if self._is_timed else 0)
+        return not self._wants_changes or clock_of(last) <= since
 
     def changes(self) -> Changes:
         changes = self._changes
         if self._is_timed:
             # A clock that went back may have told of changes in times that are known already.
             has_gone_back = changes.version + self._slack < changes.since
-            changes.missing = 1 if has_gone_back or not self._reaches_back else 0
+            changes.missing = 1 if has_gone_back or self._is_out_of_order or not self._reaches_back else 0
         else:
             changes.missing = abs(changes.version - changes.since) - len(self._clocks)
         for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):

@@ -13,7 +13,7 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, StreamDescri
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import UNROUTED, Passing, TokenRefused, TrackerError, Unreadable, refused, traced
+from source_pivotal_tracker.api.errors import UNROUTED, Hopeless, Passing, TrackerError, Unreadable, stopped_by, traced
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
@@ -91,6 +91,7 @@ class Engine(Generic[Encoded]):
         self._client = client
         self._state_seconds = state_seconds
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
+        self._unchanged = plan.unchanged_projects
         self._projects: Counter[int] = Counter()
         for walk in plan.walks():
             self._projects[walk.where.get("project_id", 0)] += 1
@@ -103,7 +104,7 @@ class Engine(Generic[Encoded]):
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
         self._is_stopped = False
-        self._refusal: TokenRefused | None = None
+        self._refusal: Hopeless | None = None
         self._began = self._logged_at = time.monotonic()
 
     def stop(self) -> None:
@@ -220,7 +221,7 @@ class Engine(Generic[Encoded]):
             if skipped not in self._skipped:
                 logger.warning("Skipped: %s", explained(walk, error))
             self._skipped.add(skipped)
-        if isinstance(error, TokenRefused):
+        if isinstance(error, Hopeless):
             self._refusal = error
             self._is_stopped = True
             return
@@ -264,9 +265,11 @@ class Engine(Generic[Encoded]):
         self._logged_at = time.monotonic()
         seconds = max(self._logged_at - self._began, 0.001)
         logger.info(
-            "%d of %d projects read, %d rows, %d requests (%.0f a minute), waited %.0f s for the request budget",
+            "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the request "
+            "budget",
             sum(not left for project, left in self._projects.items() if project),
-            sum(1 for project in self._projects if project),
+            sum(1 for project in self._projects if project) + self._unchanged,
+            self._unchanged,
             sum(progress.rows for progress in self._streams.values()),
             self._client.requests,
             self._client.requests / seconds * 60,
@@ -276,7 +279,7 @@ class Engine(Generic[Encoded]):
     def _outcome(self) -> AirbyteTracedException | None:
         """What `run` raises after its last message."""
         if self._refusal:
-            return refused(self._refusal)
+            return stopped_by(self._refusal)
         errors = {name: progress.error for name, progress in self._streams.items() if progress.error}
         errors |= self._failed
         if not errors:

@@ -31,17 +31,17 @@ def read_changes(
         version = _version(walk, answer)
         is_told = not answer.rows or (has_clock if walk.by_content else has_version)(answer.rows[0])
         if reader is None and version is not None and is_told:
-            since = version if walk.changes_since is None else walk.changes_since
-            reader = ChangesReader(since, version, int(max(lookback, SHORTEST_LOOKBACK).total_seconds()))
-        is_enough = False
+            slack = int(max(lookback, SHORTEST_LOOKBACK).total_seconds())
+            reader = ChangesReader(walk.changes_since, version, slack)
+        is_enough = reader is None and walk.changes_since is None
         if reader is not None:
             reader.add(answer.rows)
-            is_enough = bool(answer.rows) and reader.is_behind(answer.rows[-1])
+            is_enough = bool(answer.rows) and reader.is_enough(answer.rows[-1])
             if is_enough and not walk.by_content and params:
                 server.abilities.note_lack_of("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), marks={})
-        if not needs_all and (is_enough or walk.changes_since is None):
+        if not needs_all and is_enough:
             break
     changes = reader.changes() if reader else None
     if changes and settle_moves:

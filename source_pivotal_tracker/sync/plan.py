@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -130,13 +130,14 @@ class Sweeps:
 class Plan:
     """The walks of a sync in the order in which to start them, and by project those that wait for its activity.
 
-    `unchanged` has by stream the projects in which a list needs no request. `gone` are the projects of the state that
-    the server does not show.
+    `unchanged` has by stream the projects in which a list needs no request, `unchanged_projects` is how many need none
+    at all. `gone` are the projects of the state that the server does not show.
     """
 
     ready: list[Walk] = field(default_factory=list)
     waiting: dict[int, list[Walk]] = field(default_factory=dict)
     unchanged: dict[str, set[int | None]] = field(default_factory=lambda: defaultdict(set))
+    unchanged_projects: int = 0
     gone: set[int] = field(default_factory=set)
 
     def walks(self) -> Iterator[Walk]:
@@ -171,13 +172,14 @@ def plan(
 
 
 def _plan_project(
-    made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Iterable[Endpoint], sweeps: Sweeps
+    made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Sequence[Endpoint], sweeps: Sweeps
 ) -> None:
     walks = [
         walk
         for endpoint in endpoints
         for walk in _walks(made, endpoint, {"project_id": project.id}, selected, project.version)
     ]
+    made.unchanged_projects += bool(endpoints) and not walks
     if sweeps.always:
         made.ready += [_by_content(walk, sweeps) for walk in walks]
     elif project.version is None:

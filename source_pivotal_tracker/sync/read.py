@@ -17,7 +17,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, TokenRefused, TrackerError, refused
+from source_pivotal_tracker.api.errors import Failed, Hopeless, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.streams.scopes import Scopes
@@ -91,8 +91,8 @@ class Sync:
                 continue
             try:
                 rows = load(*(each.stream.asks() for each in lists))
-            except TokenRefused as error:
-                raise refused(error) from None
+            except Hopeless as error:
+                raise stopped_by(error) from None
             except TrackerError as error:
                 failed |= {each.stream.name: error for each in [*lists, *needing]}
                 continue

@@ -164,8 +164,12 @@ class Reading:
 
     @property
     def _is_selective(self) -> bool:
-        """Whether the list may leave out what did not change: every other change is known by its id."""
-        return self._walk.endpoint == STORIES and all(feed.goes_by_changes and feed.is_told_all for feed in self._feeds)
+        """Whether the list may leave out what did not change: every other change is known by its id.
+
+        Activity that never held anything names none: of a project that stands still, or a server that keeps none.
+        """
+        is_told = self._walk.endpoint == STORIES and self._changes is not None and self._changes.version > 0
+        return is_told and all(feed.goes_by_changes and feed.is_told_all for feed in self._feeds)
 
     @property
     def _began_at(self) -> int | None:

@@ -146,8 +146,9 @@ class Workers(Generic[Encoded]):
         self._changes[walk.id] = changes
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
-        elif walk.by_content and not changes.is_whole:
-            _warn_of_the_unknown(walk, "its activity does not tell all that changed since the last sync")
+        elif walk.by_content:
+            if not changes.is_whole:
+                _warn_of_the_unknown(walk, "its activity does not tell all that changed since the last sync")
         elif changes.version < changes.since:
             _warn_of_the_unknown(walk, f"its version fell from {changes.since} to {changes.version}")
         elif changes.missing:

@@ -85,7 +85,9 @@ def read_exports(
             _tell_of_unclaimed(exports, claimed, report.find)
     _check(ids, newest)
     report.served = [served.summary for served in newest.values()]
-    return _world(newest.values()), report
+    oldest_first = sorted(newest.values(), key=lambda served: served.summary.as_of)
+    _tell_of_moved(oldest_first, report.find)
+    return _world(oldest_first), report
 
 
 def inspect(sources: Sequence[Source], report: Report) -> Iterator[Summary | ExportError]:
@@ -179,7 +181,8 @@ def _newer(summary: Summary, before: Summary, report: Report) -> Summary:
     if summary is before:
         return summary
     older, newer = sorted((summary, before), key=lambda each: (each.as_of, sum(each.rows.values()), each.files))
-    report(Finding(older.files[0], 0, "", f"not served: {newer.files[0]} is a newer export of {older.name!r}"))
+    how = "a newer" if older.as_of < newer.as_of else "as new an"
+    report(Finding(older.files[0], 0, "", f"not served: {newer.files[0]} is {how} export of {older.name!r}"))
     return newer
 
 
@@ -190,6 +193,21 @@ def _check(ids: Mapping[str, int], newest: Mapping[str, _Served]) -> None:
     for project_id, times in Counter(served.project.id for served in newest.values()).items():
         if times > 1:
             raise ExportError(f"Several projects have the id {project_id}.")
+
+
+def _tell_of_moved(oldest_first: Sequence[_Served], report: Report) -> None:
+    """Tells of the stories that exports of several projects have: they moved between them, or two are of one project.
+
+    The newer export is served after the older, so a reader who keeps the last row of a number has that of the newer.
+    """
+    newer: dict[int, str] = {}
+    for served in reversed(oldest_first):
+        file = served.summary.files[0]
+        shared = Counter(newer[each] for each in served.project.story_ids if each in newer)
+        for other, times in shared.items():
+            reason = f"{times:,} of its stories are in {other} too, which is of another project: that one counts"
+            report(Finding(file, 0, "Id", reason))
+        newer.update(dict.fromkeys(served.project.story_ids, file))
 
 
 def _world(all_served: Collection[_Served]) -> World:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tracker_server.world import Project
@@ -52,6 +52,10 @@ class ShelvedProject(Project):
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._shelf.get(self.id, self._read), name)
+
+    @property
+    def story_ids(self) -> Sequence[int]:
+        return self._stories
 
     def has_story(self, story_id: int) -> bool:
         return _holds(self._stories, story_id)

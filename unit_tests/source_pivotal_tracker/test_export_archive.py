@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStateBlob, FailureType, Status
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
@@ -319,13 +319,13 @@ def test_what_is_no_export_fails_check_and_read_with_the_same_sentence(
     said = str(status.message)
     sync = Sync(config_of(tmp_path / name), [stream])
     assert status.status is Status.FAILED
-    assert [error.removeprefix("me: ") for error in sync.errors] == [said]
+    assert sync.errors == []
     assert said.startswith("export_archive: ")
     assert words in said
     assert (said.count("export_archive"), said.endswith("..")) == (1, False)
     assert sync.failure
-    assert sync.failure.failure_type is FailureType.config_error
-    assert sync.statuses[stream][-1] == "INCOMPLETE"
+    assert (sync.failure.message, sync.failure.failure_type) == (said, FailureType.config_error)
+    assert "COMPLETE" not in sync.statuses[stream]
     assert "Traceback" not in caplog.text
 
 
@@ -365,3 +365,136 @@ def test_check_names_the_projects_of_an_export_and_those_of_project_ids_that_it_
     assert all(str(project_id) in str(good.message) for project_id in full.world.projects)
     assert bad.status is Status.FAILED
     assert str(bad.message).startswith("project_ids: the exports have no project 1; they have ")
+
+
+ZIP = packed({NAME: modern({"Id": "5"}, {"Id": "6", "Type": "release"})})
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.csv"])
+def test_a_folder_that_is_called_like_an_export_is_named_in_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(modern({}))
+    (tmp_path / name).mkdir()
+    assert checked(tmp_path).message == f"export_archive: {name} cannot be read: Is a directory."
+    failure = Sync(config_of(tmp_path)).failure
+    assert failure
+    assert failure.message == f"export_archive: {name} cannot be read: Is a directory."
+
+
+def test_exports_in_a_folder_of_the_folder_are_not_read_and_a_warning_says_so(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "here.zip").write_bytes(ZIP)
+    (tmp_path / "in" / "there.zip").write_bytes(packed({"other.csv": modern({})}))
+    with _Warned() as warned:
+        sync = Sync(config_of(tmp_path), ["stories"])
+    assert {row["id"] for row in sync.records["stories"]} == {5, 6}
+    assert [words for words in warned.words if "Not read" in words] == [
+        f"Not read, for only the folder itself is: the exports in {tmp_path / 'in'}"
+    ]
+
+
+def test_what_macos_puts_beside_an_export_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "one.zip").write_bytes(ZIP)
+    (tmp_path / "._one.zip").write_bytes(b"\0\5\26\7" + bytes(100))
+    assert len(Sync(config_of(tmp_path), ["stories"]).records["stories"]) == 2
+
+
+def test_the_same_zip_under_several_names_is_read_once_and_none_is_called_newer(tmp_path: Path) -> None:
+    for name in ("one.zip", "two.zip", "one (1).zip"):
+        (tmp_path / name).write_bytes(ZIP)
+    with _Warned() as warned:
+        sync = Sync(config_of(tmp_path), ["stories"])
+    assert sorted(row["id"] for row in sync.records["stories"]) == [5, 6]
+    told = [words for words in warned.words if "not served" in words]
+    assert [" is as new an export of " in words for words in told] == [True, True]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warning_says_so(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    older, newer = f"{names[0]}_20250101_1200.csv", f"{names[1]}_20250201_1200.csv"
+    (tmp_path / older).write_bytes(modern({"Id": "5", "Title": "Before"}, {"Id": "6"}))
+    (tmp_path / newer).write_bytes(modern({"Id": "5", "Title": "After"}, {"Id": "7"}))
+    with _Warned() as warned:
+        sync = read(tmp_path)
+    assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["Before", "After"]
+    assert [words for words in warned.words if "of another project" in words] == [
+        f"Not understood in the export: {older}, Id: 1 of its stories are in {newer} too, which is of another project: "
+        "that one counts"
+    ]
+
+
+def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_its_project(tmp_path: Path) -> None:
+    (tmp_path / "one.zip").write_bytes(ZIP)
+    (tmp_path / "other.csv").write_bytes(modern({"Id": "7"}))
+    first = read(tmp_path)
+    (gone,) = {row["project_id"] for row in first.records["stories"] if row["id"] == 7}
+    (tmp_path / "other.csv").unlink()
+    with _Warned() as warned:
+        second = read(tmp_path, state=first.state)
+    assert second.records["stories"] == []
+    assert [words for words in warned.words if "so their rows stay as they are" in words] == [
+        f"Known from the state but not shown any more, so their rows stay as they are: projects {gone}"
+    ]
+    (tmp_path / "other.csv").write_bytes(modern({"Id": "8"}))
+    third = read(tmp_path, state=second.state)
+    assert tombstones("stories", third) == {7}
+    assert {row["id"] for row in third.records["stories"]} == {7, 8}
+
+
+def test_a_story_that_becomes_a_release_in_a_newer_export_is_among_the_releases_and_back_again(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}))
+    first = read(file)
+    file.write_bytes(modern({"Id": "5", "Type": "release"}, {"Id": "6"}))
+    second = read(file, state=first.state)
+    assert [row["story_type"] for row in second.records["stories"]] == ["release"]
+    assert [row["id"] for row in second.records["releases"]] == [5]
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}))
+    third = read(file, state=second.state)
+    assert [row["story_type"] for row in third.records["stories"]] == ["feature"]
+    assert tombstones("releases", third) == {5}
+    assert tombstones("stories", third) == set()
+
+
+def test_a_start_date_leaves_out_what_is_older_and_a_newer_export_brings_what_came_since(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    rows = [{"Id": "5"}, {"Id": "6", "Created at": "Mar 1, 2020"}]
+    file.write_bytes(modern(*rows))
+    config = config_of(file, start_date="2019-01-01")
+    first = Sync(config, incremental=True)
+    assert [row["id"] for row in first.records["stories"]] == [6]
+    assert len(first.records["iterations"]) == len(Sync(config_of(file)).records["iterations"])
+    late = {"Comment": "Late (Ada - Jan 5, 2021)"}
+    file.write_bytes(modern({**rows[0], **late}, {**rows[1], "Title": "New"}, {"Id": "7", "Created at": "May 1, 2021"}))
+    second = Sync(config, incremental=True, state=first.state)
+    assert {row["id"] for row in second.records["stories"]} == {5, 6, 7}
+    assert [row["story_id"] for row in second.records["story_comments"]] == [5]
+    assert len(second.records["iterations"]) == len(Sync(config_of(file)).records["iterations"])
+
+
+def test_an_export_is_read_the_same_with_many_workers(export: Path, full: Read) -> None:
+    many = Sync(config_of(export, num_workers=20))
+    assert {name: len(many.records[name]) for name in BY_NAME} == {
+        name: len(full.here.records[name]) for name in BY_NAME
+    }
+
+
+def test_a_ledger_that_is_damaged_makes_its_list_be_read_anew_with_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}))
+    first = read(file)
+    for message in first.state:
+        assert message.stream
+        blob = first.blob(message.stream.stream_descriptor.name)
+        for mark in blob.get("projects", {}).values():
+            if "ledger" in mark:
+                mark["ledger"] = mark["ledger"][3:]
+        message.stream.stream_state = AirbyteStateBlob(blob)
+    file.write_bytes(modern({"Id": "5"}, {"Id": "6"}, {"Id": "7"}))
+    with _Warned() as warned:
+        second = read(file, state=first.state)
+    assert second.failure is None
+    assert {row["id"] for row in second.records["stories"]} == {5, 6, 7}
+    assert [words for words in warned.words if "The state of stream stories is damaged" in words] != []

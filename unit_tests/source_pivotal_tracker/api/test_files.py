@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,19 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from source_pivotal_tracker.api.files import NotOpened, files_at
+from tools.docs import ROOT
+from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
+CATALOG = {
+    "streams": [
+        {
+            "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh"]},
+            "sync_mode": "full_refresh",
+            "destination_sync_mode": "append",
+        }
+        for name in ("stories", "labels", "me")
+    ]
+}
 CONTENT = bytes(range(256)) * 9000
 """More than is read at once."""
 SECRET = "sig=5c054d0de344"
@@ -138,7 +151,56 @@ def test_a_file_that_a_web_server_has_not_is_a_sentence_without_the_query(addres
 def test_a_web_server_that_is_not_there_is_a_sentence_without_the_query() -> None:
     with pytest.raises(NotOpened) as caught:
         files_at(f"http://127.0.0.1:9/one.zip?{SECRET}")
-    assert str(caught.value) == "http://127.0.0.1:9/one.zip cannot be had (ConnectionError)."
+    refused = "no connection: [Errno 111] Connection refused"
+    assert str(caught.value) == f"http://127.0.0.1:9/one.zip cannot be had ({refused})."
+
+
+def redirect(to: str) -> bytes:
+    return answer(302, b"", f"Location: {to}")
+
+
+@pytest.mark.parametrize("host", ["", "another"])
+def test_a_redirect_is_followed_on_the_same_host_and_to_another(host: str, address: str) -> None:
+    to = f"{address}/b/exports/one.zip?{SECRET}"
+    answers = [redirect(to)] if host else [redirect(f"/there?{SECRET}"), answer(200, CONTENT)]
+    with ScriptedServer(answers) as server:
+        (file,) = files_at(f"{server.url}/here.zip?{SECRET}")
+    with file.open() as opened:
+        assert (file.name, opened.read()) == ("/services/v5/here.zip", CONTENT)
+
+
+BAD_DOWNLOADS = {
+    "cut short": (answer(200, b"PK", length=9), "the answer was cut short: IncompleteRead(2 bytes read, 7 more"),
+    "reset": (RESET, "no connection: Remote end closed connection without response"),
+    "going in circles": (redirect(f"/here.zip?{SECRET}"), "TooManyRedirects"),
+    "another scheme": (redirect(f"ftp://host/one.zip?{SECRET}"), "answers 302 Said."),
+    "no address": (redirect(f"http://[::1/one.zip?{SECRET}"), "answers 302 Said."),
+    "nowhere": (answer(302, b""), "answers 302 Said."),
+    "refused": (answer(403, SECRET.encode()), "answers 403 Said."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_DOWNLOADS)
+def test_a_download_that_fails_is_one_sentence_without_the_query_and_leaves_no_copy(name: str, tmp_path: Path) -> None:
+    bytes_sent, words = BAD_DOWNLOADS[name]
+    with ScriptedServer([bytes_sent]) as server:
+        url = server.url.replace("/services/v5", "/here.zip")
+        (tmp_path / "config.json").write_text(json.dumps({"export_archive": f"{url}?{SECRET}"}), encoding="utf-8")
+        (tmp_path / "catalog.json").write_text(json.dumps(CATALOG), encoding="utf-8")
+        (tmp_path / "copies").mkdir()
+        files = ("--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json")
+        ended = subprocess.run(
+            [sys.executable, ROOT / "main.py", "read", *files],
+            capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path / "copies")},
+        )  # fmt: skip
+    traces = [message["trace"]["error"] for message in map(json.loads, ended.stdout.splitlines()) if "trace" in message]
+    (said,) = (trace["message"] for trace in traces)
+    assert said.startswith(f"export_archive: {url} ")
+    assert words in said
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stdout
+    assert SECRET not in ended.stdout + ended.stderr
+    assert list((tmp_path / "copies").iterdir()) == []
 
 
 def test_a_file_in_an_object_store_is_read_from_any_place(address: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from source_pivotal_tracker.streams.base import PartStream
 from tracker_server.api import Request, Response, error_response, invalid_parameter
 from tracker_server.app import TrackerServer
+from tracker_server.dialect import LITETRACKER
 from tracker_server.sample import make_world
 from tracker_server.world import World
-from unit_tests.exchanges import Before, asked, query_of, without_fields
+from unit_tests.exchanges import Before, asked, html, query_of, without_fields
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, warnings
 
@@ -111,3 +114,45 @@ def test_an_iteration_with_nested_stories_has_their_ids_only(world: World) -> No
     assert story_ids(nested) == story_ids(plain)
     assert all("stories" not in row for row in nested)
     assert any(row["story_ids"] for row in nested)
+
+
+def failing_tasks(status: int, times: int, path: str = "") -> Before:
+    """Answers the requests for the tasks of each story with this status first, so many times."""
+    asked_for: Counter[str] = Counter()
+
+    def before(request: Request) -> Response | None:
+        if not request.path.endswith("/tasks") or path not in request.path:
+            return None
+        asked_for[request.path] += 1
+        return replace(html(status), headers={"Retry-After": "0"}) if asked_for[request.path] <= times else None
+
+    return before
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_request_for_parts_that_fails_for_a_while_costs_no_row(status: int, world: World) -> None:
+    with TrackerServer(world, dialect=LITETRACKER, before=failing_tasks(status, times=2)) as server:
+        sync = Sync(config_for(server), ["stories", "story_tasks"])
+    assert sync.failure is None
+    for stream in ("stories", "story_tasks"):
+        assert keys_come(sync, stream) == keys_held(world, stream)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_request_for_parts_that_keeps_failing_is_an_error_with_project_path_and_cause_and_others_go_on(
+    status: int, world: World
+) -> None:
+    project = next(iter(world.projects.values()))
+    path = f"/projects/{project.id}/stories/{project.order[0]}/tasks"
+    broken = TrackerServer(world, dialect=LITETRACKER, before=failing_tasks(status, 1000, path))
+    with broken as server:
+        sync = Sync(config_for(server), ["stories", "story_tasks", "labels", "me"], incremental=True)
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        rest = Sync(config_for(server), ["stories", "story_tasks"], incremental=True, state=sync.state)
+    ends = {stream: said[-1] for stream, said in sync.statuses.items()}
+    assert ends == {"stories": "INCOMPLETE", "story_tasks": "INCOMPLETE", "labels": "COMPLETE", "me": "COMPLETE"}
+    assert len(sync.errors) == 2
+    for error in sync.errors:
+        assert f"of project {project.id}: GET {path}: {status} " in error
+    for stream in ("stories", "story_tasks"):
+        assert {*keys_come(sync, stream), *keys_come(rest, stream)} == set(keys_held(world, stream))

@@ -15,7 +15,7 @@ from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for
 
 PROGRESS = re.compile(
-    r"(\d+) of (\d+) projects read, (\d+) rows, (\d+) requests \(\d+ a minute\), "
+    r"(\d+) of (\d+) projects read, (\d+) unchanged, (\d+) rows, (\d+) requests \(\d+ a minute\), "
     r"waited \d+ s for the request budget"
 )
 
@@ -43,6 +43,7 @@ def test_at_the_end_a_line_for_each_stream_counts_its_projects_rows_tombstones_a
         edits.delete_label(world, changed, next(iter(world.people)), label)
         Sync(config_for(server), streams, incremental=True, state=first.state)
     (refused,) = {logged.path.removeprefix("/") for logged in server.log if logged.status == 403}
+    assert [match.groups()[:3] for match in map(PROGRESS.fullmatch, lines(caplog)) if match] == [("3", "3", "0")]
     labels, webhooks, me = said_at_the_end(caplog, streams)
     assert labels.startswith("Stream labels: 1 projects read, 2 unchanged, ")
     assert labels.endswith(" rows, 1 tombstones, 1 requests")
@@ -57,11 +58,11 @@ def test_every_few_seconds_a_line_says_how_far_the_sync_is(caplog: pytest.LogCap
     with TrackerServer(world, latency=0.9) as server:
         sync = Sync(config_for(server, num_workers=1), ["labels", "epics", "releases", "stories"])
     told = [tuple(map(int, match.groups())) for match in map(PROGRESS.fullmatch, lines(caplog)) if match]
-    (read, of, rows, requests), at_the_end = told[0], told[-1]
-    assert (read, of) in ((0, 2), (1, 2))
-    assert 0 < rows < at_the_end[2]
-    assert 1 < requests < at_the_end[3]
-    assert at_the_end == (2, 2, sum(map(len, sync.records.values())), len(server.log))
+    (read, of, unchanged, rows, requests), at_the_end = told[0], told[-1]
+    assert (read, of, unchanged) in ((0, 2, 0), (1, 2, 0))
+    assert 0 < rows < at_the_end[3]
+    assert 1 < requests < at_the_end[4]
+    assert at_the_end == (2, 2, 0, sum(map(len, sync.records.values())), len(server.log))
 
 
 def test_from_its_first_page_on_a_stream_tells_how_many_rows_to_expect() -> None:
@@ -69,3 +70,13 @@ def test_from_its_first_page_on_a_stream_tells_how_many_rows_to_expect() -> None
     with TrackerServer(world, caps=Caps(stories=5)) as server:
         sync = Sync(config_for(server), ["stories"])
     assert sync.estimates == {"stories": [len(sync.records["stories"])]}
+
+
+def test_projects_that_did_not_change_are_counted_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with TrackerServer(make_world(projects=3, stories=6)) as server:
+        first = Sync(config_for(server), ["labels"], incremental=True)
+        caplog.clear()
+        Sync(config_for(server), ["labels"], incremental=True, state=first.state)
+    (line,) = filter(PROGRESS.fullmatch, lines(caplog))
+    assert line.startswith("0 of 3 projects read, 3 unchanged, 0 rows, 1 requests")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,10 +13,20 @@ from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
 
 from source_pivotal_tracker.sync.ledger import Ledger
 from tracker_server import edits
+from tracker_server.api import ApiError, Request, Response, TrackerApi, error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
 from tracker_server.dialect import LITETRACKER
-from unit_tests.modes import needs_versions
-from unit_tests.source_pivotal_tracker.sync.incremental.destination import ids, living, tombstones
+from unit_tests.exchanges import Before, json, path_of, query_of
+from unit_tests.modes import LITETRACKER_MODE, needs_versions, only_litetracker
+from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
+    CALM,
+    Destination,
+    Follow,
+    gone,
+    ids,
+    living,
+    tombstones,
+)
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
 from unit_tests.syncs import Sync, config_for, warnings
 
@@ -163,3 +174,109 @@ def test_a_ledger_takes_few_characters_of_state(lite: TrackerServer) -> None:
     written = [mark["ledger"] for mark in first.blob("stories")["projects"].values()]
     assert sum(map(len, written)) < 40 * len(first.records["stories"]) + 200
     assert all(Ledger.read(each) for each in written)
+
+
+Activity = Callable[[Request, TrackerApi], Response]
+
+
+def oldest_first(request: Request, api: TrackerApi) -> Response:
+    """The activity of a project the other way round, 50 at a time."""
+    rows: list[Any] = []
+    while page := orjson.loads(api.handle(replace(request, query=f"offset={len(rows)}&limit=50")).body):
+        rows += page
+    offset = int(query_of(request).get("offset", 0))
+    return json(rows[::-1][offset : offset + 50])
+
+
+ACTIVITIES: dict[str, Activity] = {
+    "with the oldest first": oldest_first,
+    "that is always empty": lambda _request, _api: json([]),
+    "without an endpoint": lambda _request, _api: error_response(ApiError(404, "route_not_found", "None.")),
+    "that is refused": lambda _request, _api: error_response(unauthorized_operation("Not yours.")),
+}
+
+
+def in_place_of_activity(scene: Scene, activity: Activity) -> Before:
+    api = TrackerApi(scene.world, dialect=LITETRACKER)
+    path = f"/projects/{scene.project.id}/activity"
+    return lambda request: activity(request, api) if path_of(request) == path else None
+
+
+@pytest.mark.parametrize("activity", ACTIVITIES.values(), ids=ACTIVITIES.keys())
+def test_a_server_whose_activity_is_of_no_use_loses_neither_a_row_nor_a_deletion(
+    activity: Activity, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    streams = [name for name in LITETRACKER_MODE.known(CALM) if name != "activity"]
+    before = in_place_of_activity(scene, activity)
+    with TrackerServer(scene.world, dialect=LITETRACKER, before=before) as server:
+        destination = Destination(server, *streams)
+        destination.sync()
+        assert [each for each in warnings(caplog) if "last sync" in each or each.startswith("Project ")] == []
+        scene.later()
+        scene.edit_story()
+        scene.add_task()
+        scene.change_epic()
+        edits.delete_stories(*scene.here, [scene.neighbour, scene.release])
+        second = destination.sync()
+        assert gone(second, "stories") == {scene.neighbour, scene.release}
+        assert gone(second, "releases") == {scene.release}
+        assert destination.differences() == []
+        scene.later()
+        scene.create_story()
+        scene.delete_epic()
+        assert gone(destination.sync(), "epics") == {scene.epic}
+        assert destination.differences() == []
+
+
+def test_activity_that_has_the_oldest_first_comes_whole_and_so_do_the_deletions_that_it_tells(scene: Scene) -> None:
+    with TrackerServer(scene.world, dialect=LITETRACKER, before=in_place_of_activity(scene, oldest_first)) as server:
+        destination = Destination(server, "activity", "story_tasks", "stories")
+        destination.sync()
+        scene.later()
+        scene.delete_task()
+        assert gone(destination.sync(), "story_tasks") == {scene.task}
+        assert destination.differences() == []
+
+
+@only_litetracker
+@pytest.mark.parametrize("back", [{"seconds": -30}, {"hours": -2}, {"days": -90}], ids=str)
+def test_after_a_clock_went_back_what_changed_is_sent_and_no_version_is_spoken_of(
+    back: dict[str, int], scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = follow("stories", "story_tasks", "epics")
+    scene.later(hours=-1)
+    scene.later(**back)
+    scene.edit_story()
+    scene.change_epic()
+    edits.delete_stories(*scene.here, [scene.neighbour])
+    caplog.clear()
+    second = destination.sync()
+    assert scene.story in living(second, "stories")
+    assert scene.epic in living(second, "epics")
+    assert gone(second, "stories") == {scene.neighbour}
+    assert [each for each in warnings(caplog) if "version fell" in each] == []
+
+
+@only_litetracker
+def test_a_project_that_was_away_for_two_syncs_brings_all_that_happened_meanwhile(
+    scene: Scene, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = follow(*LITETRACKER_MODE.known(CALM))
+    memberships = dict(scene.project.memberships)
+    scene.project.memberships.clear()
+    scene.edit_story()
+    scene.delete_stories()
+    scene.delete_release()
+    scene.delete_epic()
+    caplog.clear()
+    for _ in range(2):
+        away = destination.sync()
+        assert [name for name in away.records if tombstones(away, name)] == []
+        scene.later()
+    told = [each for each in warnings(caplog) if "so their rows stay as they are" in each]
+    assert [each.endswith(f"projects {scene.project.id}") for each in told] == [True, True]
+    scene.project.memberships.update(memberships)
+    back = destination.sync()
+    assert gone(back, "stories") == {scene.story, scene.neighbour, scene.release}
+    assert (gone(back, "releases"), gone(back, "epics")) == ({scene.release}, {scene.epic})
+    assert destination.differences() == []
