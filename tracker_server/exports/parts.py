@@ -57,7 +57,9 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> l
 
 def _tasks(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
     tasks = _with_status("task", "complete", TASK_STATUSES, groups, story_id, notes)
-    return [row | {"position": position} for position, row in enumerate(tasks, 1)]
+    for position, row in enumerate(tasks, 1):
+        row["position"] = position
+    return tasks
 
 
 def _blockers(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
