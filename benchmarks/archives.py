@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.engine import LARGE
-from benchmarks.measured import RUNS, STORY_STREAMS, Figure, Run, median, megabytes, read, run
+from benchmarks.measured import RUNS, STORY_STREAMS, Figure, median, megabytes, read, run
 from tools.program import Message, Program, ProgramFailed, SampleServer, connector, every_stream, only
 
 LEAST_ROWS_PER_SECOND = 20_000.0
@@ -50,12 +50,8 @@ def parsed_in_a_second(archive: Path) -> float:
 
 def _inspecting(archive: Path) -> Figure:
     inspected = run(Program(*SERVER, "inspect", archive))
-    return Figure(
-        "Peak RSS of inspecting it, MB",
-        f"{megabytes(inspected.peak_rss)} in {inspected.cpu_seconds:.1f} s of CPU",
-        f"at most {megabytes(MOST_TO_INSPECT)}",
-        inspected.peak_rss <= MOST_TO_INSPECT,
-    )
+    more = f" in {inspected.cpu_seconds:.1f} s of CPU"
+    return Figure.of_memory("Peak RSS of inspecting it", inspected.peak_rss, MOST_TO_INSPECT, more)
 
 
 def _serving(folder: Path, archive: Path) -> Figure:
@@ -65,12 +61,8 @@ def _serving(folder: Path, archive: Path) -> Figure:
         whole = read(folder, server, STORY_STREAMS)
         program.stop()
     speed = whole.rows / whole.seconds
-    return Figure(
-        "Peak RSS of serving it, MB",
-        f"{megabytes(program.peak_rss)} while {whole.rows:,.0f} rows are read, {speed:,.0f} a second",
-        f"at most {megabytes(MOST_TO_SERVE)}",
-        program.peak_rss <= MOST_TO_SERVE,
-    )
+    more = f" while {whole.rows:,.0f} rows are read, {speed:,.0f} a second"
+    return Figure.of_memory("Peak RSS of serving it", program.peak_rss, MOST_TO_SERVE, more)
 
 
 def _reading(folder: Path, archive: Path) -> Figure:
@@ -80,11 +72,8 @@ def _reading(folder: Path, archive: Path) -> Figure:
         found: list[Message] = only(program, "CATALOG")["streams"]
     catalog = every_stream({"streams": found})
 
-    def one() -> Run:
-        return run(connector("read", folder, config=config, catalog=catalog))
-
     start_up = median(run(connector("discover", folder, config=config)) for _ in range(RUNS))
-    whole = median(one() for _ in range(RUNS))
+    whole = median(run(connector("read", folder, config=config, catalog=catalog)) for _ in range(RUNS))
     net = whole.less(start_up)
     speed = net.rows / net.seconds
     return Figure(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
-from benchmarks.measured import RUNS, STORY_STREAMS, Figure, Run, median, megabytes, read
+from benchmarks.measured import RUNS, STORY_STREAMS, Figure, Run, median, read
 from tools.program import Program, SampleServer, sample_server
 from tracker_server.app import LoggedRequest
 
@@ -55,19 +55,9 @@ def _of_a_large_world(folder: Path, server: SampleServer, bare: Run, small: Run)
         all_parts.requests <= MOST_REQUESTS * least,
     )
     over = all_parts.peak_rss - bare.peak_rss
-    yield Figure(
-        "Peak RSS over the bare import, MB",
-        megabytes(over),
-        f"at most {megabytes(MOST_RSS)}",
-        over <= MOST_RSS,
-    )
+    yield Figure.of_memory("Peak RSS over the bare import", over, MOST_RSS)
     growth = all_parts.peak_rss - small.peak_rss
-    yield Figure(
-        f"Peak RSS over that of {SMALL[0]} x {SMALL[1]}, MB",
-        megabytes(growth),
-        f"at most {megabytes(MOST_GROWTH)}",
-        growth <= MOST_GROWTH,
-    )
+    yield Figure.of_memory(f"Peak RSS over that of {SMALL[0]} x {SMALL[1]}", growth, MOST_GROWTH)
     start_up = median(read(folder, server, ["me"]) for _ in range(RUNS))
     yield _cpu(folder, server, STORY_STREAMS, start_up, "CPU of a row, net of start-up")
     read(folder, server, ["stories"])

@@ -53,6 +53,11 @@ class Figure:
     def __str__(self) -> str:
         return f"{'kept' if self.is_kept else 'MISSED':6}  {self.name}: {self.measured}; asked for: {self.target}"
 
+    @classmethod
+    def of_memory(cls, name: str, size: float, most: float, more: str = "") -> Figure:
+        """Of at most so many bytes; `more` is what else was measured, in words that follow the size."""
+        return cls(f"{name}, MB", f"{megabytes(size)}{more}", f"at most {megabytes(most)}", size <= most)
+
 
 def run(program: Program, output: Path | None = None) -> Run:
     """Run a program to its end; `output` keeps its records. Raises ProgramFailed where the exit code is not 0."""
