@@ -1,0 +1,420 @@
+"""What the declarative source cannot do by itself, each with its reason. All connectors here have the same file.
+
+Annotations are no texts here: the cdk runs the file before it is a module that dataclasses could look them up in.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+from urllib.parse import urljoin, urlsplit
+from weakref import WeakSet
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
+from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
+from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
+    ConfigTransformation,
+)
+from airbyte_cdk.sources.streams.call_rate import APIBudget, MovingWindowCallRatePolicy
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
+from airbyte_cdk.sources.streams.http.pagination_reset_exception import PaginationResetRequiredException
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator
+
+logger = logging.getLogger("airbyte")
+
+MOST_PASSES = 4
+"""How often a list is read at most before it is given up because it does not stand still."""
+MOST_BARREN_PAGES = 3
+"""How many pages in a row may bring nothing new: so far, rows that are created meanwhile push others down."""
+LONGEST_WAIT = 120.0
+"""Seconds; a server that names a later time has a clock that is wrong, or names milliseconds for seconds."""
+LEAST_WAIT = 1.0
+MILLISECONDS_FROM = 1e11
+"""A time since 1970 that is greater is in milliseconds: in seconds it would be the year 5138."""
+REFUSED_SETTINGS = "__refused_settings"
+WITHHELD = "****"
+"""What stands for a secret where it must not be seen."""
+
+
+class ReadFailed(AirbyteTracedException):
+    """A list cannot be read now: its stream ends as INCOMPLETE, its state stays, and the other streams go on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message, internal_message=message, failure_type=FailureType.transient_error)
+
+
+class SettingsRefused(AirbyteTracedException):
+    """The configuration cannot work; the message says which setting is wrong, and what is asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message, internal_message=message, failure_type=FailureType.config_error)
+
+
+@dataclass
+class NamedSettings(ConfigTransformation):
+    """Finds the settings that cannot be right, so that the message names them.
+
+    The cdk's own check of a configuration quotes the value and leaves out whose it is. A setting that is refused is
+    taken out here, and `ApiKey` raises SettingsRefused with the sentences in place of the first request. One that is
+    null counts as not given. `parameters` has the properties of the spec as `settings`.
+    """
+
+    parameters: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+    def transform(self, config: MutableMapping[str, Any]) -> None:
+        refused = []
+        for name, schema in self.parameters["settings"].items():
+            value = config.pop(name, None)
+            if value is None:
+                continue
+            if _is_accepted(value, schema):
+                config[name] = value
+            elif schema.get("airbyte_secret"):
+                refused.append(f"`{name}` has to be {_asked_for(schema)}.")
+                config[name] = WITHHELD
+            else:
+                refused.append(f"`{name}` has to be {_asked_for(schema)}, and is {value!r}.")
+        if refused:
+            config[REFUSED_SETTINGS] = " ".join(refused)
+
+
+def _is_accepted(value: Any, schema: Mapping[str, Any]) -> bool:
+    if not Draft7Validator(dict(schema)).is_valid(value):
+        return False
+    if schema.get("format") != "date-time":
+        return True
+    try:
+        return datetime.fromisoformat(value.replace("Z", "+00:00")) <= datetime.now(timezone.utc)
+    except ValueError:
+        return False
+
+
+def _asked_for(schema: Mapping[str, Any]) -> str:
+    if "pattern_descriptor" in schema:
+        return str(schema["pattern_descriptor"])
+    if schema["type"] == "integer":
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    return "true or false"
+
+
+@dataclass(eq=False)
+class ApiKey(DeclarativeAuthenticator):
+    """Sends the key in `header`, to the configured host alone, and lets nothing show it.
+
+    `requests` follows a redirect to any host, and drops no header there but `Authorization`; a server may echo the key
+    in what it says of it, which the cdk prints. After a 401 nothing more is sent: else each stream would be refused
+    by itself. `limit_header`, if it is given, is where the server says how many requests a minute it admits.
+    """
+
+    config: Config
+    header: str
+    refused_message: str
+    api_budget: APIBudget
+    limit_header: str | None = None
+
+    refused: ClassVar[WeakSet[APIBudget]] = WeakSet()
+    """The budgets whose key the server has refused; a budget is what the streams of one sync share."""
+
+    @property
+    def auth_header(self) -> str:
+        return self.header
+
+    @property
+    def token(self) -> str:
+        return str(self.config["api_key"]).strip()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if problems := self.config.get(REFUSED_SETTINGS):
+            raise SettingsRefused(problems)
+        if self.api_budget in self.refused:
+            raise SettingsRefused(self.refused_message)
+        if self._look_at not in request.hooks["response"]:
+            request.hooks["response"].append(self._look_at)
+        return super().__call__(request)  # type: ignore[no-any-return]
+
+    def _look_at(self, response: requests.Response, **_: Any) -> requests.Response:
+        if response.is_redirect and _origin(_target(response)) != _origin(response.url):
+            logger.warning(
+                f"A redirect to {_origin(_target(response))} is not followed: the key goes to one host only."
+            )
+            del response.headers["Location"]
+        if response.status_code >= requests.codes.bad_request:
+            response._content = response.content.replace(self.token.encode(), WITHHELD.encode())
+        if response.status_code == requests.codes.unauthorized:
+            self.refused.add(self.api_budget)
+        if told := response.headers.get(self.limit_header or ""):
+            self._keep_to(told, response.request)
+        return response
+
+    def _keep_to(self, told: str, request: requests.PreparedRequest) -> None:
+        """What the server admits takes the place of the default; what the user has set is not exceeded."""
+        policy = self.api_budget.get_matching_policy(request)
+        if not told.isdecimal() or not int(told) or not isinstance(policy, MovingWindowCallRatePolicy):
+            return
+        for rate in policy._bucket.rates:
+            rate.limit = min(int(told), self.config.get("requests_per_minute") or int(told))
+
+
+def _target(response: requests.Response) -> str:
+    return urljoin(response.url, response.headers["Location"])
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass
+class WaitUntilReset(BackoffStrategy):
+    """Waits after a 429 until the time in `reset_header`, else 1, 2, 4 … seconds.
+
+    The cdk's own strategy for such a header takes every time for seconds, has no upper bound, and holds for every
+    answer that is tried again: a 502 would wait as well for the time that stands in each answer.
+    """
+
+    reset_header: str
+
+    def backoff_time(
+        self, response_or_exception: requests.Response | requests.RequestException | None, attempt_count: int
+    ) -> float:
+        growing = min(float(2 ** (attempt_count - 1)), LONGEST_WAIT)
+        response = response_or_exception
+        if not isinstance(response, requests.Response) or response.status_code != requests.codes.too_many_requests:
+            return growing
+        try:
+            until = float(response.headers.get(self.reset_header, ""))
+        except ValueError:
+            return max(growing, LONGEST_WAIT / 2)
+        seconds = until / 1000 if until > MILLISECONDS_FROM else until
+        return min(max(seconds - time.time(), LEAST_WAIT), LONGEST_WAIT)
+
+
+@dataclass
+class Pass:
+    """One read of a list from its first page to its last.
+
+    `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `again` how many
+    of these the pass before had brought as well. `entered` are the rows that may have come into the list since `began`
+    (milliseconds since 1970, by the server's clock).
+    """
+
+    number: int
+    began: float | None = None
+    pages: int = 0
+    rows: int = 0
+    again: int = 0
+    entered: int = 0
+    is_ended: bool = False
+    counts: list[int] = field(default_factory=list)
+    rows_of_pages: list[int] = field(default_factory=list)
+    tokens: set[Any] = field(default_factory=set)
+
+    def begin_page(self, response: requests.Response, count: int | None) -> None:
+        self.pages += 1
+        if self.began is None and (date := response.headers.get("Date")):
+            self.began = parsedate_to_datetime(date).timestamp() * 1000
+        if count is not None:
+            self.counts.append(count)
+
+    def goes_on(self, token: Any) -> bool:
+        """Whether the list may be followed to the page of this token; to be asked after each page."""
+        self.rows_of_pages.append(self.rows)
+        is_new = token not in self.tokens
+        self.tokens.add(token)
+        lately = self.rows_of_pages[-MOST_BARREN_PAGES - 1 :]
+        return is_new and (len(lately) <= MOST_BARREN_PAGES or lately[0] < lately[-1])
+
+    @property
+    def shrank(self) -> bool:
+        """Whether the server counted fewer rows from one page to the next."""
+        return any(later < earlier for earlier, later in zip(self.counts, self.counts[1:], strict=False))
+
+    @property
+    def may_have_shrunk(self) -> bool:
+        """Whether a row that left may be hidden in the server's count behind one that entered."""
+        return self.shrank or (len(self.counts) > 1 and self.counts[0] + self.entered > self.counts[-1])
+
+
+@dataclass
+class WholeListRetriever(SimpleRetriever):
+    """Reads a list whole and sends each row once, or fails.
+
+    The declarative source takes a page without a token for the last one, and a list that shrinks under its hands for
+    whole: where the server counts pages in rows, a row moves up to a page that was read, and nobody ever sees it.
+    So what says that there is more has to say where, no token may come twice, and a list of several pages has to
+    stand still. Where the server counts its rows (`count_path`), a count that falls shows that it did not, and the list
+    is read again. Where it does not, the list is read until each row of one pass has come again in the next one: then
+    none can have left during the first of the two. After MOST_PASSES it is an error. A list of one page is one answer,
+    and whole. A list whose token has expired (RESET_PAGINATION) begins again as well.
+
+    `cursor_time` is the attribute with the time of change, in milliseconds. What was changed after the window's end
+    is sent, and does not move the state: the list is in no order of time, so rows that changed a little before
+    may stand on pages that were read already.
+    """
+
+    more_path: list[str] = field(default_factory=list)
+    count_path: list[str] = field(default_factory=list)
+    cursor_time: str = ""
+    created_time: str = ""
+    is_refused: bool = field(init=False, default=False)
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[StreamData]:
+        """The records of a slice. A configuration that is refused is an error of the stream, not of each project."""
+        if self.is_refused and stream_slice and stream_slice.partition:
+            return
+        try:
+            for record in super().read_records(records_schema, stream_slice):
+                yield self._held_at_end(record) if isinstance(record, Record) else record
+        except AirbyteTracedException as error:
+            self.is_refused = error.failure_type == FailureType.config_error
+            raise
+
+    def _held_at_end(self, record: Record) -> Record:
+        """The cdk moves the state by the records of a slice alone; a record of another one does not count."""
+        whole = record.associated_slice
+        end = whole.cursor_slice.get("end_time") if whole and self.cursor_time else None
+        if not whole or end is None or int(record.data.get(self.cursor_time) or 0) <= int(end):
+            return record
+        beyond = StreamSlice(partition=whole.partition, cursor_slice={}, extra_fields=whole.extra_fields)
+        return Record(data=record.data, stream_name=record.stream_name, associated_slice=beyond)
+
+    def _read_pages(self, records_generator_fn: Any, stream_slice: StreamSlice) -> Iterator[Record]:
+        last_seen: dict[Any, int] = {}
+        before = current = Pass(0)
+        for number in range(1, MOST_PASSES + 1):
+            before, current = current, Pass(number)
+            try:
+                yield from self._one_pass(current, records_generator_fn, stream_slice, last_seen)
+            except PaginationResetRequiredException:
+                logger.info(f"{self._list_of(stream_slice)}: its page token has expired, so it is read again.")
+                continue
+            if self._is_whole(current, before):
+                self._compare_with_the_count(current, stream_slice)
+                return
+            logger.info(f"{self._list_of(stream_slice)} is read again, because a row may have left it meanwhile.")
+        if not self.count_path or current.shrank or not current.is_ended:
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)} was read {MOST_PASSES} times, and each time rows left it meanwhile, so "
+                "that others may have slipped past. Sync again: the state stays where it was."
+            )
+        self._compare_with_the_count(current, stream_slice)
+
+    def _one_pass(
+        self, current: Pass, records_generator_fn: Any, stream_slice: StreamSlice, last_seen: dict[Any, int]
+    ) -> Iterator[Record]:
+        """The records that no pass has brought yet; `last_seen` is the number of the pass that saw a key last."""
+        token: Mapping[str, Any] | None = None
+        while True:
+            response = self._fetch_next_page(stream_slice, token)
+            if response is None or not response.ok:
+                status = "not at all" if response is None else f"with {response.status_code}"
+                logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
+                current.is_ended = True
+                return
+            body = response.json()
+            records = list(records_generator_fn(response))
+            current.begin_page(response, _at(self.count_path, body))
+            if current.number == current.pages == 1 and not stream_slice.partition:
+                rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
+                logger.info(f"{self.name}: {rows}.")
+            for record in records:
+                key = self._key_of(record)
+                seen_in = last_seen.get(key)
+                last_seen[key] = current.number
+                if seen_in != current.number:
+                    current.rows += 1
+                    current.again += seen_in == current.number - 1
+                    current.entered += self._may_have_entered(record, current, stream_slice)
+                if seen_in is None:
+                    yield record
+            last_token = token and token["next_page_token"]
+            token = self._next_page_token(response, len(records), records[-1] if records else None, last_token)
+            if token is None:
+                if _at(self.more_path, body) is True:
+                    raise ReadFailed(f"{self._list_of(stream_slice)} says that it goes on, and does not say where.")
+                current.is_ended = True
+                return
+            if not current.goes_on(token["next_page_token"]):
+                raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
+
+    def _list_of(self, stream_slice: StreamSlice) -> str:
+        parents = [f"{name} {value}" for name, value in stream_slice.partition.items() if name != "parent_slice"]
+        return " of ".join([self.name, *parents])
+
+    def _key_of(self, record: Record) -> Any:
+        return record.data.get(str(self.primary_key))
+
+    def _may_have_entered(self, record: Record, current: Pass, stream_slice: StreamSlice) -> bool:
+        """An edit brings a row into a list of changes, and only its creation into one of everything."""
+        if not self.count_path:
+            return False
+        is_of_changes = int(stream_slice.cursor_slice.get("start_time", 0)) > 0
+        moment = record.data.get(self.cursor_time if is_of_changes else self.created_time)
+        return current.pages > 1 and current.began is not None and moment is not None and moment >= current.began
+
+    def _is_whole(self, current: Pass, before: Pass) -> bool:
+        if current.pages <= 1:
+            return True
+        if self.count_path:
+            return not current.may_have_shrunk
+        return before.number > 0 and current.again == before.rows
+
+    def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
+        if last.counts and last.counts[-1] != last.rows:
+            logger.warning(
+                f"{self._list_of(stream_slice)}: {last.rows:,} rows came, and the server counts {last.counts[-1]:,}. "
+                "What was created meanwhile comes with the next sync."
+            )
+
+
+def _at(path: list[str], body: Any) -> Any:
+    """What stands in the answer at the path; None where nothing does, or where there is no path."""
+    for name in path:
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body if path else None
+
+
+@dataclass
+class KnownStates(StateMigration):
+    """Leaves out of a state what would lose rows, or end in a traceback.
+
+    The cdk starts a parent that it has no state of from the newest time of all others, so the older rows of a project
+    that was restored, or that the key may see only now, would never come. A time that is none is left out with a
+    warning, and what it was for is read anew.
+    """
+
+    cursor_field: str
+    is_of_parents: bool = False
+
+    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
+        return bool(stream_state)
+
+    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not self.is_of_parents:
+            return dict(stream_state) if self._is_time(stream_state) else {}
+        states = stream_state.get("states", [])
+        known = [state for state in states if isinstance(state, Mapping) and self._is_time(state.get("cursor"))]
+        return {"states": known, "use_global_cursor": False} if known else {}
+
+    def _is_time(self, state: Any) -> bool:
+        value = state.get(self.cursor_field) if isinstance(state, Mapping) else None
+        try:
+            if not str(value).isdecimal():
+                datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            logger.warning(
+                f"A state without a time in `{self.cursor_field}` is left out: what it was for is read anew."
+            )
+            return False
+        return True

@@ -1,0 +1,177 @@
+"""Runs a manifest-only connector as its users do, by the cdk's own program. All connectors here have the same file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+
+Message = dict[str, Any]
+Row = dict[str, Any]
+
+PROGRAM = Path(sys.executable).with_name("source-declarative-manifest")
+TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that has ended: its exit code, its messages in their order, and all that it printed."""
+
+    exit_code: int
+    messages: list[Message]
+    printed: str
+
+    def rows(self, stream: str) -> list[Row]:
+        return [
+            message["record"]["data"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["record"]["stream"] == stream
+        ]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many rows came, by stream."""
+        return Counter(message["record"]["stream"] for message in self.messages if message["type"] == "RECORD")
+
+    @property
+    def states(self) -> list[Message]:
+        """The last state of each stream, as the next read takes them."""
+        last = {
+            message["state"]["stream"]["stream_descriptor"]["name"]: message["state"]
+            for message in self.messages
+            if message["type"] == "STATE"
+        }
+        return list(last.values())
+
+    def state(self, stream: str) -> Message:
+        found = {state["stream"]["stream_descriptor"]["name"]: state["stream"]["stream_state"] for state in self.states}
+        state: Message = found[stream]
+        return state
+
+    @property
+    def ends(self) -> dict[str, str]:
+        """How each stream ended: COMPLETE or INCOMPLETE."""
+        statuses = [
+            message["trace"]["stream_status"]
+            for message in self.messages
+            if message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS"
+        ]
+        return {
+            status["stream_descriptor"]["name"]: status["status"]
+            for status in statuses
+            if status["status"] in ("COMPLETE", "INCOMPLETE")
+        }
+
+    @property
+    def errors(self) -> dict[str, list[str]]:
+        """The sentences of each stream that failed."""
+        found: dict[str, list[str]] = {}
+        for message in self.messages:
+            if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+                error = message["trace"]["error"]
+                name = (error.get("stream_descriptor") or {}).get("name", "")
+                found.setdefault(name, []).append(error["message"])
+        return found
+
+    def log(self, level: str) -> list[str]:
+        return [
+            message["log"]["message"]
+            for message in self.messages
+            if message["type"] == "LOG" and message["log"]["level"] == level
+        ]
+
+    @property
+    def status(self) -> Message:
+        """What check says."""
+        (status,) = [message["connectionStatus"] for message in self.messages if message["type"] == "CONNECTION_STATUS"]
+        found: Message = status
+        return found
+
+
+@dataclass(frozen=True)
+class Connector:
+    """The connector in `folder`; `scratch` is where the files go that it is given."""
+
+    folder: Path
+    scratch: Path
+    manifest: str = "manifest.yaml"
+
+    def run(self, verb: str, **files: Any) -> Ran:
+        """Run a verb with its files: `config=`, `catalog=`, `state=`."""
+        command = [PROGRAM, verb, "--manifest-path", self.folder / self.manifest]
+        command += ["--components-path", self.folder / "components.py"]
+        for name, content in files.items():
+            path = self.scratch / f"{name}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            command += [f"--{name}", path]
+        ended = subprocess.run(
+            [str(part) for part in command],
+            env=os.environ | {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_SECONDS,
+        )
+        messages = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+        return Ran(ended.returncode, messages, ended.stdout + ended.stderr)
+
+    def catalog(self, config: Mapping[str, Any]) -> Message:
+        """What discover offers."""
+        (catalog,) = [
+            message["catalog"] for message in self.run("discover", config=config).messages if "catalog" in message
+        ]
+        found: Message = catalog
+        return found
+
+    def read(
+        self,
+        config: Mapping[str, Any],
+        streams: Iterable[str] | None = None,
+        state: list[Message] | None = None,
+        *,
+        incremental: bool = True,
+    ) -> Ran:
+        """Read these streams, or all: what changed since the state, where a stream offers that."""
+        wanted = None if streams is None else set(streams)
+        chosen = [each for each in self.catalog(config)["streams"] if wanted is None or each["name"] in wanted]
+        assert wanted is None or {each["name"] for each in chosen} == wanted
+        catalog = {"streams": [_configured(stream, incremental) for stream in chosen]}
+        return self.run("read", config=config, catalog=catalog, state=state or [])
+
+
+def _configured(stream: Message, incremental: bool) -> Message:
+    if incremental and "incremental" in stream["supported_sync_modes"]:
+        return {"stream": stream, "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
+    return {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+
+
+def merged(stream: Message, *reads: Ran) -> dict[Any, Row]:
+    """The table that a destination has after these reads: the last row of each key."""
+    ((key,),) = stream["source_defined_primary_key"]
+    return {row[key]: row for read in reads for row in read.rows(stream["name"])}
+
+
+def violations(schema: Message, rows: Iterable[Row]) -> list[str]:
+    """What of the rows is not as the schema says, or not in it at all, at any depth."""
+    validator = Draft7Validator(_closed(schema))
+    return [f"{error.json_path}: {error.message}" for row in rows for error in validator.iter_errors(row)]
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with no unknown attribute permitted where it names some, unless it says that it is open there."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(part) for name, part in schema.items()}
+    if "properties" in schema and isinstance(schema["properties"], dict) and "type" in schema:
+        is_root = "$schema" in schema
+        closed["additionalProperties"] = False if is_root else schema.get("additionalProperties", False)
+    return closed

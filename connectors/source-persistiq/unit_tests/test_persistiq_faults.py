@@ -1,0 +1,223 @@
+"""What odd servers, networks and settings do to a read of PersistIQ: tried again, skipped and named, or an error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from persistiq_api import PREFIX, expected
+from persistiq_scene import KEY, Scene
+from persistiq_world import make_world
+from serving import LoggedRequest, SampleServer, as_json
+from werkzeug import Request, Response
+
+REFUSED_KEY = (
+    "PersistIQ does not accept the API key (401). Take it from PersistIQ's Settings, Integrations, and put it into "
+    "`api_key`."
+)
+
+
+def error(status: int, message: str) -> Response:
+    return as_json({"status": "error", "error": {"reason": "a_reason", "message": message}}, status)
+
+
+def cut_off() -> Response:
+    return Response(b'{"tags":[{"id":"tag_1"},', headers={"Content-Length": "5000"}, mimetype="application/json")
+
+
+BROKEN: dict[str, Callable[[], Response]] = {
+    "users": lambda: error(500, "Oops"),
+    "leads": lambda: Response("<html>Bad gateway</html>", 502, mimetype="text/html"),
+    "campaigns": lambda: Response("", 503),
+    "lead_statuses": lambda: Response("<html>Time-out</html>", 504, mimetype="text/html"),
+    "lead_fields": lambda: Response('{"lead_fields": [{"id": "7', mimetype="application/json"),
+    "events": lambda: as_json({"status": "success", "has_more": False}),
+    "dnc_domains": lambda: as_json({"status": "success", "dnc_domains": {}}),
+    "tags": cut_off,
+}
+"""An answer that is worth another try, for one stream each."""
+
+
+def test_an_answer_that_fails_or_is_broken_is_asked_for_again_and_no_row_is_lost(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=60, events=60))
+    left = {f"{PREFIX}/{stream}": answer for stream, answer in BROKEN.items()}
+    scene.before = lambda request: left.pop(request.path)() if request.path in left else None
+
+    read = scene.read(BROKEN)
+
+    assert left == {}
+    assert read.exit_code == 0
+    assert read.counts == {stream: len(expected(scene.world, stream)) for stream in BROKEN}
+
+
+def leads(**envelope: Any) -> Response:
+    return as_json({"status": "success", "has_more": True, "leads": [{"id": "l_1"}]} | envelope)
+
+
+FOREVER: dict[str, tuple[Callable[[Request], Response], str]] = {
+    "users": (lambda _: error(200, "The index is away"), "The index is away (a_reason)."),
+    "leads": (lambda _: leads(next_page=None), "leads says that it goes on, and does not say where."),
+    "events": (
+        lambda _: as_json({"events": [{"id": "e"}], "has_more": True, "next_page": "https://x/events?page=2&a=1"}),
+        "events goes on with pages that came before",
+    ),
+    "campaigns": (lambda _: error(403, "Not for you"), "/campaigns: Not for you (a_reason)."),
+    "tags": (lambda _: Response("nope", 404, mimetype="text/plain"), "/tags: it gives no reason."),
+    "dnc_domains": (
+        lambda request: as_json(
+            {
+                "dnc_domains": [{"id": "dom_1"}],
+                "has_more": True,
+                "next_page": f"https://x/?page={int(request.args.get('page', 1)) + 1}",
+            }
+        ),
+        "dnc_domains goes on with pages that came before",
+    ),
+}
+"""An answer that does not get better, for one stream each, and what is said of it."""
+
+
+def test_a_list_that_cannot_be_read_costs_its_own_stream_alone_says_why_and_keeps_its_state(scenes: Any) -> None:
+    scene: Scene = scenes()
+    answers = {f"{PREFIX}/{stream}": answer for stream, (answer, _) in FOREVER.items()}
+    scene.before = lambda request: answers[request.path](request) if request.path in answers else None
+
+    read = scene.read([*FOREVER, "lead_statuses", "lead_fields"])
+
+    assert read.exit_code == 1
+    assert {stream for stream, end in read.ends.items() if end == "INCOMPLETE"} == set(FOREVER)
+    assert {stream for stream, end in read.ends.items() if end == "COMPLETE"} == {"lead_statuses", "lead_fields"}
+    for stream, (_, words) in FOREVER.items():
+        assert any(words in sentence for sentence in read.errors[stream]), read.errors[stream]
+    assert read.state("leads") == {"_synced_until": "1970-01-01T00:00:00Z"}
+    assert read.state("events") == {"_event_at": "2012-01-01T00:00:00Z"}
+    asked = Counter(scene.requests())
+    assert asked["/users"] == asked["/leads"] == asked["/tags"] == asked["/campaigns"] == 1
+
+
+def test_a_server_that_is_down_is_asked_seven_times_more(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.before = lambda _: error(503, "Closed")
+
+    read = scene.read(["tags"])
+
+    assert read.exit_code == 1
+    assert read.errors["tags"][0].count("PersistIQ failed at ") == 1
+    assert len(scene.server.log) == 1 + 7
+    waits = [later.at - earlier.at for earlier, later in zip(scene.server.log, scene.server.log[1:], strict=False)]
+    assert [round(wait) for wait in waits] == [2, 3, 5, 9, 17, 33, 65], "twice as long each time, and a second"
+
+
+def test_a_key_that_is_refused_stops_the_sync_with_one_sentence_and_is_not_shown(scenes: Any) -> None:
+    scene: Scene = scenes()
+    wrong = "sample-key-of-somebody-else"
+
+    read = scene.read(api_key=wrong)
+    checked = scene.connector.run("check", config=scene.config(api_key=wrong))
+
+    assert read.exit_code == 1
+    sentences = [sentence for stream, all_of_it in read.errors.items() if stream for sentence in all_of_it]
+    assert set(sentences) == {REFUSED_KEY}
+    assert all(len(all_of_it) == 1 for stream, all_of_it in read.errors.items() if stream)
+    assert len(scene.server.log) <= 8 + 1, "one for each thread at most, and the one of check"
+    assert checked.exit_code == 0
+    assert REFUSED_KEY in checked.status["message"]
+    assert wrong not in read.printed + checked.printed
+
+
+def test_a_429_waits_until_the_time_that_it_names_in_seconds_and_a_502_beside_it_does_not(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.api = type(scene.api)(scene.world, KEY, requests_per_minute=3, window_seconds=5)
+    failed: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.path == f"{PREFIX}/tags" and not failed:
+            failed.append(request.path)
+            return as_json({}, 502, X_RateLimit_Reset="9999999999")
+        return scene.api(request)
+
+    scene.before = answer
+    streams = ["users", "tags", "lead_statuses", "lead_fields", "campaigns"]
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.counts == {stream: len(expected(scene.world, stream)) for stream in streams}
+    refused = [request for request in scene.server.log if request.status == 429]
+    admitted = [request for request in scene.server.log if request.status == 200]
+    assert refused
+    assert admitted[-1].at - admitted[0].at >= 4
+    assert admitted[-1].at - scene.server.log[0].at < 30
+
+
+def test_the_budget_is_what_the_server_says_that_it_admits(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=300, events=0), page_size=10, requests_per_minute=40)
+
+    read = scene.read(["leads"], requests_per_minute=None)
+
+    assert read.exit_code == 0
+    assert len(scene.server.log) == 60
+    assert {request.status for request in scene.server.log} == {200}
+    assert most_in_a_minute(scene.server.log) == 40
+
+
+@pytest.mark.parametrize(("setting", "most"), [(None, 240), (90, 90)])
+def test_a_server_that_admits_more_is_asked_more_unless_the_user_has_set_a_limit(
+    scenes: Any, setting: int | None, most: int
+) -> None:
+    scene: Scene = scenes(make_world(leads=120, events=0), page_size=1, requests_per_minute=500)
+    stop = 240 if setting is None else 95
+    scene.before = lambda _: error(403, "Enough") if len(scene.server.log) >= stop else None
+
+    scene.read(["leads"], requests_per_minute=setting)
+
+    assert most_in_a_minute(scene.server.log) == most
+
+
+def most_in_a_minute(log: list[LoggedRequest]) -> int:
+    times = sorted(request.at for request in log)
+    return max(sum(first <= at < first + 60 for at in times) for first in times)
+
+
+def test_a_page_of_another_host_is_asked_for_at_the_configured_one(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
+
+    read = scene.read(["leads"])
+
+    assert len(read.rows("leads")) == 30
+    assert [request.query.get("page", "1") for request in scene.server.log] == ["1", "2", "3"] * 2
+
+
+def test_a_redirect_to_another_host_is_not_followed_so_that_the_key_stays(scenes: Any) -> None:
+    scene: Scene = scenes()
+    with SampleServer(lambda _: as_json({"tags": [], "has_more": False})) as other:
+        scene.before = lambda _: Response("", 302, {"Location": f"{other.url}/v1/tags"})
+        read = scene.read(["tags"])
+
+    assert other.log == []
+    assert read.exit_code == 1
+    assert "leads to another host, to which the API key is not sent" in read.errors["tags"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "asked"),
+    [
+        ("api_key", " ", "the key as it was copied, without spaces in it"),
+        ("start_date", "2024-01-01", "a past time in UTC such as 2024-01-01T00:00:00Z"),
+        ("requests_per_minute", 5000, "a whole number from 1 to 1000"),
+        ("include_replies", "yes", "true or false"),
+        ("api_url", "https://me:secret@api.persistiq.com/v1", "an https:// address without credentials and query"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_with_what_is_asked_for(
+    scenes: Any, name: str, value: object, asked: str
+) -> None:
+    scene: Scene = scenes()
+
+    checked = scene.connector.run("check", config=scene.config(**{name: value}))
+
+    assert checked.exit_code == 0
+    assert checked.status["status"] == "FAILED"
+    assert f"`{name}` has to be {asked}" in checked.status["message"]
+    assert scene.server.log == []

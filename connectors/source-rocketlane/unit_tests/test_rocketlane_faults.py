@@ -1,0 +1,315 @@
+"""What odd servers, networks and settings do to a read of Rocketlane: tried again, skipped and named, or an error."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rocketlane_api import PREFIX, expected
+from rocketlane_scene import Scene
+from rocketlane_world import RESOURCES, make_world
+from serving import LoggedRequest, SampleServer, as_json
+from werkzeug import Request, Response
+
+REFUSED_KEY = (
+    "Rocketlane does not accept the API key (401). Make one in Rocketlane under Settings, API, and put it into "
+    "`api_key`."
+)
+
+
+def path_of(stream: str) -> str:
+    return f"{PREFIX}/{RESOURCES[stream].path}"
+
+
+def error(status: int, message: str, field: str | None = None) -> Response:
+    said = {"errorCode": "CODE", "errorMessage": message} | ({"field": field} if field else {})
+    return as_json({"errors": [said]}, status)
+
+
+def cut_off() -> Response:
+    return Response(b'{"data":[{"userId":1},', headers={"Content-Length": "5000"}, mimetype="application/json")
+
+
+def page(rows: int, **pagination: Any) -> Callable[[], Response]:
+    data = [{"fieldId": number, "timeOffId": number, "companyId": number, "taskId": number} for number in range(rows)]
+    return lambda: as_json({"data": data, "pagination": {"totalRecordCount": rows} | pagination})
+
+
+BROKEN: dict[str, Callable[[], Response]] = {
+    "users": lambda: error(500, "Oops"),
+    "fields": lambda: Response("<html>Bad gateway</html>", 502, mimetype="text/html"),
+    "time_offs": lambda: Response("", 503),
+    "companies": lambda: Response("<html>Time-out</html>", 504, mimetype="text/html"),
+    "comments": lambda: Response('{"data": [{"commentId": 7', mimetype="application/json"),
+    "invoices": lambda: Response("<html>Please log in</html>", mimetype="text/html"),
+    "time_entry_categories": lambda: as_json({"pagination": {"hasMore": False}}),
+    "resource_allocations": lambda: as_json({"data": None, "pagination": {"hasMore": False}}),
+    "projects": cut_off,
+    "tasks": lambda: as_json([]),
+}
+"""An answer that is worth another try, for one stream each."""
+
+
+def test_an_answer_that_fails_or_is_broken_is_asked_for_again_and_no_row_is_lost(scenes: Any) -> None:
+    scene: Scene = scenes()
+    left = {path_of(stream): answer for stream, answer in BROKEN.items()}
+    scene.before = lambda request: left.pop(request.path)() if request.path in left else None
+
+    read = scene.read(BROKEN)
+
+    assert left == {}
+    assert read.exit_code == 0
+    assert read.counts == {stream: len(expected(scene.world, stream)) for stream in BROKEN}
+
+
+FOREVER: dict[str, tuple[Callable[[], Response], str]] = {
+    "users": (lambda: error(500, "Oops"), "Rocketlane failed at "),
+    "comments": (lambda: as_json({"pagination": {}}), "it has no list `data`"),
+    "tasks": (page(9, hasMore=True), "tasks says that it goes on, and does not say where."),
+    "fields": (page(9, hasMore=True, nextPageToken="same"), "fields goes on with pages that came before"),
+    "invoices": (lambda: error(403, "Not for you"), "/invoices: Not for you."),
+    "projects": (lambda: error(400, "No such thing", "includeArchive"), "No such thing (includeArchive)."),
+}
+"""An answer that does not get better, for one stream each, and what is said of it."""
+
+
+def test_a_list_that_cannot_be_read_costs_its_own_stream_alone_says_why_and_keeps_its_state(scenes: Any) -> None:
+    scene: Scene = scenes()
+    pages = iter(range(10**9))
+    answers = {path_of(stream): answer for stream, (answer, _) in FOREVER.items()}
+    answers[path_of("companies")] = lambda: page(9, hasMore=True, nextPageToken=f"page {next(pages)}")()
+    scene.before = lambda request: answers[request.path]() if request.path in answers else None
+
+    read = scene.read([*FOREVER, "companies", "time_offs", "time_entries"])
+
+    assert read.exit_code == 1
+    failed = {*FOREVER, "companies"}
+    assert {stream for stream, end in read.ends.items() if end == "INCOMPLETE"} == failed
+    assert {stream for stream, end in read.ends.items() if end == "COMPLETE"} == {"time_offs", "time_entries"}
+    for stream, (_, words) in FOREVER.items():
+        assert any(words in sentence for sentence in read.errors[stream]), read.errors[stream]
+    assert "companies goes on with pages that came before" in read.errors["companies"][0]
+    assert read.counts["time_entries"] == len(expected(scene.world, "time_entries"))
+    assert {read.state(stream)["updatedAt"] for stream in ("users", "tasks", "fields", "projects")} == {"0"}
+    asked = Counter(scene.requests())
+    assert asked["/users"] == asked["/comments"] == 6, "five times again"
+    assert asked["/tasks"] == asked["/invoices"] == asked["/projects"] == 1
+
+
+def test_a_key_that_is_refused_stops_the_sync_with_one_sentence_and_is_not_shown(scenes: Any) -> None:
+    scene: Scene = scenes()
+    wrong = "rl-99999999-8888-4777-8666-555555555555"
+
+    read = scene.read(api_key=wrong)
+    checked = scene.connector.run("check", config=scene.config(api_key=wrong))
+
+    assert read.exit_code == 1
+    sentences = [sentence for stream, all_of_it in read.errors.items() if stream for sentence in all_of_it]
+    assert set(sentences) == {REFUSED_KEY}
+    assert all(len(all_of_it) == 1 for stream, all_of_it in read.errors.items() if stream)
+    assert len(scene.server.log) <= 8 + 1, "one for each thread at most, and the one of check"
+    assert checked.exit_code == 0
+    assert checked.status == {"status": "FAILED", "message": f"'Stream users is not available: {REFUSED_KEY}'"}
+    assert wrong not in read.printed + checked.printed
+
+
+def test_a_429_waits_until_the_time_that_it_names_in_milliseconds(scenes: Any) -> None:
+    scene: Scene = scenes(lists_per_minute=3, window_seconds=4)
+    streams = ["users", "fields", "time_offs", "companies", "comments"]
+
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.counts == {stream: len(expected(scene.world, stream)) for stream in streams}
+    refused = [request for request in scene.server.log if request.status == 429]
+    admitted = [request for request in scene.server.log if request.status == 200]
+    assert refused
+    assert len(refused) <= 4, "each waits once; it does not try in vain"
+    assert admitted[-1].at - admitted[0].at >= 4
+    reasons = [
+        reason["type"]
+        for message in read.messages
+        if message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS"
+        for reason in message["trace"]["stream_status"].get("reasons") or []
+    ]
+    assert set(reasons) == {"RATE_LIMITED"}
+
+
+def test_a_project_that_vanished_or_is_forbidden_is_skipped_and_named_and_its_state_stays(scenes: Any) -> None:
+    scene: Scene = scenes()
+    first = scene.read(["phases"])
+    gone, hidden, *rest = (str(row["projectId"]) for row in expected(scene.world, "projects"))
+    statuses = {gone: 404, hidden: 403}
+
+    def refuse(request: Request) -> Response | None:
+        status = statuses.get(request.args.get("projectId", ""))
+        return error(status, "No") if status else None
+
+    scene.before = refuse
+    second = scene.read(["phases"])
+    third = scene.read(["phases"], first.states)
+
+    assert second.exit_code == third.exit_code == 0
+    assert second.ends == {"phases": "COMPLETE"}
+    assert {str(row["projectId"]) for row in second.rows("phases")} <= set(rest)
+    warnings = {f"phases of projectId {key} is skipped: the server answers with {statuses[key]}." for key in statuses}
+    assert set(second.log("WARN")) == warnings
+    assert _times(second.state("phases"), [gone, hidden]) == {"0"}
+    assert _times(third.state("phases"), [gone, hidden]) == _times(first.state("phases"), [gone, hidden])
+
+
+def _times(state: dict[str, Any], projects: list[str]) -> set[str]:
+    return {each["cursor"]["updatedAt"] for each in state["states"] if str(each["partition"]["projectId"]) in projects}
+
+
+def test_a_page_token_that_has_expired_begins_its_list_again(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(projects=2, tasks=60), page_size=50)
+    expired: list[str] = []
+
+    def expire(request: Request) -> Response | None:
+        if request.args.get("pageToken") and not expired:
+            expired.append(request.args["pageToken"])
+            return error(400, "The token is too old", "pageToken")
+        return None
+
+    scene.before = expire
+    read = scene.read(["tasks"])
+
+    assert read.exit_code == 0
+    assert len(read.rows("tasks")) == len({row["taskId"] for row in read.rows("tasks")}) == 120
+    assert len(scene.server.log) == 2 + 3
+
+
+def test_page_tokens_that_expire_at_once_are_an_error(scenes: Any) -> None:
+    scene: Scene = scenes(token_seconds=0, page_size=50)
+
+    read = scene.read(["tasks"])
+
+    assert read.exit_code == 1
+    assert read.errors["tasks"][0].startswith("tasks was read 4 times")
+
+
+def test_a_redirect_to_another_host_is_not_followed_so_that_the_key_stays(scenes: Any) -> None:
+    scene: Scene = scenes()
+    with SampleServer(lambda _: as_json({"data": [], "pagination": {"hasMore": False}})) as other:
+        scene.before = lambda _: Response("", 307, {"Location": f"{other.url}/api/1.0/users"})
+        read = scene.read(["users"])
+
+    assert other.log == []
+    assert read.exit_code == 1
+    assert "leads to another host, to which the API key is not sent" in read.errors["users"][0]
+
+
+def test_a_redirect_within_the_host_is_followed(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.before = lambda request: (
+        None
+        if request.args.get("includeAllFields")
+        else Response("", 307, {"Location": f"{PREFIX}/users?includeAllFields=true"})
+    )
+
+    assert scene.connector.run("check", config=scene.config()).status["status"] == "SUCCEEDED"
+
+
+def test_a_thousand_projects_stay_within_the_budget_of_requests(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(projects=1_000, tasks=1), lists_per_minute=400)
+
+    read = scene.read(["phases"], requests_per_minute=400)
+
+    assert read.exit_code == 0
+    assert len(read.rows("phases")) == len(scene.world.rows["phases"])
+    assert len(scene.server.log) == 10 + 1_000
+    assert {request.status for request in scene.server.log} == {200}
+    assert most_in_a_minute(scene.server.log) <= 400
+
+
+def most_in_a_minute(log: list[LoggedRequest]) -> int:
+    times = sorted(request.at for request in log)
+    return max(sum(first <= at < first + 60 for at in times) for first in times)
+
+
+BAD_SETTINGS = {
+    "api_key": "",
+    "start_date": "yesterday",
+    "include_archived": "yes",
+    "requests_per_minute": 0,
+    "api_url": "ftp://api.rocketlane.com",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "asked"),
+    [
+        ("api_key", "two words", "the key as it was copied, without spaces in it"),
+        ("api_key", 7, "the key as it was copied, without spaces in it"),
+        ("start_date", "2024-02-30T00:00:00Z", "a past time in UTC such as 2024-01-01T00:00:00Z"),
+        ("start_date", "2999-01-01T00:00:00Z", "a past time in UTC such as 2024-01-01T00:00:00Z"),
+        ("requests_per_minute", "many", "a whole number from 1 to 400"),
+        ("include_archived", 1, "true or false"),
+        ("api_url", "http://api.rocketlane.com/api/1.0", "an https:// address without credentials and query"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_with_what_is_asked_for(
+    scenes: Any, name: str, value: object, asked: str
+) -> None:
+    scene: Scene = scenes()
+
+    checked = scene.connector.run("check", config=scene.config(**{name: value}))
+
+    shown = "" if name == "api_key" else f", and is {value!r}"
+    assert checked.exit_code == 0
+    assert checked.status["status"] == "FAILED"
+    assert f"`{name}` has to be {asked}{shown}." in checked.status["message"]
+    assert scene.server.log == []
+
+
+def test_all_settings_that_are_wrong_are_named_at_once_by_read_as_well(scenes: Any) -> None:
+    scene: Scene = scenes()
+    catalog = scene.connector.catalog(scene.config())
+    users = [stream for stream in catalog["streams"] if stream["name"] == "users"]
+    modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+
+    read = scene.connector.run(
+        "read", config=scene.config(**BAD_SETTINGS), catalog={"streams": [{"stream": users[0], **modes}]}
+    )
+
+    assert read.exit_code == 1
+    (sentence,) = read.errors["users"]
+    assert [name for name in BAD_SETTINGS if f"`{name}` has to be " not in sentence] == []
+    assert scene.server.log == []
+
+
+def test_a_setting_that_is_null_counts_as_not_given(scenes: Any) -> None:
+    scene: Scene = scenes()
+
+    checked = scene.connector.run("check", config=scene.config(start_date=None, include_archived=None))
+
+    assert checked.status["status"] == "SUCCEEDED"
+
+
+def test_a_configuration_without_a_key_says_so(scenes: Any) -> None:
+    scene: Scene = scenes()
+    config = scene.config()
+    del config["api_key"]
+
+    checked = scene.connector.run("check", config=config)
+
+    assert checked.status["status"] == "FAILED"
+    assert "'api_key' is a required property" in checked.status["message"]
+
+
+def test_a_state_that_is_damaged_is_left_out_with_a_warning_and_everything_is_read(scenes: Any) -> None:
+    scene: Scene = scenes()
+    first = scene.read(["users", "phases"])
+    damaged = json.loads(json.dumps(first.states))
+    for state in damaged:
+        state["stream"]["stream_state"] = {"updatedAt": "long ago", "states": [{"partition": {}, "cursor": 7}]}
+
+    second = scene.read(["users", "phases"], damaged)
+
+    assert second.exit_code == 0
+    assert second.counts == first.counts
+    assert len(second.log("WARN")) == 2
