@@ -1,11 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests of the connectors wait for limits of a minute more than they work.
+WAITING := 6
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo demo-rocketlane demo-persistiq test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
 install: .venv/installed ## Make .venv with every dependency (locked, by hash) and the console script
 
@@ -20,6 +22,12 @@ install: .venv/installed ## Make .venv with every dependency (locked, by hash) a
 demo: install ## Sync a sample server into demo.duckdb, twice, and show what came
 	@$(BIN)/python -m tools.demo
 
+demo-rocketlane: install ## The same for source-rocketlane, into demo-rocketlane.duckdb
+	@$(BIN)/python -m tools.rocketlane_demo
+
+demo-persistiq: install ## The same for source-persistiq, into demo-persistiq.duckdb
+	@$(BIN)/python -m tools.persistiq_demo
+
 test: lint types unit ## Lint, types and all tests
 
 lint: install
@@ -29,15 +37,20 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+	for connector in connectors/source-*; do \
+		MYPYPATH=$$connector:$$connector/sample_server:$$connector/unit_tests \
+			$(BIN)/mypy $$connector/*.py $$connector/sample_server/*.py $$connector/unit_tests/*.py || exit; \
+	done
 
 unit: install
-	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests"
+	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
+	$(BIN)/pytest -n $(WAITING) --dist worksteal connectors
 
 soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
 	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto --dist worksteal unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
 
-image: install ## Build the image airbyte/source-pivotal-tracker:dev and say how large it is; BASE_IMAGE names another base
-	@$(BIN)/python -m tools.image
+image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of CONNECTOR=source-rocketlane, and say how large it is; BASE_IMAGE names another base
+	@$(BIN)/python -m $(if $(CONNECTOR),tools.manifest_image $(CONNECTOR),tools.image)
 
 image-test: install ## The tests that run containers; they build the image first
 	$(BIN)/pytest -m image_tests integration_tests
@@ -73,4 +86,4 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-export.zip *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

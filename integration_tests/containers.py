@@ -57,6 +57,7 @@ class Image:
     """The image under test, and the engine that has it."""
 
     client: docker.DockerClient
+    name: str = IMAGE
 
     @contextmanager
     def started(self, *command: str, files: Path | None = None, at: str = MOUNT, **options: Any) -> Iterator[Running]:
@@ -67,7 +68,7 @@ class Image:
         mounted = {"volumes": {str(files): {"bind": at, "mode": "ro"}}, "working_dir": at} if files else {}
         rights = {"read_only": True, "tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}  # noqa: S108
         container = self.client.containers.create(
-            IMAGE, list(command), network_mode="host", **{**rights, **mounted, **options}
+            self.name, list(command), network_mode="host", **{**rights, **mounted, **options}
         )
         try:
             # Not the engine's log of it, which cuts long lines, and with them letters of more than one byte.

@@ -110,12 +110,8 @@ def base_image() -> str:
     return os.environ.get("BASE_IMAGE") or default[1]
 
 
-def build(client: docker.DockerClient) -> None:
-    """Build IMAGE from the checkout; what the engine says goes to stderr.
-
-    Raises NotReady where the base image can neither be found nor pulled, BuildFailed where a step of the build fails.
-    """
-    base = base_image()
+def fetch(client: docker.DockerClient, base: str) -> None:
+    """See that the engine has a base image. Raises NotReady where it can neither be found nor pulled."""
     try:
         client.images.get(base)
     except ImageNotFound:
@@ -123,12 +119,29 @@ def build(client: docker.DockerClient) -> None:
             client.images.pull(base)
         except (APIError, ImageNotFound) as error:
             raise NotReady(f"The base image {base} cannot be pulled ({error.explanation}): {SET_UP}.") from None
+
+
+def run_build(client: docker.DockerClient, tag: str, folder: Path, *options: str, **arguments: str) -> None:
+    """Build an image from a folder, with the arguments of its Dockerfile; what the engine says goes to stderr.
+
+    Raises BuildFailed where a step fails.
+    """
     # An engine without a bridge has no network for a build but the machine's own.
     network = [] if client.networks.list(names=["bridge"]) else ["--network", "host"]
-    command = ["docker", "build", *network, "--build-arg", f"BASE_IMAGE={base}", "--tag", IMAGE, str(ROOT)]
-    built = subprocess.run(command, stdout=sys.stderr)
-    if built.returncode:
+    given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    command = ["docker", "build", *network, *given, *options, "--tag", tag, str(folder)]
+    if subprocess.run(command, stdout=sys.stderr).returncode:
         raise BuildFailed("The image was not built: the lines above say why.")
+
+
+def build(client: docker.DockerClient) -> None:
+    """Build IMAGE from the checkout.
+
+    Raises NotReady where the base image can neither be found nor pulled, BuildFailed where a step of the build fails.
+    """
+    base = base_image()
+    fetch(client, base)
+    run_build(client, IMAGE, ROOT, BASE_IMAGE=base)
 
 
 def look_into(client: docker.DockerClient, image: str = IMAGE) -> Inventory:

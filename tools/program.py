@@ -1,4 +1,4 @@
-"""Runs the real programs, the connector and the sample server, as subprocesses, and reads what they print."""
+"""Runs the real programs, the connectors and the sample server, as subprocesses, and reads what they print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,13 @@ from tracker_server.app import LoggedRequest
 Message = dict[str, Any]
 
 CONNECTOR = Path(sys.executable).with_name("source-pivotal-tracker")
+MANIFEST_RUNNER = Path(sys.executable).with_name("source-declarative-manifest")
+"""The cdk's own command line, which runs any manifest."""
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST_CONNECTORS = ROOT / "connectors"
+"""Where each manifest-only connector has a folder of its name."""
+CUSTOM_CODE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
+"""The environment in which that command line loads a components.py."""
 BYTES_OF_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 STOP_SECONDS = 10
 REQUESTS_PER_MINUTE = 1000
@@ -31,13 +38,14 @@ class ProgramFailed(Exception):
 class Program:
     """A subprocess: it starts when the block begins, and is stopped at the end of the block if it still runs.
 
-    Its stderr goes where this process's own goes. Once `lines` has ended, `exit_code` is known, and `seconds` (from
-    the start), `cpu_seconds` and `peak_rss` (bytes), which are of this one process. The peak is never below this
-    process's own at the start: the kernel hands that on.
+    Its stderr goes where this process's own goes. Its environment is this process's own, and `environment` over it.
+    Once `lines` has ended, `exit_code` is known, and `seconds` (from the start), `cpu_seconds` and `peak_rss` (bytes),
+    which are of this one process. The peak is never below this process's own at the start: the kernel hands that on.
     """
 
-    def __init__(self, *command: str | Path) -> None:
+    def __init__(self, *command: str | Path, environment: Mapping[str, str] | None = None) -> None:
         self.command = [str(part) for part in command]
+        self.environment = dict(environment or {})
         self.exit_code: int | None = None
         self.seconds = 0.0
         self.cpu_seconds = 0.0
@@ -45,7 +53,7 @@ class Program:
 
     def __enter__(self) -> Program:
         self._started = time.monotonic()
-        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE, env={**os.environ, **self.environment})
         self._stdout = cast("IO[bytes]", self._process.stdout)
         return self
 
@@ -136,12 +144,23 @@ def sample_server(
 
 def connector(verb: str, folder: Path, **files: Message | list[Message]) -> Program:
     """The console script with a verb and its files, which are written to `folder`: `config=`, `catalog=`, `state=`."""
-    arguments: list[str | Path] = []
-    for name, content in files.items():
-        path = folder / f"{name}.json"
-        path.write_bytes(orjson.dumps(content))
-        arguments += [f"--{name}", path]
-    return Program(CONNECTOR, verb, *arguments)
+    return Program(CONNECTOR, verb, *_written(folder, files))
+
+
+def manifest_connector(name: str | Path, verb: str, folder: Path, **files: Message | list[Message]) -> Program:
+    """A connector of `connectors/`, such as `source-rocketlane`, with a verb and its files, as `connector` has them.
+
+    A path in place of a name is that of a folder like these, or of a manifest that has no code beside it. The cdk's own
+    command line runs it. For `spec` that prints the settings of a manifest that nobody has chosen yet, so
+    tools/manifest_spec.py, which prints the connector's own, takes its place there.
+    """
+    home = MANIFEST_CONNECTORS / name
+    if verb == "spec":
+        return Program(sys.executable, "-m", "tools.manifest_spec", home, environment={"PYTHONPATH": str(ROOT)})
+    parts: list[str | Path] = ["--manifest-path", home]
+    if home.is_dir():
+        parts = ["--manifest-path", home / "manifest.yaml", "--components-path", home / "components.py"]
+    return Program(MANIFEST_RUNNER, verb, *parts, *_written(folder, files), environment=CUSTOM_CODE)
 
 
 def every_stream(catalog: Message, *, incremental: bool = False) -> Message:
@@ -168,6 +187,14 @@ def only(program: Program, kind: str) -> Message:
     if len(found) != 1:
         raise ProgramFailed(f"{program} printed {len(found)} messages of type {kind}, not one.")
     return cast("Message", found[0])
+
+
+def _written(folder: Path, files: Mapping[str, Message | list[Message]]) -> Iterator[str | Path]:
+    """The arguments that name the files, each of which is written to the folder."""
+    for name, content in files.items():
+        path = folder / f"{name}.json"
+        path.write_bytes(orjson.dumps(content))
+        yield from (f"--{name}", path)
 
 
 def _error_words(message: Message) -> list[str]:

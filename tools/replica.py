@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
+import orjson
 
 from tools.program import Message, is_incremental
 
+TIME = "TIMESTAMP"
 TYPES = {
     ("integer", None): "BIGINT",
     ("number", None): "DOUBLE",
     ("boolean", None): "BOOLEAN",
     ("string", None): "VARCHAR",
     ("string", "date"): "DATE",
-    ("string", "date-time"): "TIMESTAMP",
+    ("string", "date-time"): TIME,
 }
 DELETED_AT = "_ab_cdc_deleted_at"
 
@@ -45,16 +50,57 @@ def merge(catalog: Message, folder: Path, database: Path) -> None:
             if not is_incremental(stream):
                 connection.execute(f'DELETE FROM "{stream["name"]}"')  # noqa: S608
             columns = columns_of(stream)
-            rows = connection.read_json(
-                str(rows_file(folder, stream["name"])), format="newline_delimited", columns=columns
-            )
-            connection.register("came", rows)
+            connection.register("came", _rows(rows_file(folder, stream["name"]), columns, connection))
             connection.execute(_merge_statement(stream, DELETED_AT in columns))
+
+
+class Differences(NamedTuple):
+    """How a table differs from the rows that a server holds.
+
+    `missing` rows are not in the table as they are on the server, `beyond` ones are in the table and not on the server.
+    A row that was changed counts in both. The table has no column for the `unknown` attributes.
+    """
+
+    missing: int
+    beyond: int
+    unknown: set[str]
+
+
+def differences(stream: Message, rows: Sequence[Message], connection: duckdb.DuckDBPyConnection) -> Differences:
+    """Compare a stream's table with the rows that the server holds.
+
+    Columns that no row of the server has are left out, because it is the connector that fills them.
+    """
+    told = set[str]().union(*rows)
+    columns = {name: kind for name, kind in columns_of(stream).items() if name in told}
+    table = connection.table(f'"{stream["name"]}"')
+    if not columns:
+        return Differences(len(rows), len(table), told)
+    with tempfile.TemporaryDirectory() as folder:
+        file = rows_file(Path(folder), stream["name"])
+        file.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+        held = _rows(file, columns, connection)
+        there = table.select(*map(duckdb.ColumnExpression, columns))
+        return Differences(len(held.except_(there)), len(there.except_(held)), told - columns.keys())
 
 
 def columns_of(stream: Message) -> dict[str, str]:
     """DuckDB's type of each column, by the stream's JSON schema; JSON for what has parts or more than one type."""
     return {name: _column_type(schema) for name, schema in stream["json_schema"]["properties"].items()}
+
+
+def _rows(file: Path, columns: dict[str, str], connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """The rows of a file, with every time in UTC: a TIMESTAMP that is read from a text loses the text's offset."""
+    kinds = {name: "TIMESTAMPTZ" if kind == TIME else kind for name, kind in columns.items()}
+    rows = connection.read_json(str(file), format="newline_delimited", columns=kinds)
+    utc = duckdb.ConstantExpression("UTC")
+    as_they_are = {name: duckdb.ColumnExpression(name) for name in columns}
+    in_utc = {
+        name: duckdb.FunctionExpression("timezone", utc, as_they_are[name]).alias(name)
+        for name, kind in columns.items()
+        if kind == TIME
+    }
+    return rows.select(*(as_they_are | in_utc).values())
 
 
 def _merge_statement(stream: Message, has_tombstones: bool) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
@@ -236,7 +237,7 @@ class Pass:
     @property
     def shrank(self) -> bool:
         """Whether the server counted fewer rows from one page to the next."""
-        return any(later < earlier for earlier, later in zip(self.counts, self.counts[1:], strict=False))
+        return any(later < earlier for earlier, later in pairwise(self.counts))
 
     @property
     def may_have_shrunk(self) -> bool:

@@ -1,17 +1,43 @@
-"""For the cdk's own tests of a connector: the sample server of acceptance-test-config.yml, while they run."""
+"""What the tests need: the sample server and what runs the connector, scenes, and a server for the cdk's own tests."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE / "build" / "sample_server"
+"""Where acceptance-test-config.yml looks for configurations."""
+
+sys.path[:0] = [str(HERE / "unit_tests"), str(HERE / "sample_server")]
+
+if TYPE_CHECKING:
+    from persistiq_scene import Scene
+    from persistiq_world import World
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
+    """Makes scenes, with a world of their own where none is given; their servers run until the test ends."""
+    from persistiq_scene import Scene
+    from persistiq_world import make_world
+
+    made: list[Scene] = []
+
+    def scene(world: World | None = None, **options: Any) -> Scene:
+        made.append(Scene(tmp_path, world or make_world(), **options))
+        made[-1].server.__enter__()
+        return made[-1]
+
+    yield scene
+    for each in made:
+        each.server.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
@@ -31,5 +57,6 @@ def standard_configs() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _sample_server_for_a_scenario(request: pytest.FixtureRequest) -> None:
+    """A `scenario` is what each of the cdk's own tests takes."""
     if "scenario" in request.fixturenames:
         request.getfixturevalue("standard_configs")

@@ -11,6 +11,7 @@ import requests
 from benchmarks.archives import parsed_in_a_second
 from benchmarks.engine import ALLOWED, WINDOW, used
 from benchmarks.least import dumping, loading
+from benchmarks.manifests import measure
 from benchmarks.measured import Figure, Run, median, read, run
 from tools.program import Program, ProgramFailed, sample_server
 from tracker_server.app import LoggedRequest
@@ -95,3 +96,22 @@ def test_an_export_that_is_not_understood_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ProgramFailed, match=r"1 things in .*a\.csv were not understood"):
         parsed_in_a_second(tmp_path / "a.csv")
+
+
+SMALL = {"rocketlane": {"projects": 4, "tasks": 30}, "persistiq": {"leads": 120, "campaigns": 2, "events": 0}}
+
+
+@pytest.mark.parametrize("system", SMALL)
+def test_a_connector_is_measured_beside_airbytes_own_by_rows_of_the_truth_and_requests(
+    tmp_path: Path, system: str
+) -> None:
+    table, (rows, requests) = measure(tmp_path, system, SMALL[system])
+
+    name, came, first, second, *_ = (list(column.cells) for column in table.columns)
+    assert name == ["here", "Airbyte's"]
+    assert str(came[0]).endswith("(100.0%)")
+    assert not str(came[1]).endswith("(100.0%)")
+    assert int(str(second[0])) < int(str(first[0]))
+    assert first[1] == second[1]
+    assert rows.is_kept
+    assert requests.name.startswith(f"source-{system}: requests of a second sync of ")

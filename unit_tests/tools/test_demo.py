@@ -1,4 +1,4 @@
-"""The demo loads what the connector read, twice, and tells rows, tombstones and requests truly."""
+"""The demo loads what the connector read, twice, follows what was edited meanwhile, and compares."""
 
 from __future__ import annotations
 
@@ -9,26 +9,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tools.demo import StreamRead, Sync, compared, edit, request_patterns, summary
-from tools.docs import ROOT
-from tools.program import ProgramFailed
-from tracker_server.app import LoggedRequest
+from tools.demo import compared, edit, request_patterns
+from tools.program import ROOT, ProgramFailed
 from tracker_server.sample import make_world
-
-
-def written(table: Table) -> list[str]:
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(table)
-    return [" ".join(line.split()) for line in capture.get().splitlines()]
-
-
-def sync(reads: list[StreamRead], *paths: str) -> Sync:
-    return Sync(reads, [LoggedRequest(0.0, "GET", path, {}, 200, 9) for path in paths], [], [])
 
 
 def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_the_velocity(tmp_path: Path) -> None:
@@ -51,23 +36,6 @@ def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_the_velocity
         (stories,) = connection.sql("SELECT count(*) FROM stories").fetchall()
     assert tables == {stream.name for stream in SourcePivotalTracker().streams({"api_token": "demo"})}
     assert stories == (747,)
-
-
-def test_a_request_counts_for_every_stream_that_it_feeds_and_once_in_the_total() -> None:
-    first = sync(
-        [StreamRead("stories", 1_000, 0, 10.0, 14.0), StreamRead("story_tasks", 7, 0, 10.0, 12.5)],
-        *("/projects", "/projects/99/stories", "/projects/99/stories", "/projects/99/labels"),
-    )
-    second = sync(
-        [StreamRead("stories", 3, 2, 20.0, 21.0), StreamRead("story_tasks", 0, 1, 20.0, 21.0)],
-        *("/projects", "/projects/99/stories/bulk"),
-    )
-
-    lines = written(summary(first, second))
-
-    assert "stories 1,000 2 4.00 3 2 1" in lines
-    assert "story_tasks 7 2 2.50 0 1 1" in lines
-    assert "Total 1,007 4 4.00 3 3 2" in lines
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from tools.program import Message, Program, ProgramFailed, connector, every_stream, only, sample_server
+from tools.program import (
+    MANIFEST_CONNECTORS,
+    Message,
+    Program,
+    ProgramFailed,
+    connector,
+    every_stream,
+    manifest_connector,
+    only,
+    sample_server,
+)
 
 
 def python(code: str) -> Program:
@@ -61,6 +71,35 @@ def test_a_line_that_is_no_message_is_an_error_that_quotes_it() -> None:
 def test_a_missing_message_is_an_error() -> None:
     with python("") as program, pytest.raises(ProgramFailed, match="0 messages of type SPEC"):
         only(program, "SPEC")
+
+
+def test_a_program_has_the_environment_of_this_process_and_what_it_is_given_over_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("GIVEN", "old")
+    code = "import os; print(os.environ['KEPT'], os.environ['GIVEN'])"
+    with Program(sys.executable, "-c", code, environment={"GIVEN": "new"}) as program:
+        assert program.line() == "kept new"
+
+
+def test_the_spec_of_a_manifest_connector_is_its_own(tmp_path: Path) -> None:
+    with manifest_connector("source-persistiq", "spec", tmp_path) as program:
+        settings = only(program, "SPEC")["connectionSpecification"]["properties"]
+
+    assert {"api_key", "include_replies"} <= settings.keys()
+
+
+def test_a_manifest_connector_is_run_by_the_cdk_with_its_files(tmp_path: Path) -> None:
+    server = MANIFEST_CONNECTORS / "source-persistiq" / "sample_server"
+    log = tmp_path / "requests.jsonl"
+    with Program(sys.executable, server, "--port", "0", "--request-log", log) as serving:
+        config: Message = {"api_url": serving.line(), "api_key": serving.line()}
+        with manifest_connector("source-persistiq", "check", tmp_path, config=config) as program:
+            status = only(program, "CONNECTION_STATUS")
+
+    assert status["status"] == "SUCCEEDED"
+    assert b'"path": "/v1/users"' in log.read_bytes()
 
 
 def test_the_sample_server_tells_when_each_request_came(tmp_path: Path) -> None:

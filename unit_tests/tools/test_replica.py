@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from tools.program import Message
-from tools.replica import columns_of, create, merge, rows_file
+from tools.replica import Differences, columns_of, create, differences, merge, rows_file
 
 Rows = Sequence[dict[str, Any]]
 
@@ -59,6 +59,24 @@ def test_a_row_takes_the_place_of_the_one_with_its_key(tmp_path: Path) -> None:
     rows = merged(tmp_path, "stories", [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}], [{"id": 2, "name": "c"}])
 
     assert rows == [(1, "a"), (2, "c")]
+
+
+@pytest.mark.parametrize("text", ["2026-11-20T09:00:00Z", "2026-11-20T14:30:00+05:30", "2026-11-20T02:00:00.000-07:00"])
+def test_a_time_is_kept_in_utc_whatever_its_offset(text: str, tmp_path: Path) -> None:
+    stream: Message = {
+        "name": "events",
+        "supported_sync_modes": ["full_refresh"],
+        "source_defined_primary_key": [["id"]],
+        "json_schema": {"properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}},
+    }
+    database = tmp_path / "demo.duckdb"
+    create({"streams": [stream]}, database)
+    rows_file(tmp_path, "events").write_text(json.dumps({"id": 1, "at": text}), encoding="utf-8")
+    merge({"streams": [stream]}, tmp_path, database)
+
+    with duckdb.connect(str(database), read_only=True) as connection:
+        ((kept,),) = connection.execute("SELECT strftime(events.at, '%H:%M') FROM events").fetchall()
+    assert kept == "09:00"
 
 
 def test_an_attribute_that_the_new_row_lacks_is_emptied(tmp_path: Path) -> None:
@@ -124,3 +142,42 @@ def test_a_column_has_the_type_of_its_schema_and_json_where_it_has_parts_or_more
     schema: Message, kind: str
 ) -> None:
     assert columns_of({"json_schema": {"properties": {"it": schema}}}) == {"it": kind}
+
+
+EVENTS: Message = {
+    "name": "events",
+    "json_schema": {
+        "properties": {
+            "id": {"type": "integer"},
+            "happened": {"type": ["null", "string"], "format": "date-time"},
+            "lead": {"type": ["null", "object"]},
+            "_seen_at": {"type": "string"},
+        }
+    },
+}
+IN_TABLE = """
+    CREATE TABLE events AS SELECT * FROM (
+        VALUES (1, TIMESTAMP '2026-11-20 09:00:00', '{"id":7}'::JSON, 'now'), (2, NULL, NULL, 'now')
+    ) AS held(id, happened, lead, _seen_at)"""
+ONE = {"id": 1, "happened": "2026-11-20T11:00:00+02:00", "lead": {"id": 7}}
+TWO = {"id": 2, "happened": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([ONE, TWO], Differences(0, 0, set())),
+        ([TWO], Differences(0, 1, set())),
+        ([ONE, TWO, {"id": 3}], Differences(1, 0, set())),
+        ([ONE, TWO | {"lead": {"id": 9}}], Differences(1, 1, set())),
+        ([ONE | {"colour": "red"}, TWO], Differences(0, 0, {"colour"})),
+        ([], Differences(0, 2, set())),
+    ],
+    ids=["the same", "one gone", "one new", "one changed", "an unknown attribute", "none"],
+)
+def test_a_table_is_compared_with_the_rows_of_a_server_in_the_columns_that_the_server_fills(
+    rows: Rows, found: Differences
+) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(IN_TABLE)
+        assert differences(EVENTS, rows, connection) == found

@@ -98,23 +98,29 @@ class Ran:
 
 @dataclass(frozen=True)
 class Connector:
-    """The connector in `folder`; `scratch` is where the files go that it is given."""
+    """The connector in `folder`; `scratch` is where the files go that it is given.
+
+    With another `manifest`, that one runs, without the connector's own code and without the leave to run any.
+    """
 
     folder: Path
     scratch: Path
-    manifest: str = "manifest.yaml"
+    manifest: Path | None = None
 
     def run(self, verb: str, **files: Any) -> Ran:
         """Run a verb with its files: `config=`, `catalog=`, `state=`."""
-        command = [PROGRAM, verb, "--manifest-path", self.folder / self.manifest]
-        command += ["--components-path", self.folder / "components.py"]
+        command = [PROGRAM, verb, "--manifest-path", self.manifest or self.folder / "manifest.yaml"]
+        code: dict[str, str] = {}
+        if self.manifest is None:
+            command += ["--components-path", self.folder / "components.py"]
+            code = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
         for name, content in files.items():
             path = self.scratch / f"{name}.json"
             path.write_text(json.dumps(content), encoding="utf-8")
             command += [f"--{name}", path]
         ended = subprocess.run(
             [str(part) for part in command],
-            env=os.environ | {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"},
+            env={name: value for name, value in os.environ.items() if name != "AIRBYTE_ENABLE_UNSAFE_CODE"} | code,
             capture_output=True,
             encoding="utf-8",
             timeout=TIMEOUT_SECONDS,

@@ -1,0 +1,97 @@
+"""The manifest-only connectors: each folder stands alone, and what they share is one text."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+import yaml
+
+from unit_tests.test_floors import CONNECTOR, SERVER, WORKSHOPS, modules, packages_imported
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / "connectors"
+CONNECTORS = sorted(path.parent.name for path in HOME.glob("*/manifest.yaml"))
+SHARED = ("components.py", "sample_server/serving.py", "unit_tests/declarative_runner.py")
+"""What is the same in each folder, because a folder that is lifted out has to bring all that it needs."""
+FILES = {
+    *("README.md", "acceptance-test-config.yml", "components.py", "conftest.py", "icon.svg", "manifest.yaml"),
+    *("metadata.yaml", "sample_server", "unit_tests"),
+}
+SVG = "{http://www.w3.org/2000/svg}"
+
+each_connector = pytest.mark.parametrize("name", CONNECTORS)
+
+
+def loaded(name: str, file: str) -> Any:
+    return yaml.safe_load((HOME / name / file).read_text(encoding="utf-8"))
+
+
+def test_both_systems_of_the_mission_have_one() -> None:
+    assert CONNECTORS == ["source-persistiq", "source-rocketlane"]
+
+
+@each_connector
+def test_its_folder_has_what_airbytes_repository_has_of_such_a_connector(name: str) -> None:
+    made = {".tmp", "build", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+    assert {path.name for path in (HOME / name).iterdir()} - made == FILES
+
+
+@pytest.mark.parametrize("file", SHARED)
+def test_what_they_share_is_the_same_text_in_each(file: str) -> None:
+    first, *others = ((HOME / name / file).read_text(encoding="utf-8") for name in CONNECTORS)
+    assert [other == first for other in others] == [True] * len(others)
+
+
+@each_connector
+def test_it_imports_nothing_of_this_repository_but_its_own_folder(name: str) -> None:
+    imported = {package for module in modules(f"connectors/{name}") for package in packages_imported(module)}
+    assert imported.isdisjoint({CONNECTOR, SERVER, *WORKSHOPS} - {"unit_tests"})
+    assert not any(f"from {package}" in (HOME / name / "components.py").read_text() for package in WORKSHOPS)
+
+
+def test_the_tracker_connector_and_its_server_know_nothing_of_them() -> None:
+    texts = [(ROOT / module).read_text(encoding="utf-8") for module in [*modules(CONNECTOR), *modules(SERVER)]]
+    assert [text for text in texts if re.search("rocketlane|persistiq", text, re.IGNORECASE)] == []
+
+
+if sys.version_info < (3, 13):  # airbyte-connector-models does not support newer ones
+    from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
+
+    @each_connector
+    def test_its_metadata_has_the_form_that_airbytes_registry_reads(name: str) -> None:
+        validated = ConnectorMetadataDefinitionV0.model_validate(loaded(name, "metadata.yaml"))
+        assert validated.data.docker_repository == f"airbyte/{name}"
+
+
+@each_connector
+def test_its_metadata_is_true_of_its_manifest(name: str) -> None:
+    data, manifest = loaded(name, "metadata.yaml")["data"], loaded(name, "manifest.yaml")
+    cdk = version("airbyte-cdk")
+    offered = [stream["name"] for stream in manifest["streams"] if stream["type"] == "DeclarativeStream"]
+    assert set(data["suggestedStreams"]["streams"]) <= set(offered)
+    assert data["documentationUrl"] == manifest["spec"]["documentation_url"]
+    assert data["connectorBuildOptions"]["baseImage"] == f"docker.io/airbyte/source-declarative-manifest:{cdk}"
+    assert manifest["version"] == cdk
+    (host,) = data["allowedHosts"]["hosts"]
+    default = manifest["spec"]["connection_specification"]["properties"]["api_url"]["default"]
+    assert default.startswith(f"https://{host}/")
+    assert loaded(name, "acceptance-test-config.yml")["connector_image"] == f"airbyte/{name}:dev"
+
+
+@each_connector
+def test_its_icon_is_a_square_drawing_that_needs_no_other_file(name: str) -> None:
+    drawing = Xml.parse(HOME / name / "icon.svg").getroot()  # noqa: S314
+    assert drawing.tag == f"{SVG}svg"
+    assert drawing.get("width") == drawing.get("height") == "250"
+    assert [element for element in drawing.iter() if any("href" in key for key in element.attrib)] == []
+
+
+@each_connector
+def test_it_is_named_in_the_readme(name: str) -> None:
+    assert f"(connectors/{name}/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
