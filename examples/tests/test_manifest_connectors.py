@@ -1,4 +1,4 @@
-"""PyAirbyte runs the connectors for Rocketlane and PersistIQ by their manifests, with the code that stands beside them."""
+"""PyAirbyte runs the connectors for Rocketlane and PersistIQ by their manifests, with the code beside them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_pyairbyte_reads_a_connector_by_its_manifest(name: str, tmp_path: Path) 
     script.write_text(SCRIPT, encoding="utf-8")
     folder = CONNECTORS / name
     environment = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true", "AIRBYTE_OFFLINE_MODE": "1", "HOME": str(tmp_path)}
-    serving = [sys.executable, folder / "sample_server", "--port", "0"]
+    serving = [sys.executable, str(folder / "sample_server"), "--port", "0"]
     with subprocess.Popen(serving, stdout=subprocess.PIPE, encoding="utf-8") as server:
         assert server.stdout
         url, key = server.stdout.readline().strip(), server.stdout.readline().strip()
