@@ -96,6 +96,9 @@ class Ran:
         return found
 
 
+_CATALOGS: dict[object, Message] = {}
+
+
 @dataclass(frozen=True)
 class Connector:
     """The connector in `folder`; `scratch` is where the files go that it is given.
@@ -129,12 +132,13 @@ class Connector:
         return Ran(ended.returncode, messages, ended.stdout + ended.stderr)
 
     def catalog(self, config: Mapping[str, Any]) -> Message:
-        """What discover offers."""
-        (catalog,) = [
-            message["catalog"] for message in self.run("discover", config=config).messages if "catalog" in message
-        ]
-        found: Message = catalog
-        return found
+        """What discover offers, asked once for each set of switches: they alone change what is offered."""
+        switches = {name: value for name, value in config.items() if isinstance(value, bool)}
+        key = (self.folder, self.manifest, frozenset(switches.items()))
+        if key not in _CATALOGS:
+            messages = self.run("discover", config={"api_key": "any"} | switches).messages
+            (_CATALOGS[key],) = [message["catalog"] for message in messages if "catalog" in message]
+        return _CATALOGS[key]
 
     def read(
         self,
