@@ -1,6 +1,7 @@
 """What the declarative source cannot do by itself, each with its reason. All connectors here have the same file.
 
-Annotations are no texts here: the cdk runs the file before it is a module that dataclasses could look them up in.
+No `from __future__ import annotations` here: the cdk executes this file before it is in `sys.modules`, where
+dataclasses would look the names up.
 """
 
 import logging
@@ -34,8 +35,8 @@ logger = logging.getLogger("airbyte")
 
 MOST_PASSES = 4
 """How often a list is read at most before it is given up because it does not stand still."""
-MOST_BARREN_PAGES = 3
-"""How many pages in a row may bring nothing new: so far, rows that are created meanwhile push others down."""
+MOST_PAGES_WITHOUT_NEW_ROWS = 3
+"""How many pages in a row may repeat rows, because rows that are created meanwhile push others down."""
 LONGEST_WAIT = 120.0
 """Seconds; a server that names a later time has a clock that is wrong, or names milliseconds for seconds."""
 LEAST_WAIT = 1.0
@@ -54,14 +55,14 @@ class ReadFailed(AirbyteTracedException):
 
 
 class SettingsRefused(AirbyteTracedException):
-    """The configuration cannot work; the message says which setting is wrong, and what is asked for."""
+    """The configuration cannot work. The message names each wrong setting and what it has to be."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message=message, internal_message=message, failure_type=FailureType.config_error)
 
 
 @dataclass
-class NamedSettings(ConfigTransformation):
+class NameWrongSettings(ConfigTransformation):
     """Finds the settings that cannot be right, so that the message names them.
 
     The cdk's own check of a configuration quotes the value and leaves out whose it is. A setting that is refused is
@@ -111,9 +112,10 @@ def _asked_for(schema: Mapping[str, Any]) -> str:
 class ApiKey(DeclarativeAuthenticator):
     """Sends the key in `header`, to the configured host alone, and lets nothing show it.
 
-    `requests` follows a redirect to any host, and drops no header there but `Authorization`; a server may echo the key
-    in what it says of it, which the cdk prints. After a 401 nothing more is sent: else each stream would be refused
-    by itself. `limit_header`, if it is given, is where the server says how many requests a minute it admits.
+    `requests` follows a redirect to any host, and drops no header there but `Authorization`. A server may repeat the
+    key in its error, which the cdk prints. After a 401 nothing more is sent, because each stream would be refused by
+    itself. `limit_header` is where the server says how many requests a minute it admits. `api_budget` is filled in by
+    the cdk, because the field has this name.
     """
 
     config: Config
@@ -203,17 +205,17 @@ class WaitUntilReset(BackoffStrategy):
 class Pass:
     """One read of a list from its first page to its last.
 
-    `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `again` how many
-    of these the pass before had brought as well. `entered` are the rows that may have come into the list since `began`
-    (milliseconds since 1970, by the server's clock).
+    `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `seen_before`
+    how many of these the pass before had brought as well. `may_be_new` are the rows that may have come into the list
+    since `began` (milliseconds since 1970, by the server's clock).
     """
 
     number: int
     began: float | None = None
     pages: int = 0
     rows: int = 0
-    again: int = 0
-    entered: int = 0
+    seen_before: int = 0
+    may_be_new: int = 0
     is_ended: bool = False
     counts: list[int] = field(default_factory=list)
     rows_of_pages: list[int] = field(default_factory=list)
@@ -231,8 +233,8 @@ class Pass:
         self.rows_of_pages.append(self.rows)
         is_new = token not in self.tokens
         self.tokens.add(token)
-        lately = self.rows_of_pages[-MOST_BARREN_PAGES - 1 :]
-        return is_new and (len(lately) <= MOST_BARREN_PAGES or lately[0] < lately[-1])
+        lately = self.rows_of_pages[-MOST_PAGES_WITHOUT_NEW_ROWS - 1 :]
+        return is_new and (len(lately) <= MOST_PAGES_WITHOUT_NEW_ROWS or lately[0] < lately[-1])
 
     @property
     def shrank(self) -> bool:
@@ -242,30 +244,31 @@ class Pass:
     @property
     def may_have_shrunk(self) -> bool:
         """Whether a row that left may be hidden in the server's count behind one that entered."""
-        return self.shrank or (len(self.counts) > 1 and self.counts[0] + self.entered > self.counts[-1])
+        return self.shrank or (len(self.counts) > 1 and self.counts[0] + self.may_be_new > self.counts[-1])
 
 
 @dataclass
 class WholeListRetriever(SimpleRetriever):
     """Reads a list whole and sends each row once, or fails.
 
-    The declarative source takes a page without a token for the last one, and a list that shrinks under its hands for
-    whole: where the server counts pages in rows, a row moves up to a page that was read, and nobody ever sees it.
-    So what says that there is more has to say where, no token may come twice, and a list of several pages has to
-    stand still. Where the server counts its rows (`count_path`), a count that falls shows that it did not, and the list
-    is read again. Where it does not, the list is read until each row of one pass has come again in the next one: then
-    none can have left during the first of the two. After MOST_PASSES it is an error. A list of one page is one answer,
-    and whole. A list whose token has expired (RESET_PAGINATION) begins again as well.
+    The declarative source takes a page without a token for the last one, and does not notice a list that shrinks while
+    it is read. Where pages are counted in rows, a deletion moves a row up to a page that was read already, and that row
+    is lost. So an answer that has more must name the next page, no token may come twice, and a list of several pages
+    must stand still. Where the server counts its rows (`total_count_path`), a count that falls shows that it did not,
+    and the list is read again. Where it does not, the list is read until one reading brings every row of the reading
+    before: then none can have left during that one. A page token that has expired (RESET_PAGINATION) begins the list
+    again as well. After MOST_PASSES the read fails if rows left each time. A counted list that only may have lost a row
+    is taken as it is. A list of one page is one answer, and whole.
 
-    `cursor_time` is the attribute with the time of change, in milliseconds. What was changed after the window's end
-    is sent, and does not move the state: the list is in no order of time, so rows that changed a little before
-    may stand on pages that were read already.
+    `cursor_field` is the attribute with the time of change, in milliseconds, and `created_at_field` that of creation.
+    What was changed after the end of the slice is sent, and does not move the state: the list is in no order of time,
+    so rows that changed a little before may stand on pages that were read already.
     """
 
-    more_path: list[str] = field(default_factory=list)
-    count_path: list[str] = field(default_factory=list)
-    cursor_time: str = ""
-    created_time: str = ""
+    has_more_path: list[str] = field(default_factory=list)
+    total_count_path: list[str] = field(default_factory=list)
+    cursor_field: str = ""
+    created_at_field: str = ""
     is_refused: bool = field(init=False, default=False)
 
     def read_records(
@@ -276,16 +279,16 @@ class WholeListRetriever(SimpleRetriever):
             return
         try:
             for record in super().read_records(records_schema, stream_slice):
-                yield self._held_at_end(record) if isinstance(record, Record) else record
+                yield self._without_cursor_past_slice_end(record) if isinstance(record, Record) else record
         except AirbyteTracedException as error:
             self.is_refused = error.failure_type == FailureType.config_error
             raise
 
-    def _held_at_end(self, record: Record) -> Record:
+    def _without_cursor_past_slice_end(self, record: Record) -> Record:
         """The cdk moves the state by the records of a slice alone; a record of another one does not count."""
         whole = record.associated_slice
-        end = whole.cursor_slice.get("end_time") if whole and self.cursor_time else None
-        if not whole or end is None or int(record.data.get(self.cursor_time) or 0) <= int(end):
+        end = whole.cursor_slice.get("end_time") if whole and self.cursor_field else None
+        if not whole or end is None or int(record.data.get(self.cursor_field) or 0) <= int(end):
             return record
         beyond = StreamSlice(partition=whole.partition, cursor_slice={}, extra_fields=whole.extra_fields)
         return Record(data=record.data, stream_name=record.stream_name, associated_slice=beyond)
@@ -298,16 +301,21 @@ class WholeListRetriever(SimpleRetriever):
             try:
                 yield from self._one_pass(current, records_generator_fn, stream_slice, last_seen)
             except PaginationResetRequiredException:
-                logger.info(f"{self._list_of(stream_slice)}: its page token has expired, so it is read again.")
-                continue
-            if self._is_whole(current, before):
-                self._compare_with_the_count(current, stream_slice)
-                return
-            logger.info(f"{self._list_of(stream_slice)} is read again, because a row may have left it meanwhile.")
-        if not self.count_path or current.shrank or not current.is_ended:
+                why = "its page token expired"
+            else:
+                if self._is_whole(current, before):
+                    self._compare_with_the_count(current, stream_slice)
+                    return
+                is_checked = self.total_count_path or number > 1
+                why = "a row may have left it" if is_checked else "the server gives no count to check it by"
+            if number < MOST_PASSES:
+                logger.info(f"{self._list_of(stream_slice)} is read again, because {why}.")
+        if not current.is_ended:
+            raise ReadFailed(f"{self._list_of(stream_slice)}: the page token expired each of {MOST_PASSES} times.")
+        if not self.total_count_path or current.shrank:
             raise ReadFailed(
-                f"{self._list_of(stream_slice)} was read {MOST_PASSES} times, and each time rows left it meanwhile, so "
-                "that others may have slipped past. Sync again: the state stays where it was."
+                f"{self._list_of(stream_slice)} was read {MOST_PASSES} times, and rows left it each time, so others may"
+                " have been missed. Sync again: the state has not moved."
             )
         self._compare_with_the_count(current, stream_slice)
 
@@ -325,7 +333,7 @@ class WholeListRetriever(SimpleRetriever):
                 return
             body = response.json()
             records = list(records_generator_fn(response))
-            current.begin_page(response, _at(self.count_path, body))
+            current.begin_page(response, _at(self.total_count_path, body))
             if current.number == current.pages == 1 and not stream_slice.partition:
                 rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
                 logger.info(f"{self.name}: {rows}.")
@@ -335,14 +343,14 @@ class WholeListRetriever(SimpleRetriever):
                 last_seen[key] = current.number
                 if seen_in != current.number:
                     current.rows += 1
-                    current.again += seen_in == current.number - 1
-                    current.entered += self._may_have_entered(record, current, stream_slice)
+                    current.seen_before += seen_in == current.number - 1
+                    current.may_be_new += self._may_be_new(record, current, stream_slice)
                 if seen_in is None:
                     yield record
             last_token = token and token["next_page_token"]
             token = self._next_page_token(response, len(records), records[-1] if records else None, last_token)
             if token is None:
-                if _at(self.more_path, body) is True:
+                if _at(self.has_more_path, body) is True:
                     raise ReadFailed(f"{self._list_of(stream_slice)} says that it goes on, and does not say where.")
                 current.is_ended = True
                 return
@@ -356,20 +364,20 @@ class WholeListRetriever(SimpleRetriever):
     def _key_of(self, record: Record) -> Any:
         return record.data.get(str(self.primary_key))
 
-    def _may_have_entered(self, record: Record, current: Pass, stream_slice: StreamSlice) -> bool:
+    def _may_be_new(self, record: Record, current: Pass, stream_slice: StreamSlice) -> bool:
         """An edit brings a row into a list of changes, and only its creation into one of everything."""
-        if not self.count_path:
+        if not self.total_count_path:
             return False
         is_of_changes = int(stream_slice.cursor_slice.get("start_time", 0)) > 0
-        moment = record.data.get(self.cursor_time if is_of_changes else self.created_time)
+        moment = record.data.get(self.cursor_field if is_of_changes else self.created_at_field)
         return current.pages > 1 and current.began is not None and moment is not None and moment >= current.began
 
     def _is_whole(self, current: Pass, before: Pass) -> bool:
         if current.pages <= 1:
             return True
-        if self.count_path:
+        if self.total_count_path:
             return not current.may_have_shrunk
-        return before.number > 0 and current.again == before.rows
+        return before.is_ended and current.seen_before == before.rows
 
     def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
         if last.counts and last.counts[-1] != last.rows:
@@ -387,22 +395,22 @@ def _at(path: list[str], body: Any) -> Any:
 
 
 @dataclass
-class KnownStates(StateMigration):
-    """Leaves out of a state what would lose rows, or end in a traceback.
+class DropUnusableStates(StateMigration):
+    """Drops from a state what would lose rows or crash the cdk.
 
-    The cdk starts a parent that it has no state of from the newest time of all others, so the older rows of a project
-    that was restored, or that the key may see only now, would never come. A time that is none is left out with a
-    warning, and what it was for is read anew.
+    For a partition without a state the cdk starts at the newest time of all others, so the old rows of a restored
+    project would never come. A value that is no time is dropped with a warning, and its partition is read from the
+    start.
     """
 
     cursor_field: str
-    is_of_parents: bool = False
+    is_per_partition: bool = False
 
     def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
         return bool(stream_state)
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not self.is_of_parents:
+        if not self.is_per_partition:
             return dict(stream_state) if self._is_time(stream_state) else {}
         states = stream_state.get("states", [])
         known = [state for state in states if isinstance(state, Mapping) and self._is_time(state.get("cursor"))]
@@ -415,7 +423,7 @@ class KnownStates(StateMigration):
                 datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         except ValueError:
             logger.warning(
-                f"A state without a time in `{self.cursor_field}` is left out: what it was for is read anew."
+                f"A state without a time in `{self.cursor_field}` is not used: its rows are read from the start."
             )
             return False
         return True

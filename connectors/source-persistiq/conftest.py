@@ -1,4 +1,4 @@
-"""What the tests need: the sample server and what runs the connector, scenes, and a server for the cdk's own tests."""
+"""Fixtures: scenes for the tests here, and a sample server for the cdk's own tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +29,14 @@ def scenes(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
     from persistiq_scene import Scene
     from persistiq_world import make_world
 
-    made: list[Scene] = []
+    with ExitStack() as servers:
 
-    def scene(world: World | None = None, **options: Any) -> Scene:
-        made.append(Scene(tmp_path, world or make_world(), **options))
-        made[-1].server.__enter__()
-        return made[-1]
+        def scene(world: World | None = None, **options: Any) -> Scene:
+            made = Scene(tmp_path, world or make_world(), **options)
+            servers.enter_context(made.server)
+            return made
 
-    yield scene
-    for each in made:
-        each.server.__exit__(None, None, None)
+        yield scene
 
 
 @pytest.fixture(scope="session")

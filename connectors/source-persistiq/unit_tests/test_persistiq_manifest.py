@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,24 +10,29 @@ from typing import Any
 
 import pytest
 import yaml
+from airbyte_cdk.sources.declarative.models import declarative_component_schema as models
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
 from persistiq_api import expected
 from persistiq_scene import FOLDER, STREAMS, Scene
+from pydantic.v1 import Extra
 
+REPLACED = ("authenticator", "backoff_strategy", "retriever", "state_migrations", "config_normalization_rules")
+"""What a Builder without custom code needs replaced."""
 KNOWN_TYPES = {"null", "string", "integer", "number", "boolean", "object", "array"}
 
 
 def without_custom_code(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest with the changes that README.md gives for a Builder without custom code."""
     definitions = manifest["definitions"]
-    definitions["key"] = {
+    definitions["authenticator"] = {
         "type": "ApiKeyAuthenticator",
         "api_token": "{{ config['api_key'] }}",
         "inject_into": {"type": "RequestOption", "inject_into": "header", "field_name": "x-api-key"},
     }
-    definitions["backoff"] = {"type": "ExponentialBackoffStrategy", "factor": 1}
-    definitions["list"]["type"] = "SimpleRetriever"
-    for name in ("class_name", "more_path"):
-        del definitions["list"][name]
+    definitions["backoff_strategy"] = {"type": "ExponentialBackoffStrategy", "factor": 1}
+    definitions["retriever"]["type"] = "SimpleRetriever"
+    for name in ("class_name", "has_more_path"):
+        del definitions["retriever"][name]
     leads, events = (stream for stream in manifest["streams"] if stream.get("name") in ("leads", "events"))
     (replies,) = manifest["streams"][-1]["streams"]
     for stream in (leads, events, replies):
@@ -93,3 +99,29 @@ def test_every_setting_has_a_title_and_a_description_and_stands_in_the_readme(na
 @pytest.mark.parametrize("stream", STREAMS)
 def test_every_stream_stands_in_the_readme(stream: str) -> None:
     assert f"| `{stream}` |" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_what_a_builder_needs_replaced_stands_in_the_readme(name: str) -> None:
+    assert re.search(rf"(?m)^[|] [^|]*`{name}`[^|]* [|] ", (FOLDER / "README.md").read_text(encoding="utf-8"))
+
+
+def test_every_key_of_the_manifest_is_one_that_the_cdk_knows() -> None:
+    """A model of the cdk drops a key that it does not know without a word."""
+    manifest = yaml.safe_load((FOLDER / "manifest.yaml").read_text(encoding="utf-8"))
+    resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
+    assert list(unknown_keys(resolved["streams"], "streams")) == []
+
+
+def unknown_keys(part: Any, path: str) -> Iterator[str]:
+    if isinstance(part, list):
+        for place, item in enumerate(part):
+            yield from unknown_keys(item, f"{path}[{place}]")
+    elif isinstance(part, dict):
+        model = getattr(models, part["type"], None) if isinstance(part.get("type"), str) else None
+        if model is not None and model.Config.extra is not Extra.allow:
+            known = {each.alias for each in model.__fields__.values()} | set(model.__fields__)
+            yield from (f"{path}.{key}" for key in part.keys() - known)
+        for key, item in part.items():
+            if key != "schema":
+                yield from unknown_keys(item, f"{path}.{key}")

@@ -11,7 +11,8 @@ import pytest
 from declarative_runner import merged, violations
 from persistiq_api import expected
 from persistiq_scene import STREAMS, Paging, Scene
-from persistiq_world import World, make_world
+from persistiq_world import World, iso, make_world
+from serving import as_json
 from werkzeug import Request, Response
 
 ADDED = {"_synced_until", "_event_at", "lead_id"}
@@ -108,19 +109,21 @@ def test_a_later_sync_brings_the_leads_events_and_replies_of_the_time_since_less
     scene: Scene = scenes(make_world(leads=120, events=30))
     world: World = scene.world
     first = scene.read(["leads", "events", "campaign_replies"])
-    world.now = datetime.now(timezone.utc) + timedelta(minutes=1)
+    world.now = datetime.now(timezone.utc) - timedelta(minutes=1)
     edited = next(iter(world.leads))
     world.edit("leads", edited, status="replied")
     made = world.create("leads", status="new", data={"email": "new@example.org"})
-    event = world.create("events", kind="message_sent", event_at=world.now.isoformat())
+    event = world.create("events", kind="message_sent", event_at=iso(world.now))
     campaign = next(iter(world.campaigns))
-    reply = world.create("campaign_replies", campaign_id=campaign, subject="Re: hello", sent_at=world.now.isoformat())
+    reply = world.create("campaign_replies", campaign_id=campaign, subject="Re: hello", sent_at=iso(world.now))
 
     second = scene.read(["leads", "events", "campaign_replies"], first.states)
 
     assert {row["id"] for row in second.rows("leads")} == {edited, made["id"]}
-    assert event["id"] not in {row["id"] for row in second.rows("events")}, "it lies in the future"
-    assert {row["id"] for row in second.rows("campaign_replies")} <= {reply["id"], *world.campaign_replies[campaign]}
+    assert event["id"] in {row["id"] for row in second.rows("events")}
+    assert second.counts["events"] < len(world.events)
+    assert reply["id"] in {row["id"] for row in second.rows("campaign_replies")}
+    assert second.counts["campaign_replies"] <= 2 * len(world.campaigns) + 1, "the newest of each campaign once more"
     lower = datetime.fromisoformat(first.state("leads")["_synced_until"].replace("Z", "+00:00"))
     (asked,) = [request.query for request in scene.server.log if request.query.get("updated_after")]
     assert datetime.fromisoformat(asked["updated_after"].replace("Z", "+00:00")) == lower - timedelta(minutes=10)
@@ -220,7 +223,7 @@ def test_a_list_in_which_a_row_leaves_at_each_pass_is_told_and_its_state_stays(s
     assert first.exit_code == 1
     assert first.ends == {"leads": "INCOMPLETE", "tags": "COMPLETE"}
     (sentence,) = first.errors["leads"]
-    assert sentence.startswith("leads was read 4 times, and each time rows left it meanwhile")
+    assert sentence.startswith("leads was read 4 times, and rows left it each time")
     assert first.state("leads") == {"_synced_until": "1970-01-01T00:00:00Z"}
     second = scene.read(["leads"], first.states)
     assert {row["id"] for row in second.rows("leads")} == set(world.leads)
@@ -239,5 +242,30 @@ def test_a_campaign_that_vanishes_costs_its_own_rows_and_is_named(scenes: Any) -
     read = scene.read(["campaign_leads", "campaigns"])
 
     assert read.exit_code == 0
-    assert {row["campaign_id"] for row in read.rows("campaign_leads")} <= set(rest)
+    others = {key for campaign in rest for key in scene.world.campaign_leads[campaign]}
+    assert {row["id"] for row in read.rows("campaign_leads")} == others != set()
     assert read.log("WARN") == [f"campaign_leads of campaign_id {gone} is skipped: the server answers with 404."]
+
+
+def test_an_event_without_a_time_and_a_campaign_lead_without_a_lead_cost_the_others_nothing(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=20, events=20))
+    world: World = scene.world
+    campaign = next(iter(world.campaigns))
+    lone = world.create("campaign_leads", campaign_id=campaign, lead=None)
+    timeless = {"id": "evt_timeless", "kind": "lead_created", "event_at": None, "created_at": None}
+
+    def put_first(request: Request) -> Response | None:
+        if not request.path.endswith("/events"):
+            return None
+        body = scene.api(request).get_json()
+        return as_json(body | {"events": [timeless, *body["events"]]})
+
+    scene.before = put_first
+    read = scene.read(["campaign_leads", "events"])
+
+    assert read.exit_code == 0
+    assert "lead_id" not in next(row for row in read.rows("campaign_leads") if row["id"] == lone["id"])
+    times = {row["id"]: row.get("_event_at") for row in read.rows("events")}
+    assert times.pop("evt_timeless") is None
+    assert times.keys() == world.events.keys()
+    assert all(moment and moment.endswith("Z") for moment in times.values())

@@ -674,7 +674,7 @@ class _Maker:
             tasks=[_ref(row, "task") for row in self.some(tasks[:5])],
             member=None if placeholder else self.chance.choice(self.team) | {"role": self.value("ref", 0, "role")},
             placeholder=placeholder,
-            duration=self.filled("daysConsidered,seconds,minutes,hours:int", 0),
+            duration=self.filled("daysConsider,seconds,minutes,hours:int", 0),
         )
 
     def invoice(self, number: int, project: Row, company: Row, since: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,27 +10,49 @@ from typing import Any
 
 import pytest
 import yaml
+from airbyte_cdk.sources.declarative.models import declarative_component_schema as models
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
+from pydantic.v1 import Extra
 from rocketlane_api import expected
 from rocketlane_scene import FOLDER, STREAMS, Scene
 
-NINE = ("projects", "tasks", "users", "fields", "time_offs", "spaces", "phases", "time_entries", "space_documents")
+OF_AIRBYTES_OWN = (
+    "projects",
+    "tasks",
+    "users",
+    "fields",
+    "time_offs",
+    "spaces",
+    "phases",
+    "time_entries",
+    "space_documents",
+)
+REPLACED = (
+    "authenticator",
+    "backoff_strategy",
+    "retriever",
+    "state_migration",
+    "per_partition_state_migration",
+    "config_normalization_rules",
+)
+"""What a Builder without custom code needs replaced."""
 KNOWN_TYPES = {"null", "string", "integer", "number", "boolean", "object", "array"}
 
 
 def without_custom_code(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest with the changes that README.md gives for a Builder without custom code."""
     definitions = manifest["definitions"]
-    definitions["key"] = {
+    definitions["authenticator"] = {
         "type": "ApiKeyAuthenticator",
         "api_token": "{{ config['api_key'] }}",
         "inject_into": {"type": "RequestOption", "inject_into": "header", "field_name": "api-key"},
     }
-    definitions["backoff"] = {"type": "ExponentialBackoffStrategy", "factor": 1}
-    definitions["list"]["type"] = "SimpleRetriever"
-    for name in ("class_name", "more_path", "count_path", "created_time"):
-        del definitions["list"][name]
-    del definitions["changes_list"]["cursor_time"]
-    definitions["known_states"] = definitions["known_states_of_projects"] = []
+    definitions["backoff_strategy"] = {"type": "ExponentialBackoffStrategy", "factor": 1}
+    definitions["retriever"]["type"] = "SimpleRetriever"
+    for name in ("class_name", "has_more_path", "total_count_path", "created_at_field"):
+        del definitions["retriever"][name]
+    del definitions["incremental_retriever"]["cursor_field"]
+    definitions["state_migration"] = definitions["per_partition_state_migration"] = []
     del manifest["spec"]["config_normalization_rules"]
     return manifest
 
@@ -49,11 +72,11 @@ def test_a_builder_without_custom_code_reads_an_account_that_stands_still(scenes
     assert second.counts["tasks"] < 10
 
 
-def test_the_missions_nine_are_offered_first(scenes: Any) -> None:
+def test_the_streams_of_airbytes_own_connector_are_offered_first(scenes: Any) -> None:
     catalog = scenes().connector.catalog({"api_key": "any"})
 
     assert [stream["name"] for stream in catalog["streams"]] == list(STREAMS)
-    assert STREAMS[:9] == NINE
+    assert STREAMS[:9] == OF_AIRBYTES_OWN
 
 
 def test_every_field_of_every_stream_is_described_in_a_type_that_airbyte_knows(scenes: Any) -> None:
@@ -93,3 +116,29 @@ def test_every_setting_has_a_title_and_a_description_and_stands_in_the_readme(na
 @pytest.mark.parametrize("stream", STREAMS)
 def test_every_stream_stands_in_the_readme(stream: str) -> None:
     assert f"| `{stream}` |" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_what_a_builder_needs_replaced_stands_in_the_readme(name: str) -> None:
+    assert re.search(rf"(?m)^[|] [^|]*`{name}`[^|]* [|] ", (FOLDER / "README.md").read_text(encoding="utf-8"))
+
+
+def test_every_key_of_the_manifest_is_one_that_the_cdk_knows() -> None:
+    """A model of the cdk drops a key that it does not know without a word."""
+    manifest = yaml.safe_load((FOLDER / "manifest.yaml").read_text(encoding="utf-8"))
+    resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
+    assert list(unknown_keys(resolved["streams"], "streams")) == []
+
+
+def unknown_keys(part: Any, path: str) -> Iterator[str]:
+    if isinstance(part, list):
+        for place, item in enumerate(part):
+            yield from unknown_keys(item, f"{path}[{place}]")
+    elif isinstance(part, dict):
+        model = getattr(models, part["type"], None) if isinstance(part.get("type"), str) else None
+        if model is not None and model.Config.extra is not Extra.allow:
+            known = {each.alias for each in model.__fields__.values()} | set(model.__fields__)
+            yield from (f"{path}.{key}" for key in part.keys() - known)
+        for key, item in part.items():
+            if key != "schema":
+                yield from unknown_keys(item, f"{path}.{key}")

@@ -267,7 +267,7 @@ def test_a_list_that_shrinks_at_each_reading_is_told_and_its_state_stays(scenes:
     assert first.exit_code == 1
     assert first.ends == {"tasks": "INCOMPLETE", "companies": "COMPLETE"}
     (sentence,) = first.errors["tasks"]
-    assert sentence.startswith("tasks was read 4 times, and each time rows left it meanwhile")
+    assert sentence.startswith("tasks was read 4 times, and rows left it each time")
     assert first.state("tasks") == {"updatedAt": "0"}
     second = scene.read(["tasks"], first.states)
     assert {row["taskId"] for row in second.rows("tasks")} == set(world.rows["tasks"])
@@ -327,3 +327,18 @@ def test_allocations_without_an_id_get_a_key_that_stays(scenes: Any) -> None:
     keys = [row["allocationKey"] for row in first.rows("resource_allocations")]
     assert len(set(keys)) == len(keys) == len(scene.world.rows["resource_allocations"])
     assert keys == [row["allocationKey"] for row in second.rows("resource_allocations")]
+
+
+def test_what_is_null_or_absent_where_the_connector_looks_costs_nothing(scenes: Any) -> None:
+    scene: Scene = scenes()
+    world: World = scene.world
+    for row in world.rows["resource_allocations"].values():
+        row.update(member=None, placeholder=None)
+    person = next(iter(world.rows["users"].values()))
+    del person["updatedAt"], person["createdAt"]
+
+    read = scene.read(["resource_allocations", "users"])
+
+    assert read.exit_code == 0
+    assert read.counts["resource_allocations"] == len(world.rows["resource_allocations"])
+    assert "updatedAt" not in next(row for row in read.rows("users") if row["userId"] == person["userId"])
