@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests of the connectors wait for limits of a minute more than they work.
-WAITING := 6
+# More workers than cores: these tests mostly wait for a limit of a minute.
+CONNECTOR_WORKERS := 6
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-rocketlane demo-persistiq test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
@@ -44,7 +44,7 @@ types: install
 
 unit: install
 	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
-	$(BIN)/pytest -n $(WAITING) --dist worksteal connectors
+	$(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors
 
 soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
 	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto --dist worksteal unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py

@@ -1,6 +1,7 @@
 """Prints what a connector's sample server holds: `python -m benchmarks.truth rocketlane NAME=NUMBER …`.
 
-One JSON object: for each stream, the keys of its rows. It is a process of its own, for the benchmark must stay small.
+One JSON object: for each stream, the keys of its rows. It runs in a process of its own, because the benchmark has to
+use little memory.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Read at the import: else dlt reports that it was used.
+# dlt reads this when it is imported; without it, it sends usage data.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 import dlt
@@ -148,7 +148,7 @@ def _since(cursor: str, parameter: str) -> IncrementalConfig:
 
 
 def _check(rows: str, response: Response) -> None:
-    """Sees to what dlt leaves: it would follow a redirect with the key, and take a broken answer for one without rows.
+    """Refuses a redirect, which dlt would follow with the key, and a broken answer, which it takes for an empty list.
 
     After a 429 it waits for what `Retry-After` says, which PersistIQ does not send, or gives up after 15 seconds.
     """

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Read at the import: else dlt reports that it was used.
+# dlt reads this when it is imported; without it, it sends usage data.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 import dlt
@@ -174,7 +174,7 @@ def _of_project(path: str, key: str, params: Row) -> EndpointResource:
 
 
 def _check(response: Response, *_: Any, **__: Any) -> None:
-    """Sees to what dlt leaves: it would follow a redirect with the key, and take a broken answer for one without rows.
+    """Refuses a redirect, which dlt would follow with the key, and a broken answer, which it takes for an empty list.
 
     After a 429 it waits for what `Retry-After` says, which Rocketlane does not send, or gives up after 15 seconds.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +10,6 @@ import duckdb
 import orjson
 import pytest
 import yaml
-from airbyte_cdk.cli.source_declarative_manifest import _run
 
 from integration_tests.command_line import PROTOCOL, Ended
 from integration_tests.containers import Image, files_in
@@ -115,7 +113,7 @@ def test_read_brings_every_row_that_the_server_holds(
     said = image.run("read", *files, files=tmp_path / "config")
     assert_speaks_the_protocol(said, account.api_key)
     assert set(said.last_statuses.values()) == {"COMPLETE"}
-    assert "The tables hold the " in loaded(said, catalog, account, tmp_path)
+    assert_tables_equal_the_server(said, catalog, account, tmp_path)
 
 
 def catalog_of(said: Ended) -> Message:
@@ -124,8 +122,8 @@ def catalog_of(said: Ended) -> Message:
     return found
 
 
-def loaded(said: Ended, catalog: Message, account: Account, folder: Path) -> str:
-    """What the comparison of the rows of a read with those of the server says. Raises ProgramFailed."""
+def assert_tables_equal_the_server(said: Ended, catalog: Message, account: Account, folder: Path) -> None:
+    """Load the rows of a read and compare them with those of the server. Raises ProgramFailed where they differ."""
     lines: dict[str, bytes] = {stream["name"]: b"" for stream in catalog["streams"]}
     for message in said.of_type("RECORD"):
         row = message["record"]["data"]
@@ -136,7 +134,7 @@ def loaded(said: Ended, catalog: Message, account: Account, folder: Path) -> str
     create(catalog, database)
     merge(catalog, folder, database)
     with duckdb.connect(str(database), read_only=True) as connection:
-        return compared(catalog, account.held, {}, connection)
+        compared(catalog, account.held, {}, connection)
 
 
 def test_its_files_are_where_the_base_image_looks_for_them_for_any_user_and_nothing_else_of_its_folder(
@@ -149,7 +147,6 @@ def test_its_files_are_where_the_base_image_looks_for_them_for_any_user_and_noth
     there = set(said.stdout.removeprefix(contents).split())
     assert set(FILES) <= there
     assert there.isdisjoint({path.name for path in (MANIFEST_CONNECTORS / connector).iterdir()} - set(FILES))
-    assert f'"{HOME / FILES[0]}"' in inspect.getsource(_run._is_local_manifest_command)
 
 
 def test_it_does_not_run_as_root(image: Image) -> None:
@@ -171,14 +168,6 @@ def test_its_labels_say_what_its_metadata_says(image: Image, connector: str) -> 
     labels = image.client.images.get(image.name).labels
     assert labels["io.airbyte.name"] == metadata(connector)["dockerRepository"]
     assert labels["io.airbyte.version"] == metadata(connector)["dockerImageTag"]
-
-
-def test_neither_its_history_nor_its_environment_names_a_key(image: Image, account: Account) -> None:
-    kept = image.client.images.get(image.name)
-    told = orjson.dumps([kept.history(), kept.attrs["Config"]]).decode()
-    assert "integration_code" in told
-    assert account.api_key not in told
-    assert "api_key" not in told.lower()
 
 
 def test_it_adds_less_than_a_megabyte_to_its_base_image(image: Image) -> None:

@@ -102,13 +102,11 @@ SMALL = {"rocketlane": {"projects": 4, "tasks": 30}, "persistiq": {"leads": 120,
 
 
 @pytest.mark.parametrize("system", SMALL)
-def test_a_connector_is_measured_beside_airbytes_own_by_rows_of_the_truth_and_requests(
-    tmp_path: Path, system: str
-) -> None:
+def test_a_connector_is_measured_beside_airbytes_own_by_rows_and_requests(tmp_path: Path, system: str) -> None:
     table, (rows, requests) = measure(tmp_path, system, SMALL[system])
 
     name, came, first, second, *_ = (list(column.cells) for column in table.columns)
-    assert name == ["here", "Airbyte's"]
+    assert name == ["here", "as Airbyte's"]
     assert str(came[0]).endswith("(100.0%)")
     assert not str(came[1]).endswith("(100.0%)")
     assert int(str(second[0])) < int(str(first[0]))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
 
 from tools.image import Inventory
-from tools.manifest_image import FILES, Built, connectors, contents, main, metadata
+from tools.manifest_image import FILES, Built, connectors, contents, main
 from tools.program import MANIFEST_CONNECTORS, ROOT
 
 DOCKERFILE = (MANIFEST_CONNECTORS / "Dockerfile").read_text(encoding="utf-8")
@@ -17,29 +16,6 @@ OF_THE_TRACKER = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 BASE = "docker.io/airbyte/source-declarative-manifest:7.39.1@sha256:00"
 
 each_connector = pytest.mark.parametrize("connector", connectors())
-
-
-def version_of_base(connector: str) -> str:
-    """The version that metadata.yaml names, of Airbyte's own image; a digest may pin it."""
-    base = metadata(connector)["connectorBuildOptions"]["baseImage"]
-    told = re.fullmatch(r"docker\.io/airbyte/source-declarative-manifest:(\d+\.\d+\.\d+)(@sha256:[0-9a-f]{64})?", base)
-    assert told
-    return told[1]
-
-
-@each_connector
-def test_the_base_image_has_a_cdk_that_knows_the_version_of_the_manifest(connector: str) -> None:
-    manifest = yaml.safe_load((MANIFEST_CONNECTORS / connector / "manifest.yaml").read_text(encoding="utf-8"))
-    assert numbers(version_of_base(connector)) >= numbers(manifest["version"])
-
-
-def numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-@each_connector
-def test_its_image_is_called_after_the_folder(connector: str) -> None:
-    assert metadata(connector)["dockerRepository"] == f"airbyte/{connector}"
 
 
 def test_the_image_of_a_connector_names_no_base_of_its_own() -> None:

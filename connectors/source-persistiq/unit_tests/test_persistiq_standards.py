@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 from persistiq_scene import FOLDER
 
 COMMAND = Path(sys.executable).with_name("airbyte-cdk")
-OF_THE_CODE = {
+TESTS_THAT_RUN = {
     "test_basic_read": 1,
     "test_check": 2,
     "test_config_matches_spec": 1,
@@ -40,4 +40,4 @@ def test_airbytes_command_runs_its_tests_in_the_folder_alone_and_they_pass(tmp_p
     assert ended.returncode == 0, ended.stdout
     cases = Xml.parse(copy / "build" / "test-results" / "standard-tests-junit.xml").findall(".//testcase")  # noqa: S314
     passed = [str(case.get("name")).partition("[")[0] for case in cases if not len(case)]
-    assert Counter(passed) == OF_THE_CODE
+    assert Counter(passed) == TESTS_THAT_RUN
