@@ -4,11 +4,16 @@ No `from __future__ import annotations` here: the cdk executes this file before 
 dataclasses would look the names up.
 """
 
+import codecs
+import json
 import logging
+import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -18,6 +23,8 @@ from weakref import WeakSet
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.declarative.datetime.datetime_parser import DatetimeParser
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
@@ -42,8 +49,14 @@ LONGEST_WAIT = 120.0
 LEAST_WAIT = 1.0
 MILLISECONDS_FROM = 1e11
 """A time since 1970 that is greater is in milliseconds: in seconds it would be the year 5138."""
+RELATIVE_BELOW = 1e9
+"""A number that is smaller is no time since 1970 but how many seconds to wait: as a time it would be before 2002."""
+MOST_REQUESTS_PER_MINUTE = 1000
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=timezone.utc)
+FUTURE = timedelta(days=1)
+"""How far a state may lie ahead of this machine's clock."""
 REFUSED_SETTINGS = "__refused_settings"
-WITHHELD = "****"
+WITHHELD = "********"
 """What stands for a secret where it must not be seen."""
 
 
@@ -79,12 +92,13 @@ class NameWrongSettings(ConfigTransformation):
             if value is None:
                 continue
             if _is_accepted(value, schema):
-                config[name] = value
-            elif schema.get("airbyte_secret"):
-                refused.append(f"`{name}` has to be {_asked_for(schema)}.")
+                # The cdk hides a secret in what it prints as it stands in the configuration.
+                config[name] = value.strip() if isinstance(value, str) else value
+                continue
+            is_shown = not (schema.get("airbyte_secret") or schema.get("airbyte_hidden"))
+            refused.append(f"`{name}` has to be {_asked_for(schema)}{f', and is {value!r}' if is_shown else ''}.")
+            if schema.get("airbyte_secret"):
                 config[name] = WITHHELD
-            else:
-                refused.append(f"`{name}` has to be {_asked_for(schema)}, and is {value!r}.")
         if refused:
             config[REFUSED_SETTINGS] = " ".join(refused)
 
@@ -95,7 +109,7 @@ def _is_accepted(value: Any, schema: Mapping[str, Any]) -> bool:
     if schema.get("format") != "date-time":
         return True
     try:
-        return datetime.fromisoformat(value.replace("Z", "+00:00")) <= datetime.now(timezone.utc)
+        return FIRST_MOMENT <= datetime.fromisoformat(value.replace("Z", "+00:00")) <= datetime.now(timezone.utc)
     except ValueError:
         return False
 
@@ -133,7 +147,7 @@ class ApiKey(DeclarativeAuthenticator):
 
     @property
     def token(self) -> str:
-        return str(self.config["api_key"]).strip()
+        return str(self.config["api_key"])
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if problems := self.config.get(REFUSED_SETTINGS):
@@ -150,21 +164,51 @@ class ApiKey(DeclarativeAuthenticator):
                 f"A redirect to {_origin(_target(response))} is not followed: the key goes to one host only."
             )
             del response.headers["Location"]
-        if response.status_code >= requests.codes.bad_request:
-            response._content = response.content.replace(self.token.encode(), WITHHELD.encode())
+        self._withhold_key(response)
+        _recode(response)
         if response.status_code == requests.codes.unauthorized:
             self.refused.add(self.api_budget)
         if told := response.headers.get(self.limit_header or ""):
             self._keep_to(told, response.request)
         return response
 
+    def _withhold_key(self, response: requests.Response) -> None:
+        """Take the key out of all that a message may quote; a server may send it back in any answer."""
+        for key in {self.token, json.dumps(self.token)[1:-1]}:
+            response._content = response.content.replace(key.encode(), WITHHELD.encode())
+            response.url = response.url.replace(key, WITHHELD)
+            for name, value in response.headers.items():
+                response.headers[name] = value.replace(key, WITHHELD)
+
     def _keep_to(self, told: str, request: requests.PreparedRequest) -> None:
         """What the server admits takes the place of the default; what the user has set is not exceeded."""
         policy = self.api_budget.get_matching_policy(request)
-        if not told.isdecimal() or not int(told) or not isinstance(policy, MovingWindowCallRatePolicy):
+        is_number = told.isascii() and told.isdecimal() and len(told) < len(str(sys.maxsize))
+        if not is_number or not int(told) or not isinstance(policy, MovingWindowCallRatePolicy):
             return
         for rate in policy._bucket.rates:
-            rate.limit = min(int(told), self.config.get("requests_per_minute") or int(told))
+            rate.limit = min(int(told), self.config.get("requests_per_minute") or MOST_REQUESTS_PER_MINUTE)
+
+
+def _recode(response: requests.Response) -> None:
+    """Make the answer UTF-8, which alone the cdk's decoder reads: it takes other bytes for a page without rows."""
+    try:
+        response.content.decode()
+    except UnicodeDecodeError:
+        encoding = response.encoding or "utf-8"
+        text = response.content.decode(encoding if _is_known_encoding(encoding) else "utf-8", errors="replace")
+        logger.warning(
+            f"An answer of {_origin(response.url)} is not UTF-8; what cannot be read in it is replaced by \ufffd."
+        )
+        response._content = text.encode()
+    response.encoding = "utf-8"
+
+
+def _is_known_encoding(name: str) -> bool:
+    try:
+        return bool(codecs.lookup(name))
+    except LookupError:
+        return False
 
 
 def _target(response: requests.Response) -> str:
@@ -196,9 +240,12 @@ class WaitUntilReset(BackoffStrategy):
         try:
             until = float(response.headers.get(self.reset_header, ""))
         except ValueError:
+            until = math.nan
+        if math.isnan(until):
             return max(growing, LONGEST_WAIT / 2)
         seconds = until / 1000 if until > MILLISECONDS_FROM else until
-        return min(max(seconds - time.time(), LEAST_WAIT), LONGEST_WAIT)
+        wait = seconds if until < RELATIVE_BELOW else seconds - time.time()
+        return min(max(wait, LEAST_WAIT), LONGEST_WAIT)
 
 
 @dataclass
@@ -207,10 +254,11 @@ class Pass:
 
     `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `seen_before`
     how many of these the pass before had brought as well. `may_be_new` are the rows that may have come into the list
-    since `began` (milliseconds since 1970, by the server's clock).
+    since `began` (milliseconds since 1970, by the server's clock), and `end` is the last time that the state may have.
     """
 
     number: int
+    end: float
     began: float | None = None
     pages: int = 0
     rows: int = 0
@@ -221,11 +269,13 @@ class Pass:
     rows_of_pages: list[int] = field(default_factory=list)
     tokens: set[Any] = field(default_factory=set)
 
-    def begin_page(self, response: requests.Response, count: int | None) -> None:
+    def begin_page(self, response: requests.Response, count: Any) -> None:
         self.pages += 1
-        if self.began is None and (date := response.headers.get("Date")):
-            self.began = parsedate_to_datetime(date).timestamp() * 1000
-        if count is not None:
+        if self.began is None:
+            with suppress(ValueError, TypeError, OverflowError):
+                self.began = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() * 1000
+                self.end = min(self.end, self.began)
+        if isinstance(count, int) and not isinstance(count, bool):
             self.counts.append(count)
 
     def goes_on(self, token: Any) -> bool:
@@ -235,6 +285,11 @@ class Pass:
         self.tokens.add(token)
         lately = self.rows_of_pages[-MOST_PAGES_WITHOUT_NEW_ROWS - 1 :]
         return is_new and (len(lately) <= MOST_PAGES_WITHOUT_NEW_ROWS or lately[0] < lately[-1])
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer rows came than the server counts."""
+        return bool(self.counts) and self.rows < self.counts[-1]
 
     @property
     def shrank(self) -> bool:
@@ -260,16 +315,25 @@ class WholeListRetriever(SimpleRetriever):
     again as well. After MOST_PASSES the read fails if rows left each time. A counted list that only may have lost a row
     is taken as it is. A list of one page is one answer, and whole.
 
-    `cursor_field` is the attribute with the time of change, in milliseconds, and `created_at_field` that of creation.
-    What was changed after the end of the slice is sent, and does not move the state: the list is in no order of time,
-    so rows that changed a little before may stand on pages that were read already.
+    `rows_path` leads to the rows of an answer, and `has_more_path` to what says that there are more. `cursor_field` is
+    the attribute with the time of change, and `created_at_field` that of creation. What was changed after the end of
+    the slice is sent, and does not move the state: the list is in no order of time, so rows that changed a little
+    before may stand on pages that were read already. Where the server's clock is behind this machine's, it counts.
+    `synced_until_field` is an attribute that gets that end, for rows without a time of their own.
     """
 
+    rows_path: list[str] = field(default_factory=list)
     has_more_path: list[str] = field(default_factory=list)
     total_count_path: list[str] = field(default_factory=list)
     cursor_field: str = ""
     created_at_field: str = ""
+    synced_until_field: str = ""
     is_refused: bool = field(init=False, default=False)
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        names = [InterpolatedString.create(name, parameters=parameters) for name in self.rows_path]
+        self.rows_path = [str(name.eval(self.config)) for name in names]
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
@@ -279,25 +343,26 @@ class WholeListRetriever(SimpleRetriever):
             return
         try:
             for record in super().read_records(records_schema, stream_slice):
-                yield self._without_cursor_past_slice_end(record) if isinstance(record, Record) else record
+                yield record.beyond_its_slice() if isinstance(record, LateRecord) else record
         except AirbyteTracedException as error:
             self.is_refused = error.failure_type == FailureType.config_error
             raise
 
-    def _without_cursor_past_slice_end(self, record: Record) -> Record:
-        """The cdk moves the state by the records of a slice alone; a record of another one does not count."""
-        whole = record.associated_slice
-        end = whole.cursor_slice.get("end_time") if whole and self.cursor_field else None
-        if not whole or end is None or int(record.data.get(self.cursor_field) or 0) <= int(end):
+    def _checked(self, record: Record, end: float) -> Record:
+        """The record, as a LateRecord where its time is not one that the state may move to."""
+        if self.synced_until_field:
+            record.data[self.synced_until_field] = _iso(end)  # type: ignore[index]
+        moment = _moment(record.data.get(self.cursor_field)) if self.cursor_field else None
+        if not self.cursor_field or (moment is not None and moment <= end):
             return record
-        beyond = StreamSlice(partition=whole.partition, cursor_slice={}, extra_fields=whole.extra_fields)
-        return Record(data=record.data, stream_name=record.stream_name, associated_slice=beyond)
+        return LateRecord(data=record.data, stream_name=record.stream_name, associated_slice=record.associated_slice)
 
     def _read_pages(self, records_generator_fn: Any, stream_slice: StreamSlice) -> Iterator[Record]:
         last_seen: dict[Any, int] = {}
-        before = current = Pass(0)
+        end = _moment(stream_slice.cursor_slice.get("end_time"))
+        before = current = Pass(0, end=math.inf if end is None else end)
         for number in range(1, MOST_PASSES + 1):
-            before, current = current, Pass(number)
+            before, current = current, Pass(number, end=current.end)
             try:
                 yield from self._one_pass(current, records_generator_fn, stream_slice, last_seen)
             except PaginationResetRequiredException:
@@ -328,17 +393,18 @@ class WholeListRetriever(SimpleRetriever):
             response = self._fetch_next_page(stream_slice, token)
             if response is None or not response.ok:
                 status = "not at all" if response is None else f"with {response.status_code}"
+                if token is not None or current.number > 1:
+                    raise ReadFailed(f"{self._list_of(stream_slice)} ends in the middle: the server answers {status}.")
                 logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
                 current.is_ended = True
                 return
-            body = response.json()
-            records = list(records_generator_fn(response))
-            current.begin_page(response, _at(self.total_count_path, body))
+            records = self._records_in(response, records_generator_fn, stream_slice)
+            current.begin_page(response, _at(self.total_count_path, response.json()))
             if current.number == current.pages == 1 and not stream_slice.partition:
                 rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
                 logger.info(f"{self.name}: {rows}.")
             for record in records:
-                key = self._key_of(record)
+                key = self._key_of(record, stream_slice)
                 seen_in = last_seen.get(key)
                 last_seen[key] = current.number
                 if seen_in != current.number:
@@ -346,33 +412,71 @@ class WholeListRetriever(SimpleRetriever):
                     current.seen_before += seen_in == current.number - 1
                     current.may_be_new += self._may_be_new(record, current, stream_slice)
                 if seen_in is None:
-                    yield record
-            last_token = token and token["next_page_token"]
-            token = self._next_page_token(response, len(records), records[-1] if records else None, last_token)
+                    yield self._checked(record, current.end)
+            token = self._token_after(response, records, token, current, stream_slice)
             if token is None:
-                if _at(self.has_more_path, body) is True:
-                    raise ReadFailed(f"{self._list_of(stream_slice)} says that it goes on, and does not say where.")
                 current.is_ended = True
                 return
-            if not current.goes_on(token["next_page_token"]):
-                raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
+
+    def _records_in(
+        self, response: requests.Response, records_generator_fn: Any, stream_slice: StreamSlice
+    ) -> list[Record]:
+        """The records of a page. Raises ReadFailed where they are not all of its rows."""
+        rows = _at(self.rows_path, response.json())
+        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+            raise ReadFailed(f"{self._list_of(stream_slice)} holds rows that are no objects.")
+        records = list(records_generator_fn(response))
+        if len(records) != len(rows):
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)}: {len(records)} of {len(rows)} rows of a page can be read."
+            )
+        return records
+
+    def _token_after(
+        self,
+        response: requests.Response,
+        records: list[Record],
+        token: Mapping[str, Any] | None,
+        current: Pass,
+        stream_slice: StreamSlice,
+    ) -> Mapping[str, Any] | None:
+        """What leads to the next page; None after the last one. Raises ReadFailed where that is not clear."""
+        last = token["next_page_token"] if token else None
+        following = self._next_page_token(response, len(records), records[-1] if records else None, last)
+        if following is None:
+            if _at(self.has_more_path, response.json()):
+                raise ReadFailed(f"{self._list_of(stream_slice)} says that it goes on, and does not say where.")
+            return None
+        place = following["next_page_token"]
+        page = last if isinstance(last, int) else 1
+        is_page_number = isinstance(place, int) and not self.total_count_path
+        if not isinstance(place, str | int) or (is_page_number and int(place) > page + 1):
+            raise ReadFailed(f"{self._list_of(stream_slice)} goes on with {place!r}, which is not its next page.")
+        if not current.goes_on(place) or (is_page_number and int(place) <= page):
+            raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
+        return following
 
     def _list_of(self, stream_slice: StreamSlice) -> str:
         parents = [f"{name} {value}" for name, value in stream_slice.partition.items() if name != "parent_slice"]
         return " of ".join([self.name, *parents])
 
-    def _key_of(self, record: Record) -> Any:
-        return record.data.get(str(self.primary_key))
+    def _key_of(self, record: Record, stream_slice: StreamSlice) -> str | int:
+        key = record.data.get(str(self.primary_key))
+        if not isinstance(key, str | int):
+            raise ReadFailed(f"{self._list_of(stream_slice)} holds a row without `{self.primary_key}`.")
+        return key
 
     def _may_be_new(self, record: Record, current: Pass, stream_slice: StreamSlice) -> bool:
         """An edit brings a row into a list of changes, and only its creation into one of everything."""
-        if not self.total_count_path:
+        if not self.total_count_path or current.pages == 1 or current.began is None:
             return False
-        is_of_changes = int(stream_slice.cursor_slice.get("start_time", 0)) > 0
-        moment = record.data.get(self.cursor_field if is_of_changes else self.created_at_field)
-        return current.pages > 1 and current.began is not None and moment is not None and moment >= current.began
+        is_of_changes = (_moment(stream_slice.cursor_slice.get("start_time")) or 0) > 0
+        moment = _moment(record.data.get(self.cursor_field if is_of_changes else self.created_at_field))
+        return moment is not None and moment >= current.began
 
     def _is_whole(self, current: Pass, before: Pass) -> bool:
+        if current.is_short and not before.is_short:
+            return False
         if current.pages <= 1:
             return True
         if self.total_count_path:
@@ -380,11 +484,44 @@ class WholeListRetriever(SimpleRetriever):
         return before.is_ended and current.seen_before == before.rows
 
     def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
-        if last.counts and last.counts[-1] != last.rows:
-            logger.warning(
-                f"{self._list_of(stream_slice)}: {last.rows:,} rows came, and the server counts {last.counts[-1]:,}. "
-                "What was created meanwhile comes with the next sync."
-            )
+        if not last.counts or last.counts[-1] == last.rows:
+            return
+        is_growth = 0 < last.counts[-1] - last.rows <= last.counts[-1] - last.counts[0]
+        why = (
+            "What was created meanwhile comes with the next sync."
+            if is_growth
+            else "If that stays so, the server counts what it does not show; if you miss rows, refresh the stream."
+        )
+        logger.warning(
+            f"{self._list_of(stream_slice)}: {last.rows:,} rows came, and the server counts {last.counts[-1]:,}. {why}"
+        )
+
+
+class LateRecord(Record):
+    """A record that is sent, and that the state does not count."""
+
+    def beyond_its_slice(self) -> Record:
+        """The same for the cdk, which moves the state of a slice by the records of that slice alone."""
+        whole = self.associated_slice
+        if whole is None:
+            return self
+        beyond = StreamSlice(partition=whole.partition, cursor_slice={}, extra_fields=whole.extra_fields)
+        return Record(data=self.data, stream_name=self.stream_name, associated_slice=beyond)
+
+
+def _moment(value: Any) -> float | None:
+    """A time as milliseconds since 1970; None where it is none. A number, or a text of digits, is in milliseconds."""
+    try:
+        if isinstance(value, str) and not value.isdecimal():
+            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1000
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _iso(milliseconds: float) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _at(path: list[str], body: Any) -> Any:
@@ -404,6 +541,7 @@ class DropUnusableStates(StateMigration):
     """
 
     cursor_field: str
+    datetime_formats: list[str]
     is_per_partition: bool = False
 
     def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
@@ -411,19 +549,28 @@ class DropUnusableStates(StateMigration):
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
         if not self.is_per_partition:
-            return dict(stream_state) if self._is_time(stream_state) else {}
-        states = stream_state.get("states", [])
-        known = [state for state in states if isinstance(state, Mapping) and self._is_time(state.get("cursor"))]
+            return dict(stream_state) if self._is_usable(stream_state) else {}
+        states = stream_state.get("states")
+        known = [
+            state
+            for state in (states if isinstance(states, list) else [])
+            if isinstance(state, Mapping)
+            and isinstance(state.get("partition"), Mapping)
+            and self._is_usable(state.get("cursor"))
+        ]
         return {"states": known, "use_global_cursor": False} if known else {}
 
-    def _is_time(self, state: Any) -> bool:
+    def _is_usable(self, state: Any) -> bool:
         value = state.get(self.cursor_field) if isinstance(state, Mapping) else None
+        if any(self._is_past(value, each) for each in self.datetime_formats):
+            return True
+        logger.warning(
+            f"A state without a past time in `{self.cursor_field}` is not used: its rows are all read again."
+        )
+        return False
+
+    def _is_past(self, value: Any, datetime_format: str) -> bool:
         try:
-            if not str(value).isdecimal():
-                datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        except ValueError:
-            logger.warning(
-                f"A state without a time in `{self.cursor_field}` is not used: its rows are read from the start."
-            )
+            return DatetimeParser().parse(value, datetime_format) <= datetime.now(timezone.utc) + FUTURE
+        except (TypeError, ValueError, OverflowError):
             return False
-        return True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any
 
@@ -203,7 +206,7 @@ def test_a_redirect_to_another_host_is_not_followed_so_that_the_key_stays(scenes
 @pytest.mark.parametrize(
     ("name", "value", "asked"),
     [
-        ("api_key", " ", "the key as it was copied, without spaces in it"),
+        ("api_key", " ", "the key as it was copied, at least 8 characters and no spaces in it"),
         ("start_date", "2024-01-01", "a past time in UTC such as 2024-01-01T00:00:00Z"),
         ("requests_per_minute", 5000, "a whole number from 1 to 1000"),
         ("include_replies", "yes", "true or false"),
@@ -221,3 +224,53 @@ def test_a_setting_that_is_wrong_is_named_with_what_is_asked_for(
     assert checked.status["status"] == "FAILED"
     assert f"`{name}` has to be {asked}" in checked.status["message"]
     assert scene.server.log == []
+
+
+def test_a_key_that_comes_back_in_any_answer_is_not_shown(scenes: Any) -> None:
+    scene: Scene = scenes()
+    key = 'secret"key\\1234'
+    scene.before = lambda _: as_json(
+        {"status": "error", "error": {"reason": "unauthorized", "message": f"The key {key} is odd"}}, X_Request_Id=key
+    )
+
+    read = scene.read(["users"], api_key=f" {key}\n")
+    checked = scene.connector.run("check", config=scene.config(api_key=key))
+
+    assert read.exit_code == 1
+    assert checked.status["status"] == "FAILED"
+    assert "is odd" in checked.status["message"]
+    for printed in (read.printed, checked.printed):
+        assert key not in printed
+        assert json.dumps(key)[1:-1] not in printed
+
+
+def test_a_page_that_is_passed_over_is_an_error(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.before = lambda _: leads(next_page="https://api.persistiq.com/v1/leads?page=3")
+
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 1
+    assert read.errors["leads"] == ["leads goes on with 3, which is not its next page."]
+
+
+def test_a_list_that_names_a_next_page_goes_on_though_it_does_not_say_that_there_is_more(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
+
+    def silent(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        del body["has_more"]
+        return as_json(body)
+
+    scene.before = silent
+    assert len(scene.read(["leads"]).rows("leads")) == 30
+
+
+def test_where_the_servers_clock_is_behind_leads_are_asked_for_by_that_clock(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=5))
+    past = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(minutes=40)
+    scene.before = lambda request: as_json(scene.api(request).get_json(), Date=format_datetime(past, usegmt=True))
+
+    read = scene.read(["leads"])
+
+    assert read.state("leads") == {"_synced_until": past.strftime("%Y-%m-%dT%H:%M:%SZ")}

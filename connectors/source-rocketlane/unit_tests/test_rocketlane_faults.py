@@ -6,6 +6,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -250,8 +252,8 @@ BAD_SETTINGS = {
 @pytest.mark.parametrize(
     ("name", "value", "asked"),
     [
-        ("api_key", "two words", "the key as it was copied, without spaces in it"),
-        ("api_key", 7, "the key as it was copied, without spaces in it"),
+        ("api_key", "two words", "the key as it was copied, at least 8 characters and no spaces in it"),
+        ("api_key", 7, "the key as it was copied, at least 8 characters and no spaces in it"),
         ("start_date", "2024-02-30T00:00:00Z", "a past time in UTC such as 2024-01-01T00:00:00Z"),
         ("start_date", "2999-01-01T00:00:00Z", "a past time in UTC such as 2024-01-01T00:00:00Z"),
         ("requests_per_minute", "many", "a whole number from 1 to 400"),
@@ -266,7 +268,7 @@ def test_a_setting_that_is_wrong_is_named_with_what_is_asked_for(
 
     checked = scene.connector.run("check", config=scene.config(**{name: value}))
 
-    shown = "" if name == "api_key" else f", and is {value!r}"
+    shown = "" if name in ("api_key", "api_url") else f", and is {value!r}"
     assert checked.exit_code == 0
     assert checked.status["status"] == "FAILED"
     assert f"`{name}` has to be {asked}{shown}." in checked.status["message"]
@@ -320,3 +322,118 @@ def test_a_state_that_is_damaged_is_left_out_with_a_warning_and_everything_is_re
     assert second.exit_code == 0
     assert second.counts == first.counts
     assert len(second.log("WARN")) == 2
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_project_that_is_refused_after_its_first_page_is_an_error_and_its_state_stays(
+    scenes: Any, status: int
+) -> None:
+    scene: Scene = scenes(page_size=2)
+    scene.before = lambda request: (
+        error(status, "No") if request.args.get("pageToken") and request.path.endswith("/phases") else None
+    )
+
+    read = scene.read(["phases"])
+
+    assert read.exit_code == 1
+    assert all(
+        f"ends in the middle: the server answers with {status}." in sentence for sentence in read.errors["phases"]
+    )
+    scene.before = None
+    again = scene.read(["phases"], read.states)
+    assert {row["phaseId"] for row in again.rows("phases")} == set(scene.world.rows["phases"])
+
+
+ODD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "rows that are no objects": (lambda body: body["data"].insert(0, 7), "holds rows that are no objects"),
+    "a row without its key": (lambda body: body["data"][0].pop("companyId"), "holds a row without `companyId`"),
+    "a token that is an object": (
+        lambda body: body["pagination"].update(hasMore=True, nextPageToken={"a": 1}),
+        "which is not its next page",
+    ),
+    "more, said in another type": (
+        lambda body: body["pagination"].update(hasMore="true"),
+        "says that it goes on, and does not say where",
+    ),
+}
+"""An answer that is half right, and what is said of it."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_answer_that_is_half_right_is_an_error_in_a_sentence(scenes: Any, name: str) -> None:
+    scene: Scene = scenes()
+    change, words = ODD[name]
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        change(body)
+        return as_json(body)
+
+    scene.before = spoil
+    read = scene.read(["companies"])
+
+    assert read.exit_code == 1
+    assert [sentence for sentence in read.errors["companies"] if words not in sentence] == []
+
+
+BEARABLE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a count that is a text": lambda body: body["pagination"].update(totalRecordCount="5"),
+    "no word of whether there is more": lambda body: body["pagination"].pop("hasMore", None),
+    "a time in words": lambda body: [row.update(updatedAt="lately") for row in body["data"]],
+}
+
+
+@pytest.mark.parametrize("name", BEARABLE)
+def test_an_oddity_that_costs_no_row_costs_none(scenes: Any, name: str) -> None:
+    scene: Scene = scenes(page_size=4)
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        BEARABLE[name](body)
+        return as_json(body, Date="garbage")
+
+    scene.before = spoil
+    read = scene.read(["users"])
+
+    assert read.exit_code == 0
+    assert read.counts["users"] == len(scene.world.rows["users"])
+
+
+def test_bytes_that_are_not_utf_8_are_replaced_and_told(scenes: Any) -> None:
+    scene: Scene = scenes()
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_data()
+        return Response(body.replace(b'"companyName": "', b'"companyName": "\xe9'), mimetype="application/json")
+
+    scene.before = spoil
+    read = scene.read(["companies"])
+
+    assert read.exit_code == 0
+    assert all(row["companyName"].startswith("\ufffd") for row in read.rows("companies"))
+    assert len(read.rows("companies")) == len(scene.world.rows["companies"])
+    assert "is not UTF-8" in read.log("WARN")[0]
+
+
+@pytest.mark.parametrize("value", ["4102444800000", "2026-01-01", "99999999999999999999", None, {"a": 1}])
+def test_a_state_without_a_past_time_is_not_used(scenes: Any, value: object) -> None:
+    scene: Scene = scenes()
+    state = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": {"updatedAt": value}}}
+
+    read = scene.read(["users"], [state])
+
+    assert read.exit_code == 0
+    assert read.counts["users"] == len(scene.world.rows["users"])
+    assert "is not used" in read.log("WARN")[0]
+
+
+def test_where_the_servers_clock_is_behind_the_state_is_by_that_clock(scenes: Any) -> None:
+    scene: Scene = scenes()
+    past = datetime.now(timezone.utc) - timedelta(days=300)
+    scene.before = lambda request: as_json(scene.api(request).get_json(), Date=format_datetime(past, usegmt=True))
+
+    read = scene.read(["tasks"])
+
+    times = [row["updatedAt"] for row in read.rows("tasks")]
+    assert max(times) > past.timestamp() * 1000
+    assert int(read.state("tasks")["updatedAt"]) == max(each for each in times if each <= past.timestamp() * 1000)
