@@ -35,14 +35,14 @@ BLANKS: dict[str, Row] = {
     "dnc_domains": {"id": "dom_", "name": None},
     "tags": {"id": "tag_", "name": None},
 }
-"""What a row of each resource has until it is told otherwise, with how its id begins."""
+"""The attributes that a new row of each resource has, with the prefix of its id."""
 
 OAS_EVENT: Row = {"id": "evt_", **dict.fromkeys(("event_type", "data", "created_at"))}
 """The same for an event in the newer shape, that of the vendor's OpenAPI."""
 
 
 def iso(moment: datetime, hours: float = 0) -> str:
-    """A moment as the API writes it, in the zone that is so many hours ahead of UTC."""
+    """A moment as the API writes it, in the zone that is `hours` ahead of UTC."""
     text = moment.astimezone(timezone(timedelta(hours=hours))).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

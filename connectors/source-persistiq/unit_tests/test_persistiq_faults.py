@@ -20,7 +20,7 @@ from serving import LoggedRequest, SampleServer, as_json
 from werkzeug import Request, Response
 
 LONGEST_WAIT = 120
-"""Seconds, for a reset that lies far off."""
+"""Seconds; a reset that is later is waited for no longer."""
 REFUSED_KEY = (
     "PersistIQ does not accept the API key (401). Take it from PersistIQ's Settings, Integrations, and put it into "
     "`api_key`."
