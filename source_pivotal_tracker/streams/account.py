@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled
 
 
 class Accounts(TrackerStream):
@@ -30,7 +30,7 @@ class AccountMemberships(TrackerStream):
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return ({**row, "account_id": where["account_id"]},)
+        return (filled({**row}, account_id=where["account_id"]),)
 
 
 class Me(TrackerStream):

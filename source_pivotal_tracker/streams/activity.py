@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled
 
 ACTIVITY = Endpoint(
     "projects/{project_id}/activity", page_size=500, since="occurred_after", steady=True, newest_first=True
@@ -25,7 +25,7 @@ class Activity(TrackerStream):
     cursor_field = "occurred_at"
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return ({**row, "project_id": (row.get("project") or {}).get("id")},)
+        return (filled({**row}, project_id=(row.get("project") or {}).get("id")),)
 
 
 class MyActivity(Activity):

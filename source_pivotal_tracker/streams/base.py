@@ -13,7 +13,7 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
-from source_pivotal_tracker.streams.rows import Deletion, Row, Slice, objects
+from source_pivotal_tracker.streams.rows import Deletion, Row, Slice, filled, objects
 from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.serial import SerialStream
 from source_pivotal_tracker.streams.times import is_before, iso, moment
@@ -132,8 +132,7 @@ class PartStream(TrackerStream, ABC):
         if parts:
             project_id, row_id, part_of = where["project_id"], row["id"], self._part_of[where["endpoint"]]
             for part in parts:
-                part["project_id"] = project_id
-                part[part_of] = row_id
+                filled(part, **{"project_id": project_id, part_of: row_id})
         return parts
 
     def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:

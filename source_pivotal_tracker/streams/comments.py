@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.streams.epics import EPICS
-from source_pivotal_tracker.streams.rows import Row, Slice, objects, without
+from source_pivotal_tracker.streams.rows import Row, Slice, filled, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
 ATTACHED = frozenset({"file_attachments", "google_attachments"})
@@ -65,14 +65,12 @@ class AttachmentPart(PartStream, ABC):
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         return [
-            {
-                **attachment,
-                "project_id": where["project_id"],
-                **dict.fromkeys(("story_id", "epic_id")),
-                self._part_of[where["endpoint"]]: row["id"],
-                "comment_id": comment["id"],
-                "comment_updated_at": comment.get("updated_at"),
-            }
+            filled(
+                {"story_id": None, "epic_id": None, **attachment, "comment_updated_at": comment.get("updated_at")},
+                project_id=where["project_id"],
+                comment_id=comment["id"],
+                **{self._part_of[where["endpoint"]]: row["id"]},
+            )
             for comment in objects(row, self.part)
             for attachment in objects(comment, self.attachments)
         ]

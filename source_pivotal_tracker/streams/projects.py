@@ -12,7 +12,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, objects
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled, objects
 from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.times import iso, moment
 
@@ -110,7 +110,7 @@ class Iterations(TrackerStream):
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         """A server that does not know `story_ids` nests the stories; they are rows of another stream."""
         story_ids = [story["id"] for story in objects(row, "stories")]
-        record = {"story_ids": story_ids, **row, "project_id": where["project_id"]}
+        record = filled({"story_ids": story_ids, **row}, project_id=where["project_id"])
         record.pop("stories", None)
         return (record,)
 
@@ -161,11 +161,11 @@ class Setting(TrackerStream, ABC):
     urls: ClassVar[tuple[str, ...]]
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        record = {key: row[key] for key in self.allowed if key in row}
+        record = {key: row[key] for key in ("project_id", *self.allowed) if key in row}
         for url in self.urls:
             if record.get(url):
                 record[url] = without_secrets(str(record[url]))
-        return ({**record, "project_id": where["project_id"]},)
+        return (filled(record, project_id=where["project_id"]),)
 
 
 class Webhooks(Setting):

@@ -102,6 +102,18 @@ def without(row: Row, attributes: frozenset[str]) -> Row:
     return rest
 
 
+def filled(row: Row, **ids: object) -> Row:
+    """The row, with these ids where it has none: what the server says of a row is never overridden by where it stood.
+
+    A list of a project may show rows of another one, as the transitions of a story that moved: under the id of the list
+    they would stand beside that project's own, with versions that are not its.
+    """
+    for name, value in ids.items():
+        if row.get(name) is None:
+            row[name] = value
+    return row
+
+
 def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
     values = row.get(attribute)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice, without
+from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice, filled, without
 
 STORIES = Endpoint(
     "projects/{project_id}/stories",
@@ -134,7 +134,7 @@ class StoryTransitions(TrackerStream):
     cursor_field = "occurred_at"
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return ({**row, "project_id": where["project_id"]},)
+        return (filled({**row}, project_id=where["project_id"]),)
 
 
 class Releases(TrackerStream):

@@ -1,0 +1,69 @@
+"""What the server says of a row is never overridden: its list gives it an id only where it has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.wiring import client_of, configured, scopes_of, streams_of
+
+SETTINGS = configured({"api_url": "https://tracker.example.org/services/v5", "api_token": "a" * 32})
+CLIENT = client_of(SETTINGS)
+OF_A_LIST = {"project_id": 1, "account_id": 2}
+OWN = {"project_id": 71, "account_id": 72}
+PARTS = ("tasks", "blockers", "reviews", "pull_requests", "branches", "cycle_time_details", "review_types")
+OF_LISTS = [
+    stream
+    for stream in streams_of(SETTINGS, CLIENT, scopes_of(SETTINGS, CLIENT))
+    if any("{" in endpoint.path for endpoint in stream.endpoints)
+]
+"""The streams whose lists are asked for by a project or an account."""
+
+each_stream = pytest.mark.parametrize("stream", OF_LISTS, ids=lambda stream: stream.name)
+
+
+def row(own: dict[str, Any]) -> dict[str, Any]:
+    """A row with everything in it that a stream may look for, each with the ids `own`."""
+    attached = [{"id": 5, **own}]
+    comment = {"id": 4, "file_attachments": attached, "google_attachments": attached, **own}
+    row_of_a_story = {
+        "id": OF_A_LIST["project_id"],
+        "guid": "g",
+        "number": 6,
+        "project_version": 7,
+        "story_id": 8,
+        "story_type": "release",
+    }
+    days = {"header": ["date", *own], "data": [["2024-01-01", *own.values()]]}
+    parts = {part: [{"id": 4, **own}] for part in PARTS}
+    return {**row_of_a_story, "comments": [comment], **parts, **days, **own}
+
+
+def where(stream: TrackerStream) -> dict[str, Any]:
+    return {"endpoint": stream.endpoints[0].path, **OF_A_LIST}
+
+
+def scope_of(stream: TrackerStream) -> str:
+    return "account_id" if "{account_id}" in stream.endpoints[0].path else "project_id"
+
+
+@each_stream
+def test_the_id_that_a_row_carries_is_kept(stream: TrackerStream) -> None:
+    scope = scope_of(stream)
+    carried = row(OWN | {"project": {"id": OWN["project_id"]}})
+
+    records = stream.records(carried, where(stream))
+
+    assert [record[scope] for record in records] == [OWN[scope]] * len(records) != []
+
+
+@each_stream
+def test_a_row_without_one_gets_that_of_its_list(stream: TrackerStream) -> None:
+    scope = scope_of(stream)
+    bare = row({"project": {"id": OF_A_LIST["project_id"]}})
+
+    records = stream.records(bare, where(stream))
+
+    assert [record.get(scope, OF_A_LIST[scope]) for record in records] == [OF_A_LIST[scope]] * len(records) != []
