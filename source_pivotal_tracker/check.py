@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
-from source_pivotal_tracker.api.errors import Failed, Passing, TokenRefused, TrackerError, Unreadable
+from source_pivotal_tracker.api.errors import Failed, NotAnswered, Passing, TokenRefused, TrackerError, Unreadable
 from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
@@ -26,6 +26,8 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
         return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
     except TokenRefused as error:
         raise CheckFailed(f"api_token: {client.base_url} does not accept it ({error}).") from None
+    except NotAnswered as error:
+        raise CheckFailed(f"{error}.") from None
     except TrackerError as error:
         if isinstance(error, Passing) and error.status not in (None, 200):
             raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None

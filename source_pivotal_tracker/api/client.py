@@ -128,7 +128,7 @@ class TrackerClient:
             response.parsed = parse_body(response)
         except NotAnswered:
             raise
-        except requests.RequestException as error:
+        except OSError as error:  # of which those of requests are
             raise self._named(of_exception(error), path) from None
         except TrackerError as error:
             if turn:

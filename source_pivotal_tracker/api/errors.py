@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,8 @@ GONE = "unfound_resource"
 """Tracker's own word that a thing is not there (any more)."""
 UNROUTED = "route_not_found"
 """Its word that there is no such endpoint, for any thing."""
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables by which `requests` finds certificates of its user's own."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 
@@ -81,17 +84,40 @@ def parse_body(response: TrackerResponse) -> Any:
     raise _error(response)
 
 
-def of_exception(error: requests.RequestException) -> TrackerError:
-    """The TrackerError for a request that got no complete answer."""
+def of_exception(error: OSError) -> TrackerError:
+    """The TrackerError for a request that got no complete answer, or that could not even be made."""
+    if not isinstance(error, requests.RequestException):
+        return (
+            _of_environment(error) if "certificate" in str(error) else Failed(f"the request could not be sent: {error}")
+        )
     if isinstance(error, requests.exceptions.SSLError):
         return Failed(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
         return Passing(f"no answer in time: {_reason(error)}")
     if isinstance(error, requests.ConnectionError):
+        proxy = _proxy_of(error)
+        if proxy:
+            return Passing(f"no connection to the proxy {proxy}: {_reason(error)}")
         return Passing(f"no connection: {_reason(error)}")
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return Passing(f"the answer was cut short: {_reason(error)}")
     return Failed(f"the request could not be sent: {_reason(error)}")
+
+
+def _proxy_of(error: requests.RequestException) -> str | None:
+    """The proxy that the environment names for the request, without its user's name and password."""
+    url = str(error.request.url) if error.request is not None else ""
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) if url else None
+    if proxy is None:
+        return None
+    scheme, separator, rest = proxy.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _of_environment(error: OSError) -> NotAnswered:
+    """The error for a file that `requests` wants because the environment names it, and that cannot be read."""
+    name = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
+    return NotAnswered(f"the certificates that {name} names cannot be read: {error}")
 
 
 def _error(response: TrackerResponse) -> TrackerError:

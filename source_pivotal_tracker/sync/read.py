@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -131,7 +132,7 @@ class Sync:
             elif name not in selected:
                 names = [endpoint.name for endpoint in stream.endpoints]
                 full_refresh = configured.sync_mode == SyncMode.full_refresh or not stream.cursor_field
-                blob = given.get_stream_state(name, configured.stream.namespace)
+                blob = given.get_stream_state(name, configured.stream.namespace or None)
                 known = StreamState(name, names, full_refresh=full_refresh, given=blob, start=stream.start)
                 selected[name] = Selected(stream, known)
         return list(selected.values()), failed
@@ -142,7 +143,16 @@ def _of_streams(state: Sequence[AirbyteStateMessage]) -> list[AirbyteStateMessag
     of_streams = [each for each in state if each.stream]
     if len(of_streams) < len(state):
         logger.warning("A state that is not of one stream is not one of this connector's: what it was for is read anew")
-    return of_streams
+    return [_without_empty_namespace(each) for each in of_streams]
+
+
+def _without_empty_namespace(state: AirbyteStateMessage) -> AirbyteStateMessage:
+    """Some programs write a namespace that there is not as an empty text, by which the cdk would not find the state."""
+    stream = state.stream
+    if stream is None or stream.stream_descriptor.namespace != "":
+        return state
+    descriptor = replace(stream.stream_descriptor, namespace=None)
+    return replace(state, stream=replace(stream, stream_descriptor=descriptor))
 
 
 def _asks_for(scope: str, each: Selected) -> bool:

@@ -200,3 +200,24 @@ def test_a_token_that_the_server_repeats_is_not_in_the_message(repeating: bytes)
     assert status.status is Status.FAILED
     assert TOKEN not in words(status)
     assert "****" in words(status)
+
+
+def test_certificates_that_the_environment_names_and_that_are_not_there_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    status = checked({"api_token": TOKEN, "api_url": "https://127.0.0.1:9/services/v5"})
+    assert status.status == Status.FAILED
+    assert "REQUESTS_CA_BUNDLE" in words(status)
+    assert "/nowhere/ca.pem" in words(status)
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with ScriptedServer([json({"id": 1, "name": "Me"})]) as server:
+        status = checked_against(server)
+    assert status.status == Status.FAILED
+    assert "no connection to the proxy http://127.0.0.1:9: " in words(status)
+    assert "hunter2" not in words(status)
+    assert server.requests == []

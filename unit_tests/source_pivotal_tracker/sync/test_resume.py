@@ -471,6 +471,21 @@ def test_a_state_that_is_not_of_a_stream_is_left_out_with_a_warning(
     assert warning.endswith("is not one of this connector's: what it was for is read anew")
 
 
+def test_a_state_with_an_empty_namespace_is_that_of_the_stream(server: TrackerServer) -> None:
+    first = read(server, incremental=True, streams=["stories"])
+    given = []
+    for state in first.state:
+        assert state.stream
+        descriptor = replace(state.stream.stream_descriptor, namespace="")
+        given.append(replace(state, stream=replace(state.stream, stream_descriptor=descriptor)))
+
+    again = read(server, incremental=True, streams=["stories"], state=given)
+
+    with_none = read(server, incremental=True, streams=["stories"], state=first.state)
+    assert again.records["stories"] == with_none.records["stories"]
+    assert len(again.records["stories"]) < len(first.records["stories"])
+
+
 def test_states_of_a_stream_keep_the_time_between_them_that_they_are_told(server: TrackerServer) -> None:
     after_every_page = read(server, incremental=True, streams=["activity"])
     rarely = Sync(config_for(server), ["activity"], incremental=True, state_seconds=3600)
