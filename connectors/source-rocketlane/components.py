@@ -398,8 +398,9 @@ class WholeListRetriever(SimpleRetriever):
                 logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
                 current.is_ended = True
                 return
-            records = self._records_in(response, records_generator_fn, stream_slice)
-            current.begin_page(response, _at(self.total_count_path, response.json()))
+            body = response.json()
+            records = self._records_in(response, body, records_generator_fn, stream_slice)
+            current.begin_page(response, _at(self.total_count_path, body))
             if current.number == current.pages == 1 and not stream_slice.partition:
                 rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
                 logger.info(f"{self.name}: {rows}.")
@@ -413,16 +414,16 @@ class WholeListRetriever(SimpleRetriever):
                     current.may_be_new += self._may_be_new(record, current, stream_slice)
                 if seen_in is None:
                     yield self._checked(record, current.end)
-            token = self._token_after(response, records, token, current, stream_slice)
+            token = self._token_after(response, body, records, token, current, stream_slice)
             if token is None:
                 current.is_ended = True
                 return
 
     def _records_in(
-        self, response: requests.Response, records_generator_fn: Any, stream_slice: StreamSlice
+        self, response: requests.Response, body: Any, records_generator_fn: Any, stream_slice: StreamSlice
     ) -> list[Record]:
         """The records of a page. Raises ReadFailed where they are not all of its rows."""
-        rows = _at(self.rows_path, response.json())
+        rows = _at(self.rows_path, body)
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
             raise ReadFailed(f"{self._list_of(stream_slice)} holds rows that are no objects.")
         records = list(records_generator_fn(response))
@@ -435,6 +436,7 @@ class WholeListRetriever(SimpleRetriever):
     def _token_after(
         self,
         response: requests.Response,
+        body: Any,
         records: list[Record],
         token: Mapping[str, Any] | None,
         current: Pass,
@@ -444,7 +446,7 @@ class WholeListRetriever(SimpleRetriever):
         last = token["next_page_token"] if token else None
         following = self._next_page_token(response, len(records), records[-1] if records else None, last)
         if following is None:
-            if _at(self.has_more_path, response.json()):
+            if _at(self.has_more_path, body):
                 raise ReadFailed(f"{self._list_of(stream_slice)} says that it goes on, and does not say where.")
             return None
         place = following["next_page_token"]
