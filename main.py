@@ -6,7 +6,7 @@ if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] in ("serve", "inspect", "export", "sample"):
         from tracker_server.__main__ import main
 
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main())
 
     from source_pivotal_tracker.run import run
 

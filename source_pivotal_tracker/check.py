@@ -45,9 +45,10 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
     names = {project["id"]: project["name"] for project in projects}
     missing = [str(each) for each in project_ids if each not in names]
     told = ", ".join(f"{name} (id {project_id})" for project_id, name in names.items())
+    failures = "".join(f" {failure}" for failure in client.completeness.failures)
     if missing:
-        raise CheckFailed(f"project_ids: the exports have no project {', '.join(missing)}; they have {told}.")
-    return f"The exports tell of {told}."
+        raise CheckFailed(f"project_ids: the exports have no project {', '.join(missing)}; they have {told}.{failures}")
+    return f"The exports tell of {told}.{failures}"
 
 
 def _listed(client: TrackerClient) -> str:

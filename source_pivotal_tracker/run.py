@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import ctypes
 import dataclasses
 import gc
 import io
 import json
+import locale
 import logging
 import os
 import signal
@@ -53,6 +55,8 @@ def run(args: list[str] | None = None) -> None:
     Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped it. What went wrong
     is told in one message, without a trace.
     """
+    if args is None:
+        _use_utf_8()
     # The first process of a container is not ended by a signal that it does not handle.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
     _buffer_stdout()
@@ -147,6 +151,18 @@ def _write(lines: bytes) -> None:
         stdout = sys.__stdout__
         assert stdout is not None  # noqa: S101
         stdout.buffer.write(lines)
+
+
+def _use_utf_8() -> None:
+    """Write stdout as UTF-8, and start anew, as the same process, where the locale is of another encoding.
+
+    Python decides by that at its start how it reads names of files.
+    """
+    is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
+    if not is_utf_8 and sys.platform != "win32":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _require_json(file: str, path: str | None) -> None:

@@ -39,7 +39,8 @@ def client_of(settings: Config) -> TrackerClient:
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.api.exports import SERVED_AT, ExportAdapter
 
-    return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=ExportAdapter(settings.export_archive))
+    exports = ExportAdapter(settings.export_archive)
+    return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=exports, completeness=exports)
 
 
 def scopes_of(settings: Config, client: TrackerClient) -> Scopes:

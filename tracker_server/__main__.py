@@ -13,6 +13,7 @@ from tracker_server import arguments
 from tracker_server.api import ENDPOINTS, name_of
 from tracker_server.app import TrackerServer
 from tracker_server.dialect import MODES, Dialect
+from tracker_server.encoding import use_utf_8
 from tracker_server.exports import commands
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import serve, stop_when_told
@@ -90,7 +91,9 @@ def _dialect(options: argparse.Namespace) -> Dialect:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command, or serve sample data until SIGINT or SIGTERM, which exit with 0; returns 1 after an error."""
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        use_utf_8()
+        argv = sys.argv[1:]
     if argv[:1] and argv[0] in commands.NAMES:
         return commands.main(argv)
     if argv[:1] == [SAMPLE]:

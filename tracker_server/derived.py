@@ -227,14 +227,17 @@ class Figures:
 
     def _iteration(self, number: int, story_ids: list[int]) -> Row:
         points = self._sum(story_ids)
+        days = {
+            "length": self._weeks_of(number),
+            "start": self._start_of(number),
+            "finish": self._start_of(number + 1),
+        }
         return {
             "number": number,
             "project_id": self.project.id,
-            "length": self._weeks_of(number),
             "team_strength": 1,
             "story_ids": story_ids,
-            "start": self._start_of(number),
-            "finish": self._start_of(number + 1),
+            **(days if self.project.knows_days else {}),
             "kind": "iteration",
             "velocity": self._velocity_of(min(number, self.current_iteration_number)),
             "points": points,
@@ -245,6 +248,8 @@ class Figures:
     @cached_property
     def _projected_completions(self) -> dict[int, str]:
         """When the iteration of each scheduled story finishes; an accepted one has no projection."""
+        if not self.project.knows_days:
+            return {}
         finishes = [row["finish"] for row in self.iterations[self.current_iteration_number - 1 :]]
         return {
             story_id: finish

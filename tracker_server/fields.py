@@ -442,7 +442,7 @@ RESOURCES: Mapping[str, Resource] = {
     ),
     "file_attachment": Resource(
         "kind id filename created_at uploader_id thumbnailable height width size download_url content_type"
-        " uploaded big_url thumbnail_url"
+        " uploaded big_url thumbnail_url archive member"
     ),
     "google_attachment": Resource(
         "id kind comment_id person_id google_kind title google_id alternate_link resource_id"

@@ -38,6 +38,10 @@ class Project:
     What is known of the iterations goes before what would be computed: `iteration_starts` is when the iterations 1,
     2, … began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of
     the iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's.
+    Without `knows_days` nobody knows when the iterations began, and `iteration_starts` only says which is the current.
+
+    `whole_at` is by kind of row (`story`, `epic`) a time of which all is known: what there was before and is not here
+    was deleted.
     """
 
     row: Row
@@ -55,6 +59,8 @@ class Project:
     iteration_starts: list[str] = field(default_factory=list)
     iteration_of: dict[int, int] = field(default_factory=dict)
     as_of: datetime | None = None
+    knows_days: bool = True
+    whole_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def id(self) -> int:

@@ -15,6 +15,7 @@ import tenacity
 from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import (
     Failed,
     NotAnswered,
@@ -47,7 +48,8 @@ LONGEST_RETRYING = 600.0
 class TrackerClient:
     """One server and one token; shared by all streams and threads.
 
-    With an `adapter`, that answers in place of the network. `sleep` is for tests.
+    With an `adapter`, that answers in place of the network; `completeness` is what it shows of a project. `sleep` is
+    for tests.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class TrackerClient:
         budget: RequestBudget,
         *,
         adapter: BaseAdapter | None = None,
+        completeness: Completeness | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.completeness = completeness or Completeness()
         self.base_url = base_url
         self._token = token
         self._session = TrackerSession(token, adapter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +14,12 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import NotAnswered
 from source_pivotal_tracker.api.files import NotOpened, files_at
 from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
-from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports
+from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
+from tracker_server.world import World
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -25,7 +29,7 @@ OF_A_PERSON = ("/me", "/my/")
 """What asks for the person of the token; an export has none."""
 
 
-class ExportAdapter(HTTPAdapter):
+class ExportAdapter(HTTPAdapter, Completeness):
     """A transport of `requests` to the Tracker server that the exports at a path or URL make.
 
     They are read when the first request comes. Raises NotAnswered, with a sentence for the user, where they cannot be.
@@ -37,6 +41,14 @@ class ExportAdapter(HTTPAdapter):
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
         self._problem: NotAnswered | None = None
+        self._world = World(datetime.now(timezone.utc))
+        self.failures = []
+
+    def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
+        """Only where an export proves to be all of the project, and was made after the row was changed last."""
+        project = self._world.projects.get(project_id)
+        whole_at = project and project.whole_at.get(kind)
+        return bool(whole_at) and (cursor is None or cursor[:10] <= f"{whole_at:%Y-%m-%d}")
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = urlsplit(str(request.url))
@@ -55,14 +67,17 @@ class ExportAdapter(HTTPAdapter):
             if self._api is None:
                 try:
                     self._api = self._read()
-                except (ExportError, NotOpened) as problem:
+                except (ExportError, NotOpened, OSError) as problem:
                     self._problem = NotAnswered(f"export_archive: {problem}")
                     raise self._problem from None
             return self._api
 
     def _read(self) -> TrackerApi:
-        sources = [Source(file.name, file.open) for file in files_at(self._place)]
-        world, report = read_exports(sources)
+        sources = _sources(self._place)
+        refuse_none(self._place, sources)
+        world, report = read_exports(sources, links=False)
+        self._world = world
+        self.failures = [f"export_archive: {failure.words}" for failure in report.failures]
         for summary in report.served:
             counts = (f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in summary.rows.items())
             rows = ", ".join(counts) or "nothing"
@@ -75,3 +90,11 @@ class ExportAdapter(HTTPAdapter):
             more = report.finding_count - len(report.findings)
             logger.warning("Not understood in the export: %d things more; tracker-server inspect tells all", more)
         return TrackerApi(world)
+
+
+def _sources(place: str) -> list[Source]:
+    if "://" not in place:
+        return list(sources_at(Path(place)))
+    return [
+        Source(file.name, file.open, file.root, file.size, file.stamp, address=file.address) for file in files_at(place)
+    ]

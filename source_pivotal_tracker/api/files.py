@@ -1,11 +1,14 @@
-"""Opens the files of export archives, wherever they lie: on a disk, behind an https URL, in an object store."""
+"""Opens the files of export archives that lie elsewhere than on a disk: behind an https URL, in an object store."""
 
 from __future__ import annotations
 
+import email.message
+import email.utils
 import io
 import logging
 import tempfile
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,11 +22,10 @@ from source_pivotal_tracker.api.errors import Passing, of_exception
 
 logger = logging.getLogger("airbyte.tracker")
 
-ENDINGS = (".zip", ".csv")
+ENDINGS = (".zip", ".csv", ".tsv", ".txt")
+"""Of a single file in an object store; any other address there is a folder."""
 TIMEOUT = (10.0, 60.0)
 CHUNK = 1024 * 1024
-APPLE_DOUBLE = "._"
-"""What macOS begins the names with under which it keeps attributes of files, on disks of others."""
 
 
 class NotOpened(Exception):
@@ -31,67 +33,45 @@ class NotOpened(Exception):
 
 
 class File(NamedTuple):
-    """A file by its name, and how to open it anew for reading bytes, with `seek`. Opening may raise OSError."""
+    """A file by its name, and how to open it anew for reading bytes, with `seek`. Opening may raise OSError.
+
+    `root` is the folder that was listed, empty for a file that was named. `address` is where it lies, without what is
+    secret. `size` is in bytes, and `stamp` another one when they change.
+    """
 
     name: str
     open: Callable[[], IO[bytes]]
+    address: str = ""
+    root: str = ""
+    size: int = 0
+    stamp: int = 0
 
 
-def files_at(place: str) -> list[File]:
-    """The file at a path or URL, or the ZIPs and CSVs in that folder. Raises NotOpened.
+def files_at(url: str) -> list[File]:
+    """The file at an address, or all files in that folder and below. Raises NotOpened.
 
     The credentials for an object store come from the environment, as they do for the store's own tools.
     """
-    scheme = urlsplit(place).scheme
-    if scheme in ("http", "https"):
-        return [_downloaded(place)]
+    if urlsplit(url).scheme in ("http", "https"):
+        return [_downloaded(url)]
     try:
-        files = list(_stored(place) if "://" in place else _on_disk(Path(place)))
+        return list(_stored(url))
     except OSError as error:
-        raise NotOpened(f"{place} cannot be read: {_reason(error)}.") from None
-    if not files:
-        raise NotOpened(f"{place} holds no .zip and no .csv.")
-    return files
-
-
-def _on_disk(path: Path) -> Iterator[File]:
-    if not path.is_dir():
-        path.open("rb").close()
-        yield _file(path)
-        return
-    for each in sorted(path.iterdir()):
-        if _is_export(each):
-            yield _file(each)
-        elif _holds_exports(each):
-            logger.warning("Not read, for only the folder itself is: the exports in %s", each)
-
-
-def _is_export(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(APPLE_DOUBLE)
-
-
-def _holds_exports(folder: Path) -> bool:
-    """Whether it does, if it may be looked into: a mounted disk has a `lost+found`, which may not."""
-    try:
-        return folder.is_dir() and any(map(_is_export, folder.iterdir()))
-    except PermissionError:
-        return False
-
-
-def _file(path: Path) -> File:
-    return File(str(path), lambda: path.open("rb"))
+        raise NotOpened(f"{url} cannot be read: {_reason(error)}.") from None
 
 
 def _downloaded(url: str) -> File:
     """A copy in a temporary file: a ZIP is read from its end, which not every web server allows."""
     with tempfile.NamedTemporaryFile(prefix="export-", delete=False) as copy:
-        file = _file(Path(copy.name))
+        path = Path(copy.name)
+        file = File(str(path), lambda: path.open("rb"))
         # The copy is there for as long as somebody may open it, and no longer than the program runs.
-        weakref.finalize(file.open, Path(copy.name).unlink, missing_ok=True)
+        weakref.finalize(file.open, path.unlink, missing_ok=True)
         try:
             with _Downloads() as session, session.get(url, timeout=TIMEOUT, stream=True) as answer:
                 if answer.status_code != requests.codes.ok:
                     raise NotOpened(f"{_shown(url)} answers {answer.status_code} {answer.reason}.")
+                name = _name_of(answer, url)
                 for piece in answer.iter_content(CHUNK):
                     copy.write(piece)
                 copy.flush()
@@ -102,7 +82,29 @@ def _downloaded(url: str) -> File:
             raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
-    return file._replace(name=unquote(urlsplit(url).path))
+    return file._replace(name=name, address=_shown(url))
+
+
+def _name_of(answer: requests.Response, url: str) -> str:
+    """What the file is called: as the answer says, or else the addresses, whose ends often are something else."""
+    said = email.message.Message()
+    said["Content-Disposition"] = _as_text(answer.headers.get("Content-Disposition", ""))
+    given = [value for name, value in said.get_params([], "Content-Disposition") if name == "filename"]
+    # Of the two forms, `filename*` is the one that can hold all letters.
+    given.sort(key=lambda value: isinstance(value, str))
+    names = [
+        *map(email.utils.collapse_rfc2231_value, given),
+        *(unquote(urlsplit(each).path) for each in (url, answer.url)),
+    ]
+    return next((name for name in names if name.lower().endswith(ENDINGS)), "") or next(filter(None, names), url)
+
+
+def _as_text(header: str) -> str:
+    """A header in which somebody wrote UTF-8, which `requests` takes for Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 class _Downloads(requests.Session):
@@ -126,16 +128,22 @@ def _stored(url: str) -> Iterator[File]:
     path = unquote(parts.path).strip("/")
     with _store_told():
         store = from_url(f"{parts.scheme}://{parts.netloc}")
-        paths = [path] if path.lower().endswith(ENDINGS) else _listed(store, path)
-    for each in paths:
-        yield File(each, partial(_StoredFile.opened, store, each))
+        if path.lower().endswith(ENDINGS):
+            yield File(path, partial(_StoredFile.opened, store, path), _shown(url))
+            return
+        for each in _listed(store, path):
+            name = str(each["path"])
+            stamp = zlib.crc32(str(each.get("e_tag") or each.get("last_modified")).encode())
+            address = f"{parts.scheme}://{parts.netloc}/{name}"
+            opened = partial(_StoredFile.opened, store, name)
+            yield File(name, opened, address, path or parts.netloc, int(each["size"]), stamp)
 
 
-def _listed(store: Any, folder: str) -> list[str]:
+def _listed(store: Any, folder: str) -> list[Any]:
     import obstore
 
-    listed = (str(each["path"]) for batch in obstore.list(store, folder or None) for each in batch)
-    return sorted(each for each in listed if each.lower().endswith(ENDINGS))
+    listed = (each for batch in obstore.list(store, folder or None) for each in batch)
+    return sorted((each for each in listed if not str(each["path"]).endswith("/")), key=lambda each: str(each["path"]))
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class Progress:
 
 
 class Engine(Generic[Encoded]):
-    """Runs a plan once.
+    """Runs a plan once. `failed` are streams that are not read, `incomplete` those of which something cannot be.
 
     `run` yields messages, and the records of a page as the encoder made them. Each state covers only records that
     were yielded before it: a sync that is killed and started again with its last state loses nothing.
@@ -81,12 +81,14 @@ class Engine(Generic[Encoded]):
         plan: Plan,
         states: Mapping[str, StreamState],
         failed: Mapping[str, TrackerError],
+        incomplete: Mapping[str, TrackerError],
         workers: Workers[Encoded],
         client: TrackerClient,
         *,
         state_seconds: float = STATE_SECONDS,
     ) -> None:
         self._failed = failed
+        self._incomplete = incomplete
         self._workers = workers
         self._client = client
         self._state_seconds = state_seconds
@@ -126,6 +128,9 @@ class Engine(Generic[Encoded]):
         for name, error in self._failed.items():
             yield from self._fail(name, str(error), error)
             yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
+        for name, error in self._incomplete.items():
+            self._streams[name].error = error
+            yield from self._fail(name, str(error), error)
         for name, progress in self._streams.items():
             if not progress.walks_left:
                 yield from self._start(name)

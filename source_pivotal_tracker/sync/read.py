@@ -18,7 +18,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, Hopeless, TrackerError, stopped_by
+from source_pivotal_tracker.api.errors import Failed, Hopeless, NotAnswered, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.streams.scopes import Scopes
@@ -97,8 +97,11 @@ class Sync:
             except TrackerError as error:
                 failed |= {each.stream.name: error for each in [*lists, *needing]}
                 continue
+            lacking = self._lacking() if placeholder == "{project_id}" else None
             for each in lists:
-                yield from _read_at_once(each, rows, encode)
+                yield from _read_at_once(each, rows, encode, is_whole=lacking is None)
+                if lacking:
+                    failed[each.stream.name] = lacking
         selected = [each for each in selected if not each.stream.fills and each.stream.name not in failed]
         needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
         projects = self._scopes.projects() if "{project_id}" in needed else ()
@@ -112,10 +115,19 @@ class Sync:
         held = {project.id for project in projects} | made.gone
         workers = Workers(made, self._client, encode, number=self._workers, lookback=self._lookback, held=held)
         states = {each.stream.name: each.state for each in selected}
-        self._engine = Engine(made, states, failed, workers, self._client, state_seconds=self._state_seconds)
+        lacking = self._lacking()
+        incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for("{project_id}", each)}
+        self._engine = Engine(
+            made, states, failed, incomplete, workers, self._client, state_seconds=self._state_seconds
+        )
         if self._is_stopped:
             self._engine.stop()
         yield from self._engine.run()
+
+    def _lacking(self) -> TrackerError | None:
+        """The error for the projects that the source cannot show, though they are there: the others are read."""
+        failures = self._client.completeness.failures
+        return NotAnswered(" ".join(failures)) if failures else None
 
     def _selected(
         self, catalog: ConfiguredAirbyteCatalog, state: Sequence[AirbyteStateMessage] | None
@@ -159,8 +171,11 @@ def _asks_for(scope: str, each: Selected) -> bool:
     return any(scope in endpoint.path for endpoint in each.stream.endpoints)
 
 
-def _read_at_once(each: Selected, rows: Sequence[Row], encode: Encoder[Encoded]) -> Iterator[Any]:
-    """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself."""
+def _read_at_once(each: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool) -> Iterator[Any]:
+    """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself.
+
+    The engine ends one that is not whole.
+    """
     name = each.stream.name
     records = [record for row in rows for record in each.stream.records(dict(row), {})]
     yield messages.status(name, AirbyteStreamStatus.STARTED)
@@ -168,4 +183,5 @@ def _read_at_once(each: Selected, rows: Sequence[Row], encode: Encoder[Encoded])
         yield messages.status(name, AirbyteStreamStatus.RUNNING)
         yield encode(name, records)
     yield messages.state(name, NEUTRAL, len(records))
-    yield messages.status(name, AirbyteStreamStatus.COMPLETE)
+    if is_whole:
+        yield messages.status(name, AirbyteStreamStatus.COMPLETE)

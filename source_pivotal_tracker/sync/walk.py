@@ -11,6 +11,7 @@ from itertools import chain, compress
 from typing import Any
 
 from source_pivotal_tracker.api.errors import Failed, TrackerError
+from source_pivotal_tracker.streams.epics import EPICS
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes
@@ -336,6 +337,7 @@ class Reading:
         """The stories that are still there and did not come; the feeds forget what else they were sent once."""
         here: set[int] = set()
         found: dict[int, Row | None] = {}
+        kept: set[int] = set()
         for feed in self._feeds:
             for row_id in feed.ledger.unseen() if feed.ledger else ():
                 if self._changes and (feed.stream.deleted_kind, row_id) in self._changes.deleted:
@@ -345,11 +347,28 @@ class Reading:
                     found[row_id] = find_story(self._server, row_id)
                 story = found.get(row_id) or {}
                 project = story.get("project_id")
+                if project is None and not self._is_gone(feed, row_id):
+                    kept.add(row_id)
+                    continue
                 if project == self._walk.id and self._lists(story):
                     here.add(row_id)
                 else:
                     feed.forget(row_id, is_gone=project == self._walk.id or project not in self._server.held)
+        if kept:
+            logger.warning(
+                "Project %s: %d rows of the list of %s that were sent before are in no export any more; they stay, for "
+                "no export that is newer proves to be all of the project",
+                self._walk.id,
+                len(kept),
+                self._walk.path.rpartition("/")[2].replace("_", " "),
+            )
         return here - self._sent if self._walk.endpoint == STORIES else set()
+
+    def _is_gone(self, feed: Feed, row_id: int) -> bool:
+        """Whether a row that is not shown was deleted."""
+        kind = "epic" if self._walk.endpoint == EPICS else "story"
+        cursor = feed.ledger.cursor_of(row_id) if feed.ledger else None
+        return self._server.client.completeness.is_gone(self._walk.id or 0, kind, cursor)
 
     def _lists(self, story: Row) -> bool:
         return self._walk.endpoint == STORIES or story.get("story_type") == "release"

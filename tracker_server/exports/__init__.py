@@ -1,9 +1,9 @@
 """Export archives of Pivotal Tracker: read into a world that the server can serve, inspected, and written."""
 
-from tracker_server.exports.archive import Source
-from tracker_server.exports.errors import ExportError, Finding
+from tracker_server.exports.errors import ExportError, Failure, Finding
 from tracker_server.exports.project import Summary
 from tracker_server.exports.reading import ExportReport, inspect, read_exports
+from tracker_server.exports.sources import Source, refuse_none, sources_at
 from tracker_server.exports.untold import UNTOLD_PERSON
 from tracker_server.exports.writing import write_export
 
@@ -11,10 +11,13 @@ __all__ = [
     "UNTOLD_PERSON",
     "ExportError",
     "ExportReport",
+    "Failure",
     "Finding",
     "Source",
     "Summary",
     "inspect",
     "read_exports",
+    "refuse_none",
+    "sources_at",
     "write_export",
 ]

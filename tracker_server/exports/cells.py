@@ -17,7 +17,12 @@ LONGEST_NAME = 300
 
 _DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
 _ID = re.compile(r"[0-9]{1,16}")
-_SHOWN_AT = re.compile(r"https?://\S+/(?:story|epic)/show/([0-9]{1,16})\b\S*")
+_SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
+_STORY_LINK = re.compile(
+    r"(?<![\w/=?&#])#([0-9]{1,16})\b"
+    r"|\b(?:https?://)?[\w.-]*tracker[\w.-]*(?::[0-9]+)?/(?:story/show|(?:n/|services/v5/)?(?:projects/[0-9]+/)?stories)/([0-9]{1,16})\b",
+    re.IGNORECASE,
+)
 _REPOSITORY = r"(https?://[^/\s]+/)([^/\s]+(?:/[^/\s]+)*?)/([^/\s]+)/(?:-/)?"
 _PULL_REQUEST = re.compile(_REPOSITORY + r"(?:pull|pulls|pull-requests|merge_requests)/([0-9]{1,15})(?:[/?#]\S*)?")
 _BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
@@ -27,10 +32,15 @@ _BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
 def day(text: str) -> str | None:
     """`Nov 22, 2014` as `2014-11-22T00:00:00Z`: an export has no time of day and no zone. None for anything else."""
     found = _DAY.fullmatch(text.strip())
-    if found is None or found[1] not in MONTHS or not FIRST_YEAR <= int(found[3]) <= LAST_YEAR:
+    if found is None or found[1] not in MONTHS:
         return None
+    return iso_day(int(found[3]), MONTHS.index(found[1]) + 1, int(found[2]))
+
+
+def iso_day(year: int, month: int, number: int) -> str | None:
+    """`2014-11-22T00:00:00Z`; None where there is no such day, or none that Tracker knew."""
     try:
-        return f"{date(int(found[3]), MONTHS.index(found[1]) + 1, int(found[2])).isoformat()}T00:00:00Z"
+        return f"{date(year, month, number).isoformat()}T00:00:00Z" if FIRST_YEAR <= year <= LAST_YEAR else None
     except ValueError:
         return None
 
@@ -43,7 +53,7 @@ def written_day(moment: date) -> str:
 @lru_cache(maxsize=1024)
 def points(text: str) -> float | None:
     """An estimate, an int where it is whole; -1 is none. Raises ValueError for what is no estimate."""
-    number = float(text)
+    number = float(text.replace(",", "."))
     if number == -1:
         return None
     if not (math.isfinite(number) and number >= 0):
@@ -62,6 +72,11 @@ def id_in_url(url: str) -> int | None:
     """The number in `https://www.pivotaltracker.com/story/show/123`, or in the address of an epic."""
     found = _SHOWN_AT.fullmatch(url.strip())
     return given_id(found[1]) if found else None
+
+
+def stories_named(text: str) -> list[int]:
+    """The numbers of the stories that a text links to, as `#123` or by their addresses in Tracker."""
+    return [int(number or address) for number, address in _STORY_LINK.findall(text)]
 
 
 def guarded(text: str) -> str:

@@ -20,12 +20,38 @@ REPEATED = (
 FORMER = {"story": "title", "story type": "type", "note": "comment"}
 """What the columns were called in 2012."""
 
+HISTORY = frozenset({"message", "performed by", "occurred at"})
+"""Columns of a project's history (as the maintainer of an importer tells; no file was at hand)."""
+
 _SINGLE = frozenset(name.lower() for name in SINGLE)
 _BESIDE_TITLE = frozenset({"id", "type", "current state", "labels", "url"})
 
 _SIZES = {group[0]: len(group) for group in REPEATED}
 
 Cells = list[str]
+
+
+def is_of_stories(header: Cells) -> bool:
+    """Whether this is the first line of an export of stories."""
+    names = _names(header)
+    return "title" in names and not names.isdisjoint(_BESIDE_TITLE)
+
+
+def is_of_history(header: Cells) -> bool:
+    """Whether this is the first line of a project's history."""
+    return _names(header) >= HISTORY
+
+
+def is_header(header: Cells) -> bool:
+    """Whether this is the first line of either."""
+    return is_of_stories(header) or is_of_history(header)
+
+
+def _names(header: Cells) -> set[str]:
+    places = (name.strip().lower() for name in header)
+    return {FORMER.get(place, place) for place in places}
+
+
 _Getter = Callable[[Cells], tuple[str, ...]]
 
 
@@ -41,7 +67,6 @@ class Columns:
         for position, name in enumerate(header):
             place = name.strip().lower()
             places.setdefault(FORMER.get(place, place), []).append(position)
-        self.names = frozenset(places)
         known = [name.lower() for group in REPEATED for name in group]
         self.unknown = [
             position
@@ -51,11 +76,6 @@ class Columns:
         ]
         self.single: _Getter = itemgetter(*(places.get(name.lower(), [self.width])[0] for name in SINGLE))
         self._getters = {group[0]: self._getter(places, group) for group in REPEATED}
-
-    @property
-    def are_of_stories(self) -> bool:
-        """Whether these are the columns of an export of stories."""
-        return "title" in self.names and not self.names.isdisjoint(_BESIDE_TITLE)
 
     def _getter(self, places: dict[str, list[int]], group: tuple[str, ...]) -> _Getter:
         positions = [places.get(name.lower(), []) for name in group]

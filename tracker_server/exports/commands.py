@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tracker_server import arguments
 from tracker_server.app import TrackerServer
-from tracker_server.exports.archive import Source
 from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project import Summary
 from tracker_server.exports.reading import MOST_KEPT, ExportReport, inspect, read_exports
+from tracker_server.exports.sources import Source, refuse_none, sources_at
 from tracker_server.exports.writing import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import serve, stop_when_told
@@ -91,19 +91,15 @@ def _name_and_id(text: str) -> tuple[str, int]:
 
 
 def _sources(paths: Sequence[Path]) -> Iterator[Source]:
-    """The files, and those in the folders. Raises ExportError for a folder without any."""
+    """The files, and those in the folders. Raises ExportError for a folder without any export."""
     for path in paths:
-        if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in (".zip", ".csv"))
-            if not inside:
-                raise ExportError(f"{path} is a folder in which there is no .zip and no .csv.")
-            yield from map(Source.of, inside)
-        else:
-            yield Source.of(path)
+        sources = list(sources_at(path))
+        refuse_none(str(path), sources)
+        yield from sources
 
 
 def _serve(options: argparse.Namespace) -> int:
-    world, report = read_exports(list(_sources(options.exports)), dict(options.project), options.keep)
+    world, report = read_exports(_sources(options.exports), dict(options.project), options.keep)
     server = TrackerServer(world, options.host, options.port, request_log=options.request_log)
     return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, list(_what_is_served(report)))
 
@@ -112,6 +108,8 @@ def _what_is_served(report: ExportReport) -> Iterator[str]:
     yield "Any token will do, and none too."
     for summary in report.served:
         yield f"{summary.name} (id {summary.project_id}) as of {summary.as_of:%Y-%m-%d}: {_counted(summary.rows)}"
+    for failure in report.failures:
+        yield f"Not read: {failure.words}"
     for finding in report.findings[:5]:
         yield f"Not understood: {finding}"
     if report.finding_count > 5:
@@ -125,7 +123,7 @@ def _inspect(options: argparse.Namespace) -> int:
         told["findings"] += 1
         print(json.dumps({"finding": asdict(finding)}) if options.json else finding)
 
-    for found in inspect(list(_sources(options.exports)), tell):
+    for found in inspect(_sources(options.exports), tell):
         if isinstance(found, ExportError):
             told["errors"] += 1
             print(json.dumps({"error": str(found)}) if options.json else found)
@@ -141,6 +139,8 @@ def _inspect(options: argparse.Namespace) -> int:
 def _described(summary: Summary) -> Iterator[str]:
     first, last = summary.iterations
     yield f"Project {summary.name} (id {summary.project_id}), from {', '.join(summary.files)}"
+    for file, rows in summary.counting.items():
+        yield f"  of {file}: {rows:,} rows count"
     yield f"  rows        {_counted(summary.rows)}"
     yield f"  with them   {_counted(summary.parts)}"
     yield f"  files       {summary.attachments:,} of {summary.attachment_bytes:,} bytes"

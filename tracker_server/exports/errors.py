@@ -11,6 +11,15 @@ class ExportError(Exception):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A file that cannot be read, in a sentence that names it, and the projects of which it may be, by their `slug`."""
+
+    file: str
+    words: str
+    projects: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that was not understood: where, and what became of it.
 

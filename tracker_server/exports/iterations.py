@@ -20,10 +20,15 @@ Span = tuple[str, str]
 
 @dataclass(frozen=True)
 class Calendar:
-    """The first days of the iterations 1, 2, …; after them an iteration takes `weeks`."""
+    """The first days of the iterations 1, 2, …; after them an iteration takes `weeks`.
+
+    `is_told`: a row tells of the days of some iteration; else all are made up. `tells_the_first`: of iteration 1.
+    """
 
     first_days: list[date]
     weeks: int
+    is_told: bool = True
+    tells_the_first: bool = False
 
     def first_day(self, number: int) -> date:
         """The day on which an iteration begins."""
@@ -56,7 +61,7 @@ def calendar(spans: Mapping[int, Span], oldest: str, doubt: Callable[[str], None
     known = _first_days(spans, doubt)
     if not known:
         day = date.fromisoformat(oldest[:10]) if oldest else CLOSED.date()
-        return Calendar([day - day.weekday() * DAY], 1)
+        return Calendar([day - day.weekday() * DAY], 1, is_told=False)
     numbers = sorted(known)
     lengths = Counter((known[n + 1] - known[n]).days for n in numbers if n + 1 in known)
     weeks = max(1, round(lengths.most_common(1)[0][0] / 7)) if lengths else 1
@@ -67,7 +72,7 @@ def calendar(spans: Mapping[int, Span], oldest: str, doubt: Callable[[str], None
         for empty in range(number + 1, following):
             latest = known[following] - (following - empty) * DAY
             days.append(min(days[-1] + regular, latest))
-    return Calendar(days, weeks)
+    return Calendar(days, weeks, tells_the_first=bool(spans.get(1, ("", ""))[0]))
 
 
 def _first_days(spans: Mapping[int, Span], doubt: Callable[[str], None]) -> dict[int, date]:

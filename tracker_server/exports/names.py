@@ -1,21 +1,33 @@
 """What the name of a file says: which project it is an export of, and when that was made.
 
 Tracker named an export `my_project_20250401_1212.csv`, and the ZIP around it `my_project_20250401_1212-export.zip` or
-without that ending. Browsers and people add ` (1)` and ` copy` to such names.
+without that ending. `my_project` is the name of the project without what is no Latin letter, so nothing may be left of
+it. Browsers and people add ` (1)` and ` copy` to such names, and call files after a day or after a part of an export.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-_FILE_TYPE = re.compile(r"[.](?:csv|zip)$", re.IGNORECASE)
+NAMELESS = "project"
+"""What a project is called whose files do not name it."""
+FIRST_YEAR, LAST_YEAR = 2005, 2099
+"""Of the days that names of files tell."""
+
+_FILE_TYPE = re.compile(r"[.](?:csv|tsv|txt|zip)$", re.IGNORECASE)
 _COPY = re.compile(r"(?:[ _-]*\([0-9]+\)| - copy| copy(?: [0-9]+)?|[ _-]exports?)$", re.IGNORECASE)
-_STAMP = re.compile(r"(?P<name>.+)[ _-](?P<day>[0-9]{8})[ _-](?P<time>[0-9]{4})(?:[0-9]{2})?(?P<rest>(?![0-9]).*)")
+_DAY = r"(?P<year>20[0-9]{2})(?P<dash>[-_.]?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+_TIME = r"(?:[ _T-](?P<hour>[0-9]{2})[-_.h]?(?P<minute>[0-9]{2})(?:[-_.]?[0-9]{2})?)?"
+_STAMP = re.compile(rf"(?:(?P<name>.+)[ _.-]+|[ _.-]*){_DAY}{_TIME}(?P<rest>(?![0-9]).*)")
 _PART = re.compile(
-    r"(?:[ _-]*(?:stories|epics|releases|done|current|backlog|icebox|part|export|csv|[0-9]+))*[ _-]*", re.IGNORECASE
+    r"(?:[ _-]*(?:all|stories|story|epics|releases|done|current|backlog|icebox|part|exports?|backups?|selected|csv"
+    r"|(?<![0-9])[0-9]{1,4}(?![0-9])))*[ _-]*",
+    re.IGNORECASE,
 )
 
 
@@ -30,32 +42,65 @@ def base_name(path: str) -> str:
     """The last part of a path or a URL, with signs in place of bytes that are not UTF-8."""
     if "://" in path:
         path = unquote(urlsplit(path).path)
-    name = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    return readable(re.split(r"[/\\]", path.rstrip("/\\"))[-1])
+
+
+def readable(name: str) -> str:
+    """The name of a file with signs in place of bytes that are not UTF-8."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def named(file: str) -> Named:
     """What the name of a file says, given with or without folders."""
-    stem = _without(_COPY, _without(_FILE_TYPE, base_name(file)))
+    own = _own(file)
+    return own if own.project else Named(NAMELESS, own.at)
+
+
+def named_inside(file: str, around: Iterable[str]) -> Named:
+    """What the name of a file says that lies in the ZIPs and folders `around` it, the innermost first.
+
+    It belongs to the project of the first of them that names one, where it is called like that or after a part of an
+    export (`stories.csv`, `my_project_2.csv`); else it is a project of its own.
+    """
+    own = _own(file)
+    at = own.at
+    for each in around:
+        outer = _own(each)
+        at = at or outer.at
+        if not _PART.fullmatch(outer.project):
+            is_part = _PART.fullmatch(own.project.removeprefix(outer.project))
+            return Named(outer.project if is_part else own.project, at)
+    return Named(own.project or NAMELESS, at)
+
+
+def slug(project: str) -> str:
+    """What is equal for two spellings of the name of one project: `my_project` of `My Project`."""
+    letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", project).casefold())
+    return re.sub(r"[\W_]+", "_", letters).strip("_") or letters
+
+
+def digits_in_order(name: str) -> list[str | int]:
+    """Sorts `part_2` before `part_10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", name)]
+
+
+def copy_mark(file: str) -> str:
+    """What was added to the name because another file had it: ` (1)` of `my_project (1).csv`."""
+    stem = _FILE_TYPE.sub("", base_name(file))
+    return stem.removeprefix(_without(_COPY, stem))
+
+
+def _own(file: str) -> Named:
+    """As `named`, with an empty name where only a time is left."""
+    stem = _without(_COPY, _without(_FILE_TYPE, unicodedata.normalize("NFC", base_name(file))))
     found = _STAMP.fullmatch(stem)
-    at = found and _moment(found["day"] + found["time"])
+    at = found and _moment(found)
     if not found or at is None:
         return Named(stem, None)
-    name = found["name"] if _PART.fullmatch(found["rest"]) else found["name"] + found["rest"]
+    name, rest = found["name"] or "", found["rest"]
+    if not _PART.fullmatch(rest):
+        name = name + rest if name else rest.lstrip(" _.-")
     return Named(_without(_COPY, name), at)
-
-
-def named_inside(member: str, archive: Named) -> Named:
-    """What the name of a file in a ZIP says.
-
-    It belongs to the project of the ZIP where it is called like that, or after a part of an export (`stories.csv`,
-    `my_project_2.csv`); else it is a project of its own.
-    """
-    own = named(member)
-    rest = own.project.removeprefix(archive.project)
-    if _PART.fullmatch(rest):
-        return Named(archive.project, own.at or archive.at)
-    return Named(own.project, own.at or archive.at)
 
 
 def _without(ending: re.Pattern[str], name: str) -> str:
@@ -65,8 +110,10 @@ def _without(ending: re.Pattern[str], name: str) -> str:
     return name
 
 
-def _moment(digits: str) -> datetime | None:
+def _moment(found: re.Match[str]) -> datetime | None:
+    parts = [int(found[each] or 0) for each in ("year", "month", "day", "hour", "minute")]
     try:
-        return datetime.strptime(digits, "%Y%m%d%H%M").replace(tzinfo=timezone.utc)
+        at = datetime(parts[0], parts[1], parts[2], parts[3], parts[4], tzinfo=timezone.utc)
     except ValueError:
         return None
+    return at if FIRST_YEAR <= at.year <= LAST_YEAR else None

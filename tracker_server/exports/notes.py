@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tracker_server.exports.cells import day, points
+from tracker_server.exports.dates import Days
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import made_id
 
@@ -23,7 +24,8 @@ class Notes:
     """Reads cells of one export of one project.
 
     `report` is told of each cell that makes no sense, with the `file` and `line` in which reading is; the cell then
-    counts as empty. `labels`, `people` and `review_types` are the ids of the names that came.
+    counts as empty. `days` reads those days of the file that are not written as Tracker did. `labels`, `people` and
+    `review_types` are the ids of the names that came.
     """
 
     project_id: int
@@ -33,6 +35,7 @@ class Notes:
     review_types: dict[str, int] = field(default_factory=dict)
     file: str = ""
     line: int = 0
+    days: Days = field(default_factory=lambda: Days(tuple))
 
     def doubt(self, column: str, reason: str) -> None:
         """Tell of something in the row, or in one cell of it."""
@@ -58,7 +61,10 @@ class Notes:
             return None
         found = day(text)
         if found is None and text.strip():
-            self.left_out(column, text, "no date like Nov 22, 2014")
+            unsure = self.days.unsure
+            found = self.days.read(text)
+            if found is None and self.days.unsure == unsure:
+                self.left_out(column, text, "no date like Nov 22, 2014")
         return found
 
     def points(self, text: str) -> float | None:

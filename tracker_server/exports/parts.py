@@ -37,7 +37,7 @@ def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, notes: Notes
 
 
 def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> list[Row]:
-    """The comments on a story or an epic; `owner` is what they call it."""
+    """The comments on a story or an epic; `owner` is what they call it. One without a signature has no times yet."""
     rows = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
         row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}

@@ -1,10 +1,11 @@
-"""One export of one project, from its tables to the project that the server holds."""
+"""The exports of one project, from their tables to the project that the server holds."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from hashlib import sha256
@@ -13,38 +14,66 @@ from typing import Any
 import orjson
 
 from tracker_server.derived import Figures
-from tracker_server.exports.archive import Attachment, Table
+from tracker_server.exports.cells import stories_named
 from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
-from tracker_server.exports.iterations import Calendar, calendar, made_at
+from tracker_server.exports.iterations import CLOSED, Calendar, Span, calendar, made_at, midnight
+from tracker_server.exports.layout import Attachment, Table
 from tracker_server.exports.notes import Notes
-from tracker_server.exports.rows import TYPES, Reader
+from tracker_server.exports.rows import TYPES, Newer, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
 AT_A_TIME = 100
 """Stories that a digest takes."""
-STORY_LINK = re.compile(r"#([0-9]{1,16})\b")
 
 
 @dataclass(frozen=True)
 class Export:
-    """One export of one project. `attachments` are those of all projects in the same file."""
+    """One export of one project: its tables, and the files and the history that lie with them.
 
-    source: str
-    name: str
-    project_id: int
+    `attachments` may be those of other projects too.
+    """
+
     tables: list[Table]
     attachments: list[Attachment]
+    has_history: bool = False
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.tables[0].label
+
+    @property
+    def stamps(self) -> list[datetime]:
+        """When it was made, as names of files tell."""
+        return [table.stamp for table in self.tables if table.stamp]
+
+
+@dataclass(frozen=True)
+class Exports:
+    """All exports of one project, the newest first. `strays` are files of stories that lie with no export.
+
+    Of several, `made` is when each was made, and `whole` are by kind of row (`story`, `epic`) the places of those that
+    prove to be all of the project; of a single one its rows tell that.
+    """
+
+    name: str
+    project_id: int
+    all: list[Export]
+    strays: Sequence[Attachment] = ()
+    made: Sequence[datetime] = ()
+    whole: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 @dataclass
 class Summary:
-    """What was understood of an export.
+    """What was understood of the exports of a project.
 
     `rows` has the number of rows by type, `parts` of comments, tasks, … by kind. `oldest` and `newest` are the first
-    and the last day that a row tells of (ISO 8601, empty without any), `as_of` is when the export was made, as far as
-    can be known. `iterations` are the numbers of the first and the last iteration that a row is in, 0 without any.
+    and the last day that a row tells of (ISO 8601, empty without any), `as_of` is when the newest export was made, as
+    far as can be known. `iterations` are the numbers of the first and the last iteration that a row is in, 0 without
+    any. `counting` is by file how many of its rows count, where there are several.
     """
 
     name: str
@@ -60,77 +89,170 @@ class Summary:
     as_of: datetime
     attachments: int
     attachment_bytes: int
+    counting: dict[str, int] = field(default_factory=dict)
 
 
 class Reading:
-    """The reading of an export: `rows` first, to their end, then what came of all of them."""
+    """The reading of the exports of a project: `rows` first, to their end, then what came of all of them."""
 
-    def __init__(self, export: Export, report: Report) -> None:
-        self.export = export
-        self.notes = Notes(export.project_id, report)
-        self.reader = Reader(self.notes)
+    def __init__(self, exports: Exports, report: Report) -> None:
+        self.exports = exports
+        self.notes = Notes(exports.project_id, report)
         self._report = report
+        self._newer = Newer()
+        self._readers: list[Reader] = []
 
-    def rows(self) -> Iterable[Row]:
-        """Its stories and epics. Raises ExportError."""
-        for table in self.export.tables:
-            yield from self.reader.rows(table)
+    def rows(self) -> Iterator[Row]:
+        """The stories and epics that count: of the newest export that has them. Raises ExportError."""
+        newer, whole = self._newer, self.exports.whole
+        for place, export in enumerate(self.exports.all):
+            reader = Reader(self.notes, newer)
+            self._readers.append(reader)
+            for table in export.tables:
+                yield from reader.rows(table)
+            newer.story_ids |= reader.story_ids
+            newer.epic_ids |= reader.epic_ids
+            newer.has_all_stories |= place in whole.get("story", ())
+            newer.has_all_epics |= place in whole.get("epic", ())
+
+    @property
+    def story_ids(self) -> Collection[int]:
+        return self._newer.story_ids
+
+    @property
+    def epic_ids(self) -> Collection[int]:
+        return self._newer.epic_ids
+
+    @property
+    def whole_at(self) -> Mapping[str, datetime]:
+        """As `Project.whole_at`: when the newest export was made that proves to be all of the project."""
+        if self.exports.made:
+            return {kind: self.exports.made[min(places)] for kind, places in self.exports.whole.items() if places}
+        lacking = whole(self.exports.all[0], self._readers[0])
+        return {kind: self.as_of for kind, lacks in lacking.items() if lacks is None}
 
     @cached_property
     def attachments(self) -> list[Attachment]:
-        """The files of its stories and epics."""
-        ids = self.reader.story_ids | self.reader.epic_ids
-        return [each for each in self.export.attachments if each.owner_id in ids]
+        """The files of its stories and epics. Of two of one name, that of the newer export."""
+        ids = self._newer.story_ids | self._newer.epic_ids
+        taken: set[tuple[int, str]] = set()
+        found: list[Attachment] = []
+        for attachments in (*(export.attachments for export in self.exports.all), self.exports.strays):
+            own = [each for each in attachments if each.owner_id in ids]
+            found += [each for each in own if (each.owner_id, each.file.filename) not in taken]
+            taken.update((each.owner_id, each.file.filename) for each in own)
+        return found
 
     @cached_property
     def iterations(self) -> Calendar:
-        """When its iterations began."""
-        file = self.export.tables[0].label
-        return calendar(
-            self.reader.spans,
-            self.reader.oldest,
-            lambda reason: self._report(Finding(file, 0, "Iteration Start", reason)),
-        )
+        """When its iterations began: what a newer export tells goes before what an older one does."""
+        spans: dict[int, Span] = {}
+        for reader in self._readers:
+            spans = reader.spans | spans
+        file = self.exports.all[0].label
+        oldest = min((reader.oldest for reader in self._readers if reader.oldest), default="")
+        return calendar(spans, oldest, lambda reason: self._report(Finding(file, 0, "Iteration Start", reason)))
+
+    @cached_property
+    def iteration_of(self) -> dict[int, int]:
+        """The iteration of each story, where its row tells.
+
+        A story that is open was planned anew with every day. What an older export says of its iteration counts as long
+        as that is not over.
+        """
+        if len(self._readers) == 1:
+            return self._readers[0].iteration_of
+        settings = Project({"iteration_length": self.iterations.weeks}, iteration_starts=self.iterations.starts)
+        current = Figures(settings, self.as_of).current_iteration_number
+        found: dict[int, int] = {}
+        for place, reader in enumerate(self._readers):
+            found |= {
+                story_id: number
+                for story_id, number in reader.iteration_of.items()
+                if not place or story_id in reader.accepted_ids or number >= current
+            }
+        return found
 
     @cached_property
     def as_of(self) -> datetime:
-        """When the export was made, as far as its rows and its name tell."""
-        told = [table.stamp for table in self.export.tables if table.stamp]
-        if self.reader.newest:
-            told.append(datetime.fromisoformat(self.reader.newest[:10]).replace(tzinfo=timezone.utc))
-        return made_at(max(told, default=None), self.reader.reached, self.reader.not_beyond, self.iterations)
+        """When the newest of the exports was made, as far as their rows and their names tell."""
+        if self.exports.made:
+            return max(self.exports.made)
+        return made(self.exports.all[0], self._readers[0], self.iterations)
 
     def summary(self) -> Summary:
-        reader = self.reader
-        counts = reader.counts
-        numbers = reader.iteration_of.values()
+        counts = sum((reader.counts for reader in self._readers), Counter[str]())
+        numbers = self.iteration_of.values()
         files = self.attachments
+        counting = {
+            each.label: len(reader.story_ids) + len(reader.epic_ids)
+            for each, reader in zip(self.exports.all, self._readers, strict=True)
+        }
+        days = [day for reader in self._readers for day in (reader.oldest, reader.newest) if day]
         return Summary(
-            name=self.export.name,
-            project_id=self.export.project_id,
-            files=[table.label for table in self.export.tables],
+            name=self.exports.name,
+            project_id=self.exports.project_id,
+            files=[table.label for export in self.exports.all for table in export.tables],
             rows={kind: counts[kind] for kind in TYPES if counts[kind]},
             parts={kind: counts[kind] for kind in STORY_PARTS if counts[kind]},
             people=sorted(self.notes.people, key=str.casefold),
             labels=len(self.notes.labels),
             iterations=(min(numbers, default=0), max(numbers, default=0)),
-            oldest=reader.oldest,
-            newest=reader.newest,
+            oldest=min(days, default=""),
+            newest=max(days, default=""),
             as_of=self.as_of,
             attachments=len(files),
             attachment_bytes=sum(each.file.size for each in files),
+            counting=counting if len(counting) > 1 else {},
         )
 
 
-def read_project(reading: Reading) -> Project:
-    """The project, with all that the export tells of it. Raises ExportError."""
-    project = Project(row={"kind": "project", "id": reading.export.project_id, "name": reading.export.name})
+def made(export: Export, reader: Reader, iterations: Calendar) -> datetime:
+    """When an export was made, as far as its rows and its name tell."""
+    stamps = export.stamps
+    told = [*stamps]
+    if reader.newest:
+        told.append(datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc))
+    reached = reader.reached
+    if not stamps:
+        reached = max(reached, _at_rest(reader))
+        if midnight(iterations.first_day(max(reached, 1))) > CLOSED:
+            reached = reader.reached
+    return made_at(max(told, default=None), reached, reader.not_beyond, iterations)
+
+
+def whole(export: Export, reader: Reader) -> Mapping[str, str | None]:
+    """By kind of row, what is missing for a proof that the export is all of its project; None where nothing is."""
+    is_of_page = export.has_history or bool(export.attachments)
+    stories = reader.panels.missing(reader.spans, export.stamps, is_of_page=is_of_page)
+    return {"story": stories, "epic": stories if reader.panels.has_epics else "it has no epic"}
+
+
+def _at_rest(reader: Reader) -> int:
+    """The iteration that must have been current, by what waits, where nothing happened for a while.
+
+    Tracker puts what waits into the current iteration as long as it fits: into a later one after empty ones only what
+    has more points than the project makes in one of them, which is a point at the least.
+    """
+    if reader.not_beyond - reader.reached <= 1:
+        return reader.reached
+    return reader.not_beyond - max(0, math.ceil(max(reader.first_waiting)) - 1)
+
+
+def read_project(reading: Reading, *, links: bool = True) -> Project:
+    """The project, with all that its exports tell. Raises ExportError.
+
+    `links`: files have an address at which a server has them; else they tell where they lie.
+    """
+    project = Project(row={"kind": "project", "id": reading.exports.project_id, "name": reading.exports.name})
     for row in reading.rows():
         (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
     notes, iterations = reading.notes, reading.iterations
     project.iteration_starts = iterations.starts
-    project.iteration_of = reading.reader.iteration_of
+    project.iteration_of = reading.iteration_of
+    project.knows_days = iterations.is_told or not project.iteration_of
     project.as_of = reading.as_of
+    project.whole_at = reading.whole_at
     project.row |= _settings(project, reading)
     project.order = _order(project)
     project.labels = {
@@ -145,19 +267,19 @@ def read_project(reading: Reading) -> Project:
         membership: Row = {"kind": "project_membership", "id": made_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
     attachments = reading.attachments
-    _attach(project, attachments)
     _tell_what_is_blocked(project)
     project.version = _version(project, reading.as_of, attachments)
+    _attach(project, attachments, links=links)
     return project
 
 
 def _settings(project: Project, reading: Reading) -> Row:
     """The settings of the project that its rows show."""
     settings: Row = {}
-    spans, iterations = reading.reader.spans, reading.iterations
-    if any(map(any, spans.values())):
+    iterations = reading.iterations
+    if iterations.is_told:
         settings = {"iteration_length": iterations.weeks, "week_start_day": iterations.week_start_day}
-    if spans.get(1, ("", ""))[0]:
+    if iterations.tells_the_first:
         settings |= {"start_date": iterations.first_days[0].isoformat(), "start_time": iterations.starts[0]}
     if any("estimate" in story and story["story_type"] in ("bug", "chore") for story in project.stories.values()):
         settings["bugs_and_chores_are_estimatable"] = True
@@ -176,7 +298,7 @@ def _order(project: Project) -> list[int]:
     return [story["id"] for story in sorted(project.stories.values(), key=place)]
 
 
-def _attach(project: Project, attachments: Iterable[Attachment]) -> None:
+def _attach(project: Project, attachments: Iterable[Attachment], *, links: bool) -> None:
     """Hangs the files of a story or an epic on a comment that is made up: an export does not say which one has them."""
     for owner_id, files in by_owner(attachments).items():
         is_epic = owner_id not in project.stories
@@ -185,7 +307,7 @@ def _attach(project: Project, attachments: Iterable[Attachment]) -> None:
         comment["epic_id" if is_epic else "story_id"] = owner_id
         if "updated_at" in owner:
             comment["updated_at"] = owner["updated_at"]
-        comment["file_attachments"] = [_file(*each) for each in files]
+        comment["file_attachments"] = [_file(*each, links=links) for each in files]
         owner.setdefault("comments", []).append(comment)
 
 
@@ -200,27 +322,30 @@ def by_owner(attachments: Iterable[Attachment]) -> dict[int, list[tuple[int, Att
     }
 
 
-def _file(file_id: int, attachment: Attachment) -> Row:
+def _file(file_id: int, attachment: Attachment, *, links: bool) -> Row:
     file = attachment.file
     row: Row = {"kind": "file_attachment", "id": file_id, "filename": file.filename, "size": file.size}
-    row["download_url"] = f"/file_attachments/{file_id}/download"
+    if links:
+        row["download_url"] = f"/file_attachments/{file_id}/download"
+    else:
+        row |= {"archive": attachment.archive, "member": attachment.member}
     if file.content_type:
         row["content_type"] = file.content_type
     return row
 
 
 def _tell_what_is_blocked(project: Project) -> None:
-    """Sets `blocked_story_ids` of the stories that an open blocker `#123` names."""
+    """Sets `blocked_story_ids` of the stories that an open blocker names."""
     for story in project.stories.values():
         texts = [blocker["description"] for blocker in story.get("blockers", ()) if not blocker["resolved"]]
-        named = dict.fromkeys(int(number) for text in texts for number in STORY_LINK.findall(text))
+        named = dict.fromkeys(number for text in texts for number in stories_named(text))
         for blocking in named:
             if blocking in project.stories and blocking != story["id"]:
                 project.stories[blocking].setdefault("blocked_story_ids", []).append(story["id"])
 
 
 def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment]) -> int:
-    """A number that is the same for equal content only: all that is served of the project, the bytes of files too."""
+    """A number that is the same for equal content only: all that is told of the project, of files their bytes too."""
     digest = sha256()
 
     def take(content: Any) -> None:
@@ -235,5 +360,5 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for start in range(0, len(project.order), AT_A_TIME):
         take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
-    take(sorted((each.owner_id, each.file.filename, each.checksum) for each in attachments))
+    take(sorted((each.owner_id, each.file.filename, each.checksum, each.archive, each.member) for each in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

@@ -1,8 +1,7 @@
-"""From files to a world: which exports there are, which is the newest of its project, and what was understood."""
+"""From files to a world: which exports there are, how those of one project go together, and what was understood."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +10,15 @@ from functools import partial
 
 from tracker_server.api import ApiError
 from tracker_server.collector import uncollected
-from tracker_server.exports.archive import Attachment, Source, Table, contents
-from tracker_server.exports.errors import ExportError, Finding, Report
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.iterations import CLOSED
-from tracker_server.exports.names import base_name
-from tracker_server.exports.project import Export, Reading, Summary, by_owner, read_project
-from tracker_server.exports.shelf import Shelf, ShelvedProject
+from tracker_server.exports.layout import Attachment, Layout, lay_out
+from tracker_server.exports.merging import grouped, in_order, joined, renamed
+from tracker_server.exports.names import digits_in_order, slug
+from tracker_server.exports.project import Exports, Reading, Summary, by_owner, read_project
+from tracker_server.exports.shelf import Shelf, ShelvedProject, sorted_ids
+from tracker_server.exports.sources import Source
 from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
 from tracker_server.world import Project, Row, StoredFile, World
 
@@ -32,9 +33,13 @@ READER: Row = {"kind": "person", "id": made_id("reader"), "name": "Reader of the
 
 @dataclass
 class ExportReport:
-    """The exports that are served, and what was not understood: the first MOST_FINDINGS of `finding_count` findings."""
+    """The projects that are served, the files that cannot be read, and what was not understood.
+
+    `findings` are the first MOST_FINDINGS of `finding_count`.
+    """
 
     served: list[Summary] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     finding_count: int = 0
 
@@ -45,79 +50,152 @@ class ExportReport:
 
 
 @dataclass(frozen=True)
-class _Served:
-    """The newest export of a project until now."""
+class _Read:
+    """A project that was read. Without `project`, nothing of its rows is kept but their ids."""
 
+    exports: Exports
     summary: Summary
-    project: ShelvedProject
+    story_ids: Sequence[int]
+    epic_ids: Sequence[int]
     attachments: list[Attachment]
+    project: ShelvedProject | None
 
 
 def read_exports(
-    sources: Sequence[Source], ids: Mapping[str, int] | None = None, most_kept: int = MOST_KEPT
+    sources: Iterable[Source],
+    ids: Mapping[str, int] | None = None,
+    most_kept: int = MOST_KEPT,
+    *,
+    links: bool = True,
 ) -> tuple[World, ExportReport]:
-    """The world that the exports tell of. Raises ExportError where one cannot be read, or they do not go together.
+    """The world that the exports tell of. Raises ExportError where none can be read, or `ids` do not fit.
 
-    `ids` gives projects their ids, by name; the others have one that is made of the name. Of several exports of one
-    project the newest is taken, and a finding tells of the others: it is the one whose rows, or whose file's name,
-    tell of the latest day, and of equal ones the one with more stories.
+    `ids` gives projects their ids, by name; the others have one that is made of the name. Several exports of one
+    project are put together row by row (see `merging`). A file that cannot be read costs the projects of which it may
+    be: they are not in the world, and the report says why. Without `links`, files tell where they lie.
 
     At most `most_kept` stories are in memory at a time, or those of the one largest project. The sources are opened
     again later, for projects that are not in memory and for files, so they have to stay as they are: to ask for a
     project that has changed is answered with an error.
     """
-    ids = ids or {}
     report = ExportReport()
     shelf = Shelf(most_kept)
-    newest: dict[str, _Served] = {}
-    for source, label in _labelled(sources):
-        with _reading_told(label), uncollected():
-            exports = _exports_in(source, label, ids, report.find)
-            claimed: set[str] = set()
-            for export in exports:
-                reading = Reading(export, report.find)
-                project, attachments = read_project(reading), reading.attachments
-                claimed.update(each.label for each in attachments)
-                summary = reading.summary()
-                if _goes_before(summary, project, newest.get(export.name), report.find):
-                    read_again = partial(_again, export, project.version)
-                    newest[export.name] = _Served(summary, ShelvedProject(project, shelf, read_again), attachments)
-            _tell_of_unclaimed(exports, claimed, report.find)
-    _check(ids, newest)
-    report.served = [served.summary for served in newest.values()]
-    oldest_first = sorted(newest.values(), key=lambda served: served.summary.as_of)
-    _tell_of_moved(oldest_first, report.find)
-    return _world(oldest_first), report
+    read = _Reader(report.find, shelf, links=links).read(sources, ids or {})
+    report.failures = read.failures
+    if not read.projects:
+        raise ExportError(_why_nothing(report.failures))
+    report.served = sorted((each.summary for each in read.projects), key=lambda summary: summary.name.casefold())
+    return _world(read.projects), report
 
 
-def inspect(sources: Sequence[Source], report: Report) -> Iterator[Summary | ExportError]:
-    """What is understood of each export, or why a file cannot be read. Nothing of the rows is kept.
+def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | ExportError]:
+    """What is understood of each project, or why a file cannot be read. Nothing of the rows is kept.
 
-    `report` is told what is not understood while the exports are read, and at last of those that have a newer one.
+    `report` is told what is not understood while the exports are read.
     """
-    newest: dict[str, Summary] = {}
-    older: list[Finding] = []
-    for source, label in _labelled(sources):
+    read = _Reader(report, None).read(sources, {})
+    told = {failure.file: ExportError(failure.words) for failure in read.failures}
+    summaries = {each.summary.files[0]: each.summary for each in read.projects}
+    for file in sorted(told.keys() | summaries.keys(), key=digits_in_order):
+        yield from filter(None, (told.get(file), summaries.get(file)))
+    if not read.projects and not read.failures:
+        yield ExportError(_why_nothing(()))
+
+
+@dataclass
+class _Found:
+    """The projects that were read, the one with the oldest export first, and the files that could not be read."""
+
+    projects: list[_Read] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+class _Reader:
+    """Reads the projects at a place, into a shelf if there is one."""
+
+    def __init__(self, report: Report, shelf: Shelf | None, *, links: bool = True) -> None:
+        self._report = report
+        self._shelf = shelf
+        self._links = links
+        self._found = _Found()
+
+    def read(self, sources: Iterable[Source], ids: Mapping[str, int]) -> _Found:
+        layout = lay_out(sources, self._report)
+        found = self._found
+        found.failures = layout.failures
+        ids = {slug(name): project_id for name, project_id in ids.items()}
+        groups = grouped(layout, ids)
+        _check(ids, groups, found.failures)
+        projects = [read for exports in groups if not self._is_spoiled(exports) and (read := self._project(exports))]
+        projects.sort(key=lambda each: each.summary.as_of)
+        found.projects = self._with_renamed_joined(projects, ids)
+        self._tell_of_unclaimed(layout)
+        _tell_of_moved(found.projects, self._report)
+        return found
+
+    def _is_spoiled(self, exports: Exports) -> bool:
+        """Whether a file that cannot be read may be of the project; then what the others tell may be out of date."""
+        origins = frozenset[str]().union(*(table.origins for export in exports.all for table in export.tables))
+        spoiling = [failure for failure in self._found.failures if not origins.isdisjoint(failure.projects)]
+        if spoiling:
+            files = ", ".join(export.label for export in exports.all)
+            words = f"{files}: not read, for a file of {exports.name!r} that cannot be read may be newer."
+            self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
+        return bool(spoiling)
+
+    def _project(self, exports: Exports) -> _Read | None:
         try:
-            with _reading_told(label):
-                for summary in _inspected(_exports_in(source, label, {}, report), report):
-                    newest[summary.name] = _newer(summary, newest.get(summary.name, summary), older.append)
-                    yield summary
+            with _reading_told(exports.all[0].label), uncollected():
+                return self._kept(in_order(exports, self._report))
         except ExportError as error:
-            yield error
-    for finding in older:
-        report(finding)
+            self._found.failures.append(Failure(exports.all[0].label, str(error), frozenset({slug(exports.name)})))
+            return None
 
+    def _kept(self, exports: Exports) -> _Read:
+        reading = Reading(exports, self._report)
+        project = None
+        if self._shelf is None:
+            for _ in reading.rows():
+                pass
+        else:
+            whole = read_project(reading, links=self._links)
+            read_again = partial(_again, exports, whole.version, links=self._links)
+            project = ShelvedProject(whole, self._shelf, read_again)
+        stories, epics = sorted_ids(reading.story_ids), sorted_ids(reading.epic_ids)
+        return _Read(exports, reading.summary(), stories, epics, reading.attachments, project)
 
-def _inspected(exports: Sequence[Export], report: Report) -> Iterator[Summary]:
-    claimed: set[str] = set()
-    for export in exports:
-        reading = Reading(export, report)
-        for _ in reading.rows():
-            pass
-        claimed.update(each.label for each in reading.attachments)
-        yield reading.summary()
-    _tell_of_unclaimed(exports, claimed, report)
+    def _with_renamed_joined(self, projects: list[_Read], ids: Mapping[str, int]) -> list[_Read]:
+        """The projects, with those as one that are so by their stories: a project was renamed, or its file."""
+        while True:
+            pairs = (
+                (older, newer, times)
+                for older, newer, times in renamed(projects)
+                if not {slug(projects[older].exports.name), slug(projects[newer].exports.name)} <= ids.keys()
+            )
+            older, newer, times = next(pairs, (0, 0, 0))
+            if not times:
+                return projects
+            one, other = projects[older], projects[newer]
+            joining = joined([one.exports, other.exports])
+            among = f"{times:,} of its {len(other.story_ids):,} stories"
+            reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {one.exports.name!r}"
+            self._report(Finding(other.exports.all[0].label, 0, "", reason))
+            again = self._project(joining)
+            projects = [each for each in projects if each not in (one, other)] + ([again] if again else [])
+            projects.sort(key=lambda each: each.summary.as_of)
+
+    def _tell_of_unclaimed(self, layout: Layout) -> None:
+        """Tells of the files that lie in the folder of no story of any export."""
+        claimed = {each.label for read in self._found.projects for each in read.attachments}
+        known = {row_id for read in self._found.projects for ids in (read.story_ids, read.epic_ids) for row_id in ids}
+        spoiled = {name for failure in self._found.failures for name in failure.projects}
+        origins = {table.label: table.origins for table in layout.tables}
+        for nearest, attachments in layout.attachments.items():
+            if not any(origins[label].isdisjoint(spoiled) for label in nearest) and nearest:
+                continue
+            for each in attachments:
+                if each.label not in claimed and each.owner_id not in known:
+                    self._report(Finding(each.label, 0, "", f"left out: no row has the number {each.owner_id}"))
 
 
 @contextmanager
@@ -129,117 +207,70 @@ def _reading_told(label: str) -> Iterator[None]:
         raise ExportError(f"{label} cannot be read: {error.strerror or error}.") from None
 
 
-def _labelled(sources: Sequence[Source]) -> Iterator[tuple[Source, str]]:
-    """Each source with what messages call it: the name of the file, or with its folders where two have the same."""
-    names = Counter(base_name(source.name) for source in sources)
-    for source in sources:
-        name = base_name(source.name)
-        yield source, name if names[name] == 1 else source.name
+def _why_nothing(failures: Sequence[Failure]) -> str:
+    words = " ".join(failure.words for failure in failures[:3])
+    more = f" And {len(failures) - 3:,} more." if len(failures) > 3 else ""
+    return f"{words}{more}" or "There is no export of Tracker: no CSV with stories in it."
 
 
-def _exports_in(source: Source, label: str, ids: Mapping[str, int], report: Report) -> list[Export]:
-    """The exports in a file, one for each project. Raises ExportError where there is none."""
-    found = contents(source, label)
-    for finding in found.findings:
-        report(finding)
-    tables: dict[str, list[Table]] = {}
-    for table in sorted(found.tables, key=_with_numbers_in_order):
-        tables.setdefault(table.project, []).append(table)
-    return [
-        Export(label, name, ids.get(name) or made_id("project", name), of_project, found.attachments)
-        for name, of_project in tables.items()
-    ]
-
-
-def _with_numbers_in_order(table: Table) -> list[str | int]:
-    """Sorts `part_2` before `part_10`."""
-    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", table.label)]
-
-
-def _tell_of_unclaimed(exports: Sequence[Export], claimed: Collection[str], report: Report) -> None:
-    """Tells of the files that lie in the folder of no story of the exports of one source."""
-    for each in exports[0].attachments:
-        if each.label not in claimed:
-            report(Finding(each.label, 0, "", f"left out: no row has the number {each.owner_id}"))
-
-
-def _goes_before(summary: Summary, project: Project, before: _Served | None, report: Report) -> bool:
-    """Whether an export is served in place of the one before. Raises ExportError where they are not of one project."""
-    if before is None:
-        return True
-    has_same = any(map(before.project.has_story, project.stories)) or any(map(before.project.has_epic, project.epics))
-    if not has_same and (project.stories or project.epics) and before.summary.rows:
-        raise ExportError(
-            f"{summary.files[0]} and {before.summary.files[0]} are both called {summary.name!r}, and have no story in"
-            " common. Rename one if they are of two projects; put them into one ZIP if they are parts of one export."
-        )
-    return _newer(summary, before.summary, report) is summary
-
-
-def _newer(summary: Summary, before: Summary, report: Report) -> Summary:
-    """Which of two exports of a project is newer; `report` is told of the other one."""
-    if summary is before:
-        return summary
-    older, newer = sorted((summary, before), key=lambda each: (each.as_of, sum(each.rows.values()), each.files))
-    how = "a newer" if older.as_of < newer.as_of else "as new an"
-    report(Finding(older.files[0], 0, "", f"not served: {newer.files[0]} is {how} export of {older.name!r}"))
-    return newer
-
-
-def _check(ids: Mapping[str, int], newest: Mapping[str, _Served]) -> None:
+def _check(ids: Mapping[str, int], groups: Sequence[Exports], failures: Sequence[Failure]) -> None:
     """Raises ExportError where an id is for a project that is not there, or two projects have one."""
-    for name in ids.keys() - newest.keys():
-        raise ExportError(f"There is no project {name!r}; there are {', '.join(map(repr, newest))}.")
-    for project_id, times in Counter(served.project.id for served in newest.values()).items():
+    names = {slug(exports.name): exports.name for exports in groups}
+    spoiled = {name for failure in failures for name in failure.projects}
+    for name in ids.keys() - names.keys() - spoiled:
+        raise ExportError(f"There is no project {name!r}; there are {', '.join(map(repr, names.values()))}.")
+    for project_id, times in Counter(exports.project_id for exports in groups).items():
         if times > 1:
             raise ExportError(f"Several projects have the id {project_id}.")
 
 
-def _tell_of_moved(oldest_first: Sequence[_Served], report: Report) -> None:
-    """Tells of the stories that exports of several projects have: they moved between them, or two are of one project.
+def _tell_of_moved(oldest_first: Sequence[_Read], report: Report) -> None:
+    """Tells of the stories that exports of several projects have: they moved between them.
 
     The newer export is served after the older, so a reader who keeps the last row of a number has that of the newer.
     """
     newer: dict[int, str] = {}
-    for served in reversed(oldest_first):
-        file = served.summary.files[0]
-        shared = Counter(newer[each] for each in served.project.story_ids if each in newer)
+    for read in reversed(oldest_first):
+        file = read.summary.files[0]
+        shared = Counter(newer[each] for each in read.story_ids if each in newer)
         for other, times in shared.items():
             reason = f"{times:,} of its stories are in {other} too, which is of another project: that one counts"
             report(Finding(file, 0, "Id", reason))
-        newer.update(dict.fromkeys(served.project.story_ids, file))
+        newer.update(dict.fromkeys(read.story_ids, file))
 
 
-def _world(all_served: Collection[_Served]) -> World:
+def _world(oldest_first: Collection[_Read]) -> World:
     reader_id = int(READER["id"])
-    names = {name for served in all_served for name in served.summary.people}
+    names = {name for read in oldest_first for name in read.summary.people}
     people = {made_id("person", name): name for name in sorted(names)}
+    projects = [read.project for read in oldest_first if read.project]
     return World(
-        now=max((served.summary.as_of for served in all_served), default=CLOSED),
-        projects={served.project.id: served.project for served in all_served},
+        now=max((read.summary.as_of for read in oldest_first), default=CLOSED),
+        projects={project.id: project for project in projects},
         people={
             reader_id: dict(READER),
             **{person_id: {"kind": "person", "id": person_id, "name": name} for person_id, name in people.items()},
         },
-        files=dict(_files(all_served)),
+        files=dict(_files(oldest_first)),
         untold=UNTOLD,
         untold_attributes=UNTOLD_ATTRIBUTES,
         reader=reader_id,
     )
 
 
-def _files(all_served: Iterable[_Served]) -> Iterator[tuple[int, StoredFile]]:
-    for served in all_served:
-        for owned in by_owner(served.attachments).values():
+def _files(all_read: Iterable[_Read]) -> Iterator[tuple[int, StoredFile]]:
+    for read in all_read:
+        for owned in by_owner(read.attachments).values():
             yield from ((file_id, attachment.file) for file_id, attachment in owned)
 
 
-def _again(export: Export, version: int) -> Project:
+def _again(exports: Exports, version: int, *, links: bool) -> Project:
     """The project as it was read before. Raises ApiError where that cannot be had any more."""
+    label = exports.all[0].label
     problem = "it has changed since then"
     try:
-        with _reading_told(export.source), uncollected():
-            project = read_project(Reading(export, lambda _: None))
+        with _reading_told(label), uncollected():
+            project = read_project(Reading(exports, lambda _: None), links=links)
     except ExportError as error:
         problem = str(error)
     else:
@@ -249,6 +280,6 @@ def _again(export: Export, version: int) -> Project:
         500,
         "unhandled_condition",
         "The server cannot read the export again.",
-        general_problem=f"{export.source}: {problem}",
+        general_problem=f"{label}: {problem}",
         possible_fix="Start the server again.",
     )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from tracker_server.exports.archive import Table
 from tracker_server.exports.cells import given_id, id_in_url, unguarded
-from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
+from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns, is_of_stories
+from tracker_server.exports.dates import Dated, Days
 from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import made_id
-from tracker_server.exports.iterations import Span
+from tracker_server.exports.iterations import Calendar, Span, calendar
+from tracker_server.exports.layout import Table
 from tracker_server.exports.notes import Notes
+from tracker_server.exports.panels import NONE, Panels
 from tracker_server.exports.parts import comments, parts_of_a_story
-from tracker_server.exports.table import records
+from tracker_server.exports.table import UNSTORABLE, Records
 from tracker_server.world import Row
 
 TYPES = {kind: kind for kind in ("feature", "bug", "chore", "release", "epic")}
@@ -32,36 +35,70 @@ EMPTY = frozenset({"", "-1", "none"})
 
 
 @dataclass
+class Newer:
+    """What newer exports of the project tell: an older row of one of these ids does not count.
+
+    `has_all_stories` and `has_all_epics`: what they do not have was deleted.
+    """
+
+    story_ids: set[int] = field(default_factory=set)
+    epic_ids: set[int] = field(default_factory=set)
+    has_all_stories: bool = False
+    has_all_epics: bool = False
+
+    def has(self, row_id: int, *, is_epic: bool) -> bool:
+        """Whether a row of this id does not count."""
+        if is_epic:
+            return self.has_all_epics or row_id in self.epic_ids
+        return self.has_all_stories or row_id in self.story_ids
+
+
+@dataclass
 class Reader:
-    """Reads the tables of one export of one project, and keeps what its rows have in common.
+    """Reads the tables of one export of one project, and keeps what its rows have in common; `newer` do not count.
 
     `spans` and `iteration_of` are what is told of iterations; `reached` is the last in which something is accepted or
-    in work, `not_beyond` the first in which something is not accepted, both 0 where there is none. `oldest` and
-    `newest` are the first and the last day that a row tells of as past (ISO 8601, `""` without any). `counts` has the
-    number of rows by type, and of what hangs on them by kind.
+    in work, `not_beyond` the first in which something is not accepted, both 0 where there is none; `first_waiting`
+    are the points of what waits there, story by story. `oldest` and `newest` are the first and the last day that a
+    row tells of as past (ISO 8601, `""` without any). `counts` has the number of rows by type, and of what hangs on
+    them by kind.
     """
 
     notes: Notes
+    newer: Newer = field(default_factory=Newer)
     spans: dict[int, Span] = field(default_factory=dict)
     iteration_of: dict[int, int] = field(default_factory=dict)
     reached: int = 0
     not_beyond: int = 0
+    first_waiting: list[float] = field(default_factory=list)
     oldest: str = ""
     newest: str = ""
     counts: Counter[str] = field(default_factory=Counter)
+    panels: Panels = field(default_factory=Panels)
     story_ids: set[int] = field(default_factory=set)
     epic_ids: set[int] = field(default_factory=set)
+    accepted_ids: set[int] = field(default_factory=set)
 
     def rows(self, table: Table) -> Iterator[Row]:
         """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
         notes = self.notes
-        notes.file = table.label
+        notes.file, notes.days = table.label, Days(partial(_dated, table))
         with table.open() as file:
-            lines = records(file, table.label)
-            _, header = next(lines)
+            lines = Records(file, table.label)
+            records = iter(lines)
+            _, header = next(records)
             columns = Columns(header)
             unknown: Counter[int] = Counter()
-            for notes.line, cells in lines:
+            for notes.line, cells in records:
+                if lines.may_be_unstorable:
+                    cells = self._storable(cells, header)
+                if cells[0].removeprefix("\ufeff") == header[0] and is_of_stories(cells):
+                    notes.doubt("", "the names of the columns once more; no story")
+                    if cells[1:] != header[1:]:
+                        self._tell_of_unknown(header, columns, unknown)
+                        header, columns = cells, Columns(cells)
+                        unknown.clear()
+                    continue
                 beyond = columns.whole(cells)
                 if any(beyond):
                     notes.doubt("", f"{len(beyond)} cells are beyond the last column and left out")
@@ -69,14 +106,41 @@ class Reader:
                     unknown.update(position for position in columns.unknown if cells[position])
                 if any(cells) and (row := self._row(columns, cells)):
                     yield row
-        notes.line = 1
+        self._tell_of_unknown(header, columns, unknown)
+        if notes.days.unsure:
+            notes.line = 0
+            more = f" and {notes.days.unsure - 1:,} more cells" if notes.days.unsure > 1 else ""
+            reason = f"{shown(notes.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
+            notes.doubt("", f"{reason}left out")
+
+    def calendar(self, doubt: Callable[[str], None]) -> Calendar:
+        """When the iterations began, for all that this export tells; `doubt` is told what contradicts itself."""
+        return calendar(self.spans, self.oldest, doubt)
+
+    def _tell_of_unknown(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
+        self.notes.line = 1
         for position in columns.unknown:
             reason = f"not a column that Tracker writes; {unknown[position]:,} cells are left out"
-            notes.doubt(header[position].strip() or f"column {position + 1}", reason)
+            self.notes.doubt(header[position].strip() or f"column {position + 1}", reason)
+
+    def _storable(self, cells: Cells, header: Cells) -> Cells:
+        """The cells without the characters that a warehouse refuses."""
+        storable = []
+        for position, cell in enumerate(cells):
+            kept, times = UNSTORABLE.subn("", cell)
+            storable.append(kept)
+            if times:
+                column = header[position] if position < len(header) else ""
+                reason = "a character that no database takes (U+0000 or like it) is left out"
+                self.notes.doubt(column, reason if times == 1 else f"{times:,} times {reason}")
+        return storable
 
     def _row(self, columns: Columns, cells: Cells) -> Row | None:
-        """The story or epic of a record; None where it is one that came before."""
+        """The story or epic of a record; None where it is none, or one that does not count."""
         single = dict(zip(SINGLE, columns.single(cells), strict=True))
+        if not (single["Title"].strip() or given_id(single["Id"]) or id_in_url(single["URL"])):
+            self._tell_of_no_story(cells)
+            return None
         story_type = self.notes.one_of(TYPES, single["Type"], "Type") or "feature"
         created_at = self.notes.day(single["Created at"], "Created at")
         is_epic = story_type == "epic"
@@ -87,10 +151,10 @@ class Reader:
             return None
         if len(taken) == MOST_ROWS:
             raise ExportError(f"{self.notes.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
+        if self.newer.has(row_id, is_epic=is_epic):
+            return None
         taken.add(row_id)
         self.counts[story_type] += 1
-        if not single["Title"]:
-            self.notes.doubt("Title", "there is none")
         row: Row = {
             "kind": "epic" if is_epic else "story",
             "id": row_id,
@@ -101,15 +165,27 @@ class Reader:
             row["story_type"] = story_type
         if created_at:
             row["created_at"] = created_at
-        if description := single["Description"]:
-            row["description"] = unguarded(description)
-        if url := single["URL"]:
-            row["url"] = url
+        self._words(row, single)
         if is_epic:
             self._epic(row, single, columns, cells)
         else:
             self._story(row, single, columns, cells)
         return row
+
+    def _words(self, row: Row, single: dict[str, str]) -> None:
+        if not single["Title"]:
+            self.notes.doubt("Title", "there is none")
+        if description := single["Description"]:
+            row["description"] = unguarded(description)
+        if url := single["URL"]:
+            row["url"] = url
+
+    def _tell_of_no_story(self, cells: Cells) -> None:
+        filled = [cell for cell in cells if cell.strip()]
+        if filled:
+            more = f" and {len(filled) - 1:,} more cells" if len(filled) > 1 else ""
+            reason = f"{shown(filled[0])}{more}: no story, for there is neither a title nor a number; left out"
+            self.notes.doubt("", reason)
 
     def _story(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of a story."""
@@ -128,14 +204,13 @@ class Reader:
             if value is not None:
                 row[name] = value
         self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
+        self.panels.note(row["current_state"], self.iteration_of.get(row["id"], NONE))
         parts = parts_of_a_story(row["id"], columns, cells, notes)
         updated_at = self._date(row, parts.get("comments", ()))
         for kind, part_rows in parts.items():
             row[kind] = part_rows
             self.counts[kind] += len(part_rows)
-            if updated_at and kind != "comments":
-                for part in part_rows:
-                    part["updated_at"] = updated_at
+            _date_parts(part_rows, updated_at)
 
     def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
@@ -148,7 +223,8 @@ class Reader:
             notes.doubt("Labels", reason)
         row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], notes)
         self.counts["comments"] += len(row["comments"])
-        self._date(row, row["comments"])
+        self.panels.has_epics = True
+        _date_parts(row["comments"], self._date(row, row["comments"]))
         for column, text in single.items():
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
                 notes.left_out(column, text, "nothing that an epic has")
@@ -190,8 +266,14 @@ class Reader:
             return
         self.iteration_of[row["id"]] = number
         state = row["current_state"]
-        if state != "accepted":
-            self.not_beyond = min(self.not_beyond or number, number)
+        if state == "accepted":
+            self.accepted_ids.add(row["id"])
+        else:
+            if number < (self.not_beyond or number + 1):
+                self.not_beyond = number
+                self.first_waiting = []
+            if number == self.not_beyond:
+                self.first_waiting.append(row.get("estimate") or 0)
         if state not in WAITING:
             self.reached = max(self.reached, number)
         span = (notes.day(start, "Iteration Start") or "", notes.day(end, "Iteration End") or "")
@@ -208,3 +290,24 @@ class Reader:
         self.newest = max(self.newest, newest)
         self.oldest = min(self.oldest or newest, *told)
         return str(newest)
+
+
+def _date_parts(parts: Sequence[Row], updated_at: str | None) -> None:
+    """What hangs on a story and has no day of its own has that of the story."""
+    if updated_at:
+        for part in parts:
+            part.setdefault("updated_at", updated_at)
+
+
+def _dated(table: Table) -> Iterator[Dated]:
+    """The cells of a table that are to hold days. Raises ExportError."""
+    with table.open() as file:
+        records = iter(Records(file, table.label))
+        columns = Columns(next(records)[1])
+        for _, cells in records:
+            columns.whole(cells)
+            single = dict(zip(SINGLE, columns.single(cells), strict=True))
+            yield Dated(
+                single["Created at"], single["Accepted at"], single["Deadline"],
+                single["Iteration Start"], single["Iteration End"], single["Iteration"],
+            )  # fmt: skip

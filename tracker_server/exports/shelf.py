@@ -42,8 +42,10 @@ class ShelvedProject(Project):
         self.version = whole.version
         self.iteration_starts = whole.iteration_starts
         self.as_of = whole.as_of
-        self._stories = _sorted(whole.stories)
-        self._epics = _sorted(whole.epics)
+        self.knows_days = whole.knows_days
+        self.whole_at = whole.whole_at
+        self._stories = sorted_ids(whole.stories)
+        self._epics = sorted_ids(whole.epics)
         self._shelf = shelf
         self._read = read
         shelf.put(whole)
@@ -64,7 +66,8 @@ class ShelvedProject(Project):
         return _holds(self._epics, epic_id)
 
 
-def _sorted(ids: Iterable[int]) -> array[int]:
+def sorted_ids(ids: Iterable[int]) -> array[int]:
+    """The ids in little memory."""
     return array("q", sorted(ids))
 
 

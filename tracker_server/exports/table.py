@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -11,15 +12,28 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import IO
 
+from tracker_server.exports.columns import is_header
 from tracker_server.exports.errors import ExportError
 
 LONGEST_RECORD = 8_000_000
 """Bytes. A story of Tracker has 20,000 characters of description and as many in each comment."""
 MOST_COLUMNS = 20_000
 BLOCK = 65_536
+DELIMITERS = (",", ";", "\t")
+"""What may stand between cells: Tracker wrote commas, and spreadsheets write what is common in their country."""
 
 BOM = b"\xef\xbb\xbf"
 
+UNSTORABLE = re.compile(
+    "[\0\ufdd0-\ufdef" + "".join(chr(0x10000 * plane + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]"
+)
+"""Characters that UTF-8 can hold and that some warehouse refuses: U+0000, and those that Unicode keeps for programs."""
+_MAY_BE_UNSTORABLE = re.compile(rb"\xef(?:\xb7[\x90-\xaf]|\xbf[\xbe\xbf])|[\xf0-\xf4][\x8f\x9f\xaf\xbf]\xbf[\xbe\xbf]")
+_IN_PLACE_OF_NUL = "\ufffe".encode()
+"""Python's older csv modules refuse NUL; this one is not storable either."""
+
+_SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n")
+"""By which Excel says what stands between the cells."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _PROBLEMS = {
     "unexpected end of data": "a quote opens in this row and is never closed",
@@ -27,36 +41,95 @@ _PROBLEMS = {
     "field larger": "a field is longer than any of Tracker's; perhaps a quote is not closed",
     "new-line": "a line ends in a carriage return alone; save the file with common line ends",
 }
-"""What the csv module's errors begin with, and what they mean."""
+"""What the csv module's errors begin with, and what they mean; the delimiter in them is a comma here."""
 
 
-def records(file: IO[bytes], label: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the number of the line on which it begins; `label` names the file in errors.
+class Records:
+    """The records of a CSV; `label` names the file in errors.
 
-    Lines that are empty are passed over. Raises ExportError at what is no CSV in UTF-8.
+    `delimiter` is what stands between its cells, found out from its first line. `may_be_unstorable` says whether a
+    character came so far that matches UNSTORABLE: it may be in this record or in a later one.
     """
-    room = [LONGEST_RECORD]
-    reader = csv.reader(chain.from_iterable(_lines(file, room)), strict=True)
-    begin = 1
-    with damage_told(label):
-        while True:
+
+    def __init__(self, file: IO[bytes], label: str) -> None:
+        self.may_be_unstorable = False
+        self._file = file
+        self._label = label
+        self._room = LONGEST_RECORD
+        with damage_told(label):
+            head = file.read(BLOCK)
+            if head.startswith(_UTF_16) or b"\0" in head[: head.find(b"\n") + 1 or None]:
+                raise ExportError(f"{label} is in UTF-16; save the file as CSV in UTF-8.")
+        head = head.removeprefix(BOM)
+        separator = _SEPARATOR_LINE.match(head)
+        self._skipped = 1 if separator else 0
+        self._head = head[separator.end() :] if separator else head
+        self.delimiter = _delimiter(self._head)
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Each record with the number of the line on which it begins. Lines that are empty are passed over.
+
+        Raises ExportError at what is no CSV in UTF-8.
+        """
+        label = self._label
+        reader = csv.reader(chain.from_iterable(self._lines()), strict=True, delimiter=self.delimiter)
+        begin = 1 + self._skipped
+        with damage_told(label):
+            while True:
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    self._read_to_the_end()
+                    problem = _problem(str(error).replace(f"'{self.delimiter}'", "','"))
+                    raise ExportError(f"{label}, line {begin}: {problem}.") from None
+                except _TooLong:
+                    problem = f"a row of more than {LONGEST_RECORD:,} bytes begins here; perhaps a quote is not closed"
+                    raise ExportError(f"{label}, line {begin}: {problem}.") from None
+                except UnicodeDecodeError:
+                    self._read_to_the_end()
+                    raise ExportError(f"{label}{self._what_is_no_text()}; save the file as CSV in UTF-8.") from None
+                if cells:
+                    yield begin, cells
+                begin = reader.line_num + 1 + self._skipped
+                self._room = LONGEST_RECORD
+
+    def _lines(self) -> Iterator[Iterable[str]]:
+        """The lines of the file, many at a time."""
+        rest = b""
+        block = self._head
+        while block:
+            self._room -= len(block)
+            if self._room <= 0:
+                raise _TooLong
+            if b"\0" in block:
+                block = block.replace(b"\0", _IN_PLACE_OF_NUL)
+            block = rest + block
+            end = block.rfind(b"\n") + 1
+            rest = block[end:]
+            if not self.may_be_unstorable and not block.isascii():
+                self.may_be_unstorable = bool(_MAY_BE_UNSTORABLE.search(block))
+            yield map(bytes.decode, io.BytesIO(block[:end]))
+            block = self._file.read(BLOCK)
+        yield [rest.decode()]
+
+    def _read_to_the_end(self) -> None:
+        """For what is in a ZIP: only there its checksum tells whether it is damaged, which goes before all else."""
+        while self._file.read(BLOCK):
+            pass
+
+    def _what_is_no_text(self) -> str:
+        """Where in a file with such a place the first byte is that is not in UTF-8."""
+        self._file.seek(0)
+        number = 0
+        while line := self._file.readline(LONGEST_RECORD):
+            number += 1
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                _read_to_the_end(file)
-                raise ExportError(f"{label}, line {begin}: {_problem(error)}.") from None
-            except _TooLong:
-                problem = f"a row of more than {LONGEST_RECORD:,} bytes begins here; perhaps a quote is not closed"
-                raise ExportError(f"{label}, line {begin}: {problem}.") from None
-            except (_NoText, UnicodeDecodeError):
-                _read_to_the_end(file)
-                raise ExportError(f"{label}{_what_is_no_text(file)}; save the file as CSV in UTF-8.") from None
-            if cells:
-                yield begin, cells
-            begin = reader.line_num + 1
-            room[0] = LONGEST_RECORD
+                line.decode()
+            except UnicodeDecodeError as error:
+                return f", line {number}: byte 0x{line[error.start]:02x} is not UTF-8"
+        return " has changed while it was read"
 
 
 @contextmanager
@@ -70,53 +143,26 @@ def damage_told(label: str) -> Iterator[None]:
         raise ExportError(f"{label} is packed in an uncommon way ({error}): pack it as other ZIPs are.") from None
 
 
-class _NoText(Exception):
-    """There is a NUL byte."""
-
-
 class _TooLong(Exception):
     """More bytes came than a record can have."""
 
 
-def _lines(file: IO[bytes], room: list[int]) -> Iterator[Iterable[str]]:
-    """The lines of the file, many at a time; `room` is how many more bytes may come until it is made larger again."""
-    rest = file.read(len(BOM)).removeprefix(BOM)
-    while block := file.read(BLOCK):
-        room[0] -= len(block)
-        if room[0] <= 0:
-            raise _TooLong
-        if b"\0" in block:
-            raise _NoText
-        block = rest + block
-        end = block.rfind(b"\n") + 1
-        rest = block[end:]
-        yield map(bytes.decode, io.BytesIO(block[:end]))
-    yield [rest.decode()]
+def _delimiter(head: bytes) -> str:
+    """What stands between the cells of a file that begins like this: that by which the first line is a header."""
+    text = head.decode(errors="replace")
+    for delimiter in DELIMITERS:
+        if is_header(_first_record(text, delimiter)):
+            return delimiter
+    return DELIMITERS[0]
 
 
-def _read_to_the_end(file: IO[bytes]) -> None:
-    """For what is in a ZIP: only there its checksum tells whether the ZIP is damaged, which goes before all else."""
-    while file.read(BLOCK):
-        pass
+def _first_record(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), [])
+    except csv.Error:
+        return []
 
 
-def _problem(error: csv.Error) -> str:
-    found = (problem for start, problem in _PROBLEMS.items() if str(error).startswith(start))
+def _problem(error: str) -> str:
+    found = (problem for start, problem in _PROBLEMS.items() if error.startswith(start))
     return next(found, f"this is no CSV ({error})")
-
-
-def _what_is_no_text(file: IO[bytes]) -> str:
-    """Where in a file with such a place the first byte is that is not in UTF-8."""
-    file.seek(0)
-    number = 0
-    while line := file.readline(LONGEST_RECORD):
-        number += 1
-        if line.startswith(_UTF_16) and number == 1:
-            return " is in UTF-16"
-        if b"\0" in line:
-            return f", line {number}: there is a NUL byte"
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            return f", line {number}: byte 0x{line[error.start]:02x} is not UTF-8"
-    return " has changed while it was read"

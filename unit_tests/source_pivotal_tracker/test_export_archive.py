@@ -37,6 +37,9 @@ TOLD = [stream for stream in BY_NAME if stream not in UNTOLD]
 WITH_TOMBSTONES = ("stories", "releases", "epics", "labels")
 KILLS = 8
 
+WHERE_A_FILE_IS = {"download_url", "archive", "member"}
+"""A server gives files an address; without one, a file is in an archive."""
+
 every_stream = pytest.mark.parametrize("stream", BY_NAME)
 
 
@@ -80,7 +83,7 @@ def keys_of(stream: str, rows: list[Row]) -> Counter[held.Key]:
 def without_hosts(value: Any) -> Any:
     """The same with every URL without its scheme and host."""
     if isinstance(value, dict):
-        return {key: without_hosts(each) for key, each in value.items()}
+        return {key: without_hosts(each) for key, each in value.items() if key not in WHERE_A_FILE_IS}
     if isinstance(value, list):
         return [without_hosts(each) for each in value]
     if isinstance(value, str) and value.startswith("http://127.0.0.1:"):
@@ -329,10 +332,43 @@ def test_what_is_no_export_fails_check_and_read_with_the_same_sentence(
     assert "Traceback" not in caplog.text
 
 
-def test_one_file_of_a_folder_that_is_no_export_fails_all_of_it(export: Path, tmp_path: Path) -> None:
-    (tmp_path / "good.zip").write_bytes(export.read_bytes())
+def test_a_file_that_cannot_be_read_costs_its_project_alone_and_deletes_nothing_of_it(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.zip"
+    good.write_bytes(modern({"Id": "5"}))
+    bad.write_bytes(packed({"bad.csv": modern({"Id": "7"}, {"Id": "8"})}))
+    first = read(tmp_path)
+    good.write_bytes(modern({"Id": "5", "Title": "New"}))
+    bad.write_bytes(bad.read_bytes()[:-20])
+    words = "export_archive: bad.zip is damaged (File is not a zip file): fetch or copy it anew."
+    second = read(tmp_path, state=first.state)
+    assert [row["name"] for row in second.records["stories"]] == ["New"]
+    assert all(tombstones(stream, second) == set() for stream in WITH_TOMBSTONES)
+    in_projects = [stream for stream in TOLD if stream in second.statuses]
+    assert {second.statuses[stream][-1] for stream in in_projects} == {"INCOMPLETE"}
+    assert all(words in error for error in second.errors)
+    assert second.failure
+    assert second.failure.failure_type is FailureType.config_error
+    bad.write_bytes(packed({"bad.csv": modern({"Id": "7"}, {"Id": "8", "Title": "New"})}))
+    third = read(tmp_path, state=second.state)
+    assert ([row["id"] for row in third.records["stories"]], third.failure) == ([8], None)
+
+
+def test_check_succeeds_where_a_project_can_be_read_and_says_which_file_cannot(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_bytes(modern({}))
+    (tmp_path / "bad.csv").write_bytes(modern({}) + b'5,"open')
+    status = checked(tmp_path)
+    assert status.status is Status.SUCCEEDED
+    assert "good (id " in str(status.message)
+    assert "bad.csv, line 3: a quote opens in this row and is never closed." in str(status.message)
+
+
+def test_a_csv_of_something_else_in_a_folder_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_bytes(modern({}))
     (tmp_path / "other.csv").write_bytes(b"a,b\n1,2\n")
-    assert "other.csv is no export" in str(checked(tmp_path).message)
+    with _Warned() as warned:
+        sync = Sync(config_of(tmp_path), ["stories"])
+    assert (len(sync.records["stories"]), sync.failure) == (1, None)
+    assert warned.words == ["Not understood in the export: other.csv: not read: its columns are not those of stories"]
 
 
 def test_a_folder_of_zips_and_csvs_is_read_as_a_whole_and_nothing_else_in_it(export: Path, tmp_path: Path) -> None:
@@ -371,26 +407,21 @@ ZIP = packed({NAME: modern({"Id": "5"}, {"Id": "6", "Type": "release"})})
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.csv"])
-def test_a_folder_that_is_called_like_an_export_is_named_in_one_sentence(name: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_called_like_an_export_is_a_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(modern({}))
     (tmp_path / name).mkdir()
-    assert checked(tmp_path).message == f"export_archive: {name} cannot be read: Is a directory."
-    failure = Sync(config_of(tmp_path)).failure
-    assert failure
-    assert failure.message == f"export_archive: {name} cannot be read: Is a directory."
+    (tmp_path / name / "other.csv").write_bytes(modern({"Id": "7"}))
+    sync = Sync(config_of(tmp_path), ["stories"])
+    assert (sorted(row["id"] for row in sync.records["stories"]), sync.failure) == ([7, 1000], None)
 
 
-def test_exports_in_a_folder_of_the_folder_are_not_read_and_a_warning_says_so(tmp_path: Path) -> None:
+def test_exports_in_folders_of_the_folder_are_read(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "empty").mkdir()
     (tmp_path / "here.zip").write_bytes(ZIP)
     (tmp_path / "in" / "there.zip").write_bytes(packed({"other.csv": modern({})}))
-    with _Warned() as warned:
-        sync = Sync(config_of(tmp_path), ["stories"])
-    assert {row["id"] for row in sync.records["stories"]} == {5, 6}
-    assert [words for words in warned.words if "Not read" in words] == [
-        f"Not read, for only the folder itself is: the exports in {tmp_path / 'in'}"
-    ]
+    sync = Sync(config_of(tmp_path), ["stories"])
+    assert {row["id"] for row in sync.records["stories"]} == {5, 6, 1000}
 
 
 def test_what_macos_puts_beside_an_export_is_passed_over(tmp_path: Path) -> None:
@@ -438,9 +469,13 @@ def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_
         f"Known from the state but not shown any more, so their rows stay as they are: projects {gone}"
     ]
     (tmp_path / "other.csv").write_bytes(modern({"Id": "8"}))
-    third = read(tmp_path, state=second.state)
-    assert tombstones("stories", third) == {7}
-    assert {row["id"] for row in third.records["stories"]} == {7, 8}
+    with _Warned() as warned:
+        third = read(tmp_path, state=second.state)
+    assert [row["id"] for row in third.records["stories"]] == [8]
+    assert [words for words in warned.words if "in no export any more" in words] == [
+        f"Project {gone}: 1 rows of the list of stories that were sent before are in no export any more; they stay, "
+        "for no export that is newer proves to be all of the project"
+    ]
 
 
 def test_a_story_that_becomes_a_release_in_a_newer_export_is_among_the_releases_and_back_again(tmp_path: Path) -> None:

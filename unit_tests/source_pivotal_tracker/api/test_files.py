@@ -40,10 +40,11 @@ from source_pivotal_tracker.api.files import NotOpened, files_at
 try:
     for file in files_at(sys.argv[1]):
         with file.open() as opened:
-            opened.seek(-256, 2)
-            end = opened.read(10)
+            opened.seek(-9, 2)
+            end = opened.read(9)
             opened.seek(0)
-            print(file.name, end == bytes(range(10)), len(opened.read()))
+            content = opened.read()
+        print(file.name, file.root, file.address, file.size in (0, len(content)), content.endswith(end), len(content))
 except (NotOpened, OSError) as problem:
     print(problem)
 """
@@ -204,16 +205,50 @@ def test_a_download_that_fails_is_one_sentence_without_the_query_and_leaves_no_c
 
 
 def test_a_file_in_an_object_store_is_read_from_any_place(address: str) -> None:
-    assert stored(address, "s3://b/exports/one.zip") == f"exports/one.zip True {len(CONTENT)}\n"
+    read = stored(address, "s3://b/exports/one.zip")
+    assert read == f"exports/one.zip  s3://b/exports/one.zip True True {len(CONTENT)}\n"
 
 
-@pytest.mark.parametrize("url", ["s3://b", "s3://b/exports", "s3://b/exports/"])
-def test_a_folder_of_an_object_store_is_its_zips_and_csvs(url: str, address: str) -> None:
-    assert stored(address, url) == f"exports/TWO.CSV True 256\nexports/one.zip True {len(CONTENT)}\n"
+@pytest.mark.parametrize(
+    ("url", "root"), [("s3://b", "b"), ("s3://b/exports", "exports"), ("s3://b/exports/", "exports")]
+)
+def test_a_folder_of_an_object_store_is_all_that_is_below_it(url: str, root: str, address: str) -> None:
+    assert stored(address, url).splitlines() == [
+        f"exports/TWO.CSV {root} s3://b/exports/TWO.CSV True True 256",
+        f"exports/notes.txt {root} s3://b/exports/notes.txt True True 9",
+        f"exports/one.zip {root} s3://b/exports/one.zip True True {len(CONTENT)}",
+    ]
 
 
-@pytest.mark.parametrize("url", ["s3://b/other/", "s3://b/exports/missing.zip"])
-def test_what_an_object_store_has_not_is_one_sentence(url: str, address: str) -> None:
-    said = stored(address, url)
+def test_a_file_that_an_object_store_has_not_is_one_sentence(address: str) -> None:
+    said = stored(address, "s3://b/exports/missing.zip")
     assert said.count("\n") == 1
-    assert "holds no .zip and no .csv." in said or "not found" in said
+    assert "not found" in said
+
+
+def test_an_empty_folder_of_an_object_store_holds_nothing(address: str) -> None:
+    assert stored(address, "s3://b/other/") == ""
+
+
+NAMES = {
+    'attachment; filename="my_project_20250401_1212.csv"': "my_project_20250401_1212.csv",
+    "attachment; filename=\"gr.zip\"; filename*=UTF-8''gr%C3%BCn.zip": "grün.zip",
+    "attachment; filename=grün.zip": "grün.zip",
+    "inline": "/services/v5/uc",
+    'attachment; filename="export"': "export",
+    "": "/services/v5/uc",
+}
+"""By the header Content-Disposition, what a file is called that comes from an address like `/uc?id=1`."""
+
+
+@pytest.mark.parametrize("header", NAMES)
+def test_a_download_is_called_as_the_answer_says(header: str) -> None:
+    with ScriptedServer([answer(200, CONTENT, f"Content-Disposition: {header}")]) as server:
+        (file,) = files_at(f"{server.url}/uc?id=1&{SECRET}")
+    assert (file.name, file.address) == (NAMES[header], f"{server.url}/uc")
+
+
+def test_a_download_whose_answer_names_nothing_is_called_as_the_address_that_was_redirected_to(address: str) -> None:
+    with ScriptedServer([redirect(f"{address}/b/exports/one.zip?{SECRET}")]) as server:
+        (file,) = files_at(f"{server.url}/uc?id=1")
+    assert file.name == "/b/exports/one.zip"

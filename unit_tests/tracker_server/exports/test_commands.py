@@ -99,7 +99,7 @@ def test_serve_refuses_what_is_no_export(tmp_path: Path) -> None:
 
 def test_a_folder_without_exports_is_told_in_one_sentence(tmp_path: Path) -> None:
     ended = run("serve", tmp_path)
-    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path} is a folder in which there is no .zip and no .csv.\n")
+    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path} holds no .zip and no .csv.\n")
 
 
 @pytest.mark.parametrize("project", ["my_project", "=7", "my_project=x", "my_project=0", f"my_project={2**53}"])

@@ -248,9 +248,7 @@ def test_a_zip_may_hold_its_csv_and_its_files_in_a_folder() -> None:
 def test_a_history_csv_is_told_of_and_not_read() -> None:
     exported = served(packed({NAME: modern({}), "history.csv": b"Time,What\nnow,this\n"}), "a.zip")
     assert len(exported.stories()) == 1
-    assert exported.findings == [
-        "a.zip/history.csv: not read: its columns are not those of stories (a project's history is not)"
-    ]
+    assert exported.findings == ["a.zip/history.csv: not read: it is the history of a project"]
 
 
 def test_several_csvs_of_a_zip_are_one_project() -> None:

@@ -152,11 +152,6 @@ def test_the_newest_of_several_exports_of_a_project_is_served() -> None:
         assert exported.findings == ["p_20240101_0000.csv: not served: p (1).csv is a newer export of 'p'"]
 
 
-def test_exports_of_one_name_without_a_story_in_common_are_an_error() -> None:
-    with pytest.raises(ExportError, match=r"b/p\.csv and a/p\.csv are both called 'p', and have no story in common"):
-        Served(source(modern({}), "a/p.csv"), source(modern({"Id": "5"}), "b/p.csv"))
-
-
 def test_an_id_for_a_project_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ExportError, match=r"There is no project 'shop'; there are 'my_project'\."):
         Served(source(modern({})), shop=1)
@@ -236,8 +231,8 @@ def test_files_of_no_story_are_told_of() -> None:
     exported = served(packed({NAME: modern({}), "7/a.png": b"", "notes.txt": b"", "__MACOSX/7/._a.png": b""}), "a.zip")
     assert sorted(exported.findings) == [
         "a.zip/7/a.png: left out: no row has the number 7",
-        "a.zip/__MACOSX/: 1 entries that macOS put there are not read",
-        "a.zip/notes.txt: not read: it is no CSV, and not in the folder of a story",
+        "a.zip/notes.txt: not read: it is no CSV and no ZIP, and not in the folder of a story",
+        "a.zip: 1 entry of an operating system; not read",
     ]
 
 

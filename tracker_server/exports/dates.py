@@ -1,0 +1,143 @@
+"""The days of a file that went through a spreadsheet, which writes them in the form that its country has.
+
+Tracker wrote `Nov 22, 2014`. A form that names the month or begins with the year can be read in one way only. Of
+`11/12/2014` all cells of a file together have to tell which part is the month: one that is beyond 12, iterations, which
+take whole weeks and follow each other, and stories, which are not accepted before they are created. Where all that
+leaves it open, the cells that could be two days are left out: a guess would be wrong in half of such files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from tracker_server.exports.cells import day, iso_day
+
+ORDERS = {"month, day, year": (2, 0, 1), "day, month, year": (2, 1, 0), "year, month, day": (0, 1, 2)}
+"""Where year, month and day stand among three numbers."""
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+CENTURY = 2000
+"""Of years with two digits: Tracker is of 2006."""
+WEEK = 7
+
+_TIME = r"(?:[ T,]+[0-9]{1,2}:[0-9]{2}[^,;]{0,20})?"
+_NAMED = (
+    re.compile(rf"(?P<month>[A-Za-z]{{3,9}})[.]? (?P<day>[0-9]{{1,2}})[,;]? (?P<year>[0-9]{{4}}){_TIME}"),
+    re.compile(
+        rf"(?P<day>[0-9]{{1,2}})[.]?[ -](?P<month>[A-Za-z]{{3,9}})[.]?,?[ -](?P<year>[0-9]{{4}}|[0-9]{{2}}){_TIME}"
+    ),
+)
+_NUMBERS = re.compile(rf"([0-9]{{1,4}})([-/.]) ?([0-9]{{1,2}})\2 ?([0-9]{{1,4}})[.]?{_TIME}")
+
+
+class Dated(NamedTuple):
+    """The cells of a row that are to hold days, as they stand in the file, and the number of its iteration."""
+
+    created: str
+    accepted: str
+    deadline: str
+    start: str
+    end: str
+    iteration: str
+
+
+class Days:
+    """Reads the days of one file. `rows` gives all of them; it is asked once, where a cell alone does not tell.
+
+    `unsure` are the cells that could be two days, as many as were read, and the first of them.
+    """
+
+    def __init__(self, rows: Callable[[], Iterable[Dated]]) -> None:
+        self._rows = rows
+        self.unsure = 0
+        self.first_unsure = ""
+
+    def read(self, text: str) -> str | None:
+        """The day in ISO 8601; None for what is none, or could be two."""
+        text = text.strip()
+        found = day(text) or _told_by_itself(text)
+        if found or not _NUMBERS.fullmatch(text):
+            return found
+        readings = {reading for order in self.orders if (reading := _in_order(text, order))}
+        if len(readings) == 1:
+            return readings.pop()
+        if readings:
+            self.unsure += 1
+            self.first_unsure = self.first_unsure or text
+        return None
+
+    @cached_property
+    def orders(self) -> Sequence[str]:
+        """The orders of three numbers that are possible in this file, for all that its cells tell."""
+        rows = [row for row in self._rows() if any(map(_NUMBERS.fullmatch, row[:5]))]
+        cells = {cell.strip() for row in rows for cell in row[:5]}
+        open_cells = [cell for cell in cells if not (day(cell) or _told_by_itself(cell))]
+        days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
+        orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)]
+        for contradictions in (_in_iterations, _in_stories):
+            if len(orders) > 1:
+                orders = [each for each in orders if not contradictions(rows, each)] or orders
+        return orders
+
+
+def _told_by_itself(text: str) -> str | None:
+    """The day of a text that can be only one: it names the month, begins with the year, or has points between."""
+    for form in _NAMED:
+        if found := form.fullmatch(text):
+            name = found["month"].lower().replace("sept", "sep") if len(found["month"]) == 4 else found["month"].lower()
+            month = next((number for number, each in enumerate(MONTHS, 1) if each.startswith(name)), 0)
+            return iso_day(_year(found["year"]), month, int(found["day"]))
+    found = _NUMBERS.fullmatch(text)
+    if found and len(found[1]) == 4:
+        return _in_order(text, "year, month, day")
+    if found and found[2] == "." and len(found[4]) == 4:
+        return _in_order(text, "day, month, year")
+    return None
+
+
+@lru_cache(maxsize=65_536)
+def _in_order(text: str, order: str) -> str | None:
+    """The day of three numbers in this order; None where they are none."""
+    found = _NUMBERS.fullmatch(text)
+    if not found:
+        return None
+    parts = (found[1], found[3], found[4])
+    year, month, number = (parts[place] for place in ORDERS[order])
+    if len(year) not in (2, 4) or len(month) > 2 or len(number) > 2:
+        return None
+    return iso_day(_year(year), int(month), int(number))
+
+
+def _year(text: str) -> int:
+    return int(text) + (CENTURY if len(text) == 2 else 0)
+
+
+def _in_iterations(rows: Iterable[Dated], order: str) -> bool:
+    """Whether iterations would not take whole weeks, or not follow each other."""
+    starts: dict[int, date] = {}
+    for row in rows:
+        start, end = (_date(cell, order) for cell in (row.start, row.end))
+        if start and end and (end < start or ((end - start).days + 1) % WEEK):
+            return True
+        if start and row.iteration.strip().isdecimal():
+            starts[int(row.iteration)] = start
+    return any(before >= after for (_, before), (_, after) in pairwise(sorted(starts.items())))
+
+
+def _in_stories(rows: Iterable[Dated], order: str) -> bool:
+    """Whether a story would have been accepted before it was created."""
+    days = ((_date(row.created, order), _date(row.accepted, order)) for row in rows)
+    return any(created and accepted and accepted < created for created, accepted in days)
+
+
+def _date(cell: str, order: str) -> date | None:
+    cell = cell.strip()
+    found = day(cell) or _told_by_itself(cell) or _in_order(cell, order)
+    return date.fromisoformat(found[:10]) if found else None

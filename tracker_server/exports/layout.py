@@ -1,0 +1,341 @@
+"""What lies at a place: which of its files are exports, which are files of stories, and what the others are.
+
+People have what Tracker gave them in many shapes: a ZIP, the CSV out of it, the ZIP unpacked (a folder with the CSV and
+a folder for each story that has files, named by its number), any of these in folders by year or by project, on a disk
+or in an object store, and all of that in a ZIP again. One rule decides for all of them what a file is:
+
+- It is in a folder that is named by the number of a story in a CSV beside or above that folder: a file of that story.
+- It is a CSV with the columns of stories: an export. With those of a history: not read.
+- It is a ZIP: what is in it is looked at by the same rule.
+- An operating system put it there: counted.
+- Anything else is named.
+
+A folder that is called by a number is a story's only where a CSV says so: 2024 is a year, and 1027488 may be a project.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, NamedTuple
+
+from tracker_server.exports.archive import MAGIC, members
+from tracker_server.exports.cells import given_id, id_in_url
+from tracker_server.exports.columns import Columns, is_of_history, is_of_stories
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.names import copy_mark, named, named_inside, slug
+from tracker_server.exports.sources import Source, is_of_the_system
+from tracker_server.exports.table import MOST_COLUMNS, Records, damage_told
+from tracker_server.world import StoredFile
+
+ARCHIVES = (".zip",)
+TABLES = (".csv", ".tsv")
+PERHAPS_TABLES = (".txt",)
+"""Endings of what a spreadsheet may call a CSV, and others a text."""
+MOST_NESTED = 3
+"""ZIPs in each other; each is read anew for what is in it."""
+
+_NUMBER = re.compile("[0-9]{1,15}")
+_TYPES = mimetypes.MimeTypes()
+_NO_EXPORT = "it is no CSV and no ZIP, and not in the folder of a story"
+_NO_COLUMNS = "its first line must name the columns, and Title (or Story) among them"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV of stories: its name in messages, and the project and time that the names of files and folders say.
+
+    `folder` is where it lies, `copy` what its name has because another file had that name. `origins` are the names by
+    which what cannot be read may be of the same project (see `slug`): that of the project and those of the ZIPs around.
+    """
+
+    label: str
+    project: str
+    stamp: datetime | None
+    open: Callable[[], IO[bytes]]
+    folder: Path = ()
+    copy: str = ""
+    origins: frozenset[str] = frozenset()
+
+
+class Attachment(NamedTuple):
+    """A file in the folder of a story or an epic.
+
+    `checksum` changes with its bytes. `archive` is the ZIP that it lies in, `member` its path there; a file outside of
+    ZIPs has the folder that the user named and its path below that.
+    """
+
+    owner_id: int
+    label: str
+    checksum: int
+    file: StoredFile
+    archive: str
+    member: str
+
+
+@dataclass
+class Layout:
+    """What lies at a place.
+
+    `attachments` are the files of stories by the labels of the tables that lie nearest, by `()` where none lies near.
+    `histories` are the folders in which a history lies. `failures` are the files that cannot be read.
+    """
+
+    tables: list[Table] = field(default_factory=list)
+    attachments: dict[tuple[str, ...], list[Attachment]] = field(default_factory=dict)
+    histories: set[Path] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def lay_out(sources: Iterable[Source], report: Report) -> Layout:
+    """Find out what each file is. `report` is told of what is neither an export nor a file of a story."""
+    listed = list(sources)
+    found = _Finder(report)
+    for root, folder in _trees(listed).items():
+        found.visit(folder, (root,), (root,) if folder.is_named else (), ())
+    found.tell_of_the_system()
+    return found.layout
+
+
+@dataclass
+class _File:
+    source: Source
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.source.parts[-1]
+
+
+@dataclass
+class _Folder:
+    """A folder or a ZIP. `is_named`: the user named it, and not the files in it."""
+
+    is_named: bool = False
+    files: list[_File] = field(default_factory=list)
+    folders: dict[str, _Folder] = field(default_factory=dict)
+
+    def put(self, file: _File, path: Path) -> None:
+        folder = self
+        for name in path[:-1]:
+            folder = folder.folders.setdefault(name, _Folder())
+        folder.files.append(file)
+
+    def all_files(self, *above: str) -> Iterator[tuple[Path, _File]]:
+        """The files in it and below, each with its path."""
+        for file in self.files:
+            yield (*above, file.name), file
+        for name, folder in self.folders.items():
+            yield from folder.all_files(*above, name)
+
+
+def _trees(sources: Sequence[Source]) -> dict[str, _Folder]:
+    """The folders that hold the sources, by what of their names the user gave."""
+    times = Counter("/".join(source.parts) for source in sources)
+    trees: dict[str, _Folder] = {}
+    for source in sources:
+        below = "/".join(source.parts)
+        root = os.path.dirname(source.name) if source.is_named else source.root
+        tree = trees.setdefault(root, _Folder())
+        tree.is_named |= not source.is_named
+        tree.put(_File(source, below if times[below] == 1 else source.name), source.parts)
+    return trees
+
+
+class _Finder:
+    def __init__(self, report: Report) -> None:
+        self.layout = Layout()
+        self._report = report
+        self._of_the_system: Counter[str] = Counter()
+        self._ids: dict[tuple[str, ...], set[int]] = {}
+
+    def visit(self, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int = 0) -> int:
+        """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
+
+        `around` are the names of the folders and ZIPs in which it lies, the innermost first; `nearest` are the tables
+        beside it or above.
+        """
+        tables: list[Table] = []
+        archives: list[_File] = []
+        failures = len(self.layout.failures)
+        for file in folder.files:
+            if self._is_of_the_system(file.name, file.label):
+                continue
+            kind = self._kind(file, path, around, tables)
+            if kind == "archive":
+                archives.append(file)
+            elif kind:
+                self._report(Finding(file.label, 0, "", f"not read: {kind}"))
+        self.layout.tables += tables
+        count = len(tables) + len(self.layout.failures) - failures
+        nearest = tables or nearest
+        for file in archives:
+            count += self._visit_archive(file, path, around, nested)
+        for name, inner in folder.folders.items():
+            if is_of_the_system(name, is_folder=True):
+                for _, file in inner.all_files():
+                    self._is_of_the_system("__MACOSX", file.label)
+            elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, nearest):
+                self._attach(int(name), inner, nearest)
+            else:
+                count += self._visit_folder(name, inner, (*path, name), (name, *around), nearest, nested)
+        return count
+
+    def _visit_folder(
+        self, name: str, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int
+    ) -> int:
+        """As `visit`. What lies in a folder with a number and is no export may be of a story in a CSV elsewhere."""
+        if not _NUMBER.fullmatch(name):
+            return self.visit(folder, path, around, nearest, nested)
+        report, told = self._report, list[Finding]()
+        self._report = told.append
+        count = self.visit(folder, path, around, nearest, nested)
+        self._report = report
+        if count:
+            for finding in told:
+                report(finding)
+        else:
+            self._attach(int(name), folder, ())
+        return count
+
+    def tell_of_the_system(self) -> None:
+        """Tell of the files that an operating system put there, in one line for each folder or ZIP of the user."""
+        for label, times in self._of_the_system.items():
+            entries = "1 entry" if times == 1 else f"{times:,} entries"
+            reason = f"{entries} of an operating system; not read"
+            self._report(Finding(label, 0, "", reason))
+
+    def _kind(self, file: _File, path: Path, around: Path, tables: list[Table]) -> str:
+        """Put a file where it belongs; `archive` for a ZIP, or what it is where it is of no use."""
+        name = file.name.lower()
+        is_wanted = file.source.is_named or name.endswith(TABLES)
+        if not is_wanted and not name.endswith((*ARCHIVES, *PERHAPS_TABLES)):
+            return _NO_EXPORT
+        with self._failing(file, around):
+            try:
+                if name.endswith(ARCHIVES) or _is_zip(file.source):
+                    return "archive"
+                header = _header(file)
+            except ExportError:
+                if is_wanted:
+                    raise
+                return _NO_EXPORT
+            if is_of_stories(header):
+                if len(header) > MOST_COLUMNS:
+                    raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
+                tables.append(_table(file, path, around))
+                return ""
+            if is_of_history(header) or (is_wanted and not file.source.is_named and "history" in name):
+                self.layout.histories.add(path)
+                return "it is the history of a project"
+            if file.source.is_named or (is_wanted and not header):
+                raise ExportError(f"{file.label} is no export of Tracker: {_NO_COLUMNS}.")
+            return "its columns are not those of stories" if is_wanted else _NO_EXPORT
+        return ""
+
+    def _visit_archive(self, file: _File, path: Path, around: Path, nested: int) -> int:
+        with self._failing(file, around):
+            if nested == MOST_NESTED:
+                raise ExportError(f"{file.label} is a ZIP in {nested} others; unpack the outer ones.")
+            inner = _Folder()
+            for member in members(file.source, file.label):
+                inner.put(_File(member, f"{file.label}/{'/'.join(member.parts)}"), member.parts)
+            count = self.visit(inner, (*path, file.name), (file.name, *around), (), nested + 1)
+            if not count and file.source.is_named:
+                raise ExportError(f"{file.label} is no export of Tracker: there is no CSV with stories in it.")
+            if not count:
+                self._report(Finding(file.label, 0, "", "not read: there is no CSV with stories in it"))
+            return count
+        return 1
+
+    @contextmanager
+    def _failing(self, file: _File, around: Path) -> Iterator[None]:
+        """Notes that a file cannot be read, and of which project it may be."""
+        try:
+            with damage_told(file.label):
+                yield
+        except OSError as error:
+            words = f"{file.label} cannot be read: {error.strerror or error}."
+        except ExportError as error:
+            words = str(error)
+        else:
+            return
+        self.layout.failures.append(Failure(file.label, words, _origins(file, around)))
+
+    def _is_of_the_system(self, name: str, label: str) -> bool:
+        if not is_of_the_system(name):
+            return False
+        self._of_the_system[label.partition("/")[0]] += 1
+        return True
+
+    def _is_of_a_story(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> bool:
+        """Whether the folder is that of the story with this number, and not one of a year or a project."""
+        if not nearest:
+            return False
+        may_hold_exports = any(path[-1].lower().endswith((*TABLES, *ARCHIVES)) for path, _ in folder.all_files())
+        return not may_hold_exports or number in self._ids_in(nearest)
+
+    def _ids_in(self, tables: Sequence[Table]) -> set[int]:
+        key = tuple(table.label for table in tables)
+        if key not in self._ids:
+            self._ids[key] = {row_id for table in tables for row_id in _ids_of(table)}
+        return self._ids[key]
+
+    def _attach(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> None:
+        attached = self.layout.attachments.setdefault(tuple(table.label for table in nearest), [])
+        for path, file in folder.all_files():
+            if is_of_the_system(path[-1]) or any(is_of_the_system(name, is_folder=True) for name in path[:-1]):
+                self._is_of_the_system("__MACOSX", file.label)
+                continue
+            source = file.source
+            stored = StoredFile("/".join(path), source.size, _TYPES.guess_type(path[-1])[0], source.open)
+            member = source.member or "/".join(source.parts)
+            archive = source.archive or (source.address or source.name).removesuffix(f"/{member}")
+            attached.append(Attachment(number, file.label, source.stamp, stored, archive, member))
+
+
+def _is_zip(source: Source) -> bool:
+    with source.open() as file:
+        return file.read(len(MAGIC[0])).startswith(MAGIC)
+
+
+def _header(file: _File) -> list[str]:
+    with file.source.open() as opened:
+        for _, header in Records(opened, file.label):
+            return header
+    return []
+
+
+def _table(file: _File, path: Path, around: Path) -> Table:
+    project, at = named_inside(file.name, around)
+    return Table(file.label, project, at, file.source.open, path, copy_mark(file.name), _origins(file, around))
+
+
+def _origins(file: _File, around: Path) -> frozenset[str]:
+    """The names that what lies here may have: that of its project, its own, and those of the ZIPs around."""
+    names = [file.name, *(name for name in around if name.lower().endswith(ARCHIVES))]
+    return frozenset(slug(named(name).project) for name in names) | {slug(named_inside(file.name, around).project)}
+
+
+def _ids_of(table: Table) -> Iterator[int]:
+    """The numbers in a table; those that were read before it turns out to be damaged, where it is."""
+    try:
+        with table.open() as file:
+            lines = iter(Records(file, table.label))
+            columns = Columns(next(lines)[1])
+            for _, cells in lines:
+                columns.whole(cells)
+                single = columns.single(cells)
+                row_id = given_id(single[0]) or id_in_url(single[-1])
+                if row_id:
+                    yield row_id
+    except (ExportError, OSError):
+        return

@@ -1,0 +1,110 @@
+"""The files in which exports may be: those at a path on disk, and what any other store lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from tracker_server.exports.errors import ExportError
+from tracker_server.exports.names import base_name, readable
+
+OF_THE_SYSTEM = re.compile(
+    r"[.]_.*|[.]DS_Store|[.]localized|[.]apdisk|[.]~lock[.].*|[.]nfs[0-9a-f]+|~[$].*|.*~|Thumbs[.]db|desktop[.]ini"
+    r"|ehthumbs(?:_vista)?[.]db|Icon\r|__MACOSX|[$]RECYCLE[.]BIN|lost[+]found|System Volume Information|@eaDir",
+    re.IGNORECASE,
+)
+"""Names of what an operating system or a program keeps for itself beside the files of people."""
+
+
+ENDINGS = (".zip", ".csv", ".tsv", ".txt")
+"""Of the files that may be exports."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that may be an export or a part of one.
+
+    `name` is its path, and `root` what of that the user named: a folder, or all of it. `open` opens the file anew for
+    reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` is another one when the bytes change.
+    `address` is where it lies, if `name` does not say that. `archive` is the ZIP that it is in, `member` its path
+    there; both are empty for a file of its own.
+    """
+
+    name: str
+    open: Callable[[], IO[bytes]]
+    root: str = ""
+    size: int = 0
+    stamp: int = 0
+    archive: str = ""
+    member: str = ""
+    address: str = ""
+
+    @classmethod
+    def of(cls, path: Path, root: Path | None = None) -> Source:
+        """A file on disk."""
+        try:
+            status = path.stat()
+        except OSError:
+            return cls(str(path), lambda: path.open("rb"), str(root or path))
+        return cls(str(path), lambda: path.open("rb"), str(root or path), status.st_size, status.st_mtime_ns)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its path below the root, folder by folder; the name alone where that is the root."""
+        below = self.name.removeprefix(self.root) if self.root else ""
+        parts = tuple(map(readable, filter(None, re.split(r"[/\\]", below))))
+        return parts or (base_name(self.name),)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the user named this very file."""
+        return not self.root or self.name == self.root
+
+
+def sources_at(path: Path) -> Iterator[Source]:
+    """The file, or all files in the folder and in those below it, in the order of their names.
+
+    A folder that cannot be read comes as a source that cannot be opened. Links are followed, each folder once.
+    """
+    if not path.is_dir():
+        yield Source.of(path)
+        return
+    seen: set[tuple[int, int]] = set()
+
+    def below(folder: Path) -> Iterator[Source]:
+        try:
+            status = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            yield Source(str(folder), partial(_refused, error), str(path))
+            return
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if not entry.is_dir():
+                yield Source.of(Path(entry.path), path)
+            elif not is_of_the_system(entry.name, is_folder=True):
+                yield from below(Path(entry.path))
+
+    yield from below(path)
+
+
+def refuse_none(place: str, sources: Iterable[Source]) -> None:
+    """Raises ExportError where the files at a place cannot be exports, by their names."""
+    if not any(source.is_named or source.parts[-1].lower().endswith(ENDINGS) for source in sources):
+        raise ExportError(f"{place} holds no .zip and no .csv.")
+
+
+def is_of_the_system(name: str, *, is_folder: bool = False) -> bool:
+    """Whether a file or a folder of this name is none of the user's own; a folder that is hidden is none."""
+    return bool(OF_THE_SYSTEM.fullmatch(name)) or (is_folder and name.startswith("."))
+
+
+def _refused(error: OSError) -> IO[bytes]:
+    raise error

@@ -1,0 +1,264 @@
+"""What lies at a place: one rule for ZIPs, folders and what is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tracker_server.exports import ExportError, ExportReport, inspect, read_exports, sources_at
+from tracker_server.world import World
+from unit_tests.tracker_server.exports.exported import NAME, modern, packed
+
+ZIP = "my_project_20250401_1212.zip"
+HISTORY = b"ID,Type,Message,Performed By,Occurred At\n1000,Story,Ann Lee started this feature,Ann Lee,2025-03-01\n"
+FILES = {
+    NAME: modern({}, {}, {"Type": "epic"}),
+    "my_project_history_20250401_1212.csv": HISTORY,
+    "1000/photo.png": b"PNG",
+    "1000/users.csv": b"name,mail\nAnn,ann@example.com\n",
+    "1000/export of another.csv": modern({"Id": "5"}),
+    "1001/logs.zip": packed({"a.csv": modern({"Id": "6"})}),
+    "1001/screens/one.png": b"1",
+    "1002/of an epic.pdf": b"PDF",
+    "1003/of nobody.png": b"",
+    "1000/.DS_Store": b"",
+    "1000/._photo.png": b"",
+    "1001/Thumbs.db": b"",
+    "__MACOSX/._my_project_20250401_1212.csv": b"",
+    "desktop.ini": b"",
+    "notes.md": b"# Notes",
+}
+"""An export as people have it, by path: of three rows, with files of each, a history and what systems put there."""
+ATTACHED = {
+    "photo.png": b"PNG",
+    "users.csv": FILES["1000/users.csv"],
+    "export of another.csv": FILES["1000/export of another.csv"],
+    "logs.zip": FILES["1001/logs.zip"],
+    "screens/one.png": b"1",
+    "of an epic.pdf": b"PDF",
+}
+TOLD = [
+    "1003/of nobody.png: left out: no row has the number 1003",
+    "my_project_history_20250401_1212.csv: not read: it is the history of a project",
+    "notes.md: not read: it is no CSV and no ZIP, and not in the folder of a story",
+]
+
+
+def laid(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """The folder with these files in it."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def below(path: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{path}/{name}": content for name, content in files.items()}
+
+
+SHAPES: dict[str, Callable[[Path], Path]] = {
+    "a ZIP": lambda folder: laid(folder, {ZIP: packed(FILES)}) / ZIP,
+    "a folder with the ZIP": lambda folder: laid(folder, {ZIP: packed(FILES)}),
+    "the ZIP unpacked": lambda folder: laid(folder, FILES),
+    "a folder with the unpacked ZIP": lambda folder: laid(folder, below("my_project_20250401_1212", FILES)),
+    "by year and number": lambda folder: laid(folder, below("2025/1027488", FILES)),
+    "a packed folder": lambda folder: laid(folder, {"backup.zip": packed(below("2025/my_project", FILES))}),
+    "a ZIP in a ZIP": lambda folder: laid(folder, {"all.zip": packed({"2025/my_project.zip": packed(FILES)})}),
+}  # fmt: skip
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+def found(place: Path) -> tuple[World, ExportReport]:
+    return read_exports(sources_at(place))
+
+
+def attached(world: World) -> dict[str, bytes]:
+    contents = {}
+    for file in world.files.values():
+        with file.open() as opened:
+            contents[file.filename] = opened.read()
+            assert file.size == len(contents[file.filename])
+    return contents
+
+
+@every_shape
+def test_in_every_shape_the_same_rows_files_and_findings_come_of_it(shape: str, tmp_path: Path) -> None:
+    world, report = found(SHAPES[shape](tmp_path))
+    (project,) = world.projects.values()
+    assert (project.row["name"], list(project.stories), list(project.epics)) == ("my_project", [1000, 1001], [1002])
+    assert attached(world) == ATTACHED
+    assert report.failures == []
+    told = [str(finding) for finding in report.findings]
+    of_the_system = [words for words in told if "operating system" in words]
+    others = [words for words in told if words not in of_the_system]
+    assert sorted(words[words.index(own) :] for words in others for own in TOLD if words.endswith(own)) == TOLD
+    assert len(others) == len(TOLD)
+    assert sum(int(words.rpartition(": ")[2].split()[0]) for words in of_the_system) in (4, 5)
+
+
+@every_shape
+def test_inspect_finds_in_every_shape_what_is_read(shape: str, tmp_path: Path) -> None:
+    place = SHAPES[shape](tmp_path)
+    findings: list[str] = []
+    (summary,) = inspect(sources_at(place), lambda finding: findings.append(str(finding)))
+    _, report = found(place)
+    assert [summary] == report.served
+    assert findings == [str(finding) for finding in report.findings]
+
+
+FOLDERS = {
+    "a year beside the newest": {"p_20250101_0000.csv": modern({}), "2023/p_20230101_0000.csv": modern({"Id": "7"})},
+    "a year with a ZIP": {"p_20250101_0000.csv": modern({}), "2023/p.zip": packed({"p.csv": modern({"Id": "7"})})},
+    "a number of a project": {"1027488/p.csv": modern({}), "1027488/more/p.csv": modern({"Id": "7"})},
+    "an unpacked one with its ZIP": {
+        "p_20250101_0000.zip": packed({"p_20250101_0000.csv": modern({}, {"Id": "7"})}),
+        "p_20250101_0000/p_20250101_0000.csv": modern({}, {"Id": "7"}),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_called_by_a_number_is_a_storys_only_where_a_csv_says_so(name: str, tmp_path: Path) -> None:
+    world, report = found(laid(tmp_path, FOLDERS[name]))
+    assert [sorted(project.stories) for project in world.projects.values()] == [[7, 1000]]
+    assert (report.failures, world.files) == ([], {})
+
+
+def test_a_story_folder_that_lies_apart_from_the_csv_is_the_storys(tmp_path: Path) -> None:
+    world, report = found(laid(tmp_path, {"csv/p.csv": modern({}), "files/1000/a.png": b"A"}))
+    assert (attached(world), report.findings) == ({"a.png": b"A"}, [])
+
+
+def test_each_project_of_a_folder_has_the_files_that_lie_with_it(tmp_path: Path) -> None:
+    files = {
+        "one/one.csv": modern({"Id": "1"}), "one/1/a.png": b"one", "other/other.csv": modern({"Id": "2"}),
+        "other/2/a.png": b"other", "other/1/of one.png": b"",
+    }  # fmt: skip
+    world, report = found(laid(tmp_path, files))
+    by_project = {
+        project.row["name"]: [
+            file["filename"] for comment in row["comments"] for file in comment.get("file_attachments", ())
+        ]
+        for project in world.projects.values()
+        for row in project.stories.values()
+    }
+    assert by_project == {"one": ["a.png"], "other": ["a.png"]}
+    assert [str(finding) for finding in report.findings] == []
+
+
+SYSTEM = (
+    ".DS_Store", "._a.csv", "Thumbs.db", "thumbs.db", "desktop.ini", "__MACOSX/a.csv", "Icon\r", ".Trash/a.csv",
+    "~$my_project.csv", ".~lock.my_project.csv#", "my_project.csv~", "lost+found/a.csv", "@eaDir/a.csv", ".git/a.csv",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYSTEM)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["in a folder", "in a ZIP"])
+def test_what_a_system_puts_there_is_no_export_and_no_file_of_a_story(
+    name: str, tmp_path: Path, *, is_packed: bool
+) -> None:
+    files = {NAME: modern({}), name: b"\0\5\26\7" + bytes(90), f"1000/{name}": b"x"}
+    place = laid(tmp_path, {"a.zip": packed(files)} if is_packed else files)
+    world, report = found(place)
+    assert ([len(project.stories) for project in world.projects.values()], world.files) == ([1], {})
+    assert report.failures == []
+    assert all("operating system" in str(finding) for finding in report.findings)
+
+
+BAD: dict[str, Mapping[str, bytes]] = {
+    "a ZIP that is cut short": {"bad.zip": packed({"bad.csv": modern({})})[:-30]},
+    "a ZIP with nothing but its beginning": {"bad.zip": packed({"bad.csv": modern({})})[:60] + bytes(99)},
+    "a CSV with an open quote": {"bad.csv": modern({}) + b'5,"open\n'},
+    "a CSV in Latin-1": {"bad.csv": modern({"Title": "Größe"}).decode().encode("latin-1")},
+    "a CSV in UTF-16": {"bad.csv": modern({}).decode().encode("utf-16")},
+    "an empty CSV": {"bad.csv": b""},
+    "a ZIP that leads out": {"bad.zip": packed({"../bad.csv": modern({})})},
+}  # fmt: skip
+every_bad_file = pytest.mark.parametrize("name", BAD)
+
+
+@every_bad_file
+@pytest.mark.parametrize("folder", ["", "2023/", "packed"])
+def test_a_file_that_cannot_be_read_costs_its_project_and_no_other(name: str, folder: str, tmp_path: Path) -> None:
+    files = BAD[name]
+    bad = {"more.zip": packed(files)} if folder == "packed" else {f"{folder}{each}": files[each] for each in files}
+    good = {"good.csv": modern({}), "bad_20240101_0000.csv": modern({"Id": "7"})}
+    world, report = found(laid(tmp_path, {**good, **bad}))
+    assert [project.row["name"] for project in world.projects.values()] == ["good"]
+    words = [failure.words for failure in report.failures]
+    assert next(iter(files)) in words[0]
+    also = "bad_20240101_0000.csv: not read, for a file of 'bad' that cannot be read may be newer."
+    assert words[1:] in ([], [also])
+    errors = [str(each) for each in inspect(sources_at(tmp_path), lambda _: None) if isinstance(each, ExportError)]
+    assert sorted(errors) == sorted(words)
+
+
+@every_bad_file
+def test_where_nothing_can_be_read_that_is_the_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="bad"):
+        found(laid(tmp_path, {"bad/" + path: content for path, content in BAD[name].items()}))
+
+
+def test_a_damaged_zip_of_several_projects_costs_those_that_an_older_one_of_its_name_holds(tmp_path: Path) -> None:
+    whole = packed({"one.csv": modern({"Id": "1"}), "two.csv": modern({"Id": "2"})})
+    files = {"all_20240101_0000.zip": whole, "all_20250101_0000.zip": whole[:-20], "three.csv": modern({"Id": "3"})}
+    world, report = found(laid(tmp_path, files))
+    assert [project.row["name"] for project in world.projects.values()] == ["three"]
+    assert [failure.file for failure in report.failures] == [
+        "all_20250101_0000.zip", "all_20240101_0000.zip/one.csv", "all_20240101_0000.zip/two.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path: Path) -> None:
+    laid(tmp_path, {"p.csv": modern({}), "closed/q.csv": modern({})})
+    (tmp_path / "closed").chmod(0)
+    _, report = found(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert [failure.words for failure in report.failures] == ["closed cannot be read: Permission denied."]
+
+
+def test_links_are_followed_and_a_folder_is_read_once(tmp_path: Path) -> None:
+    laid(tmp_path, {"there/p.csv": modern({}), "place/q.csv": modern({"Id": "7"})})
+    place = tmp_path / "place"
+    (place / "link").symlink_to(tmp_path / "there")
+    (place / "circle").symlink_to(place)
+    (place / "nowhere.csv").symlink_to(place / "missing.csv")
+    world, report = found(place)
+    assert sorted(project.row["name"] for project in world.projects.values()) == ["p", "q"]
+    assert [failure.words for failure in report.failures] == ["nowhere.csv cannot be read: No such file or directory."]
+
+
+TEXTS = {"tabs.txt": "\t", "tabs.tsv": "\t", "semicolons.csv": ";", "commas.txt": ","}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_a_spreadsheet_calls_a_text_is_read(name: str, tmp_path: Path) -> None:
+    rows = ["Id", "Title", "Type", "Description"], ["7", "A story", "bug", '"two\nlines"']
+    content = "".join(TEXTS[name].join(row) + "\r\n" for row in rows).encode()
+    world, report = found(laid(tmp_path, {name: b"\xef\xbb\xbf" + content, "notes.txt": b"Hello, world"}))
+    (project,) = world.projects.values()
+    assert [(row["id"], row["story_type"], row["description"]) for row in project.stories.values()] == [
+        (7, "bug", "two\nlines")
+    ]
+    assert [str(finding) for finding in report.findings] == [
+        "notes.txt: not read: it is no CSV and no ZIP, and not in the folder of a story"
+    ]
+
+
+def test_excels_line_about_the_separator_is_no_header(tmp_path: Path) -> None:
+    world, report = found(laid(tmp_path, {"a.csv": b"sep=;\r\nId;Title\r\n7;A\r\n;\r\n8;B;C\r\n"}))
+    (project,) = world.projects.values()
+    assert list(project.stories) == [7, 8]
+    assert [str(finding) for finding in report.findings] == [
+        "a.csv, line 5: 1 cells are beyond the last column and left out"
+    ]
+
+
+def test_a_folder_of_other_things_holds_no_export(tmp_path: Path) -> None:
+    laid(tmp_path, {"users.csv": b"name,mail\nAnn,a@b.example\n", "b/notes.txt": b"", "c.zip": packed({"a.md": b""})})
+    with pytest.raises(ExportError, match="no CSV with stories in it"):
+        found(tmp_path)
