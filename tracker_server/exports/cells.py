@@ -20,7 +20,7 @@ _ID = re.compile(r"[0-9]{1,16}")
 _SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
 _STORY_LINK = re.compile(
     r"(?<![\w/=?&#])#([0-9]{1,16})\b"
-    r"|\b(?:https?://)?[\w.-]*tracker[\w.-]*(?::[0-9]+)?/(?:story/show|(?:n/|services/v5/)?(?:projects/[0-9]+/)?stories)/([0-9]{1,16})\b",
+    r"|\b(?:https?://)?[\w.-]*tracker[\w.-]*(?::[0-9]+)?/(?:story/show|(?:n/|services/v5/)?(?:projects/\w+/)?stories)/([0-9]{1,16})\b",
     re.IGNORECASE,
 )
 _REPOSITORY = r"(https?://[^/\s]+/)([^/\s]+(?:/[^/\s]+)*?)/([^/\s]+)/(?:-/)?"

@@ -80,7 +80,7 @@ class Days:
         cells = {cell.strip() for row in rows for cell in row[:5]}
         open_cells = [cell for cell in cells if not (day(cell) or _told_by_itself(cell))]
         days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
-        orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)]
+        orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)] or list(ORDERS)
         for contradictions in (_in_iterations, _in_stories):
             if len(orders) > 1:
                 orders = [each for each in orders if not contradictions(rows, each)] or orders

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, compress
 from typing import Protocol
 
 from tracker_server.exports.errors import ExportError, Finding, Report
@@ -64,7 +65,7 @@ class _Scan:
     at: datetime
     whole: Mapping[str, str | None]
 
-    @property
+    @cached_property
     def ids(self) -> set[tuple[str, int]]:
         return {("story", each) for each in self.reader.story_ids} | {("epic", each) for each in self.reader.epic_ids}
 
@@ -110,9 +111,9 @@ def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> 
     """Tells of each export that has a newer one what becomes of its rows that the newer ones do not have."""
     newer = newest_first[0]
     seen = set(newer.ids)
-    proof = newer if newer.whole["story"] is None else None
+    label = newer.export.label
     for scan in newest_first[1:]:
-        label = newer.export.label
+        proof = next((each for each in newest_first if each.at > scan.at and each.whole["story"] is None), None)
         missing = scan.ids - seen
         if not missing and scan.ids:
             how = "a newer" if scan.at < newer.at else "as new an"
@@ -123,13 +124,11 @@ def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> 
                 " its stories count as deleted"
             )
         else:
-            reason = f"{len(missing):,} of its rows are not in {label}, which is newer, and stay, for of that one "
-            reason += f"nothing proves that it is all of the project: {newer.whole['story']}"
+            reason = f"{len(missing):,} of its rows are not in {label}, which is newer; they stay, for nothing proves "
+            reason += f"that {label} is all of the project: {newer.whole['story']}"
         if missing or scan.ids:
             report(Finding(scan.export.label, 0, "", reason))
         seen |= scan.ids
-        if proof is None and scan.whole["story"] is None:
-            proof = scan
 
 
 def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> None:
@@ -140,9 +139,9 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
     groups: list[list[_Scan]] = []
     for scan in scans:
         if ids := scan.ids:
-            same = [group for group in groups if any(not ids.isdisjoint(each.ids) for each in group)]
-            groups = [group for group in groups if group not in same]
-            groups.append([scan, *(each for group in same for each in group)])
+            apart = [all(ids.isdisjoint(each.ids) for each in group) for group in groups]
+            same = [each for group, is_apart in zip(groups, apart, strict=True) if not is_apart for each in group]
+            groups = [*compress(groups, apart), [scan, *same]]
     for group, other in combinations(groups, 2):
         one, two = group[-1], other[-1]
         contradict = any(_contradict(a, b) for a in group for b in other)

@@ -53,7 +53,7 @@ class Panels:
         history came with it.
         """
         if not (is_of_page or self.has_epics):
-            return "it may be a selection of stories: it has no epic, and neither files nor a history came with it"
+            return "it may be a selection, without an epic, a file of a story or a history"
         shown = {
             "Done": self._shows_done(),
             "Current": self._shows_current(spans, [f"{stamp:%Y-%m-%d}" for stamp in stamps]),

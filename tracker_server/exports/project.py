@@ -104,16 +104,20 @@ class Reading:
 
     def rows(self) -> Iterator[Row]:
         """The stories and epics that count: of the newest export that has them. Raises ExportError."""
-        newer, whole = self._newer, self.exports.whole
+        newer = self._newer
         for place, export in enumerate(self.exports.all):
+            newer.has_all_stories, newer.has_all_epics = (self._has_whole(kind, place) for kind in ("story", "epic"))
             reader = Reader(self.notes, newer)
             self._readers.append(reader)
             for table in export.tables:
                 yield from reader.rows(table)
             newer.story_ids |= reader.story_ids
             newer.epic_ids |= reader.epic_ids
-            newer.has_all_stories |= place in whole.get("story", ())
-            newer.has_all_epics |= place in whole.get("epic", ())
+
+    def _has_whole(self, kind: str, place: int) -> bool:
+        """Whether an export that is newer than the one at this place is all of the project."""
+        made = self.exports.made
+        return any(made[other] > made[place] for other in self.exports.whole.get(kind, ()))
 
     @property
     def story_ids(self) -> Collection[int]:

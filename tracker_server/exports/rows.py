@@ -204,6 +204,8 @@ class Reader:
             if value is not None:
                 row[name] = value
         self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
+        if row["current_state"] == "accepted":
+            self.accepted_ids.add(row["id"])
         self.panels.note(row["current_state"], self.iteration_of.get(row["id"], NONE))
         parts = parts_of_a_story(row["id"], columns, cells, notes)
         updated_at = self._date(row, parts.get("comments", ()))
@@ -266,9 +268,7 @@ class Reader:
             return
         self.iteration_of[row["id"]] = number
         state = row["current_state"]
-        if state == "accepted":
-            self.accepted_ids.add(row["id"])
-        else:
+        if state != "accepted":
             if number < (self.not_beyond or number + 1):
                 self.not_beyond = number
                 self.first_waiting = []

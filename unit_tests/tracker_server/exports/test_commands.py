@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tracker_server.exports.ids import made_id
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 PATIENCE = 60
@@ -234,3 +236,53 @@ def test_inspect_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (1, b"")
+
+
+LATIN = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+"""An environment in which Python takes names of files and stdout for ASCII."""
+
+
+@pytest.mark.parametrize("environment", [{}, LATIN], ids=["UTF-8", "ASCII"])
+@pytest.mark.parametrize("program", [(PROGRAM,), MODULE], ids=["tracker-server", "python -m tracker_server"])
+def test_the_locale_of_the_machine_changes_nothing(
+    tmp_path: Path, program: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    file = tmp_path / "grün_20250401_1212.csv"
+    file.write_bytes(modern({"Owned By": "Zoë 😀"}))
+    command = [*program, "inspect", str(file)]
+    ended = subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=PATIENCE, env={**os.environ, **environment}
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, *others = ended.stdout.splitlines()
+    assert first == f"Project grün (id {made_id('project', 'grün')}), from grün_20250401_1212.csv"
+    assert "  people      1: Zoë 😀" in others
+
+
+def test_serve_serves_what_can_be_read_and_says_what_cannot(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(modern({}))
+    (tmp_path / "b.zip").write_bytes(b"PK nothing")
+    command = [PROGRAM, "serve", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().strip() for _ in range(6)]
+        finally:
+            process.terminate()
+    assert lines[4].startswith("a (id ")
+    assert lines[5] == "Not read: b.zip is damaged (File is not a zip file): fetch or copy it anew."
+
+
+def test_inspect_and_serve_tell_the_same_of_several_exports_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / "p_20240101_0000.csv").write_bytes(modern({}, {}))
+    (tmp_path / "p_20250101_0000.csv").write_bytes(modern({"Title": "New"}))
+    told = run("inspect", tmp_path).stdout.splitlines()
+    line = (
+        "p_20240101_0000.csv: 1 of its rows are not in p_20250101_0000.csv, which is newer; they stay, for nothing"
+        " proves that p_20250101_0000.csv is all of the project: it may be a selection, without an epic, a file of a"
+        " story or a history"
+    )
+    assert told[0] == line
+    assert told[2:4] == ["  of p_20250101_0000.csv: 1 rows count", "  of p_20240101_0000.csv: 1 rows count"]
+    with serving(tmp_path) as lines:
+        assert lines[4].endswith("as of 2025-01-01: 2 feature")

@@ -284,3 +284,61 @@ def test_every_column_of_the_fact_sheet_is_known() -> None:
 def test_each_file_is_a_project_that_is_called_like_it() -> None:
     exported = Served(source(modern({}), "a.csv"), source(modern({}), "b.csv"))
     assert [row["name"] for row in exported.get("/projects")] == ["a", "b"]
+
+
+ADDRESSES = (
+    "https://www.pivotaltracker.com/story/show/1003", "http://www.pivotaltracker.com/story/show/1003#comment-7",
+    "https://www.pivotaltracker.com/n/projects/99/stories/1003", "www.pivotaltracker.com/story/show/1003.",
+    "blocked by https://www.pivotaltracker.com/projects/99/stories/1003 (see there)", "#1003",
+    "waits for #1003, I think", "https://app.litetracker.com/n/projects/59f921/stories/1003?a=b", "(#1003)",
+)  # fmt: skip
+NO_ADDRESSES = (
+    "https://github.com/o/r/issues/4#1003", "https://www.pivotaltracker.com/epic/show/1003", "1003", "issue#1003",
+    "https://example.com/stories/1003", "https://www.pivotaltracker.com/n/projects/1003",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*ADDRESSES, *NO_ADDRESSES])
+def test_a_blocker_names_the_story_by_its_number_or_its_address(text: str) -> None:
+    blocked = {"Blocker": text, "Blocker Status": "blocked"}
+    exported = served(modern(blocked, {**blocked, "Blocker Status": "resolved"}, {}, {}))
+    told = {story["id"]: story.get("blocked_story_ids", []) for story in exported.stories(":default,blocked_story_ids")}
+    assert told[1003] == ([1000] if text in ADDRESSES else [])
+
+
+@pytest.mark.parametrize("kind", ["feature", "epic"])
+def test_a_comment_without_a_signature_has_the_time_of_what_it_hangs_on(kind: str) -> None:
+    exported = served(modern({"Type": kind, "Comment": ["no signature", "x (Ann - Nov 23, 2014)"]}))
+    path = "{p}/epics" if kind == "epic" else "{p}/stories"
+    (row,) = exported.get(path, fields="comments")
+    first, second = row["comments"]
+    assert ("created_at" in first, first["updated_at"]) == (False, "2014-11-23T00:00:00Z")
+    assert second["created_at"] == "2014-11-23T00:00:00Z"
+
+
+FIRST = {
+    "Current State": "accepted", "Accepted at": "Dec 19, 2011", "Created at": "Dec 19, 2011", "Iteration": "1",
+    "Iteration Start": "Dec 19, 2011", "Iteration End": "Jan 15, 2012",
+}  # fmt: skip
+LAST = {
+    "Current State": "unstarted", "Created at": "Jan 1, 2012", "Iteration": "27", "Iteration Start": "Dec 16, 2013",
+    "Iteration End": "Jan 12, 2014",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("waiting", "name", "current"),
+    [
+        ({}, "stories.csv", 27),
+        ({"Estimate": "1"}, "stories.csv", 27),
+        ({"Estimate": "3"}, "stories.csv", 25),
+        ({}, "shop_20120110_1200.csv", 1),
+        ({"Iteration": "2", "Iteration Start": "Jan 16, 2012", "Iteration End": "Feb 12, 2012"}, "stories.csv", 1),
+    ],
+    ids=["without points", "a point", "what may not have fit into two", "the name tells", "the next"],
+)
+def test_the_current_iteration_of_a_project_at_rest_is_that_in_which_its_first_story_waits(
+    waiting: dict[str, str], name: str, current: int
+) -> None:
+    exported = served(modern(FIRST, {**LAST, **waiting}), name)
+    assert exported.get("{p}")["current_iteration_number"] == current

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tracker_server.exports import reading
+from tracker_server.exports import ExportError, reading
 from unit_tests.tracker_server.exports.exported import MODERN, NAME, modern, packed, served
 
 STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, unscheduled"
@@ -173,3 +173,73 @@ def test_statuses_and_states_may_be_written_in_another_case() -> None:
 def test_names_of_columns_may_be_written_in_another_case_and_with_spaces() -> None:
     exported = served(MODERN.upper().replace(",", " , ").encode() + b"\n1,A\n")
     assert (exported.story()["name"], exported.findings) == ("A", [])
+
+
+UNSTORABLE = ("\0", "\ufffe", "\uffff", "\ufdd0", "\U0001fffe", "\U0010ffff")
+
+
+@pytest.mark.parametrize("character", UNSTORABLE, ids=ascii)
+def test_a_character_that_a_warehouse_refuses_is_left_out_of_the_text_and_told_of(character: str) -> None:
+    cells = {"Description": f"pasted {character}from{character} a log", "Owned By": f"An{character}n", "Task": "fine"}
+    exported = served(modern({}, cells, {"Title": "Größe 😀 \ufffd\ufffc"}))
+    story = exported.stories(":default,tasks,owners")[1]
+    assert (story["description"], story["owners"][0]["name"]) == ("pasted from a log", "Ann")
+    assert exported.stories()[2]["name"] == "Größe 😀 \ufffd\ufffc"
+    one = "a character that no database takes (U+0000 or like it) is left out"
+    assert exported.findings == [
+        f"{NAME}, line 3, Description: 2 times {one}", f"{NAME}, line 3, Owned By: {one}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_called_so(encoding: str) -> None:
+    with pytest.raises(ExportError, match=r"is in UTF-16; save the file as CSV in UTF-8\."):
+        served(modern({}).decode().encode(encoding))
+
+
+NO_STORY = "no story, for there is neither a title nor a number; left out"
+NO_STORIES = {
+    "a conflict of git": ("<<<<<<< HEAD\n", f"'<<<<<<< HEAD': {NO_STORY}"),
+    "its other marks": ("=======\n", f"'=======': {NO_STORY}"),
+    "a sum": ("Sum,,,,,,,12\n", f"'Sum' and 1 more cells: {NO_STORY}"),
+    "the header again": (MODERN + "\n", "the names of the columns once more; no story"),
+    "the header again with a BOM": (f"\ufeff{MODERN}\n", "the names of the columns once more; no story"),
+    "blanks": (" , ,\n", None),
+    "nothing": (",,,\n\n", None),
+}
+
+
+@pytest.mark.parametrize("name", NO_STORIES)
+def test_a_line_that_is_no_story_is_left_out_and_told_of(name: str) -> None:
+    line, reason = NO_STORIES[name]
+    head, first, *others = modern({}, {}, {}).decode().splitlines(keepends=True)
+    exported = served("".join([head, first, line, *others]).encode())
+    assert [story["id"] for story in exported.stories()] == [1000, 1001, 1002]
+    assert exported.findings == ([f"{NAME}, line 3: {reason}"] if reason else [])
+
+
+def test_after_a_header_with_other_columns_cells_are_those_of_that() -> None:
+    exported = served(b"Id,Title,Estimate\n1,A,2\nId,Estimate,Title,Labels\n2,3,B,x\n")
+    rows = [(story["id"], story["name"], story["estimate"]) for story in exported.stories()]
+    assert rows == [(1, "A", 2), (2, "B", 3)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"Title": "Title"}, {"Title": "Title", "Labels": "url", "Description": "type"}, {"Id": "", "Title": "A"}],
+    ids=str,
+)
+def test_a_story_that_is_called_as_a_column_is_one(row: dict[str, str]) -> None:
+    assert len(served(modern(row)).stories()) == 1
+
+
+def test_a_story_without_a_title_that_has_a_number_or_an_address_is_one() -> None:
+    url = "https://www.pivotaltracker.com/n/projects/99/stories/8"
+    exported = served(modern({"Id": "7", "Title": ""}, {"Id": "x", "Title": "", "URL": url}))
+    assert [story["id"] for story in exported.stories()] == [7, 8]
+
+
+def test_semicolons_bring_commas_into_numbers() -> None:
+    exported = served(b"Id;Title;Estimate;Labels\r\n1;A;0,5;a, b\r\n")
+    story = exported.story(":default,labels(name)")
+    assert (story["estimate"], [label["name"] for label in story["labels"]]) == (0.5, ["a", "b"])

@@ -1,0 +1,235 @@
+"""Several exports of one project: which rows count, and what counts as deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tracker_server.exports import ExportError
+from unit_tests.tracker_server.exports.exported import Served, modern, packed, source
+
+Row = Mapping[str, str | Iterable[str]]
+
+EPIC: Row = {"Id": "50", "Type": "epic", "Labels": "big", "URL": "https://www.pivotaltracker.com/epic/show/50"}
+
+
+def story(number: int, state: str, iteration: int | None = None, /, **cells: str) -> dict[str, str]:
+    spans = {
+        4: ("Nov 6, 2023", "Nov 12, 2023"),
+        5: ("Nov 13, 2023", "Nov 19, 2023"),
+        6: ("Nov 20, 2023", "Nov 26, 2023"),
+    }
+    days = {} if iteration is None else dict(zip(("Iteration Start", "Iteration End"), spans[iteration], strict=True))
+    planned = {} if iteration is None else {"Iteration": str(iteration), **days}
+    return {"Id": str(number), "Current State": state, **planned, **cells}
+
+
+DONE = story(1, "accepted", 4)
+CURRENT = story(2, "started", 5)
+BACKLOG = story(3, "unstarted", 6)
+ICEBOX = story(4, "unscheduled")
+PANELS = {"Done": DONE, "Current": CURRENT, "Backlog": BACKLOG, "Icebox": ICEBOX}
+WHOLE = [EPIC, *PANELS.values()]
+OLD, NEW = "my_project_20231114_1212.csv", "my_project_20231115_0900.csv"
+
+
+def served(*files: tuple[str, bytes]) -> Served:
+    return Served(*(source(content, name) for name, content in files))
+
+
+def ids(exported: Served) -> list[int]:
+    project = next(iter(exported.world.projects.values()))
+    return sorted([*project.stories, *project.epics])
+
+
+def names(exported: Served) -> dict[int, str]:
+    return {row["id"]: row["name"] for row in exported.stories()}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_the_row_of_the_newest_export_that_has_it_counts_in_whatever_order_they_lie(order: tuple[int, ...]) -> None:
+    have = {"20230101": (1, 2), "20230201": (2, 3), "20230301": (3,)}
+    titles = dict(zip(have, ("Oldest", "Newer", "Newest"), strict=True))
+    files = [
+        (f"my_project_{day}_0000.csv", modern(*(story(each, "started", Title=titles[day]) for each in numbers)))
+        for day, numbers in have.items()
+    ]
+    exported = served(*(files[place] for place in order))
+    assert names(exported) == {1: "Oldest", 2: "Newer", 3: "Newest"}
+
+
+PARTS: dict[str, list[Row]] = {
+    "one story": [story(2, "finished", 5)],
+    "selected stories of all panels": [DONE, CURRENT, BACKLOG, ICEBOX],
+    "Epics": [EPIC],
+    **{name: [row] for name, row in PANELS.items()},
+    **{f"all but {left}": [EPIC, *(row for name, row in PANELS.items() if name != left)] for left in PANELS},
+    "all but Epics": list(PANELS.values()),
+    "nothing": [],
+}
+MORE = [story(10, "accepted", 4), story(11, "started", 5), story(12, "unstarted", 6), story(13, "unscheduled")]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_of_a_project_adds_and_updates_and_deletes_nothing(name: str) -> None:
+    part = [{**row, "Title": "New"} for row in PARTS[name]]
+    exported = served((OLD, modern(*WHOLE, *MORE)), (NEW, modern(*part)))
+    assert ids(exported) == [1, 2, 3, 4, 10, 11, 12, 13, 50]
+    updated = {int(str(row["Id"])) for row in part if row.get("Type") != "epic"}
+    assert {row_id for row_id, title in names(exported).items() if title == "New"} == updated
+    (line,) = [words for words in exported.findings if "they stay" in words]
+    assert line.startswith(f"{OLD}: ")
+
+
+def test_a_part_as_old_as_the_whole_adds_to_it() -> None:
+    exported = served((OLD, modern(*WHOLE)), (OLD.replace(".csv", " (1).csv"), modern(*MORE)))
+    assert ids(exported) == [1, 2, 3, 4, 10, 11, 12, 13, 50]
+
+
+@pytest.mark.parametrize("lost", [10, 11, 12, 13])
+def test_a_story_that_a_newer_export_of_the_whole_project_lacks_is_deleted(lost: int) -> None:
+    newer = [row for row in (*WHOLE, *MORE) if row["Id"] != str(lost)]
+    exported = served((OLD, modern(*WHOLE, *MORE)), (NEW, modern(*newer)))
+    assert ids(exported) == sorted({1, 2, 3, 4, 10, 11, 12, 13, 50} - {lost})
+    assert exported.findings == [
+        f"{OLD}: 1 of its rows are not in {NEW}, which is newer and all of the project: its stories count as deleted"
+    ]
+
+
+def test_an_epic_that_a_newer_export_of_the_whole_project_lacks_is_deleted() -> None:
+    exported = served((OLD, modern(*WHOLE, {**EPIC, "Id": "51"})), (NEW, modern(*WHOLE)))
+    assert ids(exported) == [1, 2, 3, 4, 50]
+
+
+def test_an_epic_stays_where_the_newer_export_of_the_project_shows_none() -> None:
+    new = packed({NEW: modern(*PANELS.values()), "1/photo.png": b"PNG"})
+    exported = served((OLD, modern(*WHOLE, *MORE)), (NEW.replace(".csv", ".zip"), new))
+    assert ids(exported) == [1, 2, 3, 4, 50]
+
+
+@pytest.mark.parametrize("beside", ["1/photo.png", "my_project_history_20231115_0900.csv"])
+def test_files_and_a_history_prove_that_an_export_is_no_selection(beside: str) -> None:
+    history = b"ID,Type,Message,Performed By,Occurred At\n"
+    new = packed({NEW: modern(*PANELS.values()), beside: history})
+    exported = served((OLD, modern(*PANELS.values(), *MORE)), (NEW.replace(".csv", ".zip"), new))
+    assert ids(exported) == [1, 2, 3, 4]
+
+
+def test_a_story_that_came_after_the_whole_export_stays() -> None:
+    exported = served((OLD, modern(*WHOLE)), (NEW, modern(story(5, "unscheduled"))))
+    assert ids(exported) == [1, 2, 3, 4, 5, 50]
+
+
+def test_what_an_older_whole_export_lacks_of_a_still_older_one_is_deleted_beside_a_newer_part() -> None:
+    oldest = ("my_project_20220101_0000.csv", modern(*WHOLE, *MORE))
+    exported = served(oldest, (OLD, modern(*WHOLE)), (NEW, modern(story(5, "unscheduled"))))
+    assert ids(exported) == [1, 2, 3, 4, 5, 50]
+
+
+def test_done_and_icebox_of_one_project_are_put_together_and_a_line_says_so() -> None:
+    exported = served((OLD, modern(DONE)), (NEW, modern(ICEBOX)))
+    assert ids(exported) == [1, 4]
+    assert any(
+        "taken for parts of one project; rename one of them if they are of two" in each for each in exported.findings
+    )
+
+
+MANY: dict[str, tuple[list[Row], list[Row]]] = {
+    "both are whole projects": (WHOLE, [{**row, "Id": f"9{row['Id']}"} for row in WHOLE]),
+    "iterations began on other days": ([DONE], [{**story(9, "accepted", 4), "Iteration Start": "Nov 8, 2023"}]),
+    "much is done in both, and nothing in common": (
+        [story(number, "accepted") for number in range(100, 130)],
+        [story(number, "accepted") for number in range(200, 230)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_exports_of_one_name_that_are_surely_of_two_projects_are_an_error_of_that_name_alone(name: str) -> None:
+    one, other = MANY[name]
+    files = (("a/p.csv", modern(*one)), ("b/p.csv", modern(*other)))
+    with pytest.raises(
+        ExportError, match=r"/p\.csv and ./p\.csv are both called 'p', and have no story in common\. Rename"
+    ):
+        served(*files)
+    exported = served(*files, ("a/q.csv", modern({})))
+    assert [project.row["name"] for project in exported.world.projects.values()] == ["q"]
+    assert len(exported.report.failures) == 1
+
+
+def test_a_project_that_was_renamed_is_one_with_its_former_name() -> None:
+    rows = [story(number, "unscheduled", Title="Old") for number in range(1, 31)]
+    new = [*({**row, "Title": "New"} for row in rows[:-1]), story(99, "unscheduled")]
+    exported = served(("shop_20230101_0000.csv", modern(*rows)), ("web_shop_20240101_0000.csv", modern(*new)))
+    assert [project.row["name"] for project in exported.world.projects.values()] == ["shop"]
+    assert ids(exported) == [*range(1, 31), 99]
+    assert names(exported)[1] == "New"
+    assert exported.findings[0] == (
+        "web_shop_20240101_0000.csv: 29 of its 30 stories are in shop_20230101_0000.csv too:"
+        " taken for one project, 'shop'"
+    )
+
+
+def test_a_few_stories_that_moved_make_no_one_project_of_two() -> None:
+    one = [story(number, "unscheduled") for number in range(1, 31)]
+    other = [*one[:12], *(story(number, "unscheduled") for number in range(50, 70))]
+    exported = served(("one_20230101_0000.csv", modern(*one)), ("other_20240101_0000.csv", modern(*other)))
+    assert sorted(project.row["name"] for project in exported.world.projects.values()) == ["one", "other"]
+    assert "12 of its stories are in other_20240101_0000.csv too, which is of another project" in exported.findings[0]
+
+
+def test_ids_that_were_given_to_both_keep_two_projects_apart() -> None:
+    content = modern(*(story(number, "unscheduled") for number in range(1, 31)))
+    exported = Served(source(content, "one.csv"), source(content, "two.csv"), one=1, two=2)
+    assert sorted(exported.world.projects) == [1, 2]
+
+
+def filenames(exported: Served) -> dict[str, bytes]:
+    found = {}
+    for file in exported.world.files.values():
+        with file.open() as opened:
+            found[file.filename] = opened.read()
+    return found
+
+
+def test_the_files_of_a_story_are_those_of_all_exports_and_of_one_name_that_of_the_newest() -> None:
+    old = packed({OLD: modern(*WHOLE), "1/a.png": b"old", "1/b.png": b"b", "4/gone.png": b""})
+    new = packed({NEW: modern(DONE), "1/a.png": b"new", "1/c.png": b"c"})
+    exported = served((OLD.replace(".csv", ".zip"), old), (NEW.replace(".csv", ".zip"), new))
+    assert filenames(exported) == {"a.png": b"new", "b.png": b"b", "c.png": b"c", "gone.png": b""}
+
+
+def test_of_equal_exports_that_with_the_files_counts() -> None:
+    content = modern(*WHOLE)
+    zipped = packed({OLD: content, "1/a.png": b"a"})
+    for files in permutations([(OLD, content), (OLD.replace(".csv", ".zip"), zipped), ("my_project.csv", content)]):
+        exported = served(*files)
+        assert (ids(exported), filenames(exported)) == ([1, 2, 3, 4, 50], {"a.png": b"a"})
+        assert sorted(words.partition(":")[0] for words in exported.findings) == sorted((OLD, "my_project.csv"))
+
+
+def test_labels_and_people_are_those_of_the_rows_that_count() -> None:
+    old = modern({**story(1, "started", Labels="old"), "Owned By": "Ann"}, story(2, "started", Labels="kept"))
+    exported = served((OLD, old), (NEW, modern({**story(1, "started", Labels="new"), "Owned By": "Bob"})))
+    assert [row["name"] for row in exported.get("{p}/labels")] == ["kept", "new"]
+    assert [row["person"]["name"] for row in exported.get("{p}/memberships")] == ["Bob"]
+
+
+def test_a_story_that_an_older_export_planned_into_an_iteration_that_is_over_is_in_none() -> None:
+    old = modern(story(1, "accepted", 4), story(2, "unstarted", 4), story(3, "unstarted", 6))
+    exported = served((OLD, old), (NEW, modern(story(8, "started", 5))))
+    planned = {row["number"]: row["story_ids"] for row in exported.get("{p}/iterations", fields="number,story_ids")}
+    assert (planned[4], planned[5], planned[6]) == ([1], [8], [3])
+    assert exported.get("{p}")["current_iteration_number"] == 5
+
+
+def summaries(exported: Served) -> list[dict[str, Any]]:
+    return [each.counting for each in exported.report.served]
+
+
+def test_the_report_says_how_many_rows_of_each_file_count() -> None:
+    exported = served((OLD, modern(*WHOLE)), (NEW, modern({**DONE, "Title": "New"}, story(5, "unscheduled"))))
+    assert summaries(exported) == [{NEW: 2, OLD: 4}]
