@@ -145,7 +145,7 @@ class Reading:
             own = [each for each in attachments if each.owner_id in ids]
             found += [each for each in own if (each.owner_id, each.file.filename) not in taken]
             taken.update((each.owner_id, each.file.filename) for each in own)
-        return found
+        return sorted(found, key=lambda each: (each.owner_id, each.file.filename))
 
     @cached_property
     def iterations(self) -> Calendar:

@@ -7,17 +7,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from source_pivotal_tracker.api.files import NotOpened, files_at
 from tools.docs import ROOT
+from unit_tests.file_server import credentials, serving
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
 CATALOG = {
@@ -50,78 +47,18 @@ except (NotOpened, OSError) as problem:
 """
 
 
-class Files(BaseHTTPRequestHandler):
-    """Serves `content` as a web server does, and as S3 does: HEAD, GET with Range, and a list of a bucket."""
-
-    protocol_version = "HTTP/1.1"
-    content: Mapping[str, bytes] = STORE
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        query = parse_qs(url.query)
-        found = self._listed(query.get("prefix", [""])[0]) if "list-type" in query else None
-        body = self.content.get(unquote(url.path)) if found is None else found
-        if body is None:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-        elif asked := self.headers.get("Range"):
-            first, last = map(int, asked.removeprefix("bytes=").split("-"))
-            part = body[first : last + 1]
-            self._answer(206, part, ("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(body)}"))
-        else:
-            self._answer(200, body)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is printed."""
-
-    def _listed(self, prefix: str) -> bytes:
-        rows = "".join(
-            f"<Contents><Key>{path.removeprefix('/b/')}</Key><LastModified>2025-04-01T00:00:00.000Z</LastModified>"
-            f"<Size>{len(content)}</Size></Contents>"
-            for path, content in self.content.items()
-            if path.startswith(f"/b/{prefix}")
-        )
-        return f"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
-
-    def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
-        self.send_response(status)
-        about = [
-            ("ETag", '"1"'),
-            ("Last-Modified", "Tue, 01 Apr 2025 00:00:00 GMT"),
-            ("Content-Length", str(len(body))),
-        ]
-        for name, value in (*about, *headers):
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving() as found:
+    with serving(STORE) as found:
         yield found
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def stored(address: str, url: str) -> str:
     """What a program of its own reads at a URL of the store: the store's library looks at the environment."""
-    credentials = {
-        "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "dummy", "AWS_REGION": "us-east-1",
-    }  # fmt: skip
     command = [sys.executable, "-c", READS, url]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **credentials})
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, **credentials(address)}
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 

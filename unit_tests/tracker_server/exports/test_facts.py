@@ -231,9 +231,9 @@ def test_files_lie_in_folders_that_are_named_by_story() -> None:
     assert (comment["text"], comment["story_id"], comment["updated_at"]) == ("", 1001, "2014-11-22T00:00:00Z")
     files = comment["file_attachments"]
     assert [(file["filename"], file["size"], file["content_type"]) for file in files] == [
-        ("photo.png", 3, "image/png"), ("notes.csv", 4, "text/csv"),
+        ("notes.csv", 4, "text/csv"), ("photo.png", 3, "image/png"),
     ]  # fmt: skip
-    response = exported.respond(files[0]["download_url"])
+    response = exported.respond(files[1]["download_url"])
     assert response.file is not None
     with response.file as file:
         assert file.read() == b"PNG"
