@@ -212,7 +212,8 @@ class Reader:
         for kind, part_rows in parts.items():
             row[kind] = part_rows
             self.counts[kind] += len(part_rows)
-            _date_parts(part_rows, updated_at)
+            if updated_at:
+                _date_parts(part_rows, updated_at)
 
     def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
@@ -226,7 +227,8 @@ class Reader:
         row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], notes)
         self.counts["comments"] += len(row["comments"])
         self.panels.has_epics = True
-        _date_parts(row["comments"], self._date(row, row["comments"]))
+        if updated_at := self._date(row, row["comments"]):
+            _date_parts(row["comments"], updated_at)
         for column, text in single.items():
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
                 notes.left_out(column, text, "nothing that an epic has")
@@ -292,11 +294,11 @@ class Reader:
         return str(newest)
 
 
-def _date_parts(parts: Sequence[Row], updated_at: str | None) -> None:
+def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
     """What hangs on a story and has no day of its own has that of the story."""
-    if updated_at:
-        for part in parts:
-            part.setdefault("updated_at", updated_at)
+    for part in parts:
+        if "updated_at" not in part:
+            part["updated_at"] = updated_at
 
 
 def _dated(table: Table) -> Iterator[Dated]:

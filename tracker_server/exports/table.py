@@ -28,7 +28,8 @@ UNSTORABLE = re.compile(
     "[\0\ufdd0-\ufdef" + "".join(chr(0x10000 * plane + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]"
 )
 """Characters that UTF-8 can hold and that some warehouse refuses: U+0000, and those that Unicode keeps for programs."""
-_MAY_BE_UNSTORABLE = re.compile(rb"\xef(?:\xb7[\x90-\xaf]|\xbf[\xbe\xbf])|[\xf0-\xf4][\x8f\x9f\xaf\xbf]\xbf[\xbe\xbf]")
+_IN_UNSTORABLE = (b"\xef\xb7", b"\xbf\xbe", b"\xbf\xbf")
+"""One of these is in each of them, in UTF-8, but for NUL; and in few others."""
 _IN_PLACE_OF_NUL = "\ufffe".encode()
 """Python's older csv modules refuse NUL; this one is not storable either."""
 
@@ -108,8 +109,7 @@ class Records:
             block = rest + block
             end = block.rfind(b"\n") + 1
             rest = block[end:]
-            if not self.may_be_unstorable and not block.isascii():
-                self.may_be_unstorable = bool(_MAY_BE_UNSTORABLE.search(block))
+            self.may_be_unstorable = self.may_be_unstorable or any(map(block.__contains__, _IN_UNSTORABLE))
             yield map(bytes.decode, io.BytesIO(block[:end]))
             block = self._file.read(BLOCK)
         yield [rest.decode()]
