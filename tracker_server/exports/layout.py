@@ -29,7 +29,7 @@ from tracker_server.exports.archive import MAGIC, members
 from tracker_server.exports.cells import given_id, id_in_url
 from tracker_server.exports.columns import Columns, is_of_history, is_of_stories
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
-from tracker_server.exports.names import copy_mark, named, named_inside, slug
+from tracker_server.exports.names import base_name, copy_mark, named, named_inside, slug
 from tracker_server.exports.sources import Source, is_of_the_system
 from tracker_server.exports.table import MOST_COLUMNS, Records, damage_told
 from tracker_server.world import StoredFile
@@ -97,11 +97,10 @@ class Layout:
 
 def lay_out(sources: Iterable[Source], report: Report) -> Layout:
     """Find out what each file is. `report` is told of what is neither an export nor a file of a story."""
-    listed = list(sources)
     found = _Finder(report)
-    for root, folder in _trees(listed).items():
+    for root, folder in _trees(list(sources)).items():
         found.visit(folder, (root,), (root,) if folder.is_named else (), ())
-    found.tell_of_the_system()
+        found.tell_of_the_system(base_name(root) if folder.is_named else "")
     return found.layout
 
 
@@ -154,7 +153,7 @@ class _Finder:
     def __init__(self, report: Report) -> None:
         self.layout = Layout()
         self._report = report
-        self._of_the_system: Counter[str] = Counter()
+        self._of_the_system: list[_File] = []
         self._ids: dict[tuple[str, ...], set[int]] = {}
 
     def visit(self, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int = 0) -> int:
@@ -167,7 +166,8 @@ class _Finder:
         archives: list[_File] = []
         failures = len(self.layout.failures)
         for file in folder.files:
-            if self._is_of_the_system(file.name, file.label):
+            if is_of_the_system(file.name):
+                self._of_the_system.append(file)
                 continue
             kind = self._kind(file, path, around, tables)
             if kind == "archive":
@@ -181,8 +181,7 @@ class _Finder:
             count += self._visit_archive(file, path, around, nested)
         for name, inner in folder.folders.items():
             if is_of_the_system(name, is_folder=True):
-                for _, file in inner.all_files():
-                    self._is_of_the_system("__MACOSX", file.label)
+                self._of_the_system += (file for _, file in inner.all_files())
             elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, nearest):
                 self._attach(int(name), inner, nearest)
             else:
@@ -206,17 +205,18 @@ class _Finder:
             self._attach(int(name), folder, ())
         return count
 
-    def tell_of_the_system(self) -> None:
-        """Tell of the files that an operating system put there, in one line for each folder or ZIP of the user."""
-        for label, times in self._of_the_system.items():
-            entries = "1 entry" if times == 1 else f"{times:,} entries"
-            reason = f"{entries} of an operating system; not read"
-            self._report(Finding(label, 0, "", reason))
+    def tell_of_the_system(self, folder: str) -> None:
+        """Tell of the files until now that an operating system put there, in one line for the folder or each ZIP."""
+        times = Counter(folder or file.label.partition("/")[0] for file in self._of_the_system)
+        self._of_the_system.clear()
+        for label, number in times.items():
+            entries = "1 entry" if number == 1 else f"{number:,} entries"
+            self._report(Finding(label, 0, "", f"{entries} of an operating system; not read"))
 
     def _kind(self, file: _File, path: Path, around: Path, tables: list[Table]) -> str:
         """Put a file where it belongs; `archive` for a ZIP, or what it is where it is of no use."""
         name = file.name.lower()
-        is_wanted = file.source.is_named or name.endswith(TABLES)
+        is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
         if not is_wanted and not name.endswith((*ARCHIVES, *PERHAPS_TABLES)):
             return _NO_EXPORT
         with self._failing(file, around):
@@ -270,12 +270,6 @@ class _Finder:
             return
         self.layout.failures.append(Failure(file.label, words, _origins(file, around)))
 
-    def _is_of_the_system(self, name: str, label: str) -> bool:
-        if not is_of_the_system(name):
-            return False
-        self._of_the_system[label.partition("/")[0]] += 1
-        return True
-
     def _is_of_a_story(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> bool:
         """Whether the folder is that of the story with this number, and not one of a year or a project."""
         if not nearest:
@@ -293,7 +287,7 @@ class _Finder:
         attached = self.layout.attachments.setdefault(tuple(table.label for table in nearest), [])
         for path, file in folder.all_files():
             if is_of_the_system(path[-1]) or any(is_of_the_system(name, is_folder=True) for name in path[:-1]):
-                self._is_of_the_system("__MACOSX", file.label)
+                self._of_the_system.append(file)
                 continue
             source = file.source
             stored = StoredFile("/".join(path), source.size, _TYPES.guess_type(path[-1])[0], source.open)

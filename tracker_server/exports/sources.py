@@ -32,7 +32,8 @@ class Source:
     `name` is its path, and `root` what of that the user named: a folder, or all of it. `open` opens the file anew for
     reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` is another one when the bytes change.
     `address` is where it lies, if `name` does not say that. `archive` is the ZIP that it is in, `member` its path
-    there; both are empty for a file of its own.
+    there; both are empty for a file of its own. `is_folder`: it is a folder that cannot be looked into, and opening it
+    says why.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Source:
     archive: str = ""
     member: str = ""
     address: str = ""
+    is_folder: bool = False
 
     @classmethod
     def of(cls, path: Path, root: Path | None = None) -> Source:
@@ -81,7 +83,7 @@ def sources_at(path: Path) -> Iterator[Source]:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            yield Source(str(folder), partial(_refused, error), str(path))
+            yield Source(str(folder), partial(_refused, error), str(path), is_folder=True)
             return
         if (status.st_dev, status.st_ino) in seen:
             return

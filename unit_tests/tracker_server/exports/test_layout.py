@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -212,13 +213,44 @@ def test_a_damaged_zip_of_several_projects_costs_those_that_an_older_one_of_its_
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path: Path) -> None:
-    laid(tmp_path, {"p.csv": modern({}), "closed/q.csv": modern({})})
-    (tmp_path / "closed").chmod(0)
-    _, report = found(tmp_path)
-    (tmp_path / "closed").chmod(0o700)
-    assert [failure.words for failure in report.failures] == ["closed cannot be read: Permission denied."]
+NOBODY = 65_534
+
+
+@pytest.fixture
+def no_root() -> Iterator[Path]:
+    """A folder for somebody who is not root, as whom the test runs: nothing is closed to root."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        was = os.geteuid()
+        if was == 0:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        yield place
+        os.seteuid(was)
+
+
+@pytest.mark.parametrize("closed", ["closed", "2023", "p.csv"])
+def test_what_may_not_be_looked_into_is_a_failure(no_root: Path, closed: str) -> None:
+    laid(
+        no_root,
+        {"q.csv": modern({}), f"{closed}/q.csv": modern({})}
+        if closed != "p.csv"
+        else {"q.csv": modern({}), closed: b""},
+    )
+    (no_root / closed).chmod(0)
+    world, report = found(no_root)
+    (no_root / closed).chmod(0o700)
+    assert [failure.words for failure in report.failures] == [f"{closed} cannot be read: Permission denied."]
+    assert [project.row["name"] for project in world.projects.values()] == ["q"]
+
+
+def test_a_place_that_may_not_be_looked_into_is_an_error(no_root: Path) -> None:
+    laid(no_root, {"closed/q.csv": modern({})})
+    (no_root / "closed").chmod(0)
+    with pytest.raises(ExportError, match=r"closed cannot be read: Permission denied\."):
+        found(no_root / "closed")
+    (no_root / "closed").chmod(0o700)
 
 
 def test_links_are_followed_and_a_folder_is_read_once(tmp_path: Path) -> None:
