@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -70,7 +70,7 @@ class Sync:
 
     With `incremental`, the streams that can are read so. `state` is what an earlier one left; `killed_after` so many
     messages the read is broken off, as by a kill. `serially` reads as the cdk does without the engine. `state_seconds`
-    is the least time between two states of a stream.
+    is the least time between two states of a stream. `client_of` makes the client.
     """
 
     def __init__(
@@ -83,8 +83,9 @@ class Sync:
         killed_after: int | None = None,
         serially: bool = False,
         state_seconds: float = STATE_SECONDS,
+        client_of: Callable[[Config], TrackerClient] = unhurried,
     ) -> None:
-        source = SourcePivotalTracker(unhurried, state_seconds=state_seconds)
+        source = SourcePivotalTracker(client_of, state_seconds=state_seconds)
         catalog = _catalog(source, config, set(streams), incremental=incremental)
         self.records: dict[str, list[Row]] = defaultdict(list)
         self.statuses: dict[str, list[str]] = defaultdict(list)

@@ -34,6 +34,7 @@ class RequestBudget:
         self._under_way = 0
         self._ended: deque[float] = deque()
         self._not_before = 0.0
+        self._held_back_until = 0.0
         self.waited = 0.0
 
     @contextmanager
@@ -53,6 +54,12 @@ class RequestBudget:
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
+    @property
+    def seconds_held_back(self) -> float:
+        """For how long a request that waits now has to wait on, at the least that is known; 0 where none waits."""
+        with self._lock:
+            return max(0.0, self._held_back_until - self._clock())
+
     def _acquire(self) -> None:
         while True:
             with self._lock:
@@ -69,4 +76,5 @@ class RequestBudget:
                         continue
                     wait = self._ended[0] + self._window - now
                 self.waited += wait
+                self._held_back_until = max(self._held_back_until, now + wait)
             self._sleep(wait)

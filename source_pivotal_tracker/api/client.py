@@ -70,6 +70,7 @@ class TrackerClient:
         self._sleep = sleep
         self._refusal: TokenRefused | None = None
         self._counting = threading.Lock()
+        self._first_at: float | None = None
         self.requests = 0
 
     def close(self) -> None:
@@ -80,6 +81,18 @@ class TrackerClient:
     def waited(self) -> float:
         """Seconds that requests have waited for the budget, added up over all threads."""
         return self._budget.waited
+
+    @property
+    def seconds_held_back(self) -> float:
+        """For how long the budget, or a server that asked for a pause, holds back requests that wait now."""
+        return self._budget.seconds_held_back
+
+    @property
+    def requests_per_minute(self) -> float:
+        """How fast requests have left since the first one; what took less than a second counts as one."""
+        if self._first_at is None:
+            return 0.0
+        return self.requests * 60 / max(1.0, time.monotonic() - self._first_at)
 
     @property
     def is_closed(self) -> bool:
@@ -126,6 +139,7 @@ class TrackerClient:
             with self._budget.place():
                 with self._counting:
                     self.requests += 1
+                    self._first_at = self._first_at or time.monotonic()
                 response = self._session.read(f"{self.base_url}/{path}", params)
             if turn:
                 turn.take()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ UNROUTED = "route_not_found"
 """Its word that there is no such endpoint, for any thing."""
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables by which `requests` finds certificates of its user's own."""
+SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 
@@ -158,7 +160,7 @@ def _words(status: int, said: Mapping[str, Any], response: TrackerResponse) -> s
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if SECONDS.fullmatch(value):
         seconds = float(value)
     else:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
-from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, StreamDescriptor
+from airbyte_cdk.models import AirbyteMessage, StreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
@@ -18,6 +18,7 @@ from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
 from source_pivotal_tracker.sync.state import NEUTRAL, Scope, StreamState
+from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk import Page, explained
 from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
 
@@ -39,7 +40,6 @@ class Progress:
     unchanged: set[int | None] = field(default_factory=set)
     walks_left: int = 0
     is_started: bool = False
-    is_running: bool = False
     error: TrackerError | None = None
     lie_in: str = "projects"
     read: set[int | None] = field(default_factory=set)
@@ -84,6 +84,7 @@ class Engine(Generic[Encoded]):
         incomplete: Mapping[str, TrackerError],
         workers: Workers[Encoded],
         client: TrackerClient,
+        statuses: Statuses,
         *,
         state_seconds: float = STATE_SECONDS,
     ) -> None:
@@ -91,6 +92,7 @@ class Engine(Generic[Encoded]):
         self._incomplete = incomplete
         self._workers = workers
         self._client = client
+        self._statuses = statuses
         self._state_seconds = state_seconds
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
         self._unchanged = plan.unchanged_projects
@@ -107,7 +109,7 @@ class Engine(Generic[Encoded]):
         self._skipped: set[str] = set()
         self._is_stopped = False
         self._refusal: Hopeless | None = None
-        self._began = self._logged_at = time.monotonic()
+        self._logged_at = time.monotonic()
 
     def stop(self) -> None:
         """Make `run` yield the last states and end, soon. Safe to call in a signal handler."""
@@ -127,7 +129,7 @@ class Engine(Generic[Encoded]):
     def _begin(self) -> Iterator[AirbyteMessage]:
         for name, error in self._failed.items():
             yield from self._fail(name, str(error), error)
-            yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
+            yield self._statuses.ended(name, is_complete=False)
         for name, error in self._incomplete.items():
             self._streams[name].error = error
             yield from self._fail(name, str(error), error)
@@ -141,7 +143,7 @@ class Engine(Generic[Encoded]):
         yield from self._dirty_states()
         for name, progress in self._streams.items():
             if progress.is_started and progress.walks_left:
-                yield messages.status(name, AirbyteStreamStatus.INCOMPLETE)
+                yield self._statuses.ended(name, is_complete=False)
         self._log()
         for name, progress in self._streams.items():
             logger.info("Stream %s: %s", name, progress)
@@ -168,17 +170,19 @@ class Engine(Generic[Encoded]):
             yield from self._ended(event.walk, event.error)
         else:
             yield from self._dirty_states()
+            under_way = [name for name, each in self._streams.items() if each.is_started and each.walks_left]
+            yield from self._statuses.waiting(under_way)
         if time.monotonic() - self._logged_at >= LOG_SECONDS:
             self._log()
             for name, progress in self._streams.items():
-                if progress.is_running and progress.walks_left and progress.expected:
+                if progress.walks_left and progress.expected:
                     yield messages.estimate(name, progress.expected)
 
     def _start(self, name: str) -> Iterator[AirbyteMessage]:
         progress = self._streams[name]
         if not progress.is_started:
             progress.is_started = True
-            yield messages.status(name, AirbyteStreamStatus.STARTED)
+            yield from self._statuses.started(name)
             if progress.state.is_dirty:
                 yield self._state(name)
 
@@ -188,9 +192,7 @@ class Engine(Generic[Encoded]):
             name = member.stream.name
             progress = self._streams[name]
             count = came.counts.get(name, 0)
-            if count and not progress.is_running:
-                progress.is_running = True
-                yield messages.status(name, AirbyteStreamStatus.RUNNING)
+            yield from self._statuses.came(name, rows=count)
             if count:
                 yield came.encoded[name]
             progress.rows += count
@@ -254,7 +256,7 @@ class Engine(Generic[Encoded]):
         """The last state and status of a stream whose walks have all ended."""
         progress = self._streams[name]
         yield self._state(name)
-        yield messages.status(name, AirbyteStreamStatus.INCOMPLETE if progress.error else AirbyteStreamStatus.COMPLETE)
+        yield self._statuses.ended(name, is_complete=progress.error is None)
 
     def _state(self, name: str) -> AirbyteMessage:
         progress = self._streams[name]
@@ -268,7 +270,6 @@ class Engine(Generic[Encoded]):
 
     def _log(self) -> None:
         self._logged_at = time.monotonic()
-        seconds = max(self._logged_at - self._began, 0.001)
         logger.info(
             "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the request "
             "budget",
@@ -277,7 +278,7 @@ class Engine(Generic[Encoded]):
             self._unchanged,
             sum(progress.rows for progress in self._streams.values()),
             self._client.requests,
-            self._client.requests / seconds * 60,
+            self._client.requests_per_minute,
             self._client.waited,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from airbyte_cdk.models import (
     AirbyteStateType,
     AirbyteStreamState,
     AirbyteStreamStatus,
+    AirbyteStreamStatusReason,
+    AirbyteStreamStatusReasonType,
     AirbyteTraceMessage,
     EstimateType,
     StreamDescriptor,
@@ -24,6 +27,7 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason
 
 from source_pivotal_tracker.streams.rows import Row
 
@@ -71,6 +75,14 @@ def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:
 
 def status(stream: str, value: AirbyteStreamStatus) -> AirbyteMessage:
     return as_airbyte_message(StreamDescriptor(name=stream), value)
+
+
+def rate_limited(stream: str, reset: float) -> AirbyteMessage:
+    """It runs, but its requests are held back until this time, in seconds since 1970."""
+    # The protocol counts milliseconds.
+    limit = AirbyteStreamStatusRateLimitedReason(quota_reset=math.ceil(reset * 1000))
+    reason = AirbyteStreamStatusReason(type=AirbyteStreamStatusReasonType.RATE_LIMITED, rate_limited=limit)
+    return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING, [reason])
 
 
 def estimate(stream: str, rows: int) -> AirbyteMessage:

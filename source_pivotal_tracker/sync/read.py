@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from threading import Thread
+from typing import Any, TypeVar
 
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
-    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     SyncMode,
 )
@@ -27,9 +29,12 @@ from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Selected, Sweeps, plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
+from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.workers import Workers
 
 logger = logging.getLogger("airbyte.tracker")
+
+Loaded = TypeVar("Loaded")
 
 
 class Sync:
@@ -48,6 +53,7 @@ class Sync:
     ) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._client = client
+        self._statuses = Statuses(client)
         self._scopes = scopes
         self._lookback = lookback
         self._sweeps = sweeps
@@ -90,16 +96,19 @@ class Sync:
             needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
             if not lists and not needing:
                 continue
+            asks = [each.stream.asks() for each in lists]
             try:
-                rows = load(*(each.stream.asks() for each in lists))
+                rows = yield from self._awaited(partial(load, *asks), [each.stream.name for each in [*lists, *needing]])
             except Hopeless as error:
                 raise stopped_by(error) from None
             except TrackerError as error:
                 failed |= {each.stream.name: error for each in [*lists, *needing]}
                 continue
+            if rows is None:
+                return
             lacking = self._lacking() if placeholder == "{project_id}" else None
             for each in lists:
-                yield from _read_at_once(each, rows, encode, is_whole=lacking is None)
+                yield from self._read_at_once(each, rows, encode, is_whole=lacking is None)
                 if lacking:
                     failed[each.stream.name] = lacking
         selected = [each for each in selected if not each.stream.fills and each.stream.name not in failed]
@@ -118,7 +127,14 @@ class Sync:
         lacking = self._lacking()
         incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for("{project_id}", each)}
         self._engine = Engine(
-            made, states, failed, incomplete, workers, self._client, state_seconds=self._state_seconds
+            made,
+            states,
+            failed,
+            incomplete,
+            workers,
+            self._client,
+            self._statuses,
+            state_seconds=self._state_seconds,
         )
         if self._is_stopped:
             self._engine.stop()
@@ -128,6 +144,35 @@ class Sync:
         """The error for the projects that the source cannot show, though they are there: the others are read."""
         failures = self._client.completeness.failures
         return NotAnswered(" ".join(failures)) if failures else None
+
+    def _awaited(
+        self, load: Callable[[], Loaded], names: Sequence[str]
+    ) -> Generator[AirbyteMessage, None, Loaded | None]:
+        """What `load` returns or raises, for which these streams wait; None where the sync is stopped before."""
+        loaded: Future[Loaded] = Future()
+        Thread(target=_fulfil, args=(loaded, load), name="lists", daemon=True).start()
+        while not self._is_stopped:
+            if wait([loaded], STATE_SECONDS).done:
+                return loaded.result()
+            yield from self._statuses.waiting(names)
+        return None
+
+    def _read_at_once(
+        self, each: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool
+    ) -> Iterator[Any]:
+        """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself.
+
+        The engine ends one that is not whole.
+        """
+        name = each.stream.name
+        records = [record for row in rows for record in each.stream.records(dict(row), {})]
+        yield from self._statuses.started(name)
+        yield from self._statuses.came(name, rows=len(records))
+        if records:
+            yield encode(name, records)
+        yield messages.state(name, NEUTRAL, len(records))
+        if is_whole:
+            yield self._statuses.ended(name, is_complete=True)
 
     def _selected(
         self, catalog: ConfiguredAirbyteCatalog, state: Sequence[AirbyteStateMessage] | None
@@ -171,17 +216,8 @@ def _asks_for(scope: str, each: Selected) -> bool:
     return any(scope in endpoint.path for endpoint in each.stream.endpoints)
 
 
-def _read_at_once(each: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool) -> Iterator[Any]:
-    """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself.
-
-    The engine ends one that is not whole.
-    """
-    name = each.stream.name
-    records = [record for row in rows for record in each.stream.records(dict(row), {})]
-    yield messages.status(name, AirbyteStreamStatus.STARTED)
-    if records:
-        yield messages.status(name, AirbyteStreamStatus.RUNNING)
-        yield encode(name, records)
-    yield messages.state(name, NEUTRAL, len(records))
-    if is_whole:
-        yield messages.status(name, AirbyteStreamStatus.COMPLETE)
+def _fulfil(promise: Future[Loaded], load: Callable[[], Loaded]) -> None:
+    try:
+        promise.set_result(load())
+    except BaseException as error:
+        promise.set_exception(error)

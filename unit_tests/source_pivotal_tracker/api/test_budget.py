@@ -70,6 +70,22 @@ def test_a_brake_holds_the_next_request_until_it_ends_and_not_longer() -> None:
     assert budget.waited == 7.0
 
 
+def test_while_a_request_waits_the_budget_tells_for_how_long() -> None:
+    fake = FakeTime()
+    told: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        told.append(budget.seconds_held_back)
+        fake.sleep(seconds)
+
+    budget = RequestBudget(4, clock=fake.clock, sleep=sleep)
+    budget.brake(7.0)
+    assert budget.seconds_held_back == 0.0, "nobody waits yet"
+    spend(budget, fake, 2)
+    assert told == [7.0, 15.0]
+    assert budget.seconds_held_back == 0.0
+
+
 def test_threads_share_one_budget() -> None:
     budget = RequestBudget(240, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
     came, may_go = threading.Semaphore(0), threading.Event()

@@ -122,9 +122,17 @@ def test_waits_double_with_jitter() -> None:
         ("86400", 300, 300),
         (timedelta(seconds=200), 100, 200),
         (timedelta(seconds=-200), 0, 0),
+        ("1.5", 1.5, 1.5),
+        ("60000", 300, 300),
         ("soon", 0.5, 1),
+        ("-7", 0.5, 1),
+        ("nan", 0.5, 1),
+        ("²", 0.5, 1),
     ],
-    ids=["seconds", "too many seconds", "a date", "a date in the past", "rubbish"],
+    ids=[
+        *("seconds", "too many seconds", "a date", "a date in the past", "a part of a second", "milliseconds"),
+        *("rubbish", "less than nothing", "no number", "a digit that is none"),
+    ],
 )
 def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
     value: str | timedelta, least: float, most: float

@@ -1,0 +1,56 @@
+"""The statuses of the streams of one sync: which have begun, and which wait for the server's limit of requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.sync import messages
+
+WORTH_TELLING = 2.0
+"""Seconds; nobody is told of shorter waits."""
+
+
+class Statuses:
+    """Makes each status message once, so that whoever has something to tell need not know what was told."""
+
+    def __init__(self, client: TrackerClient) -> None:
+        self._client = client
+        self._started: set[str] = set()
+        self._running: set[str] = set()
+        self._resets: dict[str, float] = {}
+
+    def started(self, name: str) -> Iterator[AirbyteMessage]:
+        if name not in self._started:
+            self._started.add(name)
+            yield messages.status(name, AirbyteStreamStatus.STARTED)
+
+    def running(self, name: str) -> Iterator[AirbyteMessage]:
+        """Something came: it runs, and waits no more."""
+        if name not in self._running or name in self._resets:
+            self._running.add(name)
+            self._resets.pop(name, None)
+            yield messages.status(name, AirbyteStreamStatus.RUNNING)
+
+    def came(self, name: str, *, rows: int) -> Iterator[AirbyteMessage]:
+        """An answer came, with so many rows: one without any ends a wait, and begins nothing."""
+        if rows or name in self._resets:
+            yield from self.running(name)
+
+    def waiting(self, names: Iterable[str]) -> Iterator[AirbyteMessage]:
+        """These streams have nothing to do but to wait, if requests are held back now; until when, is told."""
+        seconds = self._client.seconds_held_back
+        if seconds < WORTH_TELLING:
+            return
+        reset = time.time() + seconds
+        for name in names:
+            if reset - self._resets.get(name, 0.0) >= WORTH_TELLING:
+                self._resets[name] = reset
+                yield from self.started(name)
+                yield messages.rate_limited(name, reset)
+
+    def ended(self, name: str, *, is_complete: bool) -> AirbyteMessage:
+        return messages.status(name, AirbyteStreamStatus.COMPLETE if is_complete else AirbyteStreamStatus.INCOMPLETE)

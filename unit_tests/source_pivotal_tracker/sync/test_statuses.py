@@ -1,0 +1,91 @@
+"""A stream that waits for the server's limit of requests says so, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from airbyte_cdk.models import AirbyteStreamStatus, AirbyteStreamStatusReasonType, AirbyteTraceMessage
+
+from source_pivotal_tracker.wiring import client_of
+from tracker_server.api import ApiError, Request, Response, error_response
+from tracker_server.app import TrackerServer
+from tracker_server.sample import make_world
+from unit_tests.syncs import Sync, config_for
+
+TOO_MANY = ApiError(429, "rate_limit_exceeded", "Too many requests.")
+PAUSE = 4
+"""Seconds; a sync looks every second whether requests are held back."""
+SHORT_PAUSE = 1
+STREAMS = ["projects", "labels", "stories"]
+
+
+class Refusing:
+    """Answers the first request for each of these lists with a 429, and so many seconds to wait."""
+
+    def __init__(self, pauses: dict[str, int]) -> None:
+        self._pauses = dict(pauses)
+
+    def __call__(self, request: Request) -> Response | None:
+        seconds = self._pauses.pop(request.path.rpartition("/")[2], None)
+        if seconds is None:
+            return None
+        refusal = error_response(TOO_MANY)
+        return replace(refusal, headers={**refusal.headers, "Retry-After": str(seconds)})
+
+
+def statuses(pauses: dict[str, int]) -> dict[str, list[AirbyteTraceMessage]]:
+    """What each stream said of itself in a sync of a server that asks for these pauses."""
+    with TrackerServer(make_world(projects=1, stories=4), before=Refusing(pauses)) as server:
+        sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)
+    assert sync.failure is None
+    traces = [message.trace for message in sync.said if message.trace and message.trace.stream_status]
+    return {
+        name: [trace for trace in traces if trace.stream_status and trace.stream_status.stream_descriptor.name == name]
+        for name in STREAMS
+    }
+
+
+def words(traces: list[AirbyteTraceMessage]) -> list[str]:
+    told = [trace.stream_status for trace in traces if trace.stream_status]
+    return [f"{each.status.value}{' limited' if each.reasons else ''}" for each in told]
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, list[AirbyteTraceMessage]]:
+    return statuses({"projects": PAUSE, "stories": PAUSE})
+
+
+def test_streams_that_wait_for_the_list_of_projects_say_so(told: dict[str, list[AirbyteTraceMessage]]) -> None:
+    assert words(told["projects"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
+    assert words(told["labels"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
+
+
+def test_a_stream_says_anew_that_it_waits_and_then_that_it_runs(told: dict[str, list[AirbyteTraceMessage]]) -> None:
+    assert words(told["stories"]) == ["STARTED", "RUNNING limited", "RUNNING limited", "RUNNING", "COMPLETE"]
+
+
+def test_the_reason_is_the_limit_with_the_time_of_its_end_in_milliseconds(
+    told: dict[str, list[AirbyteTraceMessage]],
+) -> None:
+    reasons = [
+        (trace.emitted_at, trace.stream_status.status, reason)
+        for traces in told.values()
+        for trace in traces
+        if trace.stream_status
+        for reason in trace.stream_status.reasons or ()
+    ]
+    assert len(reasons) == 4
+    for emitted_at, status, reason in reasons:
+        assert status == AirbyteStreamStatus.RUNNING
+        assert reason.type == AirbyteStreamStatusReasonType.RATE_LIMITED
+        assert reason.rate_limited is not None
+        assert isinstance(reason.rate_limited.quota_reset, int)
+        assert emitted_at < reason.rate_limited.quota_reset <= emitted_at + PAUSE * 1000
+
+
+def test_of_a_short_pause_nobody_is_told() -> None:
+    told = statuses({"projects": SHORT_PAUSE, "stories": SHORT_PAUSE})
+    assert {name: words(traces) for name, traces in told.items()} == {
+        name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAMS
+    }
