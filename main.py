@@ -1,8 +1,13 @@
 """Starts what a checkout and an image hold: the connector (`python main.py spec`), or the server (`… serve FILE`)."""
 
+import os
+import signal
 import sys
 
 if __name__ == "__main__":
+    # The first process of a container is not ended by a signal that it does not handle; imports take a second.
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     if sys.argv[1:] and sys.argv[1] in ("serve", "inspect", "export", "sample"):
         from tracker_server.__main__ import main
 

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import sys
+import tempfile
 import termios
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
 import orjson
 import pytest
 
-from integration_tests.command_line import SECONDS_TO_END, TERMINATED
+from integration_tests.command_line import SECONDS_TO_END, TERMINATED, catalog_of
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tools.program import CONNECTOR, Message, SampleServer, config_for, every_stream, sample_server
+from tools.program import CONNECTOR, ROOT, Message, SampleServer, config_for, every_stream, sample_server
 from tools.states import LastStates
+from tracker_server.api import ApiError, Request, Response, error_response
+from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held
 from unit_tests.syncs import BY_NAME, key_of
@@ -33,8 +39,14 @@ KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_IN_A_ROW = 3
 PAGE = 500
 PROJECTS, STORIES = 3, PAGE + 50
+SECONDS_TO_GIVE_UP = 2.5
+"""Half a second, on a machine that has other things to do."""
 PIPE_IS_FULL = 0.5
 """Seconds for which nothing more may come into a pipe that nobody reads, before it counts as full."""
+
+SIP, BETWEEN_SIPS = 65_536, 0.3
+"""Bytes, and the seconds after them: so slow that all which is left takes longer than any wait for one write."""
+PAGE_OF_MEMORY = 4096
 
 Keys = dict[str, Counter[held.Key]]
 When = Callable[[Message], bool]
@@ -69,6 +81,7 @@ class Read:
             "state": self._states.all(),
         }
         self._command: list[str | Path] = [CONNECTOR, "read"]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         for name, content in files.items():
             path = folder / f"{name}.json"
             path.write_bytes(orjson.dumps(content))
@@ -76,7 +89,7 @@ class Read:
 
     def __enter__(self) -> Read:
         self.process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+            self._command, stdout=subprocess.PIPE, stderr=self._stderr, env={**os.environ, "PYTHONUNBUFFERED": "1"}
         )
         self.stdout = cast("IO[bytes]", self.process.stdout)
         return self
@@ -85,6 +98,9 @@ class Read:
         self.process.kill()
         self.process.wait()
         self.stdout.close()
+        self._stderr.seek(0)
+        assert self._stderr.read() == b""
+        self._stderr.close()
 
     def wait_for(self, when: When) -> list[Message]:
         """The messages up to the first of this kind. The rest stays in the pipe, but for what is buffered here."""
@@ -185,19 +201,36 @@ def test_killed_at_any_moment_and_started_again_with_its_last_state_it_brings_ev
     assert union(reads) == WHOLE
 
 
-@pytest.fixture(scope="module")
-def terminated(server: SampleServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stopped, float]:
-    """A read that got SIGTERM on its way, and how many seconds it took to end."""
+WAYS_TO_ASK = {
+    "SIGTERM": [signal.SIGTERM],
+    "SIGINT": [signal.SIGINT],
+    "SIGTERM, again and again": [signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM],
+}
+"""The first is what it dies of."""
+
+every_signal = pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+
+
+@pytest.fixture(scope="module", params=WAYS_TO_ASK.values(), ids=list(WAYS_TO_ASK))
+def terminated(
+    request: pytest.FixtureRequest, server: SampleServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Stopped, float, signal.Signals]:
+    """A read that was asked to stop on its way, how many seconds it took to end, and the first signal."""
     with Read(tmp_path_factory.mktemp("read"), server, [], incremental=True) as read:
         said = read.wait_for(is_story_of_the_last_project)
-        asked_at = read.stop(signal.SIGTERM)
+        asked_at = read.stop(request.param[0])
+        for number in request.param[1:]:
+            time.sleep(0.02)
+            read.stop(number)
         stopped = read.rest(said)
-        return stopped, time.monotonic() - asked_at
+        return stopped, time.monotonic() - asked_at, request.param[0]
 
 
-def test_asked_to_stop_it_ends_in_time_with_the_states_of_what_it_printed(terminated: tuple[Stopped, float]) -> None:
-    stopped, seconds = terminated
-    assert stopped.exit_code == TERMINATED
+def test_asked_to_stop_it_dies_of_the_signal_with_the_states_of_what_it_printed(
+    terminated: tuple[Stopped, float, signal.Signals],
+) -> None:
+    stopped, seconds, asked = terminated
+    assert stopped.exit_code == -asked
     assert seconds < SECONDS_TO_END
     assert len(stopped.states) > 10
     # Only the one walk that was under way may have said something since its last place.
@@ -206,9 +239,9 @@ def test_asked_to_stop_it_ends_in_time_with_the_states_of_what_it_printed(termin
 
 
 def test_after_it_was_asked_to_stop_the_next_read_brings_the_rest_and_at_most_a_page_again(
-    terminated: tuple[Stopped, float], server: SampleServer, tmp_path: Path
+    terminated: tuple[Stopped, float, signal.Signals], server: SampleServer, tmp_path: Path
 ) -> None:
-    stopped, _ = terminated
+    stopped, _, _ = terminated
     with Read(tmp_path, server, stopped.states, incremental=True) as read:
         resumed = read.rest()
     assert resumed.exit_code == 0
@@ -216,34 +249,194 @@ def test_after_it_was_asked_to_stop_the_next_read_brings_the_rest_and_at_most_a_
     assert len(stopped.keys["stories"].keys() & resumed.keys["stories"].keys()) <= PAGE
 
 
-def test_asked_to_stop_while_nobody_reads_what_it_prints_it_ends_in_time(server: SampleServer, tmp_path: Path) -> None:
+@every_signal
+def test_asked_to_stop_while_nobody_reads_what_it_prints_it_gives_up_at_once(
+    asked: signal.Signals, server: SampleServer, tmp_path: Path
+) -> None:
     with Read(tmp_path, server, [], incremental=True) as read:
         read.wait_for(is_record)
         wait_until_full(read.stdout)
-        asked_at = read.stop(signal.SIGTERM)
+        asked_at = read.stop(asked)
         exit_code = read.process.wait(SECONDS_TO_END * 2)
         seconds = time.monotonic() - asked_at
-    assert exit_code == TERMINATED
-    assert seconds < SECONDS_TO_END
+    assert exit_code == -asked
+    assert seconds < SECONDS_TO_GIVE_UP
+
+
+def test_a_reader_that_is_slow_but_alive_gets_the_last_states(server: SampleServer, tmp_path: Path) -> None:
+    with Read(tmp_path, server, [], incremental=True) as read:
+        said = read.wait_for(is_record)
+        wait_until_full(read.stdout)
+        read.stop(signal.SIGTERM)
+        slowly = [*said, *in_sips(read.stdout)]
+        stopped = read.rest(slowly)
+    assert stopped.exit_code == -signal.SIGTERM
+    assert slowly[-1]["type"] in ("STATE", "TRACE", "LOG")
+    assert stopped.uncovered == {}
+
+
+def in_sips(pipe: IO[bytes]) -> Iterator[Message]:
+    """The messages of a pipe, of which a little is read at a time."""
+    said = b""
+    while piece := cast("io.BufferedReader", pipe).read1(SIP):
+        said += piece
+        time.sleep(BETWEEN_SIPS)
+    return map(orjson.loads, said.splitlines())
+
+
+def test_a_reader_that_leaves_after_it_was_asked_to_stop_does_not_change_what_it_dies_of(
+    server: SampleServer, tmp_path: Path
+) -> None:
+    with Read(tmp_path, server, [], incremental=True) as read:
+        read.wait_for(is_record)
+        wait_until_full(read.stdout)
+        read.stop(signal.SIGTERM)
+        read.stdout.close()
+        assert read.process.wait(SECONDS_TO_END) == -signal.SIGTERM
 
 
 def wait_until_full(pipe: IO[bytes]) -> None:
     """Returns once nothing more comes into a pipe that nobody reads."""
     before, since = 0, time.monotonic()
     while time.monotonic() - since < PIPE_IS_FULL or not before:
-        (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+        waiting = unread(pipe)
         if waiting != before:
             before, since = waiting, time.monotonic()
         time.sleep(0.05)
 
 
-def test_a_check_that_waits_for_a_silent_server_ends_when_it_is_asked_to(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/services/v5"
-        config = tmp_path / "config.json"
-        config.write_bytes(orjson.dumps(config_for(url, SAMPLE_TOKEN)))
-        with subprocess.Popen([CONNECTOR, "check", "--config", config], stdout=subprocess.PIPE) as check:
-            connection, _ = silent.accept()
-            with connection:
-                check.terminate()
-                assert check.wait(SECONDS_TO_END) == TERMINATED
+def unread(pipe: IO[bytes]) -> int:
+    (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+    return int(waiting)
+
+
+@pytest.mark.parametrize("verb", ["check", "discover", "spec"])
+@every_signal
+def test_a_verb_that_waits_for_its_reader_dies_of_the_signal(
+    verb: str, asked: signal.Signals, server: SampleServer, tmp_path: Path
+) -> None:
+    command: list[str | Path] = [CONNECTOR, verb]
+    if verb != "spec":
+        command += ["--config", file(tmp_path, "config", server.config())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        fcntl.fcntl(program.stdout, fcntl.F_SETPIPE_SZ, PAGE_OF_MEMORY)
+        while not unread(program.stdout):
+            time.sleep(0.05)
+        program.send_signal(asked)
+        if verb == "check":  # It may have ended by itself.
+            assert program.wait(SECONDS_TO_END) in (-asked, 0)
+        else:
+            assert program.wait(SECONDS_TO_END) == -asked
+        assert program.stderr.read() == b""
+
+
+@every_signal
+def test_a_check_that_waits_for_a_silent_server_ends_when_it_is_asked_to(asked: signal.Signals, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, started_check(silent, tmp_path) as check:
+        connection, _ = silent.accept()
+        with connection:
+            check.send_signal(asked)
+            assert check.wait(SECONDS_TO_END) == -asked
+
+
+def test_the_first_process_of_a_container_ends_with_the_exit_code_of_the_signal(tmp_path: Path) -> None:
+    """For it the signal's own action is none at all."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        started_check(silent, tmp_path, *as_first_process()) as unshare,
+        silent.accept()[0],
+    ):
+        os.kill(only_child_of(unshare), signal.SIGTERM)
+        assert unshare.wait(SECONDS_TO_END) == TERMINATED
+
+
+def test_the_first_process_of_a_container_can_be_ended_before_all_is_imported(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "main.py", tmp_path)
+    package = tmp_path / "source_pivotal_tracker"
+    package.mkdir()
+    (package / "run.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    command: list[str | Path] = [*as_first_process(), sys.executable, tmp_path / "main.py", "spec"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as unshare:
+        assert unshare.stdout is not None
+        assert unshare.stdout.readline() == b"importing\n"
+        os.kill(only_child_of(unshare), signal.SIGTERM)
+        assert unshare.wait(SECONDS_TO_END) == TERMINATED
+
+
+def as_first_process() -> list[str]:
+    """What makes a command the first process, as in a container; it skips where that needs root."""
+    command = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("only root may start the first process of a container")
+    return command
+
+
+def only_child_of(process: subprocess.Popen[bytes]) -> int:
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+
+
+def started_check(silent: socket.socket, folder: Path, *under: str) -> subprocess.Popen[bytes]:
+    """A check of a server that has not answered yet."""
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}/services/v5"
+    config = file(folder, "config", config_for(url, SAMPLE_TOKEN))
+    return subprocess.Popen([*under, CONNECTOR, "check", "--config", config], stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("path", ["projects", "stories"])
+def test_a_read_that_waits_for_the_servers_limit_ends_when_it_is_asked_to(path: str, tmp_path: Path) -> None:
+    def refuse(request: Request) -> Response | None:
+        if not request.path.endswith(f"/{path}"):
+            return None
+        return replace(error_response(ApiError(429, "server_under_load", "Later.")), headers={"Retry-After": "60"})
+
+    with TrackerServer(make_world(projects=1, stories=2), before=refuse) as server:
+        config = file(tmp_path, "config", config_for(server.url, SAMPLE_TOKEN))
+        catalog = file(tmp_path, "catalog", catalog_of("labels", "stories"))
+        command: list[str | Path] = [CONNECTOR, "read", "--config", config, "--catalog", catalog]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as read:
+            assert read.stdout is not None
+            lines = iter(read.stdout.readline, b"")
+            assert any(b"RATE_LIMITED" in line for line in lines)
+            read.terminate()
+            _, trouble = read.communicate(timeout=SECONDS_TO_END)
+    assert (read.returncode, trouble) == (-signal.SIGTERM, b"")
+
+
+def test_through_a_pipe_that_does_not_wait_every_message_comes(server: SampleServer, tmp_path: Path) -> None:
+    config = file(tmp_path, "config", server.config())
+    catalog = file(tmp_path, "catalog", catalog_of("stories"))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with (
+        open(reading, "rb") as pipe,
+        subprocess.Popen([CONNECTOR, "read", "--config", config, "--catalog", catalog], stdout=writing) as read,
+    ):
+        os.close(writing)
+        wait_until_full(pipe)
+        said = [orjson.loads(line) for line in pipe]
+    assert read.returncode == 0
+    assert sum(map(is_record, said)) == len(WHOLE["stories"])
+
+
+NO_SPACE = "The messages cannot be written: No space left on device."
+
+
+@pytest.mark.parametrize(
+    ("verb", "where", "words"),
+    [
+        ("spec", ">&-", "There is no stdout, so the messages cannot be written."),
+        ("spec", ">/dev/full", NO_SPACE),
+        ("--help", ">/dev/full", NO_SPACE),
+    ],
+)
+def test_what_cannot_be_written_ends_it_in_one_sentence(verb: str, where: str, words: str) -> None:
+    ended = subprocess.run(["/bin/sh", "-c", f'exec "$0" "$1" {where}', CONNECTOR, verb], stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr.decode()) == (1, f"{words}\n")
+
+
+def file(folder: Path, name: str, content: Message) -> Path:
+    path = folder / f"{name}.json"
+    path.write_bytes(orjson.dumps(content))
+    return path

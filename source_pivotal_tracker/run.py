@@ -7,14 +7,11 @@ import codecs
 import ctypes
 import dataclasses
 import gc
-import io
 import json
 import locale
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,13 +24,13 @@ from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
+from source_pivotal_tracker.ending import Ending
 from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.stdout import Unwritable, open_stdout
 from source_pivotal_tracker.sync.messages import as_lines
 from source_pivotal_tracker.wiring import configuration_error, configured
 
 FILES = ("config", "catalog", "state")
-TERMINATED = 128 + signal.SIGTERM
-SECONDS_TO_STOP = 4.0
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
 """The numbers of these options in glibc's malloc.h."""
 HEAPS = 1
@@ -52,14 +49,32 @@ class Entrypoint(AirbyteEntrypoint):
 def run(args: list[str] | None = None) -> None:
     """Run one verb, as `source-pivotal-tracker VERB --config FILE …` says, and write its messages to stdout.
 
-    Ends with exit code 1 where something was not done, and with 143 where SIGTERM has stopped it. What went wrong
-    is told in one message, without a trace.
+    Ends with exit code 1 where something was not done, and by SIGTERM or SIGINT where one has stopped it. What went
+    wrong is told in one message, without a trace.
     """
     if args is None:
         _use_utf_8()
-    # The first process of a container is not ended by a signal that it does not handle.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
-    _buffer_stdout()
+    ending = Ending()
+    try:
+        ending.listen(open_stdout())
+        try:
+            failed = _run(sys.argv[1:] if args is None else args, ending)
+        finally:
+            PRINT_BUFFER.flush()
+    except Unwritable as error:
+        ending.end()
+        print(error, file=sys.__stderr__)
+        # Not by way of Python's own end, which would try once more to write what is left.
+        os._exit(1)
+    ending.end()
+    if failed:
+        sys.exit(1)
+
+
+def _run(args: list[str], ending: Ending) -> bool:
+    """Whether it failed; it is told by then."""
+    # That a log line cannot be written is told by the message after it, without a trace.
+    logging.raiseExceptions = False
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
     _keep_one_heap()
     # Rows hold no cycles: looking through them, and through all that was imported, finds nothing to collect.
@@ -67,7 +82,7 @@ def run(args: list[str] | None = None) -> None:
     gc.set_threshold(200_000, 20, 100)
     source = SourcePivotalTracker()
     entrypoint = Entrypoint(source)
-    parsed = entrypoint.parse_args(sys.argv[1:] if args is None else args)
+    parsed = entrypoint.parse_args(args)
     if parsed.command is None:
         entrypoint.parse_args(["--help"])
     try:
@@ -75,28 +90,14 @@ def run(args: list[str] | None = None) -> None:
             _require_json(file, getattr(parsed, file, None))
         with PRINT_BUFFER:
             if parsed.command == "read":
-                _read(source, entrypoint, parsed)
+                _read(source, entrypoint, parsed, ending)
             else:
                 for line in entrypoint.run(parsed):
                     PRINT_BUFFER.write(f"{line}\n")
     except AirbyteTracedException as error:
         print(_without_trace(error.as_airbyte_message()))  # noqa: T201
-        sys.exit(1)
-    except BrokenPipeError:
-        print("Whoever read the messages has gone: the rest is not told.", file=sys.__stderr__)
-        # Not by way of Python's own end, which would try once more to write what is left.
-        os._exit(1)
-
-
-def _buffer_stdout() -> None:
-    """Put a buffer before stdout where Python was started without (`PYTHONUNBUFFERED`, as container images set it).
-
-    A write that a signal cuts short is carried on by the buffer, and by nobody else: its rows would be lost.
-    """
-    stdout = sys.__stdout__
-    if stdout is not None and isinstance(stdout.buffer, io.RawIOBase):
-        sys.stdout = open(stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        sys.__stdout__ = sys.stdout  # type: ignore[misc]
+        return True
+    return False
 
 
 def _keep_one_heap() -> None:
@@ -114,7 +115,7 @@ def _keep_one_heap() -> None:
         logging.getLogger("airbyte").debug("no mallopt in this C library")
 
 
-def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse.Namespace) -> None:
+def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse.Namespace, ending: Ending) -> None:
     """As the cdk's entrypoint reads, but page by page: a message object for each record costs more than the rest."""
     config = source.read_config(parsed.config)
     entrypoint.set_up_secret_filter(config, source.spec(entrypoint.logger).connectionSpecification)
@@ -122,26 +123,16 @@ def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse
     catalog, state = source.read_catalog(parsed.catalog), source.read_state(parsed.state)
     if parsed.debug:
         logging.getLogger().setLevel(logging.DEBUG)
-    was_terminated = threading.Event()
-
-    def terminate(*_: object) -> None:
-        was_terminated.set()
-        source.stop()
-        # Nothing holds up the end for longer, not even a reader of stdout that has gone to sleep.
-        deadline = threading.Timer(SECONDS_TO_STOP, os._exit, [TERMINATED])
-        deadline.daemon = True
-        deadline.start()
-
-    signal.signal(signal.SIGTERM, terminate)
-    for said in source.sync(config, catalog, state, as_lines):
+    messages = source.sync(config, catalog, state, as_lines)
+    ending.begin(source.stop)
+    for said in messages:
         if isinstance(said, bytes):
             _write(said)
         else:
             PRINT_BUFFER.write(f"{entrypoint.airbyte_message_to_string(said)}\n")
-            if said.type == MessageType.STATE:
+            # What comes next may be a while in coming.
+            if said.type in (MessageType.STATE, MessageType.TRACE):
                 PRINT_BUFFER.flush()
-    if was_terminated.is_set():
-        sys.exit(TERMINATED)
 
 
 def _write(lines: bytes) -> None:
@@ -154,15 +145,10 @@ def _write(lines: bytes) -> None:
 
 
 def _use_utf_8() -> None:
-    """Write stdout as UTF-8, and start anew, as the same process, where the locale is of another encoding.
-
-    Python decides by that at its start how it reads names of files.
-    """
+    """Start anew, as the same process, where the locale is of another encoding: Python reads names of files by it."""
     is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
     if not is_utf_8 and sys.platform != "win32":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _require_json(file: str, path: str | None) -> None:

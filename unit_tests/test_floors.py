@@ -17,6 +17,8 @@ WORKSHOPS = ("unit_tests", "integration_tests", "benchmarks", "tools")
 FLOORS = {
     "config": 0,
     "api": 0,
+    "stdout": 0,
+    "ending": 0,
     "streams": 1,
     "sync": 2,
     "check": 3,
