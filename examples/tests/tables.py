@@ -18,7 +18,6 @@ from postgres import Postgres
 Row = dict[str, Any]
 Schema = Mapping[str, Any]
 
-MIXED = "integer or string"
 PARTS = "object or array"
 PYAIRBYTES = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta"}
 DLTS = {"_dlt_id", "_dlt_load_id", "_tracker_order"}
@@ -73,10 +72,6 @@ class Destination(ABC):
             return json.loads(value)
         return value
 
-    def widened(self, kind: str, value: object) -> object:
-        """A value of the server as it can be in the database at best."""
-        return str(value) if kind == MIXED and value is not None else value
-
 
 class DuckDB(Destination):
     """A DuckDB file."""
@@ -108,7 +103,6 @@ class PyAirbyteDuckDB(DuckDB):
         "string": "VARCHAR",
         "date": "DATE",
         "date-time": "TIMESTAMP",
-        MIXED: "VARCHAR",
         PARTS: "JSON",
     }
 
@@ -124,7 +118,6 @@ class DltDuckDB(DuckDB):
         "string": "VARCHAR",
         "date": "DATE",
         "date-time": "TIMESTAMP WITH TIME ZONE",
-        MIXED: "VARCHAR",
         PARTS: "JSON",
     }
 
@@ -139,7 +132,6 @@ class PyAirbytePostgres(Destination):
         "string": "character varying",
         "date": "date",
         "date-time": "timestamp without time zone",
-        MIXED: "character varying",
         PARTS: "json",
     }
 
@@ -170,7 +162,5 @@ def kinds_of(stream: AirbyteStream) -> dict[str, str]:
 
 def _kind(schema: Schema) -> str:
     told = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    kinds = [kind for kind in told if kind != "null"]
-    if len(kinds) > 1:
-        return MIXED
-    return PARTS if kinds[0] in ("object", "array") else str(schema.get("format", kinds[0]))
+    (kind,) = (each for each in told if each != "null")
+    return PARTS if kind in ("object", "array") else str(schema.get("format", kind))

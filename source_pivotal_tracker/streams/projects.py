@@ -12,7 +12,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled, objects
+from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, as_text, filled, objects
 from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.times import iso, moment
 
@@ -196,6 +196,14 @@ class Integrations(Setting):
         *("external_project_id", "comments_private", "update_comments", "update_state", "created_at", "updated_at"),
     )
     urls = ("base_url", "import_api_url")
+    foreign_ids: ClassVar[tuple[str, ...]] = ("filter_id", "view_id", "bin_id", "external_project_id")
+    """Numbers in some tools and texts in others, and a column has one type."""
+
+    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+        records = super().records(row, where)
+        for record in records:
+            record |= {key: as_text(record[key]) for key in self.foreign_ids if key in record}
+        return records
 
 
 def without_secrets(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,11 @@ def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:
     """
     ids = tuple(row.get("id") for row in rows)
     return hash(ids if all(ids) else content)
+
+
+def as_text(value: object) -> str | None:
+    """A text as it is, nothing as nothing, and all else as JSON writes it."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def without(row: Row, attributes: frozenset[str]) -> Row:

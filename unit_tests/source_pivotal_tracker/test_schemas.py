@@ -15,6 +15,7 @@ from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
 from jsonschema import Draft7Validator
 
 import source_pivotal_tracker
+from unit_tests.airbyte_types import unknown_types
 from unit_tests.recordings import ORIGIN, exchanges, needs_recordings
 from unit_tests.strict_schema import Schema, strict_validator
 
@@ -141,6 +142,11 @@ def test_a_schema_is_valid_draft_07(stream: str) -> None:
 def test_a_schema_uses_only_keywords_that_destinations_understand(stream: str) -> None:
     known = {"$schema", "type", "format", "description", "properties", "additionalProperties", "items"}
     assert [path for path, schema in subschemas(schema_of(stream), stream) if set(schema) - known] == []
+
+
+@pytest.mark.parametrize("stream", NAMES)
+def test_every_type_is_one_of_airbytes(stream: str) -> None:
+    assert list(unknown_types(schema_of(stream), stream)) == []
 
 
 @pytest.mark.parametrize("stream", NAMES)

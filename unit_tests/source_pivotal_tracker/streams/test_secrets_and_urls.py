@@ -1,4 +1,4 @@
-"""What records do not show as the server sent it: no secrets, and URLs of files that can be fetched."""
+"""What records do not show as the server sent it: no secrets, URLs that can be fetched, and ids of one type."""
 
 from __future__ import annotations
 
@@ -51,6 +51,26 @@ def test_the_tokens_person_is_read_without_the_token(ignores_fields: bool, world
     assert me["id"] == world.tokens[SAMPLE_TOKEN]
     assert "api_token" not in me
     assert SAMPLE_TOKEN not in str(me)
+
+
+def test_the_ids_that_other_tools_gave_are_texts_whatever_the_tool_calls_an_id(world: World, first: int) -> None:
+    ids = {"filter_id": 10200, "view_id": "360", "bin_id": 2**60, "external_project_id": None}
+    row = {"id": 1, "kind": "other_integration", **ids}
+    others = {"id": 2, "filter_id": 1.5, "view_id": True, "bin_id": {"id": "ä"}, "external_project_id": "007"}
+    answer = instead({f"/projects/{first}/integrations": json([row, others])})
+    came = {row["id"]: row for row in synced(world, "integrations", before=answer).records["integrations"]}
+    assert {key: came[1][key] for key in ids} == {
+        "filter_id": "10200",
+        "view_id": "360",
+        "bin_id": str(2**60),
+        "external_project_id": None,
+    }
+    assert {key: came[2][key] for key in ids} == {
+        "filter_id": "1.5",
+        "view_id": "true",
+        "bin_id": '{"id": "ä"}',
+        "external_project_id": "007",
+    }
 
 
 def test_the_urls_of_files_are_absolute_on_the_servers_host(world: World) -> None:
