@@ -141,15 +141,12 @@ def rows_of(stream: AirbyteStream) -> Callable[[Page], Iterator[Any]]:
 
 
 def columns_of(stream: AirbyteStream) -> TTableSchemaColumns:
-    """dlt's types by the stream's JSON schema, and what it needs to know for merging.
-
-    What has parts is `json`; what may be a number or a text is `text`.
-    """
+    """dlt's types by the stream's JSON schema, `json` for what has parts, and what it needs to know for merging."""
     columns: TTableSchemaColumns = {ORDER: {"name": ORDER, "data_type": "text", "dedup_sort": "desc"}}
     for name, schema in stream.json_schema["properties"].items():
-        kinds = [kind for kind in _listed(schema["type"]) if kind != "null"]
-        kind = TYPES.get((kinds[0], schema.get("format")), "json") if len(kinds) == 1 else "text"
-        columns[name] = {"name": name, "data_type": kind, "hard_delete": name == DELETED_AT}
+        (kind,) = (each for each in _listed(schema["type"]) if each != "null")
+        data_type = TYPES.get((kind, schema.get("format")), "json")
+        columns[name] = {"name": name, "data_type": data_type, "hard_delete": name == DELETED_AT}
     return columns
 
 

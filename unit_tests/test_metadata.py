@@ -77,6 +77,24 @@ def test_every_stream_that_it_suggests_exists() -> None:
     assert len(suggested) == len(set(suggested))
 
 
+def test_the_breaking_change_of_its_version_has_a_chapter_in_the_migrations_page() -> None:
+    changes = DATA["releases"]["breakingChanges"]
+    assert list(changes) == [DATA["dockerImageTag"]]
+    (change,) = changes.values()
+    page, _, anchor = change["migrationDocumentationUrl"].partition("#")
+    assert page == f"{DATA['documentationUrl']}-migrations"
+    heads = re.findall(r"^## (.+)$", text("docs/pivotal-tracker-migrations.md"), re.MULTILINE)
+    assert [re.sub(r"[^a-z0-9 ]", "", head.lower()).replace(" ", "-") for head in heads] == [anchor]
+
+
+def test_the_breaking_change_names_the_streams_whose_data_has_to_be_read_anew() -> None:
+    (change,) = DATA["releases"]["breakingChanges"].values()
+    (scope,) = change["scopedImpact"]
+    refreshed = set(re.findall(r"\| refresh `(\w+)`", text("docs/pivotal-tracker-migrations.md")))
+    assert set(scope["impactedScopes"]) == refreshed
+    assert [stream for stream in refreshed if f"`{stream}." not in change["message"]] == []
+
+
 def test_every_suite_of_tests_that_it_names_is_here() -> None:
     where = {
         "unitTests": "unit_tests",
