@@ -1,4 +1,4 @@
-"""For every run of tests: nothing is skipped in CI; and what Airbyte's own tests of a connector need.
+"""For every run of tests: nothing is skipped in CI, and no warning passes; and what Airbyte's own tests need.
 
 That is a server, the configurations that they name, and an image. It stands at the root because `airbyte-cdk connector
 test` writes the module that it runs into `.tmp`.
@@ -52,8 +52,7 @@ exec '{docker}' "$@"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("image_tests: runs a container", "requires_creds: needs an account on a real server"):
-        config.addinivalue_line("markers", marker)
+    config.addinivalue_line("filterwarnings", r"error:::airbyte_cdk\.test\.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every run of the tests, shown with a run of its own over a test that skips itself."""
+"""What holds for every run of the tests, shown with a run of its own over a test that skips itself, or warns."""
 
 from __future__ import annotations
 
@@ -20,14 +20,35 @@ WAYS_TO_SKIP = {
 each_way_to_skip = pytest.mark.parametrize("test", WAYS_TO_SKIP.values(), ids=WAYS_TO_SKIP.keys())
 
 
-def run(test: str, folder: Path, ci: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a module of tests, with one that passes beside what it is given, under the conftest.py of this repository."""
+WARNS = """
+from pathlib import Path
+
+from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
+
+
+class Suite(SourceTestSuiteBase):
+    @classmethod
+    def get_connector_root_dir(cls):
+        return Path(__file__).parent
+
+
+@pytest.mark.requires_creds
+@pytest.mark.image_tests
+def test_it():
+    assert Suite.get_scenarios() == []
+"""
+"""A connector without scenarios, of which Airbyte's own tests warn."""
+
+
+def run(test: str, folder: Path, ci: dict[str, str], *, conftest: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a module of tests, with one that passes beside what it is given, with or without this conftest.py."""
     module = folder / "test_skips.py"
     module.write_text(f"import pytest\n\n{test}\n", encoding="utf-8")
     (folder / "test_passes.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
+    plugins = ("-p", "conftest") if conftest else ()
     environment = {name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "conftest", "-p", "no:cacheprovider", folder],
+        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", *plugins, "-p", "no:cacheprovider", folder],
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
@@ -48,3 +69,13 @@ def test_elsewhere_a_test_that_is_skipped_does_not_fail_the_run(test: str, tmp_p
     assert ended.returncode == 0
     assert "1 passed, 1 skipped" in ended.stdout
     assert "no such thing" in ended.stdout
+
+
+def test_a_warning_of_airbytes_own_tests_fails_here_and_is_a_warning_for_whoever_runs_them_without_this_conftest(
+    tmp_path: Path,
+) -> None:
+    here, elsewhere = (run(WARNS, tmp_path, ci={}, conftest=conftest) for conftest in (True, False))
+    assert "UserWarning: Acceptance test config file not found" in here.stdout
+    assert "1 failed, 1 passed" in here.stdout
+    assert elsewhere.returncode == 0
+    assert "2 passed, 1 warning" in elsewhere.stdout
