@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -36,6 +37,9 @@ from tracker_server.sample import SAMPLE_TOKEN
 from unit_tests.held import Key
 
 Row = dict[str, Any]
+
+OF_A_SYNC = ("walks-", "lists")
+"""What the names of the threads of a sync begin with."""
 
 BY_NAME = {camel_to_snake(stream.__name__): stream for stream in STREAMS}
 
@@ -96,6 +100,7 @@ class Sync:
         self.messages = 0
         self._states = {each.stream.stream_descriptor.name if each.stream else str(each.type): each for each in state}
         read = AbstractSource.read if serially else SourcePivotalTracker.read
+        before = set(threading.enumerate())
         try:
             for message in read(source, logger, config, catalog, self.state):
                 if self.messages == killed_after:
@@ -105,6 +110,8 @@ class Sync:
                 self._sort(message)
         except AirbyteTracedException as failure:
             self.failure = failure
+        if killed_after is not None:
+            _wait_for_its_threads(before)
 
     @property
     def state(self) -> list[AirbyteStateMessage]:
@@ -129,6 +136,13 @@ class Sync:
                 self.estimates[message.trace.estimate.name].append(message.trace.estimate.row_estimate or 0)
             if message.trace.error:
                 self.errors.append(message.trace.error.message)
+
+
+def _wait_for_its_threads(before: Collection[threading.Thread]) -> None:
+    """A kill ends them at once: here their last requests would reach the server while the next read asks it already."""
+    for thread in set(threading.enumerate()) - set(before):
+        if thread.name.startswith(OF_A_SYNC):
+            thread.join()
 
 
 def _catalog(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -366,6 +367,14 @@ def killed_on_its_way(server: TrackerServer, stream: str, *, incremental: bool) 
     offset = place_of(stream, killed)
     assert offset >= 2 * PAGE
     return killed, offset
+
+
+def test_after_a_kill_no_request_of_the_killed_read_comes_any_more() -> None:
+    with TrackerServer(make_world(projects=1, stories=30), caps=SMALL_PAGES, latency=0.1) as server:
+        killed_on_its_way(server, "activity", incremental=False)
+        requests = len(server.log)
+        time.sleep(0.3)
+        assert len(server.log) == requests
 
 
 def test_a_list_is_gone_on_with_after_edits_from_as_many_rows_back_as_stories_were_touched() -> None:
