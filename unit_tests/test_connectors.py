@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 import yaml
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
 
+from unit_tests.airbyte_types import unknown_types
 from unit_tests.test_floors import CONNECTOR, SERVER, WORKSHOPS, modules, packages_imported
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +26,11 @@ FILES = {
     *("README.md", "acceptance-test-config.yml", "components.py", "conftest.py", "icon.svg", "manifest.yaml"),
     *("metadata.yaml", "sample_server", "unit_tests"),
 }
+OF_SEVERAL_TYPES = {
+    "source-persistiq": {"bounced", "optedout"},
+    "source-rocketlane": {"fieldValue", "currency"},
+}
+"""The fields whose values come in more than one type: they are declared, and sent, as they come."""
 SVG = "{http://www.w3.org/2000/svg}"
 
 each_connector = pytest.mark.parametrize("name", CONNECTORS)
@@ -83,6 +91,24 @@ def test_its_metadata_is_true_of_its_manifest(name: str) -> None:
     default = manifest["spec"]["connection_specification"]["properties"]["api_url"]["default"]
     assert default.startswith(f"https://{host}/")
     assert loaded(name, "acceptance-test-config.yml")["connector_image"] == f"airbyte/{name}:dev"
+
+
+@each_connector
+def test_every_type_is_one_of_airbytes_but_for_values_that_have_several(name: str) -> None:
+    manifest = ManifestReferenceResolver().preprocess_manifest(loaded(name, "manifest.yaml"))
+    schemas = dict(schemas_in(manifest, name))
+    assert len(schemas) > 3
+    told = {line for path, schema in schemas.items() for line in unknown_types(schema, path)}
+    assert {re.sub(r"^.*[.\]](\w+)(\[])?: .*", r"\1", line) for line in told} == OF_SEVERAL_TYPES[name]
+
+
+def schemas_in(part: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas of a manifest's streams, by where they are."""
+    if isinstance(part, dict) and part.get("type") == "InlineSchemaLoader":
+        yield path, part["schema"]
+    elif isinstance(part, dict | list):
+        for key, each in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from schemas_in(each, f"{path}.{key}")
 
 
 @each_connector

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import Caps
+from tracker_server.api import Caps, Request
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for
@@ -50,6 +51,30 @@ def test_at_the_end_a_line_for_each_stream_counts_its_projects_rows_tombstones_a
     assert "2 projects read, 0 unchanged" in webhooks
     assert f"1 skipped ({refused}: 403 unauthorized_operation)" in webhooks
     assert me == "Stream me: 1 lists read, 0 unchanged, 1 rows, 0 tombstones, 1 requests"
+
+
+def test_the_rate_of_requests_counts_from_the_first_one(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    seconds = 1.5
+
+    def answer_late(request: Request) -> None:
+        if request.path.endswith("/projects"):
+            time.sleep(seconds)
+
+    with TrackerServer(make_world(projects=1, stories=2), before=answer_late) as server:
+        Sync(config_for(server), ["labels"])
+    (line,) = filter(PROGRESS.fullmatch, lines(caplog))
+    (rate,) = map(int, re.findall(r"\((\d+) a minute\)", line))
+    assert 0 < rate <= len(server.log) * 60 / seconds + 1
+
+
+def test_the_rate_of_a_sync_that_took_no_second_is_not_blown_up(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with TrackerServer(make_world(projects=1, stories=2)) as server:
+        Sync(config_for(server), ["labels"])
+    (line,) = filter(PROGRESS.fullmatch, lines(caplog))
+    (rate,) = map(int, re.findall(r"\((\d+) a minute\)", line))
+    assert 0 < rate <= len(server.log) * 60
 
 
 def test_every_few_seconds_a_line_says_how_far_the_sync_is(caplog: pytest.LogCaptureFixture) -> None:
