@@ -341,6 +341,19 @@ def test_a_check_that_waits_for_a_silent_server_ends_when_it_is_asked_to(asked: 
             assert check.wait(SECONDS_TO_END) == -asked
 
 
+def test_where_a_shell_lets_it_ignore_sigint_it_does_so(tmp_path: Path) -> None:
+    ignoring = ("/bin/sh", "-c", 'trap "" INT; exec "$0" "$@"')
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        started_check(silent, tmp_path, *ignoring) as check,
+        silent.accept()[0],
+    ):
+        check.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        check.terminate()
+        assert check.wait(SECONDS_TO_END) == -signal.SIGTERM
+
+
 def test_the_first_process_of_a_container_ends_with_the_exit_code_of_the_signal(tmp_path: Path) -> None:
     """For it the signal's own action is none at all."""
     with (

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 from airbyte_cdk.models import AirbyteStreamStatus, AirbyteStreamStatusReasonType, AirbyteTraceMessage
 
+from source_pivotal_tracker.api.budget import RequestBudget
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.wiring import client_of
 from tracker_server.api import ApiError, Request, Response, error_response
 from tracker_server.app import TrackerServer
@@ -17,6 +21,8 @@ TOO_MANY = ApiError(429, "rate_limit_exceeded", "Too many requests.")
 PAUSE = 4
 """Seconds; a sync looks every second whether requests are held back."""
 SHORT_PAUSE = 1
+PLACES, HURRY = 3, 3
+"""The requests that may leave within a quarter of a minute, and how much faster than others its clock goes."""
 STREAMS = ["projects", "labels", "stories"]
 
 
@@ -38,6 +44,11 @@ def statuses(pauses: dict[str, int]) -> dict[str, list[AirbyteTraceMessage]]:
     """What each stream said of itself in a sync of a server that asks for these pauses."""
     with TrackerServer(make_world(projects=1, stories=4), before=Refusing(pauses)) as server:
         sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)
+    return told_by(sync)
+
+
+def told_by(sync: Sync) -> dict[str, list[AirbyteTraceMessage]]:
+    """What each stream said of itself in a sync that has brought all."""
     assert sync.failure is None
     traces = [message.trace for message in sync.said if message.trace and message.trace.stream_status]
     return {
@@ -82,6 +93,22 @@ def test_the_reason_is_the_limit_with_the_time_of_its_end_in_milliseconds(
         assert reason.rate_limited is not None
         assert isinstance(reason.rate_limited.quota_reset, int)
         assert emitted_at < reason.rate_limited.quota_reset <= emitted_at + PAUSE * 1000
+
+
+def test_a_stream_that_waits_for_the_budget_says_so() -> None:
+    budget = RequestBudget(
+        4 * PLACES, clock=lambda: time.monotonic() * HURRY, sleep=lambda seconds: time.sleep(seconds / HURRY)
+    )
+
+    def client_of(settings: Config) -> TrackerClient:
+        return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget)
+
+    with TrackerServer(make_world(projects=1, stories=4)) as server:
+        sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)
+        assert PLACES < len(server.log) <= 2 * PLACES
+    told = [words(traces) for traces in told_by(sync).values()]
+    assert any("RUNNING limited" in each for each in told)
+    assert [each[-1] for each in told] == ["COMPLETE"] * len(STREAMS)
 
 
 def test_of_a_short_pause_nobody_is_told() -> None:
