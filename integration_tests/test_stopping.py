@@ -369,6 +369,7 @@ def test_the_first_process_of_a_container_can_be_ended_before_all_is_imported(tm
     shutil.copy(ROOT / "main.py", tmp_path)
     package = tmp_path / "source_pivotal_tracker"
     package.mkdir()
+    (package / "__init__.py").touch()
     (package / "run.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     command: list[str | Path] = [*as_first_process(), sys.executable, tmp_path / "main.py", "spec"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as unshare:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -30,7 +29,7 @@ class Ending:
         self._asked_by: int | None = None
         self._stop: Callable[[], None] | None = None
         self._progress: tuple[int, ...] = ()
-        self._progress_at = 0.0
+        self._looks = 0
 
     def listen(self, stdout: Stdout) -> None:
         """Heed the signals from now on; `stdout` is where the last states go."""
@@ -57,17 +56,17 @@ class Ending:
             self.end()
         else:
             self._stop()
-            self._progress_at = time.monotonic()
             # A signal makes a write that has written something return, so the alarm shows whether it goes on.
             signal.signal(signal.SIGALRM, self._look)
             signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
 
     def _look(self, *_: object) -> None:
         assert self._stdout is not None  # noqa: S101
-        progress, now = self._stdout.progress(), time.monotonic()
-        if progress != self._progress:
-            self._progress, self._progress_at = progress, now
-        if now - self._progress_at > (SECONDS_TO_WRITE if self._stdout.is_waiting else SECONDS_TO_STOP):
+        progress = self._stdout.progress()
+        # Looks are counted, not seconds: where the whole machine stood still, nobody could have read.
+        self._looks = self._looks + 1 if progress == self._progress else 0
+        self._progress = progress
+        if self._looks * TICK > (SECONDS_TO_WRITE if self._stdout.is_waiting else SECONDS_TO_STOP):
             self.end()
 
 
