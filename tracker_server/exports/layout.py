@@ -263,7 +263,8 @@ class _Finder:
             with damage_told(file.label):
                 yield
         except OSError as error:
-            words = f"{file.label} cannot be read: {error.strerror or error}."
+            place = file.source.name if file.source.is_named else file.label
+            words = f"{place} cannot be read: {error.strerror or error}."
         except ExportError as error:
             words = str(error)
         else:
