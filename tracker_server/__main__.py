@@ -15,6 +15,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.dialect import MODES, Dialect
 from tracker_server.encoding import use_utf_8
 from tracker_server.exports import commands
+from tracker_server.fields import DEFAULT, RESOURCES
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import serve, stop_when_told
 
@@ -52,8 +53,17 @@ def endpoints(text: str) -> frozenset[str]:
     return names
 
 
+def attributes(text: str) -> frozenset[str]:
+    names = frozenset(text.split(",")) - {""}
+    known = {f"{kind}.{name}" for kind, each in RESOURCES.items() for name in (DEFAULT, *each.attributes)}
+    for name in sorted(names - known):
+        raise argparse.ArgumentTypeError(f"{name} is no attribute; there are such as story.points_total")
+    return names
+
+
 DIFFERENCES: dict[str, dict[str, Any]] = {
     "page_cap": {"type": arguments.whole_number(1, 1_000_000), "metavar": "ROWS"},
+    "refused_attributes": {"type": attributes, "metavar": "RESOURCE.NAME,…"},
     "missing_endpoints": {"type": endpoints, "metavar": "NAME,…"},
     "failing": {"type": chance, "metavar": "CHANCE"},
     "failing_seed": {"type": int, "metavar": "SEED"},

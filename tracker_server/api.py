@@ -26,6 +26,7 @@ from tracker_server.fields import (
     accounts_of,
     membership_of,
     projects_of,
+    refuse,
     rows_by_id,
     selector,
 )
@@ -289,6 +290,8 @@ class Call:
         fields = self.parameters.text("fields")
         wanted = self.dialect.unasked(kind) if fields is None else fields
         try:
+            if fields is not None:
+                refuse(kind, fields, self.dialect.refused_attributes)
             return selector(kind, wanted, self.dialect.shape, self.world.untold_attributes, listed=listed)
         except FieldsError as error:
             raise invalid_parameter(f"'fields' cannot be used: {error}") from None

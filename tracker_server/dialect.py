@@ -41,6 +41,10 @@ class Dialect:
     activity_versions: bool = _switch(True, "the rows of the activity have a `project_version`")
     owner_edits_unseen: bool = _switch(False, "an edit of the owners alone does not move a story's `updated_at`")
     comment_attachments: bool = _switch(False, "comments show their files and Google documents unasked")
+    refused_attributes: frozenset[str] = _switch(
+        frozenset(),
+        "attributes that `fields` may not name, each behind its resource, such as `story.points_total`",
+    )
     missing_endpoints: frozenset[str] = _switch(
         frozenset(),
         "endpoints that answer 404, with those below them, by their paths without ids and project, such as"

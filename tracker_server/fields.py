@@ -13,6 +13,7 @@ from tracker_server.derived import Figures
 from tracker_server.world import Project, Row, World
 
 Wanted = dict[str, "Wanted | None"]
+DEFAULT = ":default"
 PIECE = re.compile(r"[,()]|[^,()]+")
 
 
@@ -510,6 +511,21 @@ def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
             names.pop(ousted, None)
     names.update((name, inner) for name, inner in wanted.items() if name != ":default")
     return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in untold}
+
+
+def refuse(kind: str, fields: str, refused: frozenset[str]) -> None:
+    """Raises FieldsError where `fields` names one of these attributes, such as `comment.reactions`, at any level."""
+    if refused:
+        _refuse(kind, parse_fields(fields), refused)
+
+
+def _refuse(kind: str, wanted: Wanted, refused: frozenset[str]) -> None:
+    made = RESOURCES[kind].made
+    for name, inner in wanted.items():
+        if f"{kind}.{name}" in refused:
+            raise FieldsError(f"'{name}' is not an attribute of {kind}")
+        if inner is not None and name in made and made[name].kind:
+            _refuse(made[name].kind, inner, refused)
 
 
 def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:

@@ -28,6 +28,7 @@ from source_pivotal_tracker.api.errors import (
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.session import TrackerSession
 from source_pivotal_tracker.api.turn import Turn
+from source_pivotal_tracker.api.values import Oddities
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -43,6 +44,8 @@ MOST_ATTEMPTS = 9
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 120.0
 LONGEST_RETRYING = 600.0
+MOST_PLACES = 5
+"""The most places of one kind of oddity that a warning names."""
 
 
 class TrackerClient:
@@ -72,6 +75,7 @@ class TrackerClient:
         self._counting = threading.Lock()
         self._first_at: float | None = None
         self.requests = 0
+        self._told: set[tuple[str, str, str]] = set()
 
     def close(self) -> None:
         """Give back the connections that were kept for further requests."""
@@ -154,7 +158,19 @@ class TrackerClient:
             if isinstance(error, TokenRefused):
                 self._refusal = error
             raise self._named(error, path) from None
+        self._tell(path, response.oddities)
         return response
+
+    def _tell(self, path: str, oddities: Oddities) -> None:
+        """Warn of what was mended in an answer, once, however often it is asked for."""
+        for what, places in oddities.items():
+            named = ", ".join(places[:MOST_PLACES])
+            where = named if len(places) <= MOST_PLACES else f"{named} and {len(places) - MOST_PLACES} more"
+            with self._counting:
+                is_new = (path, what, where) not in self._told
+                self._told.add((path, what, where))
+            if is_new:
+                logger.warning("GET /%s: %s: %s", path, what, where)
 
     def _named(self, error: TrackerError, path: str) -> TrackerError:
         """The error with the path in its text, and without the token, which a server may have repeated."""

@@ -15,6 +15,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.values import read_json
 
 PASSING_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 FORBIDDEN, NOT_FOUND = 403, 404
@@ -72,15 +73,16 @@ class NotAnswered(Hopeless):
 
 
 def parse_body(response: TrackerResponse) -> Any:
-    """The JSON of a successful answer.
+    """The JSON of a successful answer, with its values as v5 documents them.
 
     Raises Passing for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
     the table names for every other status.
     """
     if response.status == 200:
         try:
-            return orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            body, response.oddities = read_json(response.content)
+            return body
+        except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
             raise Passing(f"200, but {len(response.content)} bytes of {kind} that are no JSON", status=200) from None
     raise _error(response)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from requests import PreparedRequest
 
+from source_pivotal_tracker.api.values import Oddities
+
 
 @dataclass
 class TrackerResponse:
-    """An answer: its status and reason, its headers (in any case) and its body; `parsed` once that was read as JSON.
+    """An answer: its status and reason, its headers (in any case) and its body; `parsed` once that was read as
+    JSON, with the `oddities` that were mended in it.
 
     `request` is the one that brought it, after redirects.
     """
@@ -22,3 +25,4 @@ class TrackerResponse:
     headers: Mapping[str, str]
     content: bytes
     parsed: Any = None
+    oddities: Oddities = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, select
+from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, as_text, filled, objects
 from source_pivotal_tracker.streams.scopes import Scopes
@@ -146,7 +147,9 @@ class ProjectHistoryDays(TrackerStream):
         for day in days:
             if len(day) != len(header):
                 raise Failed(f"a day of {len(day)} in {len(header)} columns")
-        return [{"project_id": where["project_id"], **dict(zip(header, day, strict=True))} for day in days]
+        records = [{"project_id": where["project_id"], **dict(zip(header, day, strict=True))} for day in days]
+        put_times_in_iso(records)
+        return records
 
 
 class Setting(TrackerStream, ABC):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from typing import Any
 
-_FRACTION = re.compile(r"\.(\d+)")
-"""Before Python 3.11, a fraction of a second is read in three digits or six."""
+from source_pivotal_tracker.api.values import read_time
 
 
 def moment(text: str) -> datetime:
     """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
-    read = _read(text)
+    read = read_time(text)
     return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
 
 
@@ -30,11 +28,6 @@ def is_before(cursor: Any, start: datetime) -> bool:
     if cursor.endswith("Z"):
         return cursor[:19] < iso(start)[:19]
     try:
-        return _read(cursor) < start
+        return read_time(cursor) < start
     except (TypeError, ValueError):
         return False
-
-
-def _read(text: str) -> datetime:
-    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
-    return datetime.fromisoformat(in_microseconds)

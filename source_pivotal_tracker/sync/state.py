@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from source_pivotal_tracker.api.values import AS_SECONDS, time_of_number
 from source_pivotal_tracker.streams.times import moment
 from source_pivotal_tracker.sync.ledger import Ledger
 
@@ -167,13 +168,24 @@ class StreamState:
                 logger.warning("The start date of stream %s has changed: its full refresh begins anew", self._stream)
                 return {}
             self._began = began
+        return self._marks_in(given)
+
+    def _marks_in(self, given: Mapping[str, Any]) -> dict[Scope, Mark]:
         marks = {}
+        has_numbers = False
         for scope, blob in self._blobs(given):
             try:
                 marks[scope] = _read(blob)
+                has_numbers |= type(blob.get("cursor")) is int
             except (TypeError, ValueError):
                 where = "the server" if scope.id is None else f"project {scope.id}"
                 logger.warning("The state of stream %s is damaged for %s, which is read anew", self._stream, where)
+        if has_numbers:
+            logger.warning(
+                "The state of stream %s has times as numbers, and so have the rows that came with it: refresh the "
+                "stream to have them in ISO 8601",
+                self._stream,
+            )
         return marks
 
     def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[Scope, Any]]:
@@ -244,7 +256,7 @@ def _text(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    text = _text(value)
-    if text is not None and not (_TIME.fullmatch(text) and moment(text)):
+    text = time_of_number(value) if type(value) is int and value not in AS_SECONDS else _text(value)
+    if value is not None and not (text and _TIME.fullmatch(text) and moment(text)):
         raise ValueError
     return text

@@ -185,7 +185,7 @@ IGNORED = {
     "since_version": Dialect(since_version=False),
     "occurred_after": Dialect(occurred_after=False),
 }
-OTHERS = {"page_cap", "failing", "failing_seed"}
+OTHERS = {"page_cap", "refused_attributes", "failing", "failing_seed"}
 
 
 def test_every_difference_is_tested() -> None:
@@ -214,6 +214,28 @@ def test_a_parameter_that_is_ignored_makes_no_difference_anywhere_and_not_even_a
     for path, query in paths(world).items():
         assert get(other, path, query | {name: NONSENSE}) == get(plain, path, query)
         assert get(plain, path, query | {name: NONSENSE}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("refused", "fields", "status"),
+    [
+        ("story.points_total", "id,points_total", 400),
+        ("story.points_total", ":default,comments(text),points_accepted", 200),
+        ("comment.text", ":default,comments(text)", 400),
+        ("comment.text", "name,comments", 200),
+        ("comment.:default", "comments(:default)", 400),
+        ("comment.:default", ":default,comments", 200),
+    ],
+)
+def test_a_refused_attribute_is_an_error_where_it_is_named_at_any_level(
+    refused: str, fields: str, status: int, world: World
+) -> None:
+    path = f"/projects/{first(world).id}/stories"
+    plain, other = TrackerApi(world), TrackerApi(world, dialect=Dialect(refused_attributes=frozenset({refused})))
+    for query in ({"fields": fields}, {}):
+        answer = get(other, path, query)
+        assert answer.status == (status if query else 200)
+        assert answer.status == 400 or answer == get(plain, path, query)
 
 
 @pytest.mark.parametrize("cap", [3, 5000])

@@ -1,0 +1,196 @@
+"""The values of an answer, as v5 documents them: times in ISO 8601, and texts that can be written down."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+TIMES = frozenset(
+    {
+        *("accepted_at", "comment_updated_at", "completed_at", "created_at", "last_viewed_at", "occurred_at"),
+        *("read_at", "updated_at", "deadline", "projected_completion", "shown_iterations_start_time"),
+        *("start_time", "start", "finish", "_ab_cdc_deleted_at"),
+    }
+)
+"""The attributes that are times, in whatever they stand."""
+DATES = frozenset({"date", "start_date"})
+
+UNWRITABLE = "what cannot be written down is taken out of the texts (U+0000) or replaced by U+FFFD (half a character)"
+NO_TIME = "what is no time is left out"
+SECONDS = "times that are numbers of ten digits are read as seconds since 1970, and not as milliseconds"
+
+Oddities = dict[str, list[str]]
+"""What an answer has that v5 does not, in words, and where: `name of story 12`."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
+_NUL = b"\\u0000"
+_NAMES = TIMES | DATES
+_LENGTH = len("2017-05-03T23:30:01Z")
+_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+_FRACTION = re.compile(r"\.(\d+)")
+_OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
+AS_SECONDS = range(10**9, 10**10)
+"""As milliseconds they would be of 1970, as seconds they are of the time since 2001."""
+_YEARS = range(1000, 3000)
+
+
+def read_json(content: bytes) -> tuple[Any, Oddities]:
+    """What an answer holds. Raises ValueError where it is no JSON.
+
+    A text may hold what no UTF-8 can: half of a character, as an escape or as bytes.
+    """
+    oddities: Oddities = defaultdict(list)
+    try:
+        body = orjson.loads(content)
+        is_writable = _NUL not in content
+    except orjson.JSONDecodeError:
+        body, is_writable = _leniently(content), False
+    if not is_writable:
+        body = _writable(body, oddities)
+    _put_in_iso(body, oddities)
+    return body, oddities
+
+
+def put_times_in_iso(rows: list[dict[str, Any]]) -> None:
+    """The same for rows that were made of an answer in which no name stood beside a time."""
+    _put_in_iso(rows, defaultdict(list))
+
+
+def read_time(text: str) -> datetime:
+    """The time that a text in ISO 8601 names, in its zone, if it names one. Raises ValueError."""
+    # Before Python 3.11, a fraction of a second is read in three digits or six, and an offset only with a colon.
+    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(_OFFSET.sub(r"\1:\2", in_microseconds))
+
+
+def _leniently(content: bytes) -> Any:
+    try:
+        return json.loads(
+            content.decode("utf-8-sig", "surrogateescape"),
+            strict=False,
+            parse_int=orjson.loads,
+            parse_constant=_refuse,
+        )
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _dicts(body: Any) -> Iterator[dict[str, Any]]:
+    """All objects in a body. Not by recursion, which would end at a depth that a server may well send."""
+    waiting = [body]
+    while waiting:
+        each = waiting.pop()
+        if type(each) is dict:
+            yield each
+            waiting += [value for value in each.values() if type(value) is dict or type(value) is list]
+        elif type(each) is list:
+            waiting += [value for value in reversed(each) if type(value) is dict or type(value) is list]
+
+
+def _put_in_iso(body: Any, oddities: Oddities) -> None:
+    for row, name in _oddly_timed(body):
+        number = _as_number(row[name])
+        time = _of_text(row[name]) if number is None else time_of_number(number)
+        row[name] = time[:10] if time and number is not None and name in DATES else time
+        if time is None:
+            oddities[NO_TIME].append(_place(name, row))
+        elif number is not None and number in AS_SECONDS:
+            oddities[SECONDS].append(_place(name, row))
+
+
+def _oddly_timed(body: Any) -> list[tuple[dict[str, Any], str]]:
+    """The objects in a body with the names of their times that are not in Tracker's form, and of their dates.
+
+    Each attribute of each answer comes by here: not by recursion either, which would end at a depth that a server may
+    well send.
+    """
+    found = []
+    waiting = [body]
+    while waiting:
+        each = waiting.pop()
+        if type(each) is list:
+            waiting += [value for value in reversed(each) if type(value) is dict or type(value) is list]
+        elif type(each) is dict:
+            for name, value in each.items():
+                if type(value) is str:
+                    if name in _NAMES and (len(value) != _LENGTH or value[-1] != "Z"):
+                        found.append((each, name))
+                elif type(value) is dict or type(value) is list:
+                    waiting.append(value)
+                elif name in _NAMES and value is not None:
+                    found.append((each, name))
+    return found
+
+
+def _of_text(text: Any) -> str | None:
+    """A time in Tracker's form, if the text names its zone; else as it is. None for what is no time."""
+    try:
+        time = read_time(text)
+        return _written(time) if time.tzinfo else str(text)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return None
+
+
+def _as_number(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return value if type(value) is int else None
+
+
+def time_of_number(number: int) -> str | None:
+    """The time that is so many milliseconds, or seconds, after 1970; None where nobody can mean it."""
+    try:
+        return _written(EPOCH + timedelta(milliseconds=number * 1000 if number in AS_SECONDS else number))
+    except OverflowError:
+        return None
+
+
+def _written(time: datetime) -> str | None:
+    if time.year not in _YEARS:
+        return None
+    text = time.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0')}Z" if fraction else f"{whole}Z"
+
+
+def _writable(body: Any, oddities: Oddities) -> Any:
+    if isinstance(body, str):
+        return _text(body)
+    for row in _dicts(body):
+        for name, value in list(row.items()):
+            mended = _in_list(value) if isinstance(value, list) else _text(value)
+            if mended != value or _text(name) != name:
+                oddities[UNWRITABLE].append(_place(_text(name), row))
+                if _text(name) != name:
+                    row.pop(name)
+                row[_text(name)] = mended
+    return _in_list(body) if isinstance(body, list) else body
+
+
+def _in_list(values: list[Any]) -> list[Any]:
+    """The texts in a list, and in the lists in it."""
+    return [_in_list(each) if isinstance(each, list) else _text(each) for each in values]
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _UNWRITABLE.sub(lambda found: "" if found[0] == "\x00" else "\ufffd", value)
+
+
+def _place(name: str, row: dict[str, Any]) -> str:
+    identity = next((row[key] for key in ("id", "guid", "number") if row.get(key) is not None), "")
+    return f"{name} of {_text(str(row.get('kind') or 'row'))} {_text(str(identity))}".rstrip()
