@@ -83,7 +83,7 @@ def _leniently(content: bytes) -> Any:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(constant)
 
 
 def _dicts(body: Any) -> Iterator[dict[str, Any]]:
