@@ -48,6 +48,8 @@ class Abilities:
         Raises a TrackerError.
         """
         with self._lock:
+            if "selects_fields" not in self._known and self._client.selection.is_refused_altogether:
+                self._note("selects_fields", has_it=False)
             if "selects_fields" not in self._known:
                 self._probe(f"projects/{project_id}/stories")
             return self._known.get("selects_fields")

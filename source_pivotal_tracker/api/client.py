@@ -26,6 +26,7 @@ from source_pivotal_tracker.api.errors import (
     parse_body,
 )
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.selection import Selection
 from source_pivotal_tracker.api.session import TrackerSession
 from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.api.values import Oddities
@@ -75,6 +76,7 @@ class TrackerClient:
         self._counting = threading.Lock()
         self._first_at: float | None = None
         self.requests = 0
+        self.selection = Selection(self.get)
         self._told: set[tuple[str, str, str]] = set()
 
     def close(self) -> None:
@@ -109,9 +111,12 @@ class TrackerClient:
         params: Mapping[str, str | int] | None = None,
         *,
         attempts: int = MOST_ATTEMPTS,
+        attempts_at_500: int = MOST_ATTEMPTS,
         turn: Turn | None = None,
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
+
+        After `attempts_at_500` it is given up where the last answer was 500.
 
         With a `turn`, it is this thread's when the answer is returned, and free while it is waited for.
         After a refused token no further request is sent: each raises that refusal again.
@@ -119,7 +124,10 @@ class TrackerClient:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
             # Not by the clock: a request may have waited long for its place in the budget.
-            stop=lambda state: state.attempt_number >= attempts or state.idle_for >= LONGEST_RETRYING,
+            stop=lambda state: (
+                state.attempt_number >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
+                or state.idle_for >= LONGEST_RETRYING
+            ),
             wait=self._wait,
             before_sleep=_log_retry,
             sleep=self._sleep,
@@ -207,6 +215,11 @@ def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | N
 def _log_retry(state: tenacity.RetryCallState) -> None:
     wait, attempt = state.upcoming_sleep, state.attempt_number + 1
     logger.warning("%s. Attempt %d follows in %.0f s", _cause(state), attempt, wait)
+
+
+def _status(state: tenacity.RetryCallState) -> int | None:
+    error = _cause(state)
+    return error.status if isinstance(error, TrackerError) else None
 
 
 def _cause(state: tenacity.RetryCallState) -> BaseException | None:

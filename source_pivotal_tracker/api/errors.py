@@ -135,7 +135,7 @@ def _error(response: TrackerResponse) -> TrackerError:
         error = Passing(words, status=status, code=code)
         error.retry_after = _retry_after(response.headers)
         return error
-    if status == 400 and code == "invalid_parameter":
+    if status in (400, 422) and code in (None, "invalid_parameter"):
         return ParametersRefused(words, status=status, code=code)
     if status in (403, 404) and said:
         return Unreadable(words, status=status, code=code)

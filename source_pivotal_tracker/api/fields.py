@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 Fields = Mapping[str, Union["Fields", None]]
-"""Attribute name to what is wanted inside it; None for all that the server gives by itself."""
+"""Attribute name to what is wanted inside it; None for a value, and WHOLE for objects as the server shows them."""
 
 DEFAULT = ":default"
 
-_WHOLE: Fields = {DEFAULT: None}
+WHOLE: Fields = {}
+"""Objects that are asked for without parentheses, as in recording get_story_with_pull_requests.json."""
+
+_DEFAULT: Fields = {DEFAULT: None}
 
 
 def select(*names: str, **nested: Fields) -> Fields:
@@ -23,7 +26,10 @@ def merge(left: Fields, right: Fields) -> Fields:
     merged = dict(left)
     for name, inside in right.items():
         mine = merged.get(name)
-        merged[name] = merge(mine or _WHOLE, inside or _WHOLE) if name in left and (mine or inside) else inside
+        if name in left and (mine or inside):
+            merged[name] = merge(mine or _DEFAULT, inside or _DEFAULT)
+        else:
+            merged[name] = mine if inside is None else inside
     return merged
 
 
@@ -42,4 +48,4 @@ def are_ignored(fields: Fields, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 def render(fields: Fields) -> str:
     """The tree in Tracker's spelling (recording get_all_projects.json: `:default,labels(name)`)."""
-    return ",".join(name if inside is None else f"{name}({render(inside)})" for name, inside in fields.items())
+    return ",".join(f"{name}({render(inside)})" if inside else name for name, inside in fields.items())

@@ -43,8 +43,8 @@ class TrackerStream(SerialStream, ABC):
         self._start = start if self.cursor_field else None
         self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 
-    def asks(self, *, narrow: bool = False) -> Fields:
-        return select(DEFAULT) if narrow and self.fields else self.fields
+    def asks(self) -> Fields:
+        return self.fields
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         """The records in one row of the endpoint, which may be changed; by itself the row is the record."""
@@ -122,9 +122,7 @@ class PartStream(TrackerStream, ABC):
         super().__init__(client, scopes, start)
         self._part_of = {endpoint.path: endpoint.part_of for endpoint in self.endpoints}
 
-    def asks(self, *, narrow: bool = False) -> Fields:
-        if narrow:
-            return select(DEFAULT, self.part)
+    def asks(self) -> Fields:
         return select("id", "updated_at", **{self.part: self.inside})
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:

@@ -59,9 +59,8 @@ class AttachmentPart(PartStream, ABC):
     attachments: ClassVar[str]
     """The attribute of the comment that holds them."""
 
-    def asks(self, *, narrow: bool = False) -> Fields:
-        inside = select(DEFAULT, self.attachments) if narrow else select("id", "updated_at", self.attachments)
-        return {**super().asks(narrow=narrow), self.part: inside}
+    def asks(self) -> Fields:
+        return {**super().asks(), self.part: select("id", "updated_at", self.attachments)}
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         return [

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
-from source_pivotal_tracker.api.fields import DEFAULT, select
+from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, as_text, filled, objects
@@ -91,6 +91,7 @@ class ReviewTypes(PartStream):
 
     endpoints = (PROJECT,)
     part = "review_types"
+    inside = WHOLE
 
 
 class Iterations(TrackerStream):

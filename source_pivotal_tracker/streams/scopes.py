@@ -9,8 +9,8 @@ from functools import partial
 from typing import NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Unreadable
-from source_pivotal_tracker.api.fields import DEFAULT, Fields, merge, render, select
+from source_pivotal_tracker.api.errors import Failed, Unreadable
+from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
 
@@ -53,11 +53,7 @@ class Scopes:
         """Fetch the projects, with at least PROJECT_FIELDS, and return their rows, which are not kept."""
         with self._lock:
             wanted = merge(PROJECT_FIELDS, fields)
-            try:
-                rows = self._project_rows(render(wanted))
-            except ParametersRefused as refusal:
-                logger.warning("The projects are read with fewer attributes: %s", refusal)
-                rows = self._project_rows(DEFAULT)
+            rows = list(self._named(wanted)) if self.project_ids else self._listed("projects", wanted)
             for row in rows:
                 put_in_trackers_words(row)
             self._projects = tuple(ProjectRef(int(row["id"]), _version(row), _first_day(row)) for row in rows)
@@ -75,19 +71,16 @@ class Scopes:
         """Fetch the accounts and return their rows; none where the server shows none to this token, which is logged."""
         with self._lock:
             try:
-                rows = self._listed("accounts", {"fields": render(fields)} if fields else {})
+                rows = self._listed("accounts", fields)
             except Unreadable as error:
                 logger.warning("Nothing comes of accounts and account_memberships: %s", error)
                 rows = []
             self._accounts = tuple(int(row["id"]) for row in rows)
             return rows
 
-    def _project_rows(self, fields: str) -> list[Row]:
-        return list(self._named(fields)) if self.project_ids else self._listed("projects", {"fields": fields})
-
-    def _listed(self, path: str, params: dict[str, str | int]) -> list[Row]:
+    def _listed(self, path: str, fields: Fields) -> list[Row]:
         def listed() -> list[Row]:
-            response = self._client.get(path, params)
+            response = self._client.selection.get(path, {}, fields, endpoint=path, names=path)
             rows = response.parsed
             if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
                 raise Failed(f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?")
@@ -99,7 +92,7 @@ class Scopes:
 
         return once_more(listed)
 
-    def _named(self, fields: str) -> Iterable[Row]:
+    def _named(self, fields: Fields) -> Iterable[Row]:
         refusals = []
         for project_id in self.project_ids:
             try:
@@ -110,8 +103,9 @@ class Scopes:
         if len(refusals) == len(self.project_ids):
             raise Failed(f"none of the project_ids can be read: {'; '.join(map(str, refusals))}")
 
-    def _one(self, project_id: int, fields: str) -> Row:
-        row: Row = self._client.get(f"projects/{project_id}", {"fields": fields}).parsed
+    def _one(self, project_id: int, fields: Fields) -> Row:
+        path, selection = f"projects/{project_id}", self._client.selection
+        row: Row = selection.get(path, {}, fields, endpoint="projects/{project_id}", names="projects").parsed
         if not _has_id(row):
             raise Failed(f"GET /projects/{project_id}: the answer is no project: is this a Tracker v5 server?")
         return row

@@ -28,7 +28,7 @@ logger = logging.getLogger("airbyte.tracker")
 class SerialStream(HttpStream, ABC):
     """The part of a stream that the cdk's HttpStream asks for.
 
-    A server that refuses the attributes with `invalid_parameter` is asked for fewer, once. A project that it does not
+    A server that refuses attributes is asked for the others. A project that it does not
     show is skipped, with a warning that names it.
     """
 
@@ -41,14 +41,14 @@ class SerialStream(HttpStream, ABC):
     def __init__(self, client: TrackerClient, scopes: Scopes) -> None:
         super().__init__()
         self._http_client = client  # type: ignore[assignment]
+        self._selection = client.selection
         self._base_url = client.base_url
         self._scopes = scopes
-        self._narrow = False
         self._fingerprint = 0
 
     @abstractmethod
-    def asks(self, *, narrow: bool = False) -> Fields:
-        """The attributes to ask for; `narrow`, the ones that every v5 server knows. Empty: do not say."""
+    def asks(self) -> Fields:
+        """The attributes to ask for. Empty: do not say."""
 
     @abstractmethod
     def since(self, where: Slice) -> str | None:
@@ -80,17 +80,19 @@ class SerialStream(HttpStream, ABC):
         try:
             try:
                 yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
-            except ParametersRefused as refusal:
-                if self._narrow or not self.asks():
-                    raise
-                logger.warning("Stream %s is read with fewer attributes: %s", self.name, refusal)
-                self._narrow = True
+            except ParametersRefused:
+                self._learn_what_is_refused(stream_slice)
                 yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
         except Unreadable as error:
             where = ", ".join(f"{key} {value}" for key, value in (stream_slice or {}).items() if key != "endpoint")
             logger.warning("Stream %s skips %s: %s", self.name, where or "all of it", error)
         except TrackerError as error:
             raise traced(error) from error
+
+    def _learn_what_is_refused(self, where: Slice | None) -> None:
+        params = {key: value for key, value in self.request_params(None, where).items() if key != "fields"}
+        path, endpoint = self.path(stream_slice=where), self._endpoint(where).path
+        self._selection.get(path, params, self.asks(), endpoint=endpoint, names=self.name)
 
     @property
     def url_base(self) -> str:
@@ -107,7 +109,7 @@ class SerialStream(HttpStream, ABC):
     ) -> MutableMapping[str, Any]:
         endpoint = self._endpoint(stream_slice)
         params: dict[str, Any] = {}
-        if fields := self.asks(narrow=self._narrow):
+        if fields := self._selection.of(self.asks(), endpoint.path):
             params["fields"] = render(fields)
         if endpoint.since and (since := self.since(stream_slice or {})):
             params[endpoint.since] = since
@@ -133,9 +135,8 @@ class SerialStream(HttpStream, ABC):
     ) -> Iterable[Row]:
         where = stream_slice or {}
         try:
-            body, fields = cast("TrackerResponse", response).parsed, self.asks(narrow=self._narrow)
-            rows = rows_in(body, self._endpoint(where))
-            refuse_ignored(fields, rows)
+            rows = rows_in(cast("TrackerResponse", response).parsed, self._endpoint(where))
+            refuse_ignored(self.asks(), rows)
             made = self.made_of(rows, where)
         except Failed as problem:
             raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None

@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Sequence
 from dataclasses import replace
 
-from source_pivotal_tracker.api.fields import DEFAULT, select
+from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice, filled, without
 
@@ -95,6 +95,7 @@ class StoryPullRequests(StoryPart):
     """
 
     part = "pull_requests"
+    inside = WHOLE
 
 
 class StoryBranches(StoryPart):
@@ -104,6 +105,7 @@ class StoryBranches(StoryPart):
     """
 
     part = "branches"
+    inside = WHOLE
 
 
 class StoryCycleTimes(PartStream):
@@ -118,6 +120,7 @@ class StoryCycleTimes(PartStream):
     endpoints = (STORIES,)
     primary_key = ["project_id", "story_id"]
     part = "cycle_time_details"
+    inside = WHOLE
 
 
 class StoryTransitions(TrackerStream):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
-from source_pivotal_tracker.api.fields import are_ignored, render
+from source_pivotal_tracker.api.fields import are_ignored
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
@@ -78,7 +78,8 @@ class List:
     @property
     def completes_rows(self) -> bool:
         """Whether rows are whole only where they are wanted: what they lack takes requests of their own."""
-        return self.is_selected is False or self._parts.describes(self._walk.endpoint.path)
+        lacks_parts = self.is_selected is False or bool(self._parts.refused())
+        return lacks_parts or self._parts.describes(self._walk.endpoint.path)
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
         """The pages from an offset on, following by what came."""
@@ -120,7 +121,7 @@ class List:
             return None
 
         def ask() -> Answer:
-            response = self._get(path, {"ids": ",".join(map(str, ids))}, may_narrow=False)
+            response = self._get(path, {"ids": ",".join(map(str, ids))}, variant="bulk")
             return self._understood(path, response, response.parsed, kind=BULK)
 
         try:
@@ -138,7 +139,7 @@ class List:
         for story_id in ids:
             path = f"{self._walk.path}/{story_id}"
             try:
-                response = self._get(path, {}, may_narrow=False)
+                response = self._get(path, {}, variant="one")
             except Unreadable as error:
                 if error.code != GONE:
                     raise
@@ -160,22 +161,19 @@ class List:
         following = _of(path, lambda: next_offset(response.headers, offset=offset, rows=len(answer.rows)))
         return answer._replace(following=following)
 
-    def _get(self, path: str, params: Params, *, may_narrow: bool = True) -> TrackerResponse:
-        """GET with the fields that the members want; with fewer, from then on, if the server refuses those."""
-        walk, narrowed = self._walk, self._server.narrowed
-        is_narrow = walk.endpoint.path in narrowed
-        fields = walk.fields(narrow=is_narrow)
+    def _get(self, path: str, params: Params, *, variant: str = "") -> TrackerResponse:
+        """GET with the fields that the members want, as far as the server does not refuse them."""
+        walk, server = self._walk, self._server
         self._requests += 1
-        try:
-            asked = {**params, "fields": render(fields)} if fields else params
-            return self._server.client.get(path, asked, turn=self._server.turn)
-        except ParametersRefused as refusal:
-            if is_narrow or not fields or not may_narrow:
-                raise
-            if walk.endpoint.path not in narrowed:
-                logger.warning("Read with fewer attributes: %s (%s)", walk.names, refusal)
-            narrowed.add(walk.endpoint.path)
-        return self._get(path, params)
+        return server.client.selection.get(
+            path,
+            params,
+            walk.fields(),
+            endpoint=walk.endpoint.path,
+            names=walk.names,
+            variant=variant,
+            turn=server.turn,
+        )
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         """Raises Failed, with the path that was asked for, for what cannot be rows of this list.
@@ -195,8 +193,10 @@ class List:
             self._parts.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
             self._parts.complete(rows, self._wanting)
-        elif self.is_selected:
-            self._parts.warn_of_what_is_not_shown(rows)
+        else:
+            self._parts.complete(rows, self._wanting, only=self._parts.refused())
+            if self.is_selected:
+                self._parts.warn_of_what_is_not_shown(rows)
         if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
         if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
@@ -211,7 +211,7 @@ class List:
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
         walk = self._walk
-        if are_ignored(walk.fields(narrow=walk.endpoint.path in self._server.narrowed), rows):
+        if are_ignored(self._server.client.selection.of(walk.fields(), walk.endpoint.path), rows):
             self._server.abilities.note_lack_of("selects_fields")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, Unreadable
-from source_pivotal_tracker.api.fields import Fields, render
+from source_pivotal_tracker.api.fields import WHOLE, Fields
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
 from source_pivotal_tracker.streams.stories import STORIES
@@ -65,12 +65,20 @@ class Parts:
         wants = any(map(self._wants_descriptions, self._walk.members))
         return wants and kind not in self._abilities.described
 
-    def complete(self, rows: Sequence[Row], wanting: Wanting) -> None:
-        """Put into the rows the parts for which they are wanted. Raises a TrackerError."""
+    def refused(self) -> Collection[str]:
+        """The parts that the server refuses to put into the rows of the list."""
+        wanted = {**self._inside}
+        return wanted.keys() - self._server.client.selection.of(wanted, self._walk.endpoint.path).keys()
+
+    def complete(self, rows: Sequence[Row], wanting: Wanting, only: Collection[str] | None = None) -> None:
+        """Put into the rows the parts for which they are wanted, or of these `only` some. Raises a TrackerError."""
+        lacking = self._inside.keys() if only is None else only
+        if not lacking:
+            return
         for row in rows:
             parts = dict.fromkeys(member.stream.part for member in wanting(row))
-            for part in parts.keys() & self._inside.keys() - row.keys():
-                row[part] = self._found(row, f"/{part}", render(self._inside[part])) or []
+            for part in parts.keys() & lacking - row.keys():
+                row[part] = self._found(row, f"/{part}", self._inside[part]) or []
         self._warn_of_what_is_not_attached(rows)
 
     def warn_of_what_is_not_shown(self, rows: Sequence[Row]) -> None:
@@ -93,7 +101,7 @@ class Parts:
     def _wants_descriptions(self, member: Member) -> bool:
         return self._walk.endpoint == STORIES and not member.stream.part
 
-    def _found(self, row: Row, what: str, fields: str | None = None) -> Any:
+    def _found(self, row: Row, what: str, fields: Fields = WHOLE) -> Any:
         """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
         walk = self._walk
         everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
@@ -102,8 +110,9 @@ class Parts:
         path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
         try:
             self.requests += 1
-            params = {"fields": fields} if fields else None
-            answer = self._server.client.get(path, params, turn=self._server.turn).parsed
+            names = self._fed_by(what.strip("/"))
+            selection, turn = self._server.client.selection, self._server.turn
+            answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, turn=turn).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):
                 raise Failed(f"GET /{path}: a row came without its id")

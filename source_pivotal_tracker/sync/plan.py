@@ -101,11 +101,11 @@ class Walk:
         has_ids = bool(self.endpoint.part_of or stream.deleted_kind)
         return self.by_content and has_ids and not self.endpoint.single
 
-    def fields(self, *, narrow: bool = False) -> Fields:
+    def fields(self) -> Fields:
         """What all members need of a row."""
         wanted: Fields = {}
         for member in self.members:
-            wanted = merge(wanted, member.stream.asks(narrow=narrow))
+            wanted = merge(wanted, member.stream.asks())
         return wanted
 
 

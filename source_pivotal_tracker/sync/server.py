@@ -11,7 +11,7 @@ from source_pivotal_tracker.api.turn import Turn
 
 @dataclass(frozen=True)
 class Server:
-    """The server that lists are asked for, by all threads. `narrowed` are the paths that are asked for fewer fields.
+    """The server that lists are asked for, by all threads.
 
     `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
     deleted.
@@ -21,4 +21,3 @@ class Server:
     abilities: Abilities
     held: frozenset[int] = frozenset()
     turn: Turn = field(default_factory=Turn)
-    narrowed: set[str] = field(default_factory=set)

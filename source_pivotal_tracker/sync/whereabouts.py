@@ -6,6 +6,7 @@ from functools import partial
 
 from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, Unreadable
+from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.server import Server
 
@@ -41,7 +42,8 @@ def find_story(server: Server, story_id: int) -> Row | None:
 
 
 def _asked(server: Server, path: str, project_id: int | None = None) -> Row:
-    answer = server.client.get(path, {"fields": "project_id,story_type"}).parsed
+    selection, wanted = server.client.selection, select("project_id", "story_type")
+    answer = selection.get(path, {}, wanted, endpoint=STORY, names="stories").parsed
     story = {"project_id": project_id, **answer} if isinstance(answer, dict) else {}
     if not isinstance(story.get("project_id"), int):
         raise Failed(f"GET /{path}: the answer does not tell the project of the story")

@@ -14,7 +14,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.dialect import LITETRACKER
 from tracker_server.sample import make_world
 from tracker_server.world import World
-from unit_tests.exchanges import Before, asked, html, query_of, without_fields
+from unit_tests.exchanges import Before, html, query_of, without_fields
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, warnings
 
@@ -27,26 +27,6 @@ def refuses(*attributes: str) -> Before:
         return error_response(invalid_parameter(f"no {attributes}")) if named.intersection(attributes) else None
 
     return before
-
-
-def test_where_the_attributes_are_refused_the_default_ones_are_read_and_that_is_said_once(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    with TrackerServer(world, before=refuses("points_accepted")) as server:
-        sync = Sync(config_for(server, num_workers=1), ["stories"])
-    assert keys_come(sync, "stories") == keys_held(world, "stories")
-    assert asked(server.log, "fields")[1:] == [":default"] * len(world.projects)
-    (warning,) = warnings(caplog)
-    assert "stories" in warning
-    assert "fewer attributes" in warning
-    assert "400 invalid_parameter: " in warning
-
-
-def test_a_part_whose_narrow_attributes_are_known_is_read_by_them(world: World) -> None:
-    with TrackerServer(world, before=refuses("updated_at")) as server:
-        sync = Sync(config_for(server, num_workers=1), ["story_tasks"])
-    assert keys_come(sync, "story_tasks") == keys_held(world, "story_tasks")
-    assert asked(server.log, "fields")[1:] == [":default,tasks"] * len(world.projects)
 
 
 def test_a_server_that_refuses_the_default_attributes_too_fails_the_stream(world: World) -> None:
