@@ -92,7 +92,10 @@ def test_check_names_the_owner_of_the_token(start: list[str | Path], folder: Fol
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert ended.status == {
         "status": "SUCCEEDED",
-        "message": "The token belongs to Ada Martínez. It sees 2 projects.",
+        "message": (
+            "The token belongs to Ada Martínez. It sees 2 projects: "
+            "Harbour Web Shop (id 1027), Ferry Mobile App (id 1091)."
+        ),
     }
 
 

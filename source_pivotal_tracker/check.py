@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
-from source_pivotal_tracker.api.errors import Failed, NotAnswered, Passing, TokenRefused, TrackerError, Unreadable
+from source_pivotal_tracker.api.errors import (
+    Failed,
+    NotAnswered,
+    ParametersRefused,
+    Passing,
+    TokenRefused,
+    TrackerError,
+    Unreadable,
+)
 from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
@@ -42,9 +50,9 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
         projects = client.get("projects", {"fields": "id,name"}).parsed
     except TrackerError as error:
         raise CheckFailed(str(error)) from None
-    names = {project["id"]: project["name"] for project in projects}
-    missing = [str(each) for each in project_ids if each not in names]
-    told = ", ".join(f"{name} (id {project_id})" for project_id, name in names.items())
+    known = {project["id"] for project in projects}
+    missing = [str(each) for each in project_ids if each not in known]
+    told = _names(projects)
     failures = "".join(f" {failure}" for failure in client.completeness.failures)
     if missing:
         raise CheckFailed(f"project_ids: the exports have no project {', '.join(missing)}; they have {told}.{failures}")
@@ -52,10 +60,25 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
 
 
 def _listed(client: TrackerClient) -> str:
-    projects = client.get("projects", {"fields": "id"}, attempts=MOST_REQUESTS - client.requests).parsed
+    try:
+        projects = client.get("projects", {"fields": "id,name"}, attempts=MOST_REQUESTS - client.requests).parsed
+    except ParametersRefused:
+        projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
         raise Failed("GET /projects: the answer is no list")
-    return f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}."
+    told = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
+    return f"{told}: {_names(projects)}." if projects else f"{told}."
+
+
+def _names(projects: Iterable[object]) -> str:
+    """`Alpha (id 99), Beta (id 100)`, from rows of projects or of a person's memberships in them."""
+    told = []
+    for row in projects:
+        if isinstance(row, dict):
+            row_id = row.get("project_id", row.get("id"))
+            name = row.get("project_name") or row.get("name") or row.get("title")
+            told.append(f"{name} (id {row_id})" if name else f"id {row_id}")
+    return ", ".join(told)
 
 
 def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
@@ -64,25 +87,38 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
     The requests do not suffice for many of them: once one cannot be read, the ones that were not asked for are named
     with it.
     """
-    mine = [project.get("project_id") for project in objects(me, "projects")]
+    mine = {project.get("project_id"): project for project in objects(me, "projects")}
+    seen = [mine[project_id] for project_id in wanted if project_id in mine]
     others = [project_id for project_id in wanted if project_id not in mine]
     left = MOST_REQUESTS - client.requests
     asked, unasked = others[:left], others[left:]
-    unreadable = [f"{each} ({error})" for each in asked if (error := _refusal(client, each))]
+    unreadable = []
+    for each in asked:
+        try:
+            seen.append(_project(client, each))
+        except Unreadable as error:
+            unreadable.append(f"{each} ({error})")
     doubtful = [f"{each} (the token's person is no member of it)" for each in unasked]
     if unreadable:
         raise CheckFailed(
             f"project_ids: the token cannot read {', '.join(unreadable + doubtful)}. "
             "Take them out, or ask an owner of the project to add the token's person."
+            + (f" The person is a member of {_names(mine.values())}." if mine else "")
         )
     if doubtful:
-        return f"It sees {len(wanted) - len(doubtful)} of the project_ids; not tried: {', '.join(doubtful)}."
-    return f"It sees all {len(wanted)} of the project_ids."
+        return (
+            f"It sees {len(wanted) - len(doubtful)} of the project_ids: {_names(seen)}; "
+            f"not tried: {', '.join(doubtful)}."
+        )
+    return f"It sees all {len(wanted)} of the project_ids: {_names(seen)}."
 
 
-def _refusal(client: TrackerClient, project_id: int) -> Unreadable | None:
+def _project(client: TrackerClient, project_id: int) -> Row:
+    """Raises Unreadable. A server that refuses `fields` shows the project all the same, or it is named by its id."""
+    project: Row = {}
     try:
-        client.get(f"projects/{project_id}", {"fields": "id"}, attempts=1)
-    except Unreadable as error:
-        return error
-    return None
+        project = client.get(f"projects/{project_id}", {"fields": "id,name"}, attempts=1).parsed
+    except ParametersRefused:
+        if client.requests < MOST_REQUESTS:
+            project = client.get(f"projects/{project_id}", attempts=1).parsed
+    return {**(project if isinstance(project, dict) else {}), "project_id": project_id}

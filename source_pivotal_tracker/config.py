@@ -20,6 +20,7 @@ from pydantic import (
     Strict,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -35,6 +36,8 @@ NO_TOKEN = "no-token-for-exports"  # noqa: S105
 """What stands for the token where nobody asks for one; messages hide it, so no word that they might have."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
+_DIGITS = re.compile(r"[0-9]{1,40}")
+_DIGITS_IN_THE_FORM = r"^\s*0*[1-9][0-9]{0,15}\s*$"
 _HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _TIME = re.compile(
     r"(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}"
@@ -101,6 +104,16 @@ def _not_too_long(window: timedelta) -> timedelta:
     return window
 
 
+def _id_as_number(value: object) -> object:
+    """The number that a text of digits, perhaps with spaces around it, can only mean."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not _DIGITS.fullmatch(text):
+        raise ValueError("is not the number of a project")
+    return int(text)
+
+
 def _list_as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -111,7 +124,13 @@ def _without_repeats(ids: tuple[int, ...]) -> tuple[int, ...]:
 
 Token = Annotated[SecretStr, AfterValidator(_one_word)]
 StartDate = Annotated[datetime, Strict(False), BeforeValidator(_in_form(_TIME)), AfterValidator(_past_in_utc)]
-ProjectId = Annotated[int, Field(ge=1, le=2**53)]
+ProjectId = Annotated[
+    int,
+    Field(ge=1, le=2**53),
+    BeforeValidator(_id_as_number),
+    # In draft-07, each bound is for the values of its own type.
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "maximum": 2**53, "pattern": _DIGITS_IN_THE_FORM}),
+]
 ProjectIds = Annotated[
     tuple[ProjectId, ...], FailFast(), BeforeValidator(_list_as_tuple), AfterValidator(_without_repeats)
 ]
@@ -143,7 +162,11 @@ class Config(BaseModel):
         None, description="a time in the past such as 2024-01-31T00:00:00Z, or a date such as 2024-01-31"
     )
     project_ids: ProjectIds = Field(
-        (), description="a list of project ids, which are whole numbers from 1 on, without quotes"
+        (),
+        description=(
+            "a list of project ids, which are whole numbers from 1 on, such as 1027488; the check lists each project "
+            "with its id if project_ids is left out, and the code in a web address, such as 59f921, is none"
+        ),
     )
     lookback_window: Lookback = Field(
         timedelta(minutes=1),

@@ -176,7 +176,9 @@ def _link(stream: TrackerStream, page: str) -> str:
 def _type_and_default(part: dict[str, Any], required: bool) -> str:
     kind = part.get("format", part["type"])
     if kind == "array":
-        kind = f"array of {part['items']['type']}s"
+        # Where it may be of several, the first is what it is and the others are other ways to write it.
+        first, *_ = types if isinstance(types := part["items"]["type"], list) else [types]
+        kind = f"array of {first}s"
     if "minimum" in part:
         kind = f"{kind} {part['minimum']}–{part['maximum']}"
     default = str(part["default"]).lower() if isinstance(part.get("default"), bool) else part.get("default")

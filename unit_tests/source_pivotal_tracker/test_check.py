@@ -14,6 +14,7 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server.api import PREFIX
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.world import World
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 from unit_tests.syncs import config_for
 
@@ -49,18 +50,45 @@ def json(body: object, status: int = 200) -> bytes:
     return answer(status, orjson.dumps(body), "Content-Type: application/json")
 
 
+def named(world: World) -> str:
+    return ", ".join(f"{project.row['name']} (id {project.id})" for project in world.projects.values())
+
+
 def test_it_names_the_owner_of_the_token_and_counts_the_projects(server: TrackerServer) -> None:
     person = server.world.people[server.world.tokens[SAMPLE_TOKEN]]
     status, log = checked_and_logged(server)
     assert status == AirbyteConnectionStatus(
-        status=Status.SUCCEEDED, message=f"The token belongs to {person['name']}. It sees 3 projects."
+        status=Status.SUCCEEDED,
+        message=f"The token belongs to {person['name']}. It sees 3 projects: {named(server.world)}.",
     )
     assert [logged.path for logged in log] == ["/me", "/projects"]
 
 
 def test_a_single_project_is_counted_in_the_singular() -> None:
     with ScriptedServer([json({"id": 1, "name": "Ann"}), json([{"id": 7}])]) as server:
-        assert words(checked_against(server)) == "The token belongs to Ann. It sees 1 project."
+        assert words(checked_against(server)) == "The token belongs to Ann. It sees 1 project: id 7."
+
+
+def test_a_project_is_named_by_its_title_where_a_server_calls_it_so() -> None:
+    with ScriptedServer([json({"id": 1, "name": "Ann"}), json([{"id": 7, "title": "Alpha"}])]) as server:
+        assert words(checked_against(server)).endswith("It sees 1 project: Alpha (id 7).")
+
+
+@pytest.mark.parametrize("project_ids", [[], [7]])
+def test_a_server_that_refuses_fields_is_asked_without(project_ids: list[int]) -> None:
+    refusal = json({"code": "invalid_parameter", "error": "No."}, 400)
+    project = {"id": 7, "name": "Alpha"}
+    with ScriptedServer([json({"id": 1}), refusal, json(project if project_ids else [project])]) as server:
+        status = checked_against(server, project_ids=project_ids)
+    assert status.status is Status.SUCCEEDED
+    assert "Alpha (id 7)" in words(status)
+    assert len(server.requests) == 3
+
+
+def test_what_the_person_may_read_is_named_beside_what_they_may_not(server: TrackerServer) -> None:
+    status, _ = checked_and_logged(server, project_ids=[1])
+    assert status.status is Status.FAILED
+    assert words(status).endswith(f"The person is a member of {named(server.world)}.")
 
 
 def test_an_owner_without_a_name_is_named_by_id() -> None:
@@ -71,7 +99,7 @@ def test_an_owner_without_a_name_is_named_by_id() -> None:
 def test_the_projects_of_the_tokens_person_cost_no_further_request(server: TrackerServer) -> None:
     status, log = checked_and_logged(server, project_ids=list(server.world.projects))
     assert status.status is Status.SUCCEEDED
-    assert words(status).endswith("It sees all 3 of the project_ids.")
+    assert words(status).endswith(f"It sees all 3 of the project_ids: {named(server.world)}.")
     assert [logged.path for logged in log] == ["/me"]
 
 
@@ -79,7 +107,7 @@ def test_a_public_project_of_other_people_is_asked_for_by_its_id() -> None:
     with ScriptedServer([json({"id": 1, "projects": []}), json({"id": 7})]) as server:
         status = checked_against(server, project_ids=[7])
     assert status.status is Status.SUCCEEDED
-    assert server.requests[1].startswith(f"GET {PREFIX}/projects/7?fields=id ")
+    assert server.requests[1].startswith(f"GET {PREFIX}/projects/7?fields=id%2Cname ")
 
 
 @pytest.mark.parametrize("good", [0, 1, 2])
@@ -103,7 +131,9 @@ def test_what_three_requests_could_not_tell_is_said_to_be_untried() -> None:
     with ScriptedServer(readable) as server:
         status = checked_against(server, project_ids=[7, 10, 8, 9])
     assert status.status is Status.SUCCEEDED
-    assert words(status).endswith("It sees 3 of the project_ids; not tried: 9 (the token's person is no member of it).")
+    assert words(status).endswith(
+        "It sees 3 of the project_ids: id 10, id 7, id 8; not tried: 9 (the token's person is no member of it)."
+    )
     assert len(server.requests) == 3
 
 
@@ -181,7 +211,7 @@ def test_a_failure_that_passes_is_not_reported() -> None:
     with ScriptedServer([answer(503, b""), json({"id": 1, "name": "Ann"}), json([{"id": 7}, {"id": 8}])]) as server:
         status = checked_against(server)
     assert status == AirbyteConnectionStatus(
-        status=Status.SUCCEEDED, message="The token belongs to Ann. It sees 2 projects."
+        status=Status.SUCCEEDED, message="The token belongs to Ann. It sees 2 projects: id 7, id 8."
     )
     assert len(server.requests) == 3
 

@@ -100,7 +100,19 @@ BAD_VALUES = [
     ("project_ids", [99, 0], "project_ids[1] is less than 1"),
     ("project_ids", [-99], "project_ids[0] is less than 1"),
     ("project_ids", [1, True], "project_ids[1] is not a whole number"),
-    ("project_ids", ["99", "100"], "project_ids[0] is not a whole number"),
+    ("project_ids", ["59f921"], "project_ids[0] is not the number of a project"),
+    ("project_ids", [99, "59f921"], "project_ids[1] is not the number of a project"),
+    ("project_ids", ["https://app.litetracker.com/n/projects/59f921"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["https://www.pivotaltracker.com/n/projects/99"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["99, 100"], "project_ids[0] is not the number of a project"),
+    ("project_ids", [""], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["-99"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["1e5"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["99.0"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["#99"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["٩٩"], "project_ids[0] is not the number of a project"),
+    ("project_ids", ["0"], "project_ids[0] is less than 1"),
+    ("project_ids", ["9007199254740993"], "project_ids[0] is more than"),
     ("project_ids", [99.0], "project_ids[0] is not a whole number"),
     ("project_ids", [None], "project_ids[0] is not a whole number"),
     ("project_ids", [[99]], "project_ids[0] is not a whole number"),
@@ -173,7 +185,7 @@ def test_every_problem_gets_its_sentence() -> None:
 
 
 def test_a_list_of_bad_project_ids_gets_one_sentence_on_the_first_of_them() -> None:
-    said = complaint({"api_token": TOKEN, "project_ids": [1, "2", "3", "4"]})
+    said = complaint({"api_token": TOKEN, "project_ids": [1, 2.5, 3.5, "4"]})
 
     assert said.startswith("project_ids[1] is not a whole number")
     assert said.count("project_ids[") == 1
@@ -273,6 +285,20 @@ def test_a_start_date_is_a_moment_in_utc(written: str, meant: datetime) -> None:
 
 def test_project_ids_keep_their_order_and_lose_their_repeats() -> None:
     assert parse(project_ids=[7, 3, 7, 2**53, 3]).project_ids == (7, 3, 2**53)
+
+
+@pytest.mark.parametrize("written", ["1027488", " 1027488 ", "1027488\n", "\t1027488", "01027488"])
+def test_a_project_id_may_be_a_text_of_digits(written: str) -> None:
+    assert parse(project_ids=[written, 1027488, 7]).project_ids == (1027488, 7)
+
+
+@pytest.mark.parametrize(
+    "given", ["59f921", "https://app.litetracker.com/n/projects/59f921", 1.5, True, None, "99, 100"]
+)
+def test_what_is_no_project_id_is_told_where_the_ids_stand(given: object) -> None:
+    said = complaint({"api_token": TOKEN, "project_ids": [given]})
+    assert "the check lists each project with its id if project_ids is left out" in said
+    assert "the code in a web address, such as 59f921, is none" in said
 
 
 @pytest.mark.parametrize(

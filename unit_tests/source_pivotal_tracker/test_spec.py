@@ -89,6 +89,10 @@ def test_the_form_and_the_model_accept_every_default_and_example(key: str) -> No
         ("lookback_window", "-PT1M"),
         ("project_ids", [0]),
         ("project_ids", [2**53 + 1]),
+        ("project_ids", ["59f921"]),
+        ("project_ids", ["0"]),
+        ("project_ids", ["99, 100"]),
+        ("project_ids", ["https://app.litetracker.com/n/projects/59f921"]),
         ("requests_per_minute", 0),
         ("requests_per_minute", 1001),
         ("num_workers", 0),
@@ -100,6 +104,19 @@ def test_what_the_form_refuses_is_refused_by_the_model(key: str, value: object) 
         jsonschema.validate(TOKEN | {key: value}, SPEC)
     with pytest.raises(ConfigError):
         parse_config(TOKEN | {key: value})
+
+
+@pytest.mark.parametrize("ids", [[1027488], ["1027488"], [" 1027488 ", 1027494], []], ids=repr)
+def test_the_form_takes_project_ids_as_numbers_and_as_texts_of_digits(ids: list[object]) -> None:
+    jsonschema.validate(TOKEN | {"project_ids": ids}, SPEC)
+
+    assert len(parse_config(TOKEN | {"project_ids": ids}).project_ids) == len(ids)
+
+
+def test_the_form_says_how_to_find_the_id_of_a_project() -> None:
+    said = PROPERTIES["project_ids"]["description"]
+    assert "run the check: it lists each project with its name and id" in said
+    assert "/n/projects/59f921" in said
 
 
 def test_the_form_takes_the_config_of_airbytes_own_connector() -> None:
