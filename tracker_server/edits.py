@@ -429,6 +429,18 @@ def create_branch(
 
 
 @_command
+def delete_pull_request(world: World, project: Project, by: int, story_id: int, pull_request_id: int) -> None:
+    """Take a pull request off a story."""
+    _Edit(world, project, by).delete_part(_story(project, story_id), "pull_request", pull_request_id)
+
+
+@_command
+def delete_branch(world: World, project: Project, by: int, story_id: int, branch_id: int) -> None:
+    """Take a branch off a story."""
+    _Edit(world, project, by).delete_part(_story(project, story_id), "branch", branch_id)
+
+
+@_command
 def create_label(world: World, project: Project, by: int, *, name: str) -> Row:
     """A new label; Tracker keeps the names of labels in lower case. ValueError if there is one of that name."""
     edit = _Edit(world, project, by)

@@ -95,6 +95,7 @@ class StoryPullRequests(StoryPart):
     """
 
     part = "pull_requests"
+    deleted_kind = "pull_request"
     inside = WHOLE
 
 
@@ -105,6 +106,7 @@ class StoryBranches(StoryPart):
     """
 
     part = "branches"
+    deleted_kind = "branch"
     inside = WHOLE
 
 

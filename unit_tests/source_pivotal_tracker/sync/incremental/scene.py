@@ -34,6 +34,8 @@ class Scene:
     comment: Id
     blocker: Id
     review: Id
+    pull_request: Id
+    branch: Id
     epic: Id
     epic_comment: Id
     label: Id
@@ -157,6 +159,14 @@ class Scene:
         edits.create_pull_request(*self.here, self.story, owner="o", repo="r", number=7)
         return {self.story}
 
+    def delete_pull_request(self) -> set[Id]:
+        edits.delete_pull_request(*self.here, self.story, self.pull_request)
+        return {self.story}
+
+    def delete_branch(self) -> set[Id]:
+        edits.delete_branch(*self.here, self.story, self.branch)
+        return {self.story}
+
     def add_branch(self) -> set[Id]:
         edits.create_branch(*self.here, self.story, owner="o", repo="r", name="shiny")
         return {self.story}
@@ -214,7 +224,9 @@ EDITS: dict[str, Edit] = {
     "a review passed": Scene.pass_review,
     "a review deleted": Scene.delete_review,
     "a pull request added": Scene.add_pull_request,
+    "a pull request deleted": Scene.delete_pull_request,
     "a branch added": Scene.add_branch,
+    "a branch deleted": Scene.delete_branch,
     "an epic's comment added": Scene.comment_on_epic,
     "an epic's comment deleted": Scene.delete_comment_on_epic,
     "an epic changed": Scene.change_epic,
@@ -240,6 +252,8 @@ def set_scene() -> Scene:
     comment = edits.create_comment(world, project, by, story_id=story["id"], text="Oh", file_attachments=[file])
     blocker = edits.create_blocker(world, project, by, story["id"], description="The wind")
     review = edits.create_review(world, project, by, story["id"], review_type_id=next(iter(project.review_types)))
+    pull_request = edits.create_pull_request(world, project, by, story["id"], owner="o", repo="r", number=1)
+    branch = edits.create_branch(world, project, by, story["id"], owner="o", repo="r", name="first")
     epic = edits.create_epic(world, project, by, name="Shine", label_id=label)
     epic_comment = edits.create_comment(world, project, by, epic_id=epic["id"], text="Ah")
     membership = next(row["id"] for row in project.memberships.values() if row["person_id"] != by)
@@ -258,6 +272,8 @@ def set_scene() -> Scene:
         comment["id"],
         blocker["id"],
         review["id"],
+        pull_request["id"],
+        branch["id"],
         epic["id"],
         epic_comment["id"],
         label,

@@ -41,6 +41,8 @@ DELETIONS = {
     "epic_comments": Deletion(Scene.delete_comment_on_epic, "epic_comment", OF_THE_EPIC),
     "story_blockers": Deletion(Scene.delete_blocker, "blocker", OF_THE_STORY),
     "story_reviews": Deletion(Scene.delete_review, "review", OF_THE_STORY),
+    "story_pull_requests": Deletion(Scene.delete_pull_request, "pull_request", OF_THE_STORY),
+    "story_branches": Deletion(Scene.delete_branch, "branch", OF_THE_STORY),
     "project_memberships": Deletion(Scene.end_membership, "membership"),
 }
 every_deletion = pytest.mark.parametrize("stream", DELETIONS)
