@@ -67,3 +67,12 @@ def test_a_row_without_one_gets_that_of_its_list(stream: TrackerStream) -> None:
     records = stream.records(bare, where(stream))
 
     assert [record.get(scope, OF_A_LIST[scope]) for record in records] == [OF_A_LIST[scope]] * len(records) != []
+
+
+def test_transitions_of_a_moved_story_at_the_same_version_of_either_project_are_two_rows() -> None:
+    transitions = next(stream for stream in OF_LISTS if stream.name == "story_transitions")
+    rows = [{"project_id": project, "project_version": 7, "story_id": 8, "state": "started"} for project in (1, 71)]
+
+    made = transitions.made_of(rows, where(transitions))
+
+    assert {transitions.key_of(record) for (record,) in made} == {(1, 7, 8), (71, 7, 8)}
