@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -112,11 +113,12 @@ class TrackerClient:
         *,
         attempts: int = MOST_ATTEMPTS,
         attempts_at_500: int = MOST_ATTEMPTS,
+        attempts_made: int = 0,
         turn: Turn | None = None,
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
-        After `attempts_at_500` it is given up where the last answer was 500.
+        After `attempts_at_500` it is given up where the last answer was 500. Those that were `made` before count.
 
         With a `turn`, it is this thread's when the answer is returned, and free while it is waited for.
         After a refused token no further request is sent: each raises that refusal again.
@@ -125,10 +127,11 @@ class TrackerClient:
             retry=tenacity.retry_if_exception_type(Passing),
             # Not by the clock: a request may have waited long for its place in the budget.
             stop=lambda state: (
-                state.attempt_number >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
+                attempts_made + state.attempt_number
+                >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
                 or state.idle_for >= LONGEST_RETRYING
             ),
-            wait=self._wait,
+            wait=partial(self._wait, attempts_made=attempts_made),
             before_sleep=_log_retry,
             sleep=self._sleep,
             reraise=True,
@@ -188,10 +191,11 @@ class TrackerClient:
         error.args = (words.replace(self._token, "****"),)
         return error
 
-    def _wait(self, state: tenacity.RetryCallState) -> float:
+    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int) -> float:
         """Seconds until the next attempt; after a 429 the budget makes everybody wait them, this request included."""
         error = _cause(state)
-        wait: float = min(FIRST_WAIT * 2 ** (state.attempt_number - 1), LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+        doublings = attempts_made + state.attempt_number - 1
+        wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
         if isinstance(error, Passing) and error.retry_after is not None:
             wait = error.retry_after
         if isinstance(error, Passing) and error.status == 429:

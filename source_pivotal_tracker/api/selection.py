@@ -99,7 +99,8 @@ class Selection:
         for _ in range(MOST_LESSONS):
             asked = self.of(fields, endpoint, variant)
             try:
-                return asking.answer(asked, is_wide=bool(asked.keys() - ESSENTIAL))
+                is_wide = bool(asked.keys() - ESSENTIAL)
+                return asking.answer(asked, **({"attempts_at_500": FEW_ATTEMPTS} if is_wide else {}))
             except ParametersRefused as refused:
                 refusal: TrackerError = refused
             except Passing as failure:
@@ -113,14 +114,14 @@ class Selection:
                 if self.of(fields, endpoint, variant) == asked:
                     self._learn(asking, asked, refusal, self._refused[endpoint, variant], names)
             if isinstance(refusal, Passing) and self.of(fields, endpoint, variant) == asked:
-                return asking.answer(asked)
+                return asking.answer(asked, attempts_made=FEW_ATTEMPTS + 1)
         raise refusal
 
     def _learn(self, asking: _Asking, asked: Fields, refusal: TrackerError, known: Refused, names: str) -> None:
         """Find what of these fields is refused. Raises the refusal where they are not what it is about."""
         asking.probes = 0
         base: Fields = {name: None for name in asked if name in ESSENTIAL} or select("id")
-        if not asking.accepts(base):
+        if not asking.accepts(base, attempts=1 if isinstance(refusal, Passing) else FEW_ATTEMPTS):
             if isinstance(refusal, Passing):
                 return
             base = self._other_base(asking, asked, base, refusal, known)
@@ -172,19 +173,18 @@ class _Asking:
         self._params = params
         self._turn = turn
 
-    def answer(self, fields: Fields, *, is_wide: bool = False) -> TrackerResponse:
-        """Raises a TrackerError; after few attempts where the fields that are asked for may be why the server fails."""
+    def answer(self, fields: Fields, **patience: int) -> TrackerResponse:
+        """Raises a TrackerError; `patience` is what the client knows of attempts."""
         params = {**self._params, "fields": render(fields)} if fields else dict(self._params)
-        patience = {"attempts_at_500": FEW_ATTEMPTS} if is_wide else {}
         return self._get(self._path, params or None, turn=self._turn, **patience)
 
-    def accepts(self, fields: Fields) -> bool:
+    def accepts(self, fields: Fields, attempts: int = FEW_ATTEMPTS) -> bool:
         """Whether the server answers; not asked, and False, after too many probes. Raises every other TrackerError."""
         self.probes += 1
         if self.probes > MOST_PROBES:
             return False
         try:
-            self.answer(fields, is_wide=True)
+            self.answer(fields, attempts_at_500=attempts)
         except ParametersRefused:
             return False
         except Passing as failure:
