@@ -119,9 +119,9 @@ class World:
         return self.next_id
 
     def with_story(self, story_id: int) -> Project | None:
-        """The project that has this story, if there is one."""
-        return next((project for project in self.projects.values() if project.has_story(story_id)), None)
+        """The project that has this story, if there is one; the last of several."""
+        return next((project for project in reversed(self.projects.values()) if project.has_story(story_id)), None)
 
     def with_epic(self, epic_id: int) -> Project | None:
-        """The project that has this epic, if there is one."""
-        return next((project for project in self.projects.values() if project.has_epic(epic_id)), None)
+        """The project that has this epic, if there is one; the last of several."""
+        return next((project for project in reversed(self.projects.values()) if project.has_epic(epic_id)), None)

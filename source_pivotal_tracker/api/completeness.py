@@ -11,5 +11,5 @@ class Completeness:
     failures: Sequence[str] = ()
 
     def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
-        """Whether a row of this kind (`story`, `epic`) that is not shown was deleted; it was sent with this cursor."""
+        """Whether a row of this kind (`story`, `epic`, …) that is not shown was deleted; `cursor` is its own."""
         return True

@@ -25,6 +25,8 @@ logger = logging.getLogger("airbyte.tracker")
 
 SERVED_AT = f"http://127.0.0.1:8080{PREFIX}"
 """Where `tracker-server serve` serves exports unless it is told otherwise: links to files lead there."""
+KINDS_WITH_DAYS = frozenset({"story", "epic"})
+"""Kinds of rows that tell days; labels and people are those that such rows name."""
 OF_A_PERSON = ("/me", "/my/")
 """What asks for the person of the token; an export has none."""
 
@@ -45,10 +47,12 @@ class ExportAdapter(HTTPAdapter, Completeness):
         self.failures = []
 
     def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
-        """Only where an export proves to be all of the project, and was made after the row was changed last."""
+        """Only where an export proves to be all of the project, and was made on a later day than the row tells of."""
         project = self._world.projects.get(project_id)
-        whole_at = project and project.whole_at.get(kind)
-        return bool(whole_at) and (cursor is None or cursor[:10] <= f"{whole_at:%Y-%m-%d}")
+        whole_at = project.whole_at if project else {}
+        if kind not in KINDS_WITH_DAYS:
+            return whole_at.keys() >= KINDS_WITH_DAYS
+        return kind in whole_at and cursor is not None and cursor[:10] < f"{whole_at[kind]:%Y-%m-%d}"
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = urlsplit(str(request.url))
@@ -95,6 +99,4 @@ class ExportAdapter(HTTPAdapter, Completeness):
 def _sources(place: str) -> list[Source]:
     if "://" not in place:
         return list(sources_at(Path(place)))
-    return [
-        Source(file.name, file.open, file.root, file.size, file.stamp, address=file.address) for file in files_at(place)
-    ]
+    return [Source(file.name, file.open, file.root, file.size, file.stamp, home=file.home) for file in files_at(place)]

@@ -35,13 +35,13 @@ class NotOpened(Exception):
 class File(NamedTuple):
     """A file by its name, and how to open it anew for reading bytes, with `seek`. Opening may raise OSError.
 
-    `root` is the folder that was listed, empty for a file that was named. `address` is where it lies, without what is
+    `root` is the folder that was listed, empty for a file that was named. `home` is where that lies, without what is
     secret. `size` is in bytes, and `stamp` another one when they change.
     """
 
     name: str
     open: Callable[[], IO[bytes]]
-    address: str = ""
+    home: str = ""
     root: str = ""
     size: int = 0
     stamp: int = 0
@@ -82,7 +82,7 @@ def _downloaded(url: str) -> File:
             raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
-    return file._replace(name=name, address=_shown(url))
+    return file._replace(name=name, home=_shown(url))
 
 
 def _name_of(answer: requests.Response, url: str) -> str:
@@ -134,9 +134,9 @@ def _stored(url: str) -> Iterator[File]:
         for each in _listed(store, path):
             name = str(each["path"])
             stamp = zlib.crc32(str(each.get("e_tag") or each.get("last_modified")).encode())
-            address = f"{parts.scheme}://{parts.netloc}/{name}"
             opened = partial(_StoredFile.opened, store, name)
-            yield File(name, opened, address, path or parts.netloc, int(each["size"]), stamp)
+            home = f"{parts.scheme}://{parts.netloc}/{path}".rstrip("/")
+            yield File(name, opened, home, path or "/", int(each["size"]), stamp)
 
 
 def _listed(store: Any, folder: str) -> list[Any]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO, cast
 
 from tracker_server.exports.errors import ExportError
-from tracker_server.exports.sources import Source
+from tracker_server.exports.sources import MOST_DEPTH, Source
 from tracker_server.exports.table import damage_told
 
 MOST_EXPANSION = 200
@@ -24,6 +24,9 @@ MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 READ = re.compile(r"[.](?:csv|tsv|txt|zip)$", re.IGNORECASE)
 """Members that are read to find exports; others are only handed on."""
 
+BLOCK, LONGEST_HEADER = 1_048_576, 1024
+_MEMBER = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
+"""The header of a member, with the length of its path, which follows."""
 _LEADS_OUT = re.compile(r"(?:^|/)[.][.](?:/|$)|^/|^[A-Za-z]:/")
 
 
@@ -34,6 +37,8 @@ def members(archive: Source, label: str) -> Iterator[Source]:
     """
     with archive.open() as file, damage_told(label), zipfile.ZipFile(file) as opened:
         infos = opened.infolist()
+    if any(info.filename.count("/") > MOST_DEPTH for info in infos):
+        raise ExportError(f"{label} has folders that lie in {MOST_DEPTH} others, so it is no export of Tracker.")
     if len(infos) > MOST_MEMBERS:
         raise ExportError(f"{label} holds {len(infos):,} files, so it is no export of Tracker.")
     for info in infos:
@@ -51,8 +56,23 @@ def members(archive: Source, label: str) -> Iterator[Source]:
             )
         yield Source(
             f"{archive.name}/{path}", partial(_member, archive, info), archive.name, info.file_size, info.CRC,
-            archive.archive or archive.address or archive.name, f"{archive.member}/{path}" if archive.member else path,
+            archive.archive or archive.place, f"{archive.member}/{path}" if archive.member else path,
         )  # fmt: skip
+
+
+def names_in(archive: Source) -> Iterator[str]:
+    """The paths of members by their own headers, which are there though a ZIP is damaged or encrypted."""
+    try:
+        with archive.open() as file:
+            rest = b""
+            while block := file.read(BLOCK):
+                block = rest + block
+                for found in _MEMBER.finditer(block):
+                    length = int.from_bytes(found[1], "little")
+                    yield block[found.end() : found.end() + length].decode(errors="replace").replace("\\", "/")
+                rest = block[-LONGEST_HEADER:]
+    except OSError:
+        return
 
 
 def _path(member: zipfile.ZipInfo) -> str:

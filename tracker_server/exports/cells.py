@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import date
 from functools import lru_cache
@@ -16,6 +15,7 @@ LONGEST_NAME = 300
 """Characters of an author; Tracker allows fewer."""
 
 _DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
+_POINTS = re.compile(r"[0-9]{1,6}(?:[.][0-9]{1,4}|,[0-9]{1,2})?")
 _ID = re.compile(r"[0-9]{1,16}")
 _SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
 _STORY_LINK = re.compile(
@@ -53,11 +53,11 @@ def written_day(moment: date) -> str:
 @lru_cache(maxsize=1024)
 def points(text: str) -> float | None:
     """An estimate, an int where it is whole; -1 is none. Raises ValueError for what is no estimate."""
-    number = float(text.replace(",", "."))
-    if number == -1:
+    if text.strip() == "-1":
         return None
-    if not (math.isfinite(number) and number >= 0):
+    if not _POINTS.fullmatch(text.strip()):
         raise ValueError(f"no estimate: {text}")
+    number = float(text.replace(",", "."))
     return int(number) if number == int(number) else number
 
 

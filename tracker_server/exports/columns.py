@@ -24,6 +24,7 @@ HISTORY = frozenset({"message", "performed by", "occurred at"})
 """Columns of a project's history (as the maintainer of an importer tells; no file was at hand)."""
 
 _SINGLE = frozenset(name.lower() for name in SINGLE)
+_KNOWN = _SINGLE | {name.lower() for group in REPEATED for name in group}
 _BESIDE_TITLE = frozenset({"id", "type", "current state", "labels", "url"})
 
 _SIZES = {group[0]: len(group) for group in REPEATED}
@@ -47,8 +48,13 @@ def is_header(header: Cells) -> bool:
     return is_of_stories(header) or is_of_history(header)
 
 
+def is_header_again(cells: Cells) -> bool:
+    """Whether a row is the first line of an export of stories once more, and no story."""
+    return is_of_stories(cells) and _names(cells) - {""} <= _KNOWN
+
+
 def _names(header: Cells) -> set[str]:
-    places = (name.strip().lower() for name in header)
+    places = (name.strip().strip("\ufeff").lower() for name in header)
     return {FORMER.get(place, place) for place in places}
 
 
@@ -65,7 +71,7 @@ class Columns:
         self.width = len(header)
         places: dict[str, list[int]] = {}
         for position, name in enumerate(header):
-            place = name.strip().lower()
+            place = name.strip().strip("\ufeff").lower()
             places.setdefault(FORMER.get(place, place), []).append(position)
         known = [name.lower() for group in REPEATED for name in group]
         self.unknown = [

@@ -26,6 +26,8 @@ MONTHS = (
 CENTURY = 2000
 """Of years with two digits: Tracker is of 2006."""
 WEEK = 7
+LEAST_IN_STORIES = 3
+"""So many stories have to speak against an order: what was imported may be accepted before it was created."""
 
 _TIME = r"(?:[ T,]+[0-9]{1,2}:[0-9]{2}[^,;]{0,20})?"
 _NAMED = (
@@ -81,9 +83,11 @@ class Days:
         open_cells = [cell for cell in cells if not (day(cell) or _told_by_itself(cell))]
         days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
         orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)] or list(ORDERS)
-        for contradictions in (_in_iterations, _in_stories):
+        for contradictions, least in ((_in_iterations, 1), (_in_stories, LEAST_IN_STORIES)):
             if len(orders) > 1:
-                orders = [each for each in orders if not contradictions(rows, each)] or orders
+                numbers = {each: contradictions(rows, each) for each in orders}
+                if 0 in numbers.values():
+                    orders = [each for each in orders if numbers[each] < least]
         return orders
 
 
@@ -119,22 +123,22 @@ def _year(text: str) -> int:
     return int(text) + (CENTURY if len(text) == 2 else 0)
 
 
-def _in_iterations(rows: Iterable[Dated], order: str) -> bool:
-    """Whether iterations would not take whole weeks, or not follow each other."""
+def _in_iterations(rows: Iterable[Dated], order: str) -> int:
+    """How many iterations would not take whole weeks, or not follow each other."""
     starts: dict[int, date] = {}
+    wrong = 0
     for row in rows:
         start, end = (_date(cell, order) for cell in (row.start, row.end))
-        if start and end and (end < start or ((end - start).days + 1) % WEEK):
-            return True
-        if start and row.iteration.strip().isdecimal():
+        wrong += bool(start and end and (end < start or ((end - start).days + 1) % WEEK))
+        if start and re.fullmatch("[0-9]{1,5}", row.iteration.strip()):
             starts[int(row.iteration)] = start
-    return any(before >= after for (_, before), (_, after) in pairwise(sorted(starts.items())))
+    return wrong + sum(before >= after for (_, before), (_, after) in pairwise(sorted(starts.items())))
 
 
-def _in_stories(rows: Iterable[Dated], order: str) -> bool:
-    """Whether a story would have been accepted before it was created."""
+def _in_stories(rows: Iterable[Dated], order: str) -> int:
+    """How many stories would have been accepted before they were created."""
     days = ((_date(row.created, order), _date(row.accepted, order)) for row in rows)
-    return any(created and accepted and accepted < created for created, accepted in days)
+    return sum(bool(created and accepted and accepted < created) for created, accepted in days)
 
 
 def _date(cell: str, order: str) -> date | None:

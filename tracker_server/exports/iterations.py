@@ -13,6 +13,8 @@ from tracker_server.world import iso
 CLOSED = datetime(2025, 4, 30, tzinfo=timezone.utc)
 """When the hosted Tracker closed: no export is newer, so one without a single date counts as made then."""
 
+MOST_WEEKS = 4
+"""The longest iterations that a project could have."""
 DAY = timedelta(days=1)
 Span = tuple[str, str]
 """First and last day of an iteration (ISO 8601), `""` where it is not told."""
@@ -64,7 +66,7 @@ def calendar(spans: Mapping[int, Span], oldest: str, doubt: Callable[[str], None
         return Calendar([day - day.weekday() * DAY], 1, is_told=False)
     numbers = sorted(known)
     lengths = Counter((known[n + 1] - known[n]).days for n in numbers if n + 1 in known)
-    weeks = max(1, round(lengths.most_common(1)[0][0] / 7)) if lengths else 1
+    weeks = min(MOST_WEEKS, max(1, round(lengths.most_common(1)[0][0] / 7))) if lengths else 1
     regular = weeks * 7 * DAY
     days = [known[numbers[0]] - back * regular for back in range(numbers[0] - 1, 0, -1)]
     for number, following in zip(numbers, [*numbers[1:], numbers[-1] + 1], strict=True):

@@ -15,6 +15,7 @@ A folder that is called by a number is a story's only where a CSV says so: 2024 
 
 from __future__ import annotations
 
+import io
 import mimetypes
 import os
 import re
@@ -23,15 +24,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import IO, NamedTuple
 
-from tracker_server.exports.archive import MAGIC, members
+from tracker_server.exports.archive import MAGIC, members, names_in
 from tracker_server.exports.cells import given_id, id_in_url
-from tracker_server.exports.columns import Columns, is_of_history, is_of_stories
+from tracker_server.exports.columns import is_of_history, is_of_stories
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
-from tracker_server.exports.names import base_name, copy_mark, named, named_inside, slug
+from tracker_server.exports.names import base_name, copy_mark, has_trackers_stamp, named, named_inside, slug
 from tracker_server.exports.sources import Source, is_of_the_system
-from tracker_server.exports.table import MOST_COLUMNS, Records, damage_told
+from tracker_server.exports.table import MOST_COLUMNS, Sheet, damage_told
 from tracker_server.world import StoredFile
 
 ARCHIVES = (".zip",)
@@ -44,6 +46,7 @@ MOST_NESTED = 3
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()
 _NO_EXPORT = "it is no CSV and no ZIP, and not in the folder of a story"
+_HISTORY = "it is the history of a project"
 _NO_COLUMNS = "its first line must name the columns, and Title (or Story) among them"
 
 Path = tuple[str, ...]
@@ -98,9 +101,11 @@ class Layout:
 def lay_out(sources: Iterable[Source], report: Report) -> Layout:
     """Find out what each file is. `report` is told of what is neither an export nor a file of a story."""
     found = _Finder(report)
-    for root, folder in _trees(list(sources)).items():
-        found.visit(folder, (root,), (root,) if folder.is_named else (), ())
-        found.tell_of_the_system(base_name(root) if folder.is_named else "")
+    once = {source.name: source for source in sources}
+    for root, folder in _trees(list(once.values())).items():
+        found.visit(folder, (root,), (folder.home,) if folder.home else (), ())
+        found.tell_of_the_system(base_name(folder.home))
+    found.tell_of_others()
     return found.layout
 
 
@@ -116,9 +121,9 @@ class _File:
 
 @dataclass
 class _Folder:
-    """A folder or a ZIP. `is_named`: the user named it, and not the files in it."""
+    """A folder or a ZIP. `home` is the folder that the user named, if not the files in it."""
 
-    is_named: bool = False
+    home: str = ""
     files: list[_File] = field(default_factory=list)
     folders: dict[str, _Folder] = field(default_factory=dict)
 
@@ -144,7 +149,8 @@ def _trees(sources: Sequence[Source]) -> dict[str, _Folder]:
         below = "/".join(source.parts)
         root = os.path.dirname(source.name) if source.is_named else source.root
         tree = trees.setdefault(root, _Folder())
-        tree.is_named |= not source.is_named
+        if not source.is_named:
+            tree.home = source.home or source.root
         tree.put(_File(source, below if times[below] == 1 else source.name), source.parts)
     return trees
 
@@ -154,29 +160,31 @@ class _Finder:
         self.layout = Layout()
         self._report = report
         self._of_the_system: list[_File] = []
+        self._others: list[tuple[_File, Path, str]] = []
         self._ids: dict[tuple[str, ...], set[int]] = {}
 
     def visit(self, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int = 0) -> int:
         """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
 
         `around` are the names of the folders and ZIPs in which it lies, the innermost first; `nearest` are the tables
-        beside it or above.
+        beside it and above.
         """
         tables: list[Table] = []
         archives: list[_File] = []
         failures = len(self.layout.failures)
         for file in folder.files:
-            if is_of_the_system(file.name):
+            if is_of_the_system(file.name, is_folder=file.source.is_folder):
                 self._of_the_system.append(file)
                 continue
             kind = self._kind(file, path, around, tables)
             if kind == "archive":
                 archives.append(file)
             elif kind:
-                self._report(Finding(file.label, 0, "", f"not read: {kind}"))
+                self._others.append((file, around, kind))
         self.layout.tables += tables
-        count = len(tables) + len(self.layout.failures) - failures
-        nearest = tables or nearest
+        failed = len(self.layout.failures) - failures
+        count = len(tables) + failed
+        nearest = [*tables, *nearest]
         for file in archives:
             count += self._visit_archive(file, path, around, nested)
         for name, inner in folder.folders.items():
@@ -184,6 +192,9 @@ class _Finder:
                 self._of_the_system += (file for _, file in inner.all_files())
             elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, nearest):
                 self._attach(int(name), inner, nearest)
+            elif _NUMBER.fullmatch(name) and failed:
+                reason = "not read, for a CSV beside it that cannot be read may say whose it is"
+                self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
             else:
                 count += self._visit_folder(name, inner, (*path, name), (name, *around), nearest, nested)
         return count
@@ -192,18 +203,25 @@ class _Finder:
         self, name: str, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int
     ) -> int:
         """As `visit`. What lies in a folder with a number and is no export may be of a story in a CSV elsewhere."""
-        if not _NUMBER.fullmatch(name):
-            return self.visit(folder, path, around, nearest, nested)
-        report, told = self._report, list[Finding]()
-        self._report = told.append
+        others = len(self._others)
         count = self.visit(folder, path, around, nearest, nested)
-        self._report = report
-        if count:
-            for finding in told:
-                report(finding)
-        else:
+        if _NUMBER.fullmatch(name) and not count:
+            del self._others[others:]
             self._attach(int(name), folder, ())
         return count
+
+    def tell_of_others(self) -> None:
+        """Tell of the files that are of no use; one that is called like an export may be one that nobody can read."""
+        known = {
+            name for table in self.layout.tables for name in (slug(table.project), slug(named(table.label).project))
+        }
+        for file, around, kind in self._others:
+            is_called_so = slug(named(file.name).project) in known or has_trackers_stamp(file.name)
+            if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
+                words = f"{file.label} is called like an export of Tracker, and cannot be read as one: {kind}."
+                self.layout.failures.append(Failure(file.label, words, _projects(file, around)))
+            else:
+                self._report(Finding(file.label, 0, "", f"not read: {kind}"))
 
     def tell_of_the_system(self, folder: str) -> None:
         """Tell of the files until now that an operating system put there, in one line for the folder or each ZIP."""
@@ -233,15 +251,17 @@ class _Finder:
                     raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
                 tables.append(_table(file, path, around))
                 return ""
-            if is_of_history(header) or (is_wanted and not file.source.is_named and "history" in name):
+            if is_of_history(header):
                 self.layout.histories.add(path)
-                return "it is the history of a project"
+            if is_of_history(header) or (is_wanted and not file.source.is_named and "history" in name):
+                return _HISTORY
             if file.source.is_named or (is_wanted and not header):
                 raise ExportError(f"{file.label} is no export of Tracker: {_NO_COLUMNS}.")
             return "its columns are not those of stories" if is_wanted else _NO_EXPORT
         return ""
 
     def _visit_archive(self, file: _File, path: Path, around: Path, nested: int) -> int:
+        before = sum(map(len, self.layout.attachments.values()))
         with self._failing(file, around):
             if nested == MOST_NESTED:
                 raise ExportError(f"{file.label} is a ZIP in {nested} others; unpack the outer ones.")
@@ -251,8 +271,8 @@ class _Finder:
             count = self.visit(inner, (*path, file.name), (file.name, *around), (), nested + 1)
             if not count and file.source.is_named:
                 raise ExportError(f"{file.label} is no export of Tracker: there is no CSV with stories in it.")
-            if not count:
-                self._report(Finding(file.label, 0, "", "not read: there is no CSV with stories in it"))
+            if not count and before == sum(map(len, self.layout.attachments.values())):
+                self._others.append((file, around, "there is no CSV with stories in it"))
             return count
         return 1
 
@@ -269,14 +289,20 @@ class _Finder:
             words = str(error)
         else:
             return
-        self.layout.failures.append(Failure(file.label, words, _origins(file, around)))
+        inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
+        projects = _projects(file, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
+        self.layout.failures.append(Failure(file.label, words, projects))
 
     def _is_of_a_story(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> bool:
         """Whether the folder is that of the story with this number, and not one of a year or a project."""
         if not nearest:
             return False
-        may_hold_exports = any(path[-1].lower().endswith((*TABLES, *ARCHIVES)) for path, _ in folder.all_files())
-        return not may_hold_exports or number in self._ids_in(nearest)
+        paths = [path for path, _ in folder.all_files()]
+        is_plain = not any(
+            path[-1].lower().endswith((*TABLES, *PERHAPS_TABLES, *ARCHIVES)) or any(map(_NUMBER.fullmatch, path[:-1]))
+            for path in paths
+        )
+        return is_plain or number in self._ids_in(nearest)
 
     def _ids_in(self, tables: Sequence[Table]) -> set[int]:
         key = tuple(table.label for table in tables)
@@ -287,14 +313,31 @@ class _Finder:
     def _attach(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> None:
         attached = self.layout.attachments.setdefault(tuple(table.label for table in nearest), [])
         for path, file in folder.all_files():
-            if is_of_the_system(path[-1]) or any(is_of_the_system(name, is_folder=True) for name in path[:-1]):
+            if is_of_the_system(path[-1], is_folder=file.source.is_folder) or any(
+                is_of_the_system(name, is_folder=True) for name in path[:-1]
+            ):
                 self._of_the_system.append(file)
                 continue
             source = file.source
-            stored = StoredFile("/".join(path), source.size, _TYPES.guess_type(path[-1])[0], source.open)
+            if source.is_folder:
+                with self._failing(file, ()):
+                    source.open()
+                continue
+            opened = source.open if source.member else partial(_unchanged, source)
+            stored = StoredFile("/".join(path), source.size, _TYPES.guess_type(path[-1])[0], opened)
             member = source.member or "/".join(source.parts)
-            archive = source.archive or (source.address or source.name).removesuffix(f"/{member}")
+            archive = source.archive or source.place.removesuffix(f"/{member}")
             attached.append(Attachment(number, file.label, source.stamp, stored, archive, member))
+
+
+def _unchanged(source: Source) -> IO[bytes]:
+    """The file, opened. Raises OSError where it has another size than before."""
+    file = source.open()
+    if file.seek(0, io.SEEK_END) != source.size:
+        file.close()
+        raise OSError(f"{source.place} has changed")
+    file.seek(0)
+    return file
 
 
 def _is_zip(source: Source) -> bool:
@@ -304,9 +347,7 @@ def _is_zip(source: Source) -> bool:
 
 def _header(file: _File) -> list[str]:
     with file.source.open() as opened:
-        for _, header in Records(opened, file.label):
-            return header
-    return []
+        return Sheet(opened, file.label).header
 
 
 def _table(file: _File, path: Path, around: Path) -> Table:
@@ -314,23 +355,34 @@ def _table(file: _File, path: Path, around: Path) -> Table:
     return Table(file.label, project, at, file.source.open, path, copy_mark(file.name), _origins(file, around))
 
 
+def _projects(file: _File, around: Path) -> frozenset[str]:
+    """The projects of which a file may be, by its name."""
+    return _projects_of(file.name, around)
+
+
+def _projects_of(name: str, around: Path) -> frozenset[str]:
+    if not name.lower().endswith((*TABLES, *PERHAPS_TABLES, *ARCHIVES)):
+        return frozenset()
+    return frozenset({slug(named(name).project), slug(named_inside(name, around).project)})
+
+
 def _origins(file: _File, around: Path) -> frozenset[str]:
-    """The names that what lies here may have: that of its project, its own, and those of the ZIPs around."""
-    names = [file.name, *(name for name in around if name.lower().endswith(ARCHIVES))]
-    return frozenset(slug(named(name).project) for name in names) | {slug(named_inside(file.name, around).project)}
+    """What may be of the same project: what is called like it, or like a ZIP around it."""
+    archives = (name for name in around if name.lower().endswith(ARCHIVES))
+    return frozenset(slug(named(name).project) for name in archives) | _projects(file, around)
 
 
 def _ids_of(table: Table) -> Iterator[int]:
     """The numbers in a table; those that were read before it turns out to be damaged, where it is."""
     try:
         with table.open() as file:
-            lines = iter(Records(file, table.label))
-            columns = Columns(next(lines)[1])
-            for _, cells in lines:
-                columns.whole(cells)
-                single = columns.single(cells)
-                row_id = given_id(single[0]) or id_in_url(single[-1])
-                if row_id:
-                    yield row_id
+            sheet = Sheet(file, table.label)
+            for _, cells in sheet.rows():
+                if cells is not None:
+                    sheet.columns.whole(cells)
+                    single = sheet.columns.single(cells)
+                    row_id = given_id(single[0]) or id_in_url(single[-1])
+                    if row_id:
+                        yield row_id
     except (ExportError, OSError):
         return

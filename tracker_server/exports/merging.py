@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from itertools import combinations, compress
 from typing import Protocol
 
 from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import made_id
-from tracker_server.exports.layout import Layout, Table
+from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import digits_in_order, slug
 from tracker_server.exports.notes import Notes
-from tracker_server.exports.project import Export, Exports, made, whole
+from tracker_server.exports.project import Export, Exports, told, whole
 from tracker_server.exports.rows import Reader
 
+UNDATED = datetime.min.replace(tzinfo=timezone.utc)
+"""An export of which nothing tells when it was made is the oldest."""
 MOST_SELECTED = 20
 """Accepted stories. Two exports with more of them, and none in common, are not of one project."""
 LEAST_SHARED = 10
@@ -32,48 +34,55 @@ SAME = 0.9
 
 
 def grouped(layout: Layout, ids: Mapping[str, int]) -> list[Exports]:
-    """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`.
-
-    Tables of one project that lie in one folder and were made at one time are one export.
-    """
-    by_project: dict[str, dict[tuple[object, ...], list[Table]]] = {}
+    """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`."""
+    by_project: dict[str, list[Table]] = {}
     for table in sorted(layout.tables, key=lambda table: digits_in_order(table.label)):
-        key = (table.folder, table.stamp, table.copy)
-        by_project.setdefault(slug(table.project), {}).setdefault(key, []).append(table)
-    strays = layout.attachments.get((), [])
+        by_project.setdefault(slug(table.project), []).append(table)
+    groups = Counter((table.folder, *_group(table)) for table in layout.tables)
+    shared = Counter(folder for folder, *_ in groups)
+    by_owner: dict[int, list[Attachment]] = {}
+    for files in layout.attachments.values():
+        for file in files:
+            by_owner.setdefault(file.owner_id, []).append(file)
     projects = []
-    for name, exports in by_project.items():
-        found = [_export(layout, tables) for tables in exports.values()]
-        spelled = found[0].tables[0].project
-        projects.append(Exports(spelled, ids.get(name) or made_id("project", name), found, strays))
+    for name, tables in by_project.items():
+        found = [_export(layout, table, is_alone=shared[table.folder] == 1) for table in tables]
+        projects.append(Exports(tables[0].project, ids.get(name) or made_id("project", name), found, by_owner))
     return projects
 
 
-def _export(layout: Layout, tables: list[Table]) -> Export:
-    labels = {table.label for table in tables}
-    attached = (files for nearest, files in layout.attachments.items() if not labels.isdisjoint(nearest))
-    has_history = any(table.folder in layout.histories for table in tables)
-    return Export(tables, [file for files in attached for file in files], has_history)
+def _group(table: Table) -> tuple[object, ...]:
+    """What is equal for tables of one export: one name, one time, and no copy of each other."""
+    return slug(table.project), table.stamp, table.copy
+
+
+def _export(layout: Layout, table: Table, *, is_alone: bool) -> Export:
+    attached = (files for nearest, files in layout.attachments.items() if table.label in nearest)
+    files = [file for files in attached for file in files]
+    return Export(table, files, (table.folder, *_group(table)), is_alone, table.folder in layout.histories)
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """An export, read once without the others."""
+    """An export, read once without the others. `lacks` is what is missing for a proof that it is a whole project."""
 
     export: Export
     reader: Reader
     at: datetime
-    whole: Mapping[str, str | None]
+    lacks: Mapping[str, str | None]
 
     @cached_property
     def ids(self) -> set[tuple[str, int]]:
         return {("story", each) for each in self.reader.story_ids} | {("epic", each) for each in self.reader.epic_ids}
 
     @property
+    def is_whole(self) -> bool:
+        return self.lacks["story"] is None
+
+    @property
     def order(self) -> tuple[object, ...]:
         """Sorts older ones before newer ones, and of equal ones those before that tell less."""
-        rows = len(self.reader.story_ids) + len(self.reader.epic_ids)
-        return self.at, rows, len(self.export.attachments), self.export.label
+        return self.at, self.reader.newest, len(self.ids), len(self.export.attachments), self.export.label
 
 
 def in_order(exports: Exports, report: Report) -> Exports:
@@ -83,12 +92,13 @@ def in_order(exports: Exports, report: Report) -> Exports:
     """
     if len(exports.all) == 1:
         return exports
-    scans = sorted((_scan(export, exports.project_id) for export in exports.all), key=lambda scan: scan.order)
-    _refuse_two_projects(exports.name, scans, report)
-    newest_first = scans[::-1]
+    groups = _with_parts(_scan(each, exports.project_id) for each in exports.all)
+    groups.sort(key=lambda group: max(scan.order for scan in group), reverse=True)
+    newest_first = [scan for group in groups for scan in group]
+    _refuse_two_projects(exports.name, newest_first[::-1], report)
     _tell_of_older(exports.name, newest_first, report)
     proofs = {
-        kind: frozenset(place for place, scan in enumerate(newest_first) if scan.whole[kind] is None)
+        kind: frozenset(place for place, scan in enumerate(newest_first) if scan.lacks[kind] is None)
         for kind in ("story", "epic")
     }
     return replace(
@@ -101,10 +111,32 @@ def in_order(exports: Exports, report: Report) -> Exports:
 
 def _scan(export: Export, project_id: int) -> _Scan:
     reader = Reader(Notes(project_id, lambda _: None))
-    for table in export.tables:
-        for _ in reader.rows(table):
-            pass
-    return _Scan(export, reader, made(export, reader, reader.calendar(lambda _: None)), whole(export, reader))
+    for _ in reader.rows(export.table):
+        pass
+    at = told(export, reader)
+    lacks = whole([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing tells when it was made")
+    return _Scan(export, reader, at or UNDATED, lacks)
+
+
+def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
+    """The scans one by one, or those together that are parts of one export: they prove together what they show.
+
+    Tables that share a row are no parts of one export, and neither are two that each are a whole project.
+    """
+    groups: dict[tuple[object, ...], list[_Scan]] = {}
+    for scan in scans:
+        groups.setdefault(scan.export.group, []).append(scan)
+    found: list[list[_Scan]] = []
+    for group in groups.values():
+        number = sum(len(scan.ids) for scan in group)
+        are_parts = len(set().union(*(scan.ids for scan in group))) == number and sum(s.is_whole for s in group) < 2
+        if len(group) == 1 or not are_parts or any(scan.at == UNDATED for scan in group):
+            found += ([scan] for scan in group)
+            continue
+        at = max(scan.at for scan in group)
+        lacks = whole([scan.export for scan in group], [scan.reader for scan in group])
+        found.append([replace(scan, at=at, lacks=lacks) for scan in group])
+    return found
 
 
 def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> None:
@@ -113,7 +145,7 @@ def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> 
     seen = set(newer.ids)
     label = newer.export.label
     for scan in newest_first[1:]:
-        proof = next((each for each in newest_first if each.at > scan.at and each.whole["story"] is None), None)
+        proof = next((each for each in newest_first if each.at > scan.at and each.is_whole), None)
         missing = scan.ids - seen
         if not missing and scan.ids:
             how = "a newer" if scan.at < newer.at else "as new an"
@@ -125,7 +157,7 @@ def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> 
             )
         else:
             reason = f"{len(missing):,} of its rows are not in {label}, which is newer; they stay, for nothing proves "
-            reason += f"that {label} is all of the project: {newer.whole['story']}"
+            reason += f"that {label} is all of the project: {newer.lacks['story']}"
         if missing or scan.ids:
             report(Finding(scan.export.label, 0, "", reason))
         seen |= scan.ids
@@ -157,7 +189,9 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
 
 def _contradict(one: _Scan, other: _Scan) -> bool:
     """Whether two exports without a row in common cannot be of one project."""
-    if one.whole["story"] is None and other.whole["story"] is None:
+    if one.is_whole and other.is_whole and one.export.group != other.export.group:
+        return True
+    if one.is_whole and other.is_whole and not (one.reader.panels.has_epics ^ other.reader.panels.has_epics):
         return True
     if min(len(one.reader.accepted_ids), len(other.reader.accepted_ids)) > MOST_SELECTED:
         return True
@@ -189,7 +223,7 @@ def renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
         places.update(dict.fromkeys(project.story_ids, place))
 
 
-def joined(exports: Iterable[Exports]) -> Exports:
-    """The exports of one project under the name that the first of them has."""
-    first, *others = exports
-    return replace(first, all=[*first.all, *(export for each in others for export in each.all)])
+def joined(exports: Sequence[Exports], ids: Mapping[str, int]) -> Exports:
+    """The exports of one project under the name of which the id was given, or else that of the first of them."""
+    named = next((each for each in exports if slug(each.name) in ids), exports[0])
+    return replace(named, all=[export for each in exports for export in each.all])

@@ -46,8 +46,9 @@ def base_name(path: str) -> str:
 
 
 def readable(name: str) -> str:
-    """The name of a file with signs in place of bytes that are not UTF-8."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    """The name of a file with signs in place of bytes that are not UTF-8, and of what would break a line."""
+    letters = name.encode(errors="surrogateescape").decode(errors="replace")
+    return letters if letters.isprintable() else re.sub(r"[^\S ]|[\0-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", letters)
 
 
 def named(file: str) -> Named:
@@ -73,6 +74,11 @@ def named_inside(file: str, around: Iterable[str]) -> Named:
     return Named(own.project or NAMELESS, at)
 
 
+def has_trackers_stamp(file: str) -> bool:
+    """Whether a file is called as Tracker calls exports, with the minute in which it was made."""
+    return bool(re.search("_[0-9]{8}_[0-9]{4}", base_name(file))) and _own(file).at is not None
+
+
 def slug(project: str) -> str:
     """What is equal for two spellings of the name of one project: `my_project` of `My Project`."""
     letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", project).casefold())
@@ -81,7 +87,8 @@ def slug(project: str) -> str:
 
 def digits_in_order(name: str) -> list[str | int]:
     """Sorts `part_2` before `part_10`."""
-    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", name)]
+    parts = re.split("([0-9]{1,18})", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def copy_mark(file: str) -> str:

@@ -46,6 +46,14 @@ class Panels:
         else:
             (self.in_work if state in IN_WORK else self.waiting).add(iteration)
 
+    def join(self, other: Panels) -> None:
+        """Note all that another one has."""
+        self.accepted |= other.accepted
+        self.in_work |= other.in_work
+        self.waiting |= other.waiting
+        self.has_icebox |= other.has_icebox
+        self.has_epics |= other.has_epics
+
     def missing(self, spans: Mapping[int, Span], stamps: Iterable[datetime], *, is_of_page: bool) -> str | None:
         """What is missing for a proof that the export is all of its project; None where nothing is.
 

@@ -17,10 +17,11 @@ from tracker_server.derived import Figures
 from tracker_server.exports.cells import stories_named
 from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
-from tracker_server.exports.iterations import CLOSED, Calendar, Span, calendar, made_at, midnight
+from tracker_server.exports.iterations import Calendar, Span, calendar, made_at, midnight
 from tracker_server.exports.layout import Attachment, Table
 from tracker_server.exports.notes import Notes
-from tracker_server.exports.rows import TYPES, Newer, Reader
+from tracker_server.exports.panels import Panels
+from tracker_server.exports.rows import LATEST, TYPES, Newer, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
@@ -30,38 +31,36 @@ AT_A_TIME = 100
 
 @dataclass(frozen=True)
 class Export:
-    """One export of one project: its tables, and the files and the history that lie with them.
+    """A table of one project, and the files that lie with it, which may be those of other projects too.
 
-    `attachments` may be those of other projects too.
+    `group` is equal for the tables that one export may have been split into. `is_alone`: no table of another export
+    lies in the same ZIP or folder, so what lies there came with this one; `has_history`: a history does.
     """
 
-    tables: list[Table]
+    table: Table
     attachments: list[Attachment]
+    group: tuple[object, ...] = ()
+    is_alone: bool = True
     has_history: bool = False
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return self.tables[0].label
-
-    @property
-    def stamps(self) -> list[datetime]:
-        """When it was made, as names of files tell."""
-        return [table.stamp for table in self.tables if table.stamp]
+        return self.table.label
 
 
 @dataclass(frozen=True)
 class Exports:
-    """All exports of one project, the newest first. `strays` are files of stories that lie with no export.
+    """All exports of one project, the newest first. `by_owner` are all files at the place, by the number of the story.
 
-    Of several, `made` is when each was made, and `whole` are by kind of row (`story`, `epic`) the places of those that
-    prove to be all of the project; of a single one its rows tell that.
+    Of several, `made` is when each was made, as far as it or its name tells, and `whole` are by kind of row (`story`,
+    `epic`) the places of those that prove to be all of the project; of a single one its rows tell that.
     """
 
     name: str
     project_id: int
     all: list[Export]
-    strays: Sequence[Attachment] = ()
+    by_owner: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
     made: Sequence[datetime] = ()
     whole: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
@@ -109,8 +108,7 @@ class Reading:
             newer.has_all_stories, newer.has_all_epics = (self._has_whole(kind, place) for kind in ("story", "epic"))
             reader = Reader(self.notes, newer)
             self._readers.append(reader)
-            for table in export.tables:
-                yield from reader.rows(table)
+            yield from reader.rows(export.table)
             newer.story_ids |= reader.story_ids
             newer.epic_ids |= reader.epic_ids
 
@@ -132,16 +130,22 @@ class Reading:
         """As `Project.whole_at`: when the newest export was made that proves to be all of the project."""
         if self.exports.made:
             return {kind: self.exports.made[min(places)] for kind, places in self.exports.whole.items() if places}
-        lacking = whole(self.exports.all[0], self._readers[0])
-        return {kind: self.as_of for kind, lacks in lacking.items() if lacks is None}
+        export, reader = self.exports.all[0], self._readers[0]
+        made = told(export, reader)
+        lacking = whole([export], [reader]) if made else {}
+        return {kind: made for kind, lacks in lacking.items() if lacks is None and made}
 
     @cached_property
     def attachments(self) -> list[Attachment]:
-        """The files of its stories and epics. Of two of one name, that of the newer export."""
+        """The files of its stories and epics; of two of one name, that of the newer export.
+
+        A story that moved to another project may have left its files with an export of the former one: these come last.
+        """
         ids = self._newer.story_ids | self._newer.epic_ids
         taken: set[tuple[int, str]] = set()
         found: list[Attachment] = []
-        for attachments in (*(export.attachments for export in self.exports.all), self.exports.strays):
+        elsewhere = [file for row_id in ids for file in self.exports.by_owner.get(row_id, ())]
+        for attachments in (*(export.attachments for export in self.exports.all), elsewhere):
             own = [each for each in attachments if each.owner_id in ids]
             found += [each for each in own if (each.owner_id, each.file.filename) not in taken]
             taken.update((each.owner_id, each.file.filename) for each in own)
@@ -179,10 +183,12 @@ class Reading:
 
     @cached_property
     def as_of(self) -> datetime:
-        """When the newest of the exports was made, as far as their rows and their names tell."""
-        if self.exports.made:
-            return max(self.exports.made)
-        return made(self.exports.all[0], self._readers[0], self.iterations)
+        """When the newest of the exports was made, within the iteration that its rows show to be the current one."""
+        export, reader = self.exports.all[0], self._readers[0]
+        reached = reader.reached if export.table.stamp else max(reader.reached, _at_rest(reader))
+        if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > LATEST[:10]:
+            reached = 0
+        return made_at(told(export, reader), reached, reader.not_beyond, self.iterations)
 
     def summary(self) -> Summary:
         counts = sum((reader.counts for reader in self._readers), Counter[str]())
@@ -196,7 +202,7 @@ class Reading:
         return Summary(
             name=self.exports.name,
             project_id=self.exports.project_id,
-            files=[table.label for export in self.exports.all for table in export.tables],
+            files=[export.label for export in self.exports.all],
             rows={kind: counts[kind] for kind in TYPES if counts[kind]},
             parts={kind: counts[kind] for kind in STORY_PARTS if counts[kind]},
             people=sorted(self.notes.people, key=str.casefold),
@@ -211,25 +217,28 @@ class Reading:
         )
 
 
-def made(export: Export, reader: Reader, iterations: Calendar) -> datetime:
-    """When an export was made, as far as its rows and its name tell."""
-    stamps = export.stamps
-    told = [*stamps]
-    if reader.newest:
-        told.append(datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc))
-    reached = reader.reached
-    if not stamps:
-        reached = max(reached, _at_rest(reader))
-        if midnight(iterations.first_day(max(reached, 1))) > CLOSED:
-            reached = reader.reached
-    return made_at(max(told, default=None), reached, reader.not_beyond, iterations)
+def told(export: Export, reader: Reader) -> datetime | None:
+    """When an export was made, as its name says, or else the last day in its rows; None where neither is there."""
+    if export.table.stamp:
+        return export.table.stamp
+    return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
 
 
-def whole(export: Export, reader: Reader) -> Mapping[str, str | None]:
-    """By kind of row, what is missing for a proof that the export is all of its project; None where nothing is."""
-    is_of_page = export.has_history or bool(export.attachments)
-    stories = reader.panels.missing(reader.spans, export.stamps, is_of_page=is_of_page)
-    return {"story": stories, "epic": stories if reader.panels.has_epics else "it has no epic"}
+def whole(exports: Sequence[Export], readers: Sequence[Reader]) -> Mapping[str, str | None]:
+    """By kind of row, what is missing for a proof that these tables of one export are all of their project.
+
+    None where nothing is.
+    """
+    panels, spans = Panels(), dict[int, Span]()
+    for reader in readers:
+        panels.join(reader.panels)
+        spans |= reader.spans
+    ids = set[int]().union(*(reader.story_ids | reader.epic_ids for reader in readers))
+    came_along = (export for export in exports if export.is_alone)
+    is_of_page = any(e.has_history or any(file.owner_id in ids for file in e.attachments) for e in came_along)
+    stamps = [export.table.stamp for export in exports if export.table.stamp]
+    stories = panels.missing(spans, stamps, is_of_page=is_of_page)
+    return {"story": stories, "epic": stories if panels.has_epics else "it has no epic"}
 
 
 def _at_rest(reader: Reader) -> int:
@@ -239,7 +248,7 @@ def _at_rest(reader: Reader) -> int:
     has more points than the project makes in one of them, which is a point at the least.
     """
     if reader.not_beyond - reader.reached <= 1:
-        return reader.reached
+        return 0
     return reader.not_beyond - max(0, math.ceil(max(reader.first_waiting)) - 1)
 
 

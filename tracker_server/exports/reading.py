@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from tracker_server.exports.shelf import Shelf, ShelvedProject, sorted_ids
 from tracker_server.exports.sources import Source
 from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
 from tracker_server.world import Project, Row, StoredFile, World
+
+logger = logging.getLogger("tracker_server")
 
 MOST_KEPT = 40_000
 """Stories. With all that hangs on it, one takes about 5 kB of memory."""
@@ -122,34 +125,43 @@ class _Reader:
     def read(self, sources: Iterable[Source], ids: Mapping[str, int]) -> _Found:
         layout = lay_out(sources, self._report)
         found = self._found
-        found.failures = layout.failures
+        found.failures = list(layout.failures)
+        spoiling = layout.failures
         ids = {slug(name): project_id for name, project_id in ids.items()}
         groups = grouped(layout, ids)
         _check(ids, groups, found.failures)
-        projects = [read for exports in groups if not self._is_spoiled(exports) and (read := self._project(exports))]
+        projects = [
+            read for exports in groups if not self._is_spoiled(exports, spoiling) and (read := self._project(exports))
+        ]
         projects.sort(key=lambda each: each.summary.as_of)
         found.projects = self._with_renamed_joined(projects, ids)
         self._tell_of_unclaimed(layout)
         _tell_of_moved(found.projects, self._report)
         return found
 
-    def _is_spoiled(self, exports: Exports) -> bool:
+    def _is_spoiled(self, exports: Exports, failures: Sequence[Failure]) -> bool:
         """Whether a file that cannot be read may be of the project; then what the others tell may be out of date."""
-        origins = frozenset[str]().union(*(table.origins for export in exports.all for table in export.tables))
-        spoiling = [failure for failure in self._found.failures if not origins.isdisjoint(failure.projects)]
-        if spoiling:
+        origins = frozenset[str]().union(*(export.table.origins for export in exports.all))
+        is_spoiled = any(not origins.isdisjoint(failure.projects) for failure in failures)
+        if is_spoiled:
             files = ", ".join(export.label for export in exports.all)
             words = f"{files}: not read, for a file of {exports.name!r} that cannot be read may be newer."
             self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
-        return bool(spoiling)
+        return is_spoiled
 
     def _project(self, exports: Exports) -> _Read | None:
         try:
             with _reading_told(exports.all[0].label), uncollected():
                 return self._kept(in_order(exports, self._report))
         except ExportError as error:
-            self._found.failures.append(Failure(exports.all[0].label, str(error), frozenset({slug(exports.name)})))
-            return None
+            words = str(error)
+        except Exception as error:  # one project costs no other
+            logger.exception("A defect: %s cannot be read", exports.all[0].label)
+            words = (
+                f"{exports.all[0].label} cannot be read, by a defect of this program: {type(error).__name__}: {error}."
+            )
+        self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
+        return None
 
     def _kept(self, exports: Exports) -> _Read:
         reading = Reading(exports, self._report)
@@ -176,9 +188,9 @@ class _Reader:
             if not times:
                 return projects
             one, other = projects[older], projects[newer]
-            joining = joined([one.exports, other.exports])
+            joining = joined([one.exports, other.exports], ids)
             among = f"{times:,} of its {len(other.story_ids):,} stories"
-            reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {one.exports.name!r}"
+            reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {joining.name!r}"
             self._report(Finding(other.exports.all[0].label, 0, "", reason))
             again = self._project(joining)
             projects = [each for each in projects if each not in (one, other)] + ([again] if again else [])
@@ -187,14 +199,13 @@ class _Reader:
     def _tell_of_unclaimed(self, layout: Layout) -> None:
         """Tells of the files that lie in the folder of no story of any export."""
         claimed = {each.label for read in self._found.projects for each in read.attachments}
-        known = {row_id for read in self._found.projects for ids in (read.story_ids, read.epic_ids) for row_id in ids}
         spoiled = {name for failure in self._found.failures for name in failure.projects}
         origins = {table.label: table.origins for table in layout.tables}
         for nearest, attachments in layout.attachments.items():
             if not any(origins[label].isdisjoint(spoiled) for label in nearest) and nearest:
                 continue
             for each in attachments:
-                if each.label not in claimed and each.owner_id not in known:
+                if each.label not in claimed:
                     self._report(Finding(each.label, 0, "", f"left out: no row has the number {each.owner_id}"))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from tracker_server.exports.cells import given_id, id_in_url, unguarded
-from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns, is_of_stories
+from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
 from tracker_server.exports.dates import Dated, Days
 from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import made_id
@@ -17,7 +18,7 @@ from tracker_server.exports.layout import Table
 from tracker_server.exports.notes import Notes
 from tracker_server.exports.panels import NONE, Panels
 from tracker_server.exports.parts import comments, parts_of_a_story
-from tracker_server.exports.table import UNSTORABLE, Records
+from tracker_server.exports.table import UNSTORABLE, Sheet
 from tracker_server.world import Row
 
 TYPES = {kind: kind for kind in ("feature", "bug", "chore", "release", "epic")}
@@ -29,6 +30,9 @@ STATES = {
 MOST_ROWS = 200_000
 """Of one project; ten times as many as the largest that are heard of."""
 MOST_ITERATIONS = 10_000
+
+LATEST = f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
+"""No export was made after this day, whatever its cells say."""
 
 NOT_OF_EPICS = frozenset(SINGLE) - {"Id", "Title", "Labels", "Type", "Created at", "Description", "URL"}
 EMPTY = frozenset({"", "-1", "none"})
@@ -57,11 +61,11 @@ class Newer:
 class Reader:
     """Reads the tables of one export of one project, and keeps what its rows have in common; `newer` do not count.
 
-    `spans` and `iteration_of` are what is told of iterations; `reached` is the last in which something is accepted or
-    in work, `not_beyond` the first in which something is not accepted, both 0 where there is none; `first_waiting`
-    are the points of what waits there, story by story. `oldest` and `newest` are the first and the last day that a
-    row tells of as past (ISO 8601, `""` without any). `counts` has the number of rows by type, and of what hangs on
-    them by kind.
+    `passed` are the ids of those that do not. `spans` and `iteration_of` are what is told of iterations; `reached` is
+    the last in which something is accepted or in work, `not_beyond` the first in which something is not accepted, both
+    0 where there is none; `first_waiting` are the points of what waits there, story by story. `oldest` and `newest` are
+    the first and the last day that a row tells of as past (ISO 8601, `""` without any). `counts` has the number of rows
+    by type, and of what hangs on them by kind. `accepted_ids` are the stories that are accepted.
     """
 
     notes: Notes
@@ -78,27 +82,27 @@ class Reader:
     story_ids: set[int] = field(default_factory=set)
     epic_ids: set[int] = field(default_factory=set)
     accepted_ids: set[int] = field(default_factory=set)
+    passed: set[int] = field(default_factory=set)
 
     def rows(self, table: Table) -> Iterator[Row]:
         """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
         notes = self.notes
         notes.file, notes.days = table.label, Days(partial(_dated, table))
         with table.open() as file:
-            lines = Records(file, table.label)
-            records = iter(lines)
-            _, header = next(records)
-            columns = Columns(header)
+            sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
-            for notes.line, cells in records:
-                if lines.may_be_unstorable:
-                    cells = self._storable(cells, header)
-                if cells[0].removeprefix("\ufeff") == header[0] and is_of_stories(cells):
+            for notes.line, cells in sheet.before:
+                self._tell_of_no_story(cells)
+            header, columns, is_short = sheet.header, sheet.columns, False
+            for notes.line, row_cells in sheet.rows():
+                if row_cells is None:
                     notes.doubt("", "the names of the columns once more; no story")
-                    if cells[1:] != header[1:]:
-                        self._tell_of_unknown(header, columns, unknown)
-                        header, columns = cells, Columns(cells)
-                        unknown.clear()
+                    self._tell_of_unknown(header, columns, unknown)
+                    header, columns = sheet.header, sheet.columns
+                    unknown.clear()
                     continue
+                cells = self._storable(row_cells, header) if sheet.records.may_be_unstorable else row_cells
+                is_short = len(cells) < columns.width
                 beyond = columns.whole(cells)
                 if any(beyond):
                     notes.doubt("", f"{len(beyond)} cells are beyond the last column and left out")
@@ -106,6 +110,8 @@ class Reader:
                     unknown.update(position for position in columns.unknown if cells[position])
                 if any(cells) and (row := self._row(columns, cells)):
                     yield row
+        if is_short and not sheet.records.ends_in_a_line:
+            notes.doubt("", "the last row is short, and its line has no end: the file may be cut short")
         self._tell_of_unknown(header, columns, unknown)
         if notes.days.unsure:
             notes.line = 0
@@ -152,6 +158,7 @@ class Reader:
         if len(taken) == MOST_ROWS:
             raise ExportError(f"{self.notes.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
         if self.newer.has(row_id, is_epic=is_epic):
+            self.passed.add(row_id)
             return None
         taken.add(row_id)
         self.counts[story_type] += 1
@@ -251,7 +258,7 @@ class Reader:
         content = (self.notes.project_id, story_type, single["Title"], created_at)
         row_id = made_id("story", *content)
         taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
-        while row_id in taken:
+        while row_id in taken or row_id in self.passed:
             times += 1
             row_id = made_id("story", *content, times)
         if not number:
@@ -289,7 +296,8 @@ class Reader:
         if not told:
             return None
         row["updated_at"] = newest = max(told)
-        self.newest = max(self.newest, newest)
+        if newest > self.newest:
+            self.newest = max([self.newest, *(day for day in told if day <= LATEST)])
         self.oldest = min(self.oldest or newest, *told)
         return str(newest)
 
@@ -304,12 +312,12 @@ def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
 def _dated(table: Table) -> Iterator[Dated]:
     """The cells of a table that are to hold days. Raises ExportError."""
     with table.open() as file:
-        records = iter(Records(file, table.label))
-        columns = Columns(next(records)[1])
-        for _, cells in records:
-            columns.whole(cells)
-            single = dict(zip(SINGLE, columns.single(cells), strict=True))
-            yield Dated(
-                single["Created at"], single["Accepted at"], single["Deadline"],
-                single["Iteration Start"], single["Iteration End"], single["Iteration"],
-            )  # fmt: skip
+        sheet = Sheet(file, table.label)
+        for _, cells in sheet.rows():
+            if cells is not None:
+                sheet.columns.whole(cells)
+                single = dict(zip(SINGLE, sheet.columns.single(cells), strict=True))
+                yield Dated(
+                    single["Created at"], single["Accepted at"], single["Deadline"],
+                    single["Iteration Start"], single["Iteration End"], single["Iteration"],
+                )  # fmt: skip

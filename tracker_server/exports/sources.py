@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +17,7 @@ from tracker_server.exports.names import base_name, readable
 
 OF_THE_SYSTEM = re.compile(
     r"[.]_.*|[.]DS_Store|[.]localized|[.]apdisk|[.]~lock[.].*|[.]nfs[0-9a-f]+|~[$].*|.*~|Thumbs[.]db|desktop[.]ini"
-    r"|ehthumbs(?:_vista)?[.]db|Icon\r|__MACOSX|[$]RECYCLE[.]BIN|lost[+]found|System Volume Information|@eaDir",
+    r"|ehthumbs(?:_vista)?[.]db|Icon[\r\ufffd]|__MACOSX|[$]RECYCLE[.]BIN|lost[+]found|System Volume Information|@eaDir",
     re.IGNORECASE,
 )
 """Names of what an operating system or a program keeps for itself beside the files of people."""
@@ -23,6 +25,8 @@ OF_THE_SYSTEM = re.compile(
 
 ENDINGS = (".zip", ".csv", ".tsv", ".txt")
 """Of the files that may be exports."""
+MOST_DEPTH = 100
+"""Folders in each other."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class Source:
 
     `name` is its path, and `root` what of that the user named: a folder, or all of it. `open` opens the file anew for
     reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` is another one when the bytes change.
-    `address` is where it lies, if `name` does not say that. `archive` is the ZIP that it is in, `member` its path
-    there; both are empty for a file of its own. `is_folder`: it is a folder that cannot be looked into, and opening it
-    says why.
+    `home` is where the root lies, if `root` does not say that. `archive` is the ZIP that the file is in, `member` its
+    path there; both are empty for a file of its own. `is_folder`: it is a folder that is not looked into, and opening
+    it says why.
     """
 
     name: str
@@ -43,24 +47,35 @@ class Source:
     stamp: int = 0
     archive: str = ""
     member: str = ""
-    address: str = ""
+    home: str = ""
     is_folder: bool = False
 
     @classmethod
     def of(cls, path: Path, root: Path | None = None) -> Source:
         """A file on disk."""
+        name, place = str(path), str(root or path)
         try:
             status = path.stat()
-        except OSError:
-            return cls(str(path), lambda: path.open("rb"), str(root or path))
-        return cls(str(path), lambda: path.open("rb"), str(root or path), status.st_size, status.st_mtime_ns)
+        except OSError as error:
+            return cls(name, partial(_refused, error), place)
+        if not stat.S_ISREG(status.st_mode):
+            refused = partial(_refused, OSError(errno.EINVAL, "Is no file"))
+            return cls(name, refused, place, is_folder=stat.S_ISDIR(status.st_mode))
+        return cls(name, lambda: path.open("rb"), place, status.st_size, status.st_mtime_ns)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Its path below the root, folder by folder; the name alone where that is the root."""
-        below = self.name.removeprefix(self.root) if self.root else ""
-        parts = tuple(map(readable, filter(None, re.split(r"[/\\]", below))))
-        return parts or (base_name(self.name),)
+        if self.is_named:
+            return (base_name(self.name),)
+        below = self.name.removeprefix(f"{self.root.rstrip('/')}/")
+        return tuple(map(readable, filter(None, re.split(r"[/\\]", below))))
+
+    @property
+    def place(self) -> str:
+        """Where it lies, in full."""
+        home = readable(self.home or self.root or self.name)
+        return home if self.is_named else f"{home.rstrip('/')}/{'/'.join(self.parts)}"
 
     @property
     def is_named(self) -> bool:
@@ -71,15 +86,19 @@ class Source:
 def sources_at(path: Path) -> Iterator[Source]:
     """The file, or all files in the folder and in those below it, in the order of their names.
 
-    A folder that cannot be read comes as a source that cannot be opened. Links are followed, each folder once.
+    A folder that cannot be read comes as a source that cannot be opened, as one of the system's does. Links are
+    followed, each folder once.
     """
+    path = Path(os.path.abspath(path))
     if not path.is_dir():
         yield Source.of(path)
         return
     seen: set[tuple[int, int]] = set()
 
-    def below(folder: Path) -> Iterator[Source]:
+    def below(folder: Path, depth: int) -> Iterator[Source]:
         try:
+            if depth > MOST_DEPTH:
+                raise OSError(errno.ELOOP, f"It lies in {depth} folders")
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -89,17 +108,18 @@ def sources_at(path: Path) -> Iterator[Source]:
             return
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if not entry.is_dir():
-                yield Source.of(Path(entry.path), path)
-            elif not is_of_the_system(entry.name, is_folder=True):
-                yield from below(Path(entry.path))
+            found = Source.of(Path(entry.path), path)
+            if found.is_folder and not is_of_the_system(entry.name, is_folder=True):
+                yield from below(Path(entry.path), depth + 1)
+            else:
+                yield found
 
-    yield from below(path)
+    yield from below(path, 0)
 
 
 def refuse_none(place: str, sources: Iterable[Source]) -> None:
     """Raises ExportError where the files at a place cannot be exports, by their names."""
-    if not any(source.is_named or source.parts[-1].lower().endswith(ENDINGS) for source in sources):
+    if not any(source.is_named or source.is_folder or source.parts[-1].lower().endswith(ENDINGS) for source in sources):
         raise ExportError(f"{place} holds no .zip and no .csv.")
 
 

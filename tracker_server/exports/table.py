@@ -9,18 +9,21 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import IO
 
-from tracker_server.exports.columns import is_header
+from tracker_server.exports.columns import Cells, Columns, is_header, is_header_again
 from tracker_server.exports.errors import ExportError
 
 LONGEST_RECORD = 8_000_000
 """Bytes. A story of Tracker has 20,000 characters of description and as many in each comment."""
 MOST_COLUMNS = 20_000
 BLOCK = 65_536
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 """What may stand between cells: Tracker wrote commas, and spreadsheets write what is common in their country."""
+
+MOST_BEFORE = 9
+"""Records that may stand above the header: people put a title there."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -48,12 +51,14 @@ _PROBLEMS = {
 class Records:
     """The records of a CSV; `label` names the file in errors.
 
-    `delimiter` is what stands between its cells, found out from its first line. `may_be_unstorable` says whether a
-    character came so far that matches UNSTORABLE: it may be in this record or in a later one.
+    `delimiter` is what stands between its cells, found out from its first lines. `may_be_unstorable` says whether a
+    character came so far that matches UNSTORABLE: it may be in this record or in a later one. `ends_in_a_line` is
+    known at the end.
     """
 
     def __init__(self, file: IO[bytes], label: str) -> None:
         self.may_be_unstorable = False
+        self.ends_in_a_line = True
         self._file = file
         self._label = label
         self._room = LONGEST_RECORD
@@ -112,6 +117,7 @@ class Records:
             self.may_be_unstorable = self.may_be_unstorable or any(map(block.__contains__, _IN_UNSTORABLE))
             yield map(bytes.decode, io.BytesIO(block[:end]))
             block = self._file.read(BLOCK)
+        self.ends_in_a_line = not rest
         yield [rest.decode()]
 
     def _read_to_the_end(self) -> None:
@@ -147,20 +153,50 @@ class _TooLong(Exception):
     """More bytes came than a record can have."""
 
 
+class Sheet:
+    """A CSV with a header: the names of its columns and its rows. Raises ExportError as Records does.
+
+    `header` is the first of its first records that is one, or else the first; `before` are those above it, each with
+    its line. `header` and `columns` change while the rows are read where another header follows.
+    """
+
+    def __init__(self, file: IO[bytes], label: str) -> None:
+        self.records = Records(file, label)
+        self._left = iter(self.records)
+        first = list(islice(self._left, MOST_BEFORE + 1))
+        place = next((place for place, (_, cells) in enumerate(first) if is_header(cells)), 0)
+        self.before = first[:place]
+        self._left = chain(first[place + 1 :], self._left)
+        self._take(first[place][1] if first else [])
+
+    def rows(self) -> Iterator[tuple[int, Cells | None]]:
+        """Each row with its line; None in place of one that is a header again, which holds for the rows after it."""
+        for line, cells in self._left:
+            if is_header_again(cells):
+                self._take(cells)
+                yield line, None
+            else:
+                yield line, cells
+
+    def _take(self, header: Cells) -> None:
+        self.header = header
+        self.columns = Columns(header)
+
+
 def _delimiter(head: bytes) -> str:
-    """What stands between the cells of a file that begins like this: that by which the first line is a header."""
+    """What stands between the cells of a file that begins so: that which makes one of its first lines a header."""
     text = head.decode(errors="replace")
     for delimiter in DELIMITERS:
-        if is_header(_first_record(text, delimiter)):
+        if any(map(is_header, _first_records(text, delimiter))):
             return delimiter
     return DELIMITERS[0]
 
 
-def _first_record(text: str, delimiter: str) -> list[str]:
+def _first_records(text: str, delimiter: str) -> Iterator[list[str]]:
     try:
-        return next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), [])
+        yield from islice(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), MOST_BEFORE + 1)
     except csv.Error:
-        return []
+        return
 
 
 def _problem(error: str) -> str:

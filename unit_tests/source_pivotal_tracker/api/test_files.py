@@ -41,7 +41,7 @@ try:
             end = opened.read(9)
             opened.seek(0)
             content = opened.read()
-        print(file.name, file.root, file.address, file.size in (0, len(content)), content.endswith(end), len(content))
+        print(file.name, file.root, file.home, file.size in (0, len(content)), content.endswith(end), len(content))
 except (NotOpened, OSError) as problem:
     print(problem)
 """
@@ -147,13 +147,13 @@ def test_a_file_in_an_object_store_is_read_from_any_place(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "root"), [("s3://b", "b"), ("s3://b/exports", "exports"), ("s3://b/exports/", "exports")]
+    ("url", "root"), [("s3://b", "/"), ("s3://b/exports", "exports"), ("s3://b/exports/", "exports")]
 )
 def test_a_folder_of_an_object_store_is_all_that_is_below_it(url: str, root: str, address: str) -> None:
     assert stored(address, url).splitlines() == [
-        f"exports/TWO.CSV {root} s3://b/exports/TWO.CSV True True 256",
-        f"exports/notes.txt {root} s3://b/exports/notes.txt True True 9",
-        f"exports/one.zip {root} s3://b/exports/one.zip True True {len(CONTENT)}",
+        f"exports/TWO.CSV {root} {url.rstrip('/')} True True 256",
+        f"exports/notes.txt {root} {url.rstrip('/')} True True 9",
+        f"exports/one.zip {root} {url.rstrip('/')} True True {len(CONTENT)}",
     ]
 
 
@@ -182,7 +182,7 @@ NAMES = {
 def test_a_download_is_called_as_the_answer_says(header: str) -> None:
     with ScriptedServer([answer(200, CONTENT, f"Content-Disposition: {header}")]) as server:
         (file,) = files_at(f"{server.url}/uc?id=1&{SECRET}")
-    assert (file.name, file.address) == (NAMES[header], f"{server.url}/uc")
+    assert (file.name, file.home) == (NAMES[header], f"{server.url}/uc")
 
 
 def test_a_download_whose_answer_names_nothing_is_called_as_the_address_that_was_redirected_to(address: str) -> None:

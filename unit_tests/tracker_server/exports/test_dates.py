@@ -49,7 +49,6 @@ TELLING = {
     "a part beyond 12, day first": (dated("05/11/2023", "22/11/2023"), "05/11/2023"),
     "an iteration of a week": (dated("11/05/2023", start="11/06/2023", end="11/12/2023"), "11/05/2023"),
     "an iteration of a week, day first": (dated("05/11/2023", start="06/11/2023", end="12/11/2023"), "05/11/2023"),
-    "created before accepted": (dated("11/05/2023", "12/03/2023"), "11/05/2023"),
     "two digits for the year": (dated("11/05/23", "11/22/23"), "11/05/23"),
     "two digits for the year, day first": (dated("5/11/23", "22/11/23"), "5/11/23"),
     "with hyphens": (dated("11-05-2023", "11-22-2023"), "11-05-2023"),
@@ -63,6 +62,13 @@ def test_the_cells_of_a_file_together_tell_the_order_of_the_numbers(name: str) -
     row, text = TELLING[name]
     expected = "2023-11-11T00:00:00Z" if text is None else "2023-11-05T00:00:00Z"
     assert days(row).read(text or row.created) == expected
+
+
+@pytest.mark.parametrize(("number", "expected"), [(3, "2023-11-05T00:00:00Z"), (2, None)])
+def test_several_stories_that_would_be_accepted_before_they_were_created_tell_the_order(
+    number: int, expected: str | None
+) -> None:
+    assert days(*[dated("11/05/2023", "12/03/2023")] * number).read("11/05/2023") == expected
 
 
 def test_iterations_that_follow_each_other_tell_the_order() -> None:

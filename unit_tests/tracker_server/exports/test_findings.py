@@ -131,10 +131,10 @@ def test_a_row_with_the_id_of_an_earlier_one_is_left_out_and_told_of() -> None:
     assert exported.findings == [f"{NAME}, line 4, Id: 7 came before in this export; this row is left out"]
 
 
-def test_a_row_that_is_in_two_csvs_of_a_zip_is_told_of_once() -> None:
+def test_a_csv_of_a_zip_whose_rows_are_in_another_one_is_told_of() -> None:
     exported = served(packed({"p.csv": modern({}), "p_2.csv": modern({}, {"Id": "5"})}), "p.zip")
     assert len(exported.stories()) == 2
-    assert exported.findings == ["p.zip/p_2.csv, line 2, Id: 1000 came before in this export; this row is left out"]
+    assert exported.findings == ["p.zip/p.csv: not served: p.zip/p_2.csv is as new an export of 'p'"]
 
 
 def test_days_of_an_iteration_that_differ_between_rows_are_told_of() -> None:

@@ -146,7 +146,7 @@ def test_each_project_of_a_folder_has_the_files_that_lie_with_it(tmp_path: Path)
         for project in world.projects.values()
         for row in project.stories.values()
     }
-    assert by_project == {"one": ["a.png"], "other": ["a.png"]}
+    assert by_project == {"one": ["a.png", "of one.png"], "other": ["a.png"]}
     assert [str(finding) for finding in report.findings] == []
 
 
