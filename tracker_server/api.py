@@ -733,6 +733,19 @@ def _routes(dialect: Dialect) -> Map:
     return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
+def _opened(file: StoredFile) -> IO[bytes]:
+    """The file for reading. Raises ApiError where it cannot be had any more."""
+    try:
+        return file.open()
+    except OSError as error:
+        raise ApiError(
+            500,
+            "unhandled_condition",
+            "The server cannot read the file.",
+            general_problem=f"{file.filename} cannot be read: {error.strerror or error}.",
+        ) from None
+
+
 class TrackerApi:
     """A v5 API over one world, in Tracker's or in another dialect, whose page cap counts where no `caps` are given."""
 
@@ -769,7 +782,7 @@ class TrackerApi:
         answer = self._found(call, endpoint, arguments)
         parameters.finish()
         if isinstance(answer.data, StoredFile):
-            return Response(200, {**_headers(200), **answer.headers}, b"", answer.data.open())
+            return Response(200, {**_headers(200), **answer.headers}, b"", _opened(answer.data))
         data = _in_millis(answer.data) if in_millis else answer.data
         return self._response(answer, data, envelope)
 

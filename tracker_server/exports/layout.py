@@ -161,7 +161,7 @@ class _Finder:
         self._report = report
         self._of_the_system: list[_File] = []
         self._others: list[tuple[_File, Path, str]] = []
-        self._ids: dict[tuple[str, ...], set[int]] = {}
+        self._ids: dict[str, set[int] | None] = {}
 
     def visit(self, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int = 0) -> int:
         """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
@@ -302,13 +302,20 @@ class _Finder:
             path[-1].lower().endswith((*TABLES, *PERHAPS_TABLES, *ARCHIVES)) or any(map(_NUMBER.fullmatch, path[:-1]))
             for path in paths
         )
-        return is_plain or number in self._ids_in(nearest)
+        return is_plain or self._may_have(nearest, number)
 
-    def _ids_in(self, tables: Sequence[Table]) -> set[int]:
-        key = tuple(table.label for table in tables)
-        if key not in self._ids:
-            self._ids[key] = {row_id for table in tables for row_id in _ids_of(table)}
-        return self._ids[key]
+    def _may_have(self, tables: Sequence[Table], number: int) -> bool:
+        """Whether a row of these tables has the number, or may have it, where one of them cannot be read."""
+        for table in tables:
+            if table.label not in self._ids:
+                try:
+                    self._ids[table.label] = set(_ids_of(table))
+                except (ExportError, OSError):
+                    self._ids[table.label] = None
+            ids = self._ids[table.label]
+            if ids is None or number in ids:
+                return True
+        return False
 
     def _attach(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> None:
         attached = self.layout.attachments.setdefault(tuple(table.label for table in nearest), [])
@@ -373,16 +380,13 @@ def _origins(file: _File, around: Path) -> frozenset[str]:
 
 
 def _ids_of(table: Table) -> Iterator[int]:
-    """The numbers in a table; those that were read before it turns out to be damaged, where it is."""
-    try:
-        with table.open() as file:
-            sheet = Sheet(file, table.label)
-            for _, cells in sheet.rows():
-                if cells is not None:
-                    sheet.columns.whole(cells)
-                    single = sheet.columns.single(cells)
-                    row_id = given_id(single[0]) or id_in_url(single[-1])
-                    if row_id:
-                        yield row_id
-    except (ExportError, OSError):
-        return
+    """The numbers in a table. Raises ExportError and OSError."""
+    with table.open() as file:
+        sheet = Sheet(file, table.label)
+        for _, cells in sheet.rows():
+            if cells is not None:
+                sheet.columns.whole(cells)
+                single = sheet.columns.single(cells)
+                row_id = given_id(single[0]) or id_in_url(single[-1])
+                if row_id:
+                    yield row_id

@@ -243,3 +243,40 @@ def test_semicolons_bring_commas_into_numbers() -> None:
     exported = served(b"Id;Title;Estimate;Labels\r\n1;A;0,5;a, b\r\n")
     story = exported.story(":default,labels(name)")
     assert (story["estimate"], [label["name"] for label in story["labels"]]) == (0.5, ["a", "b"])
+
+
+def test_a_file_that_ends_in_the_middle_of_a_row_is_told_of() -> None:
+    content = modern({}, {"Current State": "accepted", "Accepted at": "Dec 1, 2014"})
+    exported = served(content[: content.rfind(b"accepted")])
+    assert exported.findings == [
+        f"{NAME}, line 3: the last row is short, and its line has no end: the file may be cut short"
+    ]
+
+
+@pytest.mark.parametrize("content", [b"Id,Title,Labels\n1,A", b"Id,Title\n1,A"], ids=["short", "whole"])
+def test_only_a_short_row_may_be_cut(content: bytes) -> None:
+    assert bool(served(content).findings) == (b"Labels" in content)
+
+
+@pytest.mark.parametrize("header", ["ID,title", "Title,Id,Labels", "\ufeffId,Title"])
+def test_a_header_again_is_one_however_it_is_written(header: str) -> None:
+    rows = {"title": "B", "id": "2", "labels": "x"}
+    cells = ",".join(rows[name.strip("\ufeff").lower()] for name in header.split(","))
+    exported = served(f"Id,Title\n1,A\n{header}\n{cells}\n".encode())
+    assert [(story["id"], story["name"]) for story in exported.stories()] == [(1, "A"), (2, "B")]
+
+
+def test_days_below_a_header_with_other_columns_are_read_by_those() -> None:
+    header = "Id,Title,Current State,Created at,Accepted at"
+    again = "Id,Title,Current State,Accepted at,Created at"
+    rows = "".join(f"{n},A,accepted,03/04/2015,05/04/2015\n" for n in (1, 2, 3))
+    more = "".join(f"{n},B,accepted,04/02/2015,03/05/2015\n" for n in (4, 5, 6))
+    exported = served(f"{header}\n{rows}{again}\n{more}".encode())
+    assert {story["created_at"] for story in exported.stories()} == {"2015-03-04T00:00:00Z", "2015-03-05T00:00:00Z"}
+
+
+@pytest.mark.parametrize("text", ["1,000", "1_0", "1e3", "1e30", "inf", "nan", "-2", "0x1", "1.000000"])
+def test_what_is_no_estimate_is_left_out(text: str) -> None:
+    exported = served(modern({"Estimate": text}))
+    assert "estimate" not in exported.story()
+    assert exported.findings == [f"{NAME}, line 2, Estimate: {text!r} is no number of points; left out"]

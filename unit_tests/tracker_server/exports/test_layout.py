@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 
+from tracker_server.api import Request, TrackerApi
 from tracker_server.exports import ExportError, ExportReport, inspect, read_exports, sources_at
 from tracker_server.world import World
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
@@ -294,3 +296,156 @@ def test_a_folder_of_other_things_holds_no_export(tmp_path: Path) -> None:
     laid(tmp_path, {"users.csv": b"name,mail\nAnn,a@b.example\n", "b/notes.txt": b"", "c.zip": packed({"a.md": b""})})
     with pytest.raises(ExportError, match="no CSV with stories in it"):
         found(tmp_path)
+
+
+NOT_UNDERSTOOD: dict[str, bytes] = {
+    "p_20250101_0000.csv": b"name,mail\nAnn,a@b.example\n",
+    "p_20250101_0000.txt": modern({}).decode().replace(",", "\t").encode("utf-16"),
+    "p (1).csv": b"a,b\n",
+    "q_20250101_0000.csv": b"a,b\n",
+}
+
+
+@pytest.mark.parametrize("name", NOT_UNDERSTOOD)
+def test_what_is_called_like_an_export_and_cannot_be_read_as_one_is_a_failure(name: str, tmp_path: Path) -> None:
+    laid(tmp_path, {"p_20240101_0000.csv": modern({}), "good.csv": modern({}), name: NOT_UNDERSTOOD[name]})
+    world, report = found(tmp_path)
+    assert name in report.failures[0].words
+    expected = {"good"} if name.startswith("p") else {"good", "p"}
+    assert {project.row["name"] for project in world.projects.values()} == expected
+
+
+ABOVE = {"a blank row": b",,,\n", "a title": b"My project,,,\n\n", "pipes": b""}
+
+
+@pytest.mark.parametrize("name", ABOVE)
+def test_a_header_may_stand_below_a_title_and_cells_between_pipes(name: str, tmp_path: Path) -> None:
+    day = {"Created at": "2014-11-22"}
+    content = ABOVE[name] + modern(day, day)
+    world, report = found(laid(tmp_path, {"p.csv": content if name != "pipes" else content.replace(b",", b"|")}))
+    (project,) = world.projects.values()
+    assert (list(project.stories), len(report.findings)) == ([1000, 1001], int(name == "a title"))
+
+
+def test_a_bad_file_in_a_zip_costs_no_other_of_that_zip(tmp_path: Path) -> None:
+    bad = {
+        "alpha.csv": modern({}).decode().encode("utf-16"),
+        "mid.csv": modern({}) + b'5,"open',
+        "beta.csv": modern({}),
+    }
+    world, report = found(laid(tmp_path, {"all.zip": packed(bad), "zeta.csv": modern({})}))
+    assert {project.row["name"] for project in world.projects.values()} == {"beta", "zeta"}
+    assert {failure.file for failure in report.failures} == {"all.zip/alpha.csv", "all.zip/mid.csv"}
+
+
+@pytest.mark.parametrize("way", ["cut short", "encrypted"])
+def test_a_zip_that_cannot_be_read_spoils_the_projects_whose_csvs_it_has(way: str, tmp_path: Path) -> None:
+    content = bytearray(packed({"alpha_20250101_0000.csv": modern({}), "beta_20250101_0000.csv": modern({})}))
+    if way == "encrypted":
+        for start, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            content[content.index(start) + place] |= 1
+    files = {
+        "backup.zip": bytes(content[:-30] if way == "cut short" else content),
+        "alpha_20240101_0000.csv": modern({}),
+    }
+    world, report = found(laid(tmp_path, {**files, "good.csv": modern({})}))
+    assert {project.row["name"] for project in world.projects.values()} == {"good"}
+    assert [failure.file for failure in report.failures] == ["backup.zip", "alpha_20240101_0000.csv"]
+
+
+APART: dict[str, dict[str, bytes]] = {
+    "below a folder with another CSV": {
+        "p.csv": modern({}),
+        "files/q.csv": modern({"Id": "7"}),
+        "files/1000/a.png": b"A",
+    },
+    "below a year": {"p.csv": modern({}), "2024/1000/a.png": b"A"},
+    "with another project": {"p/p.csv": modern({}), "q/q.csv": modern({"Id": "7"}), "q/1000/a.png": b"A"},
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_file_of_a_story_is_found_wherever_its_folder_lies(name: str, tmp_path: Path) -> None:
+    world, report = found(laid(tmp_path, APART[name]))
+    assert (attached(world), report.findings) == ({"a.png": b"A"}, [])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".txt", ".zip"])
+def test_an_export_in_a_folder_of_a_year_beside_a_csv_is_read(ending: str, tmp_path: Path) -> None:
+    content = modern({"Id": "7"})
+    inner = packed({"b.csv": content}) if ending == ".zip" else content
+    world, _ = found(laid(tmp_path, {"a.csv": modern({}), f"2024/b{ending}": inner}))
+    assert {project.row["name"] for project in world.projects.values()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("rows", [0, 20])
+def test_what_is_attached_beside_a_csv_that_cannot_be_read_becomes_no_project(rows: int, tmp_path: Path) -> None:
+    bad = modern(*[{}] * rows) + b'1,"open'
+    laid(tmp_path, {"p.csv": bad, "1/attached.csv": modern({"Id": "7"}), "good/good.csv": modern({})})
+    world, report = found(tmp_path)
+    assert {project.row["name"] for project in world.projects.values()} == {"good"}
+    assert [failure.file for failure in report.failures] == ["p.csv"]
+
+
+ODD: dict[str, dict[str, bytes]] = {
+    "points beyond all numbers": {"b.csv": modern({"Estimate": "1e30"})},
+    "digits that are none": {"\uff111.csv": modern({}), "b.csv": modern({"Id": "7"})},
+    "a name of digits in a ZIP": {"b.zip": packed({"1" * 200 + ".csv": modern({})})},
+    "an iteration of many digits": {"b.csv": modern({"Iteration": "9" * 5000, "Iteration Start": "11/05/2023"})},
+    "iterations far apart": {
+        "b.csv": modern(
+            {"Iteration": "5000", "Iteration Start": "Jan 5, 1970"},
+            {"Iteration": "5001", "Iteration Start": "Jan 5, 2099"},
+        )
+    },
+    "folders in each other in a ZIP": {"b.zip": packed({"a/" * 1500 + "x.csv": modern({})})},
+    "a name with a line break": {"a\nb.csv": modern({})},
+    "bytes that are no UTF-8": {b"1000/ph\xff.png".decode(errors="surrogateescape"): b"x"},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_costs_no_other(name: str, tmp_path: Path) -> None:
+    laid(tmp_path, {"good.csv": modern({}), **ODD[name]})
+    world, report = found(tmp_path)
+    assert "good" in {project.row["name"] for project in world.projects.values()}
+    assert not any("defect" in failure.words for failure in report.failures)
+    assert not any("\n" in str(finding) for finding in report.findings)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    laid(tmp_path, {"good.csv": modern({})})
+    os.mkfifo(tmp_path / "x.csv")
+    (tmp_path / "loop").symlink_to("loop")
+    _, report = found(tmp_path)
+    assert [failure.words for failure in report.failures] == ["x.csv cannot be read: Is no file."]
+
+
+def test_a_place_is_the_same_by_its_full_path_and_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = laid(tmp_path / "my_team", {"stories.csv": modern({}), "1000/a.png": b"A", "._x.csv": b"\0"})
+    monkeypatch.chdir(place)
+    (here, _), (there, _) = found(Path(".")), found(place)
+    assert list(here.projects) == list(there.projects)
+    assert [project.row["name"] for project in here.projects.values()] == ["my_team"]
+
+
+def test_a_folder_and_a_file_in_it_are_one_file(tmp_path: Path) -> None:
+    laid(tmp_path, {"p.csv": modern({})})
+    _, report = read_exports([*sources_at(tmp_path), *sources_at(tmp_path / "p.csv")])
+    assert report.findings == []
+
+
+def test_a_file_that_is_gone_or_has_changed_while_served_is_told(tmp_path: Path) -> None:
+    laid(tmp_path, {"p.csv": modern({}), "1000/a.png": b"A", "1000/b.png": b"B"})
+    world, _ = found(tmp_path)
+    api = TrackerApi(world)
+    (tmp_path / "1000" / "a.png").unlink()
+    (tmp_path / "1000" / "b.png").write_bytes(b"BB")
+    problems = []
+    for file_id in world.files:
+        response = api.handle(Request("GET", f"/file_attachments/{file_id}/download", ""))
+        problems.append((response.status, orjson.loads(response.body)["general_problem"]))
+    assert sorted(problems) == [
+        (500, "a.png cannot be read: No such file or directory."),
+        (500, f"b.png cannot be read: {tmp_path}/1000/b.png has changed."),
+    ]

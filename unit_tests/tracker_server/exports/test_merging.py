@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tracker_server.exports import ExportError
+from tracker_server.exports import ExportError, read_exports, sources_at
 from unit_tests.tracker_server.exports.exported import Served, modern, packed, source
+from unit_tests.tracker_server.exports.test_layout import laid
 
 Row = Mapping[str, str | Iterable[str]]
 
@@ -233,3 +235,112 @@ def summaries(exported: Served) -> list[dict[str, Any]]:
 def test_the_report_says_how_many_rows_of_each_file_count() -> None:
     exported = served((OLD, modern(*WHOLE)), (NEW, modern({**DONE, "Title": "New"}, story(5, "unscheduled"))))
     assert summaries(exported) == [{NEW: 2, OLD: 4}]
+
+
+SELECTION = list(PANELS.values())
+NO_PROOFS: dict[str, dict[str, bytes]] = {
+    "a folder of a year with a document": {"2019/minutes.pdf": b"x"},
+    "a history of another project": {"other_history.csv": b"ID,Type,Message,Performed By,Occurred At\n"},
+    "a CSV that is only called history": {"my_project_history.csv": b"a,b\n"},
+    "the folders of the older export": {"10/photo.png": b"x", "1/photo.png": b"x"},
+    "another project with a file": {"zzz.csv": modern(story(5000, "started")), "5000/photo.png": b"x"},
+}
+
+
+@pytest.mark.parametrize("name", NO_PROOFS)
+def test_what_lies_beside_a_selection_for_other_reasons_proves_nothing(name: str, tmp_path: Path) -> None:
+    files = {OLD: modern(*WHOLE, *MORE), NEW: modern(*SELECTION), **NO_PROOFS[name]}
+    world, _ = read_exports(sources_at(laid(tmp_path, files)))
+    project = next(project for project in world.projects.values() if project.row["name"] == "my_project")
+    assert sorted(project.stories) == [1, 2, 3, 4, 10, 11, 12, 13]
+
+
+LATER: dict[str, dict[str, str]] = {
+    "an iteration of 2141": {"Iteration Start": "Dec 1, 2141", "Iteration End": "Dec 7, 2141"},
+    "a comment of 2141": {"Comment": "x (Ann - Dec 3, 2141)"},
+    "a day of 2141": {"Created at": "Dec 3, 2141"},
+}
+
+
+@pytest.mark.parametrize("cells", LATER.values(), ids=LATER.keys())
+@pytest.mark.parametrize("name", [OLD, "my_project.csv"])
+def test_a_cell_with_a_day_to_come_makes_no_export_the_newest(cells: dict[str, str], name: str) -> None:
+    old = [{**row, **cells} if row["Id"] == "2" else row for row in WHOLE]
+    exported = served((name, modern(*old)), (NEW, modern(story(1, "started", Title="New"), story(5, "started"))))
+    assert ids(exported) == [1, 2, 3, 4, 5, 50]
+    assert names(exported)[1] == "New"
+
+
+def test_the_day_in_the_name_goes_before_those_in_the_rows() -> None:
+    old = modern({**story(1, "unstarted", Title="Old"), "Comment": "x (Ann - Jan 5, 2025)"})
+    new = modern({**story(1, "unstarted", Title="New"), "Iteration": "3"})
+    assert names(served((OLD, old), (NEW, new)))[1] == "New"
+
+
+def test_of_exports_without_a_day_in_the_name_that_with_the_later_day_is_newer() -> None:
+    old = modern(*WHOLE, story(5, "unscheduled"))
+    new = modern(*WHOLE[:1], {**DONE, "Title": "New", "Comment": "x (Ann - Nov 30, 2014)"}, *WHOLE[2:])
+    exported = served(("p.csv", old), ("p (1).csv", new))
+    assert names(exported)[1] == "New"
+
+
+@pytest.mark.parametrize("old", [modern({**story(1, "started", Title="Old"), "Created at": ""}), modern()])
+def test_an_export_that_tells_no_day_is_the_oldest_and_deletes_nothing(old: bytes) -> None:
+    exported = served(("p.csv", old), ("p_20130101_1212.csv", modern(story(1, "started", Title="New"))))
+    assert names(exported) == {1: "New"}
+
+
+TWINS = {
+    "one after a part of the other": ("web/web.csv", "web/web2.csv"),
+    "in spelling alone": ("Web.csv", "web!.csv"),
+    "in bytes that are no UTF-8": (
+        b"caf\xe9.csv".decode(errors="surrogateescape"),
+        b"caf\xe8.csv".decode(errors="surrogateescape"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_two_projects_whose_names_are_as_good_as_one_are_an_error(name: str, tmp_path: Path) -> None:
+    one, other = TWINS[name]
+    twin = [{**row, "Id": f"9{row['Id']}"} for row in WHOLE]
+    with pytest.raises(ExportError, match="have no story in common"):
+        read_exports(sources_at(laid(tmp_path, {one: modern(*WHOLE), other: modern(*twin)})))
+
+
+def test_of_tables_that_share_a_story_the_one_with_the_later_day_counts() -> None:
+    new = modern({**story(1, "started", Title="New"), "Comment": "x (Ann - Mar 3, 2015)"})
+    files = {"p_1.csv": modern(story(1, "started", Title="Old")), "p_2.csv": new}
+    assert names(served(("p.zip", packed(files)))) == {1: "New"}
+
+
+def test_parts_of_one_export_prove_together_that_it_is_whole() -> None:
+    parts = {f"{NEW[:-4]}_{number}.csv": modern(row) for number, row in enumerate(WHOLE, 1)}
+    exported = served((OLD, modern(*WHOLE, *MORE)), ("all.zip", packed(parts)))
+    assert ids(exported) == [1, 2, 3, 4, 50]
+
+
+def test_an_id_that_is_given_for_one_of_two_names_of_a_project_is_its_id() -> None:
+    content = modern(*(story(number, "unscheduled") for number in range(1, 31)))
+    exported = Served(source(content, "one_20240101_0000.csv"), source(content, "two_20250101_0000.csv"), two=777)
+    assert list(exported.world.projects) == [777]
+
+
+def test_a_moved_story_by_its_number_alone_is_that_of_the_newer_project() -> None:
+    one, other = modern(story(1, "started", Title="Old")), modern(story(1, "started", Title="New"))
+    exported = served(("a_20240101_0000.csv", one), ("b_20250101_0000.csv", other))
+    assert exported.get("/stories/1")["name"] == "New"
+
+
+def test_a_moved_story_has_the_files_that_its_former_project_has() -> None:
+    old = packed({OLD: modern(*WHOLE, *MORE), "10/photo.png": b"x"})
+    new = packed({NEW: modern(*WHOLE), "1/a.png": b""})
+    moved = ("other_20231115_0900.csv", modern(story(10, "started")))
+    exported = served((OLD.replace(".csv", ".zip"), old), (NEW.replace(".csv", ".zip"), new), moved)
+    assert sorted(filenames(exported)) == ["a.png", "photo.png"]
+
+
+def test_of_stories_without_numbers_that_are_equal_the_second_stays_the_second() -> None:
+    row = {"Id": "", "Title": "Test", "Current State": "started"}
+    exported = served((OLD, modern(row, row)), (NEW, modern(row)))
+    assert len(ids(exported)) == 2
