@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,6 +26,8 @@ from unit_tests.replica import Replica
 from unit_tests.strict_schema import strict_validator
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
+from unit_tests.tracker_server.exports.test_layout import laid
+from unit_tests.tracker_server.exports.test_merging import ICEBOX, MORE, PANELS, WHOLE
 
 NOBODYS = ("me", "my_activity", "notifications", "workspaces")
 """What only the token's person has."""
@@ -533,3 +536,44 @@ def test_a_ledger_that_is_damaged_makes_its_list_be_read_anew_with_a_warning(tmp
     assert second.failure is None
     assert {row["id"] for row in second.records["stories"]} == {5, 6, 7}
     assert [words for words in warned.words if "The state of stream stories is damaged" in words] != []
+
+
+DAY_1, DAY_2 = "p_20231114_1212.csv", "p_20231115_0900.csv"
+EVENING = "p_20231115_2100.csv"
+WITHOUT_EPICS = packed({"p.csv": modern(*PANELS.values()), "1/a.png": b""})
+SEQUENCES: dict[str, tuple[dict[str, bytes], dict[str, bytes], set[int]]] = {
+    "a newer whole export lacks two": (
+        {DAY_1: modern(*WHOLE, *MORE[:2])}, {DAY_1: modern(*WHOLE, *MORE[:2]), DAY_2: modern(*WHOLE)}, {10, 11},
+    ),
+    "and it alone is there": ({DAY_1: modern(*WHOLE, *MORE[:2])}, {DAY_2: modern(*WHOLE)}, {10, 11}),
+    "a part comes beside it": ({DAY_1: modern(*WHOLE)}, {DAY_1: modern(*WHOLE), DAY_2: modern(ICEBOX)}, set()),
+    "a part comes in its place": ({DAY_1: modern(*WHOLE)}, {DAY_2: modern(ICEBOX)}, set()),
+    "only an older whole export is left": (
+        {DAY_2: modern(*WHOLE, {**ICEBOX, "Id": "9", "Created at": "Nov 15, 2023"})}, {DAY_1: modern(*WHOLE)}, set(),
+    ),
+    "a story without any day": (
+        {DAY_2: modern(*WHOLE, {**ICEBOX, "Id": "9", "Created at": ""})}, {DAY_1: modern(*WHOLE)}, set(),
+    ),
+    "a story of the day on which the whole export was made": (
+        {DAY_2: modern(*WHOLE), EVENING: modern({**ICEBOX, "Id": "9", "Created at": "Nov 15, 2023"})},
+        {DAY_2: modern(*WHOLE)}, set(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_only_what_a_newer_whole_export_lacks_gets_tombstones(name: str, tmp_path: Path) -> None:
+    before, after, gone = SEQUENCES[name]
+    first = read(laid(tmp_path / "exports", before))
+    shutil.rmtree(tmp_path / "exports")
+    second = read(laid(tmp_path / "exports", after), state=first.state)
+    assert (first.failure, second.failure) == (None, None)
+    assert tombstones("stories", second) == gone
+    assert all(tombstones(stream, second) == set() for stream in ("epics", "releases"))
+
+
+def test_the_label_of_an_epic_that_stays_is_not_deleted(tmp_path: Path) -> None:
+    first = read(laid(tmp_path / "exports", {DAY_1: modern(*WHOLE)}))
+    second = read(laid(tmp_path / "exports", {DAY_2.replace(".csv", ".zip"): WITHOUT_EPICS}), state=first.state)
+    assert [row["name"] for row in first.records["labels"]] == ["big"]
+    assert tombstones("labels", second) == tombstones("epics", second) == set()
