@@ -63,6 +63,8 @@ def _listed(client: TrackerClient) -> str:
     try:
         projects = client.get("projects", {"fields": "id,name"}, attempts=MOST_REQUESTS - client.requests).parsed
     except ParametersRefused:
+        if client.requests >= MOST_REQUESTS:
+            raise
         projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
         raise Failed("GET /projects: the answer is no list")

@@ -118,7 +118,8 @@ class TrackerClient:
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
-        After `attempts_at_500` it is given up where the last answer was 500. Those that were `made` before count.
+        Where the last answer was 500, it is given up after `attempts_at_500`. `attempts_made` are earlier attempts at
+        the same request: they count for the limit and for the wait.
 
         With a `turn`, it is this thread's when the answer is returned, and free while it is waited for.
         After a refused token no further request is sent: each raises that refusal again.
@@ -132,7 +133,7 @@ class TrackerClient:
                 or state.idle_for >= LONGEST_RETRYING
             ),
             wait=partial(self._wait, attempts_made=attempts_made),
-            before_sleep=_log_retry,
+            before_sleep=partial(_log_retry, attempts_made=attempts_made),
             sleep=self._sleep,
             reraise=True,
         )
@@ -216,8 +217,8 @@ def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | N
     return (again or ask)()
 
 
-def _log_retry(state: tenacity.RetryCallState) -> None:
-    wait, attempt = state.upcoming_sleep, state.attempt_number + 1
+def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
+    wait, attempt = state.upcoming_sleep, attempts_made + state.attempt_number + 1
     logger.warning("%s. Attempt %d follows in %.0f s", _cause(state), attempt, wait)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,6 @@ from source_pivotal_tracker.api.errors import NotAnswered
 from source_pivotal_tracker.api.files import NotOpened, files_at
 from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
 from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
-from tracker_server.world import World
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -43,13 +43,11 @@ class ExportAdapter(HTTPAdapter, Completeness):
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
         self._problem: NotAnswered | None = None
-        self._world = World(datetime.now(timezone.utc))
-        self.failures = []
+        self._whole_at: dict[int, Mapping[str, datetime]] = {}
 
     def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
         """Only where an export proves to be all of the project, and was made on a later day than the row tells of."""
-        project = self._world.projects.get(project_id)
-        whole_at = project.whole_at if project else {}
+        whole_at = self._whole_at.get(project_id, {})
         if kind not in KINDS_WITH_DAYS:
             return whole_at.keys() >= KINDS_WITH_DAYS
         return kind in whole_at and cursor is not None and cursor[:10] < f"{whole_at[kind]:%Y-%m-%d}"
@@ -80,7 +78,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
         sources = _sources(self._place)
         refuse_none(self._place, sources)
         world, report = read_exports(sources, links=False)
-        self._world = world
+        self._whole_at = {project.id: project.whole_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]
         for summary in report.served:
             counts = (f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in summary.rows.items())

@@ -23,7 +23,7 @@ from source_pivotal_tracker.api.errors import Passing, of_exception
 logger = logging.getLogger("airbyte.tracker")
 
 ENDINGS = (".zip", ".csv", ".tsv", ".txt")
-"""Of a single file in an object store; any other address there is a folder."""
+"""Of exports. An address in an object store without one is a folder; a download that has one is called so."""
 TIMEOUT = (10.0, 60.0)
 CHUNK = 1024 * 1024
 

@@ -114,6 +114,7 @@ class Selection:
                 if self.of(fields, endpoint, variant) == asked:
                     self._learn(asking, asked, refusal, self._refused[endpoint, variant], names)
             if isinstance(refusal, Passing) and self.of(fields, endpoint, variant) == asked:
+                # The probe in _learn was an attempt as well.
                 return asking.answer(asked, attempts_made=FEW_ATTEMPTS + 1)
         raise refusal
 

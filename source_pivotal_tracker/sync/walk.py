@@ -366,8 +366,11 @@ class Reading:
 
     def _is_gone(self, feed: Feed, row_id: int) -> bool:
         """Whether a row that is not shown was deleted."""
-        kind = "epic" if self._walk.endpoint == EPICS else feed.stream.deleted_kind
-        kind = "story" if kind == "release" or feed.stream.part else kind
+        kind = feed.stream.deleted_kind
+        if self._walk.endpoint == EPICS:
+            kind = "epic"
+        elif kind == "release" or feed.stream.part:
+            kind = "story"
         cursor = feed.ledger.cursor_of(row_id) if feed.ledger else None
         return self._server.client.completeness.is_gone(self._walk.id or 0, kind, cursor)
 

@@ -11,19 +11,17 @@ from functools import partial
 from typing import IO, cast
 
 from tracker_server.exports.errors import ExportError
+from tracker_server.exports.names import ENDINGS
 from tracker_server.exports.sources import MOST_DEPTH, Source
 from tracker_server.exports.table import damage_told
 
 MOST_EXPANSION = 200
-"""Text shrinks to a tenth in a ZIP; what is larger than SMALL and shrinks to less than this is a bomb."""
+"""Text shrinks to a tenth in a ZIP; what is larger than SMALL and shrinks to less than a 200th is a bomb."""
 SMALL = 64_000_000
 MOST_MEMBERS = 500_000
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """What a ZIP begins with: a member, or the end of an empty one."""
-READ = re.compile(r"[.](?:csv|tsv|txt|zip)$", re.IGNORECASE)
-"""Members that are read to find exports; others are only handed on."""
-
 BLOCK, LONGEST_HEADER = 1_048_576, 1024
 _MEMBER = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 """The header of a member, with the length of its path, which follows."""
@@ -49,7 +47,7 @@ def members(archive: Source, label: str) -> Iterator[Source]:
             raise ExportError(f"{label} is encrypted; unpack it with its password, and pack it again without one.")
         if path.endswith("/"):
             continue
-        if READ.search(path) and info.file_size > max(SMALL, MOST_EXPANSION * info.compress_size):
+        if path.lower().endswith(ENDINGS) and info.file_size > max(SMALL, MOST_EXPANSION * info.compress_size):
             raise ExportError(
                 f"{label}/{path} would expand to {info.file_size:,} bytes from {info.compress_size:,}, which no text"
                 " does: it is no export of Tracker."

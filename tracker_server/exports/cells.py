@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 
@@ -77,6 +78,11 @@ def id_in_url(url: str) -> int | None:
 def stories_named(text: str) -> list[int]:
     """The numbers of the stories that a text links to, as `#123` or by their addresses in Tracker."""
     return [int(number or address) for number, address in _STORY_LINK.findall(text)]
+
+
+def row_number(single: Mapping[str, str]) -> int | None:
+    """The number of a row, by its cells: as its column has it, or else its address."""
+    return given_id(single["Id"]) or id_in_url(single["URL"])
 
 
 def guarded(text: str) -> str:

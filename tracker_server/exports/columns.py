@@ -62,7 +62,7 @@ _Getter = Callable[[Cells], tuple[str, ...]]
 
 
 class Columns:
-    """Where the cells of a record are. The cells that are asked for must have been made `whole`.
+    """Where the cells of a record are. The cells that are asked for must have been padded.
 
     `unknown` are the positions of the columns that are none of Tracker's.
     """
@@ -90,7 +90,7 @@ class Columns:
         paired = zip(*(each + [self.width] * (most - len(each) + 2) for each in positions), strict=True)
         return itemgetter(*(position for each in paired for position in each))
 
-    def whole(self, cells: Cells) -> Cells:
+    def pad(self, cells: Cells) -> Cells:
         """The cells with an empty one behind them, as many as there are columns; gives those that are beyond."""
         beyond = cells[self.width :]
         del cells[self.width :]

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser(
         "inspect", help="print what is understood of exports, and every cell that is not",
-        epilog="The exit code is 0 where every file is an export, whatever was not understood in it, and 1 otherwise.",
+        epilog="The exit code is 0 where each file can be read, whatever was not understood in it, and 1 otherwise.",
     )  # fmt: skip
     command.set_defaults(command=_inspect)
     _add_exports(command)
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_exports(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "exports", type=Path, nargs="+", metavar="EXPORT",
-        help="a ZIP or CSV that Tracker exported, or a folder of such files",
+        help="a ZIP or CSV that Tracker exported, or a folder with such files in it or below",
     )  # fmt: skip
 
 

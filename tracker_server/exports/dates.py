@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -89,6 +89,11 @@ class Days:
                 if 0 in numbers.values():
                     orders = [each for each in orders if numbers[each] < least]
         return orders
+
+
+def latest_day() -> str:
+    """Tomorrow, in ISO 8601: no export was made after that, whatever its cells say; the zone of a cell is not known."""
+    return f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
 
 
 def _told_by_itself(text: str) -> str | None:

@@ -21,7 +21,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was not understood: where, and what became of it.
+    """Something that was left out, not understood, or decided between several exports: where, and what became of it.
 
     `file` is the name of a file, `my.zip/stories.csv` for one in a ZIP. `line` is the one in that file on which the
     row begins; 0 where it is about the file itself. `column` is a column's name, empty where it is about all of the

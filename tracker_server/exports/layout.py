@@ -4,13 +4,17 @@ People have what Tracker gave them in many shapes: a ZIP, the CSV out of it, the
 a folder for each story that has files, named by its number), any of these in folders by year or by project, on a disk
 or in an object store, and all of that in a ZIP again. One rule decides for all of them what a file is:
 
-- It is in a folder that is named by the number of a story in a CSV beside or above that folder: a file of that story.
+- It is in a folder that is named by a number, with a CSV of stories beside that folder or above: a file of the story
+  with this number. If something in the folder may be an export itself, a row of that CSV has to have the number.
+- It is in such a folder with no export beside or above, and none in it: a file of the story with this number, wherever
+  the CSV with that lies.
 - It is a CSV with the columns of stories: an export. With those of a history: not read.
 - It is a ZIP: what is in it is looked at by the same rule.
 - An operating system put it there: counted.
 - Anything else is named.
 
-A folder that is called by a number is a story's only where a CSV says so: 2024 is a year, and 1027488 may be a project.
+So a folder that is named by a number and has exports in it is that of a year or a project, as 2024 or 1027488, as long
+as no CSV beside or above it has a row with that number.
 """
 
 from __future__ import annotations
@@ -28,18 +32,25 @@ from functools import partial
 from typing import IO, NamedTuple
 
 from tracker_server.exports.archive import MAGIC, members, names_in
-from tracker_server.exports.cells import given_id, id_in_url
+from tracker_server.exports.cells import row_number
 from tracker_server.exports.columns import is_of_history, is_of_stories
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
-from tracker_server.exports.names import base_name, copy_mark, has_trackers_stamp, named, named_inside, slug
+from tracker_server.exports.names import (
+    ARCHIVES,
+    ENDINGS,
+    PERHAPS_TABLES,
+    TABLES,
+    base_name,
+    copy_mark,
+    has_trackers_stamp,
+    named,
+    named_inside,
+    slug,
+)
 from tracker_server.exports.sources import Source, is_of_the_system
 from tracker_server.exports.table import MOST_COLUMNS, Sheet, damage_told
 from tracker_server.world import StoredFile
 
-ARCHIVES = (".zip",)
-TABLES = (".csv", ".tsv")
-PERHAPS_TABLES = (".txt",)
-"""Endings of what a spreadsheet may call a CSV, and others a text."""
 MOST_NESTED = 3
 """ZIPs in each other; each is read anew for what is in it."""
 
@@ -88,7 +99,8 @@ class Attachment(NamedTuple):
 class Layout:
     """What lies at a place.
 
-    `attachments` are the files of stories by the labels of the tables that lie nearest, by `()` where none lies near.
+    `attachments` are the files of stories, by the labels of all tables beside their folder and above it; by `()` where
+    there are none.
     `histories` are the folders in which a history lies. `failures` are the files that cannot be read.
     """
 
@@ -133,12 +145,12 @@ class _Folder:
             folder = folder.folders.setdefault(name, _Folder())
         folder.files.append(file)
 
-    def all_files(self, *above: str) -> Iterator[tuple[Path, _File]]:
+    def all_files(self, *folders: str) -> Iterator[tuple[Path, _File]]:
         """The files in it and below, each with its path."""
         for file in self.files:
-            yield (*above, file.name), file
+            yield (*folders, file.name), file
         for name, folder in self.folders.items():
-            yield from folder.all_files(*above, name)
+            yield from folder.all_files(*folders, name)
 
 
 def _trees(sources: Sequence[Source]) -> dict[str, _Folder]:
@@ -163,11 +175,11 @@ class _Finder:
         self._others: list[tuple[_File, Path, str]] = []
         self._ids: dict[str, set[int] | None] = {}
 
-    def visit(self, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int = 0) -> int:
+    def visit(self, folder: _Folder, path: Path, around: Path, above: Sequence[Table], nested: int = 0) -> int:
         """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
 
-        `around` are the names of the folders and ZIPs in which it lies, the innermost first; `nearest` are the tables
-        beside it and above.
+        `around` are the names of the folders and ZIPs in which it lies, the innermost first; `above` are the tables
+        beside it and on the way up.
         """
         tables: list[Table] = []
         archives: list[_File] = []
@@ -184,27 +196,27 @@ class _Finder:
         self.layout.tables += tables
         failed = len(self.layout.failures) - failures
         count = len(tables) + failed
-        nearest = [*tables, *nearest]
+        above = [*tables, *above]
         for file in archives:
             count += self._visit_archive(file, path, around, nested)
         for name, inner in folder.folders.items():
             if is_of_the_system(name, is_folder=True):
                 self._of_the_system += (file for _, file in inner.all_files())
-            elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, nearest):
-                self._attach(int(name), inner, nearest)
+            elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
+                self._attach(int(name), inner, above)
             elif _NUMBER.fullmatch(name) and failed:
                 reason = "not read, for a CSV beside it that cannot be read may say whose it is"
                 self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
             else:
-                count += self._visit_folder(name, inner, (*path, name), (name, *around), nearest, nested)
+                count += self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
         return count
 
     def _visit_folder(
-        self, name: str, folder: _Folder, path: Path, around: Path, nearest: Sequence[Table], nested: int
+        self, name: str, folder: _Folder, path: Path, around: Path, above: Sequence[Table], nested: int
     ) -> int:
         """As `visit`. What lies in a folder with a number and is no export may be of a story in a CSV elsewhere."""
         others = len(self._others)
-        count = self.visit(folder, path, around, nearest, nested)
+        count = self.visit(folder, path, around, above, nested)
         if _NUMBER.fullmatch(name) and not count:
             del self._others[others:]
             self._attach(int(name), folder, ())
@@ -219,7 +231,7 @@ class _Finder:
             is_called_so = slug(named(file.name).project) in known or has_trackers_stamp(file.name)
             if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
                 words = f"{file.label} is called like an export of Tracker, and cannot be read as one: {kind}."
-                self.layout.failures.append(Failure(file.label, words, _projects(file, around)))
+                self.layout.failures.append(Failure(file.label, words, _projects_of(file.name, around)))
             else:
                 self._report(Finding(file.label, 0, "", f"not read: {kind}"))
 
@@ -235,7 +247,7 @@ class _Finder:
         """Put a file where it belongs; `archive` for a ZIP, or what it is where it is of no use."""
         name = file.name.lower()
         is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
-        if not is_wanted and not name.endswith((*ARCHIVES, *PERHAPS_TABLES)):
+        if not is_wanted and not name.endswith(ENDINGS):
             return _NO_EXPORT
         with self._failing(file, around):
             try:
@@ -290,19 +302,21 @@ class _Finder:
         else:
             return
         inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
-        projects = _projects(file, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
+        projects = _projects_of(file.name, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
         self.layout.failures.append(Failure(file.label, words, projects))
 
-    def _is_of_a_story(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> bool:
-        """Whether the folder is that of the story with this number, and not one of a year or a project."""
-        if not nearest:
+    def _is_of_a_story(self, number: int, folder: _Folder, above: Sequence[Table]) -> bool:
+        """Whether what is in the folder is of the story with this number.
+
+        It is where nothing in it may be an export, or a row of the tables `above` has the number.
+        """
+        if not above:
             return False
         paths = [path for path, _ in folder.all_files()]
         is_plain = not any(
-            path[-1].lower().endswith((*TABLES, *PERHAPS_TABLES, *ARCHIVES)) or any(map(_NUMBER.fullmatch, path[:-1]))
-            for path in paths
+            path[-1].lower().endswith(ENDINGS) or any(map(_NUMBER.fullmatch, path[:-1])) for path in paths
         )
-        return is_plain or self._may_have(nearest, number)
+        return is_plain or self._may_have(above, number)
 
     def _may_have(self, tables: Sequence[Table], number: int) -> bool:
         """Whether a row of these tables has the number, or may have it, where one of them cannot be read."""
@@ -317,8 +331,8 @@ class _Finder:
                 return True
         return False
 
-    def _attach(self, number: int, folder: _Folder, nearest: Sequence[Table]) -> None:
-        attached = self.layout.attachments.setdefault(tuple(table.label for table in nearest), [])
+    def _attach(self, number: int, folder: _Folder, above: Sequence[Table]) -> None:
+        attached = self.layout.attachments.setdefault(tuple(table.label for table in above), [])
         for path, file in folder.all_files():
             if is_of_the_system(path[-1], is_folder=file.source.is_folder) or any(
                 is_of_the_system(name, is_folder=True) for name in path[:-1]
@@ -362,13 +376,9 @@ def _table(file: _File, path: Path, around: Path) -> Table:
     return Table(file.label, project, at, file.source.open, path, copy_mark(file.name), _origins(file, around))
 
 
-def _projects(file: _File, around: Path) -> frozenset[str]:
-    """The projects of which a file may be, by its name."""
-    return _projects_of(file.name, around)
-
-
 def _projects_of(name: str, around: Path) -> frozenset[str]:
-    if not name.lower().endswith((*TABLES, *PERHAPS_TABLES, *ARCHIVES)):
+    """The projects of which a file of this name may be; none for a file that is no export by its name."""
+    if not name.lower().endswith(ENDINGS):
         return frozenset()
     return frozenset({slug(named(name).project), slug(named_inside(name, around).project)})
 
@@ -376,17 +386,12 @@ def _projects_of(name: str, around: Path) -> frozenset[str]:
 def _origins(file: _File, around: Path) -> frozenset[str]:
     """What may be of the same project: what is called like it, or like a ZIP around it."""
     archives = (name for name in around if name.lower().endswith(ARCHIVES))
-    return frozenset(slug(named(name).project) for name in archives) | _projects(file, around)
+    return frozenset(slug(named(name).project) for name in archives) | _projects_of(file.name, around)
 
 
 def _ids_of(table: Table) -> Iterator[int]:
     """The numbers in a table. Raises ExportError and OSError."""
     with table.open() as file:
-        sheet = Sheet(file, table.label)
-        for _, cells in sheet.rows():
-            if cells is not None:
-                sheet.columns.whole(cells)
-                single = sheet.columns.single(cells)
-                row_id = given_id(single[0]) or id_in_url(single[-1])
-                if row_id:
-                    yield row_id
+        for single in Sheet(file, table.label).single_cells():
+            if number := row_number(single):
+                yield number

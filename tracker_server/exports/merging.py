@@ -24,9 +24,9 @@ from tracker_server.exports.project import Export, Exports, told, whole
 from tracker_server.exports.rows import Reader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
-"""An export of which nothing tells when it was made is the oldest."""
-MOST_SELECTED = 20
-"""Accepted stories. Two exports with more of them, and none in common, are not of one project."""
+"""The time of an export of which nothing tells when it was made: it is the oldest."""
+MOST_ACCEPTED_APART = 20
+"""Stories. Two exports in each of which more are accepted, and none in common, are not of one project."""
 LEAST_SHARED = 10
 """Stories. Two projects that share fewer may have moved them."""
 SAME = 0.9
@@ -57,7 +57,7 @@ def _group(table: Table) -> tuple[object, ...]:
 
 
 def _export(layout: Layout, table: Table, *, is_alone: bool) -> Export:
-    attached = (files for nearest, files in layout.attachments.items() if table.label in nearest)
+    attached = (files for above, files in layout.attachments.items() if table.label in above)
     files = [file for files in attached for file in files]
     return Export(table, files, (table.folder, *_group(table)), is_alone, table.folder in layout.histories)
 
@@ -189,11 +189,9 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
 
 def _contradict(one: _Scan, other: _Scan) -> bool:
     """Whether two exports without a row in common cannot be of one project."""
-    if one.is_whole and other.is_whole and one.export.group != other.export.group:
+    if one.is_whole and other.is_whole:
         return True
-    if one.is_whole and other.is_whole and not (one.reader.panels.has_epics ^ other.reader.panels.has_epics):
-        return True
-    if min(len(one.reader.accepted_ids), len(other.reader.accepted_ids)) > MOST_SELECTED:
+    if min(len(one.reader.accepted_ids), len(other.reader.accepted_ids)) > MOST_ACCEPTED_APART:
         return True
     spans, others = one.reader.spans, other.reader.spans
     return any(

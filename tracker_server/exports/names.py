@@ -19,7 +19,13 @@ NAMELESS = "project"
 FIRST_YEAR, LAST_YEAR = 2005, 2099
 """Of the days that names of files tell."""
 
-_FILE_TYPE = re.compile(r"[.](?:csv|tsv|txt|zip)$", re.IGNORECASE)
+ARCHIVES, TABLES = (".zip",), (".csv", ".tsv")
+PERHAPS_TABLES = (".txt",)
+"""What a spreadsheet may call a CSV, and others a text."""
+ENDINGS = (*ARCHIVES, *TABLES, *PERHAPS_TABLES)
+"""Of the files that may be exports."""
+
+_FILE_TYPE = re.compile(f"(?:{'|'.join(map(re.escape, ENDINGS))})$", re.IGNORECASE)
 _COPY = re.compile(r"(?:[ _-]*\([0-9]+\)| - copy| copy(?: [0-9]+)?|[ _-]exports?)$", re.IGNORECASE)
 _DAY = r"(?P<year>20[0-9]{2})(?P<dash>[-_.]?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
 _TIME = r"(?:[ _T-](?P<hour>[0-9]{2})[-_.h]?(?P<minute>[0-9]{2})(?:[-_.]?[0-9]{2})?)?"

@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass
 class Notes:
-    """Reads cells of one export of one project.
+    """Reads cells of the exports of one project.
 
     `report` is told of each cell that makes no sense, with the `file` and `line` in which reading is; the cell then
     counts as empty. `days` reads those days of the file that are not written as Tracker did. `labels`, `people` and

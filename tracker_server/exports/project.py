@@ -15,13 +15,14 @@ import orjson
 
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import stories_named
+from tracker_server.exports.dates import latest_day
 from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
 from tracker_server.exports.iterations import Calendar, Span, calendar, made_at, midnight
 from tracker_server.exports.layout import Attachment, Table
 from tracker_server.exports.notes import Notes
 from tracker_server.exports.panels import Panels
-from tracker_server.exports.rows import LATEST, TYPES, Newer, Reader
+from tracker_server.exports.rows import TYPES, Newer, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
@@ -186,7 +187,7 @@ class Reading:
         """When the newest of the exports was made, within the iteration that its rows show to be the current one."""
         export, reader = self.exports.all[0], self._readers[0]
         reached = reader.reached if export.table.stamp else max(reader.reached, _at_rest(reader))
-        if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > LATEST[:10]:
+        if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > latest_day()[:10]:
             reached = 0
         return made_at(told(export, reader), reached, reader.not_beyond, self.iterations)
 

@@ -201,8 +201,8 @@ class _Reader:
         claimed = {each.label for read in self._found.projects for each in read.attachments}
         spoiled = {name for failure in self._found.failures for name in failure.projects}
         origins = {table.label: table.origins for table in layout.tables}
-        for nearest, attachments in layout.attachments.items():
-            if not any(origins[label].isdisjoint(spoiled) for label in nearest) and nearest:
+        for above, attachments in layout.attachments.items():
+            if above and all(origins[label] & spoiled for label in above):
                 continue
             for each in attachments:
                 if each.label not in claimed:

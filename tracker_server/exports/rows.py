@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from tracker_server.exports.cells import given_id, id_in_url, unguarded
+from tracker_server.exports.cells import given_id, id_in_url, row_number, unguarded
 from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
-from tracker_server.exports.dates import Dated, Days
+from tracker_server.exports.dates import Dated, Days, latest_day
 from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import made_id
-from tracker_server.exports.iterations import Calendar, Span, calendar
+from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Table
 from tracker_server.exports.notes import Notes
 from tracker_server.exports.panels import NONE, Panels
@@ -30,9 +29,6 @@ STATES = {
 MOST_ROWS = 200_000
 """Of one project; ten times as many as the largest that are heard of."""
 MOST_ITERATIONS = 10_000
-
-LATEST = f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
-"""No export was made after this day, whatever its cells say."""
 
 NOT_OF_EPICS = frozenset(SINGLE) - {"Id", "Title", "Labels", "Type", "Created at", "Description", "URL"}
 EMPTY = frozenset({"", "-1", "none"})
@@ -59,13 +55,14 @@ class Newer:
 
 @dataclass
 class Reader:
-    """Reads the tables of one export of one project, and keeps what its rows have in common; `newer` do not count.
+    """Reads a table of a project, and keeps what its rows have in common.
 
-    `passed` are the ids of those that do not. `spans` and `iteration_of` are what is told of iterations; `reached` is
-    the last in which something is accepted or in work, `not_beyond` the first in which something is not accepted, both
-    0 where there is none; `first_waiting` are the points of what waits there, story by story. `oldest` and `newest` are
-    the first and the last day that a row tells of as past (ISO 8601, `""` without any). `counts` has the number of rows
-    by type, and of what hangs on them by kind. `accepted_ids` are the stories that are accepted.
+    Rows that `newer` exports have are passed over; `passed` are their ids. `spans` and `iteration_of` are what is told
+    of iterations; `reached` is the last in which something is accepted or in work, `not_beyond` the first in which
+    something is not accepted, both 0 where there is none; `first_waiting` are the points of what waits there, story by
+    story. `oldest` and `newest` are the first and the last day that a row tells of as past, up to `latest` (ISO 8601,
+    `""` without any). `counts` has the number of rows by type, and of what hangs on them by kind. `accepted_ids` are
+    the stories that are accepted.
     """
 
     notes: Notes
@@ -77,6 +74,7 @@ class Reader:
     first_waiting: list[float] = field(default_factory=list)
     oldest: str = ""
     newest: str = ""
+    latest: str = field(default_factory=latest_day)
     counts: Counter[str] = field(default_factory=Counter)
     panels: Panels = field(default_factory=Panels)
     story_ids: set[int] = field(default_factory=set)
@@ -103,7 +101,7 @@ class Reader:
                     continue
                 cells = self._storable(row_cells, header) if sheet.records.may_be_unstorable else row_cells
                 is_short = len(cells) < columns.width
-                beyond = columns.whole(cells)
+                beyond = columns.pad(cells)
                 if any(beyond):
                     notes.doubt("", f"{len(beyond)} cells are beyond the last column and left out")
                 if columns.unknown:
@@ -118,10 +116,6 @@ class Reader:
             more = f" and {notes.days.unsure - 1:,} more cells" if notes.days.unsure > 1 else ""
             reason = f"{shown(notes.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
             notes.doubt("", f"{reason}left out")
-
-    def calendar(self, doubt: Callable[[str], None]) -> Calendar:
-        """When the iterations began, for all that this export tells; `doubt` is told what contradicts itself."""
-        return calendar(self.spans, self.oldest, doubt)
 
     def _tell_of_unknown(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
         self.notes.line = 1
@@ -144,7 +138,7 @@ class Reader:
     def _row(self, columns: Columns, cells: Cells) -> Row | None:
         """The story or epic of a record; None where it is none, or one that does not count."""
         single = dict(zip(SINGLE, columns.single(cells), strict=True))
-        if not (single["Title"].strip() or given_id(single["Id"]) or id_in_url(single["URL"])):
+        if not (single["Title"].strip() or row_number(single)):
             self._tell_of_no_story(cells)
             return None
         story_type = self.notes.one_of(TYPES, single["Type"], "Type") or "feature"
@@ -297,7 +291,7 @@ class Reader:
             return None
         row["updated_at"] = newest = max(told)
         if newest > self.newest:
-            self.newest = max([self.newest, *(day for day in told if day <= LATEST)])
+            self.newest = max([self.newest, *(day for day in told if day <= self.latest)])
         self.oldest = min(self.oldest or newest, *told)
         return str(newest)
 
@@ -312,12 +306,8 @@ def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
 def _dated(table: Table) -> Iterator[Dated]:
     """The cells of a table that are to hold days. Raises ExportError."""
     with table.open() as file:
-        sheet = Sheet(file, table.label)
-        for _, cells in sheet.rows():
-            if cells is not None:
-                sheet.columns.whole(cells)
-                single = dict(zip(SINGLE, sheet.columns.single(cells), strict=True))
-                yield Dated(
-                    single["Created at"], single["Accepted at"], single["Deadline"],
-                    single["Iteration Start"], single["Iteration End"], single["Iteration"],
-                )  # fmt: skip
+        for single in Sheet(file, table.label).single_cells():
+            yield Dated(
+                single["Created at"], single["Accepted at"], single["Deadline"],
+                single["Iteration Start"], single["Iteration End"], single["Iteration"],
+            )  # fmt: skip

@@ -41,6 +41,7 @@ class ShelvedProject(Project):
         self.row = whole.row
         self.version = whole.version
         self.iteration_starts = whole.iteration_starts
+        # The class has defaults of these, so __getattr__ would not be asked.
         self.as_of = whole.as_of
         self.knows_days = whole.knows_days
         self.whole_at = whole.whole_at

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from tracker_server.exports.errors import ExportError
-from tracker_server.exports.names import base_name, readable
+from tracker_server.exports.names import ENDINGS, base_name, readable
 
 OF_THE_SYSTEM = re.compile(
     r"[.]_.*|[.]DS_Store|[.]localized|[.]apdisk|[.]~lock[.].*|[.]nfs[0-9a-f]+|~[$].*|.*~|Thumbs[.]db|desktop[.]ini"
@@ -23,8 +23,6 @@ OF_THE_SYSTEM = re.compile(
 """Names of what an operating system or a program keeps for itself beside the files of people."""
 
 
-ENDINGS = (".zip", ".csv", ".tsv", ".txt")
-"""Of the files that may be exports."""
 MOST_DEPTH = 100
 """Folders in each other."""
 
@@ -32,6 +30,10 @@ MOST_DEPTH = 100
 @dataclass(frozen=True)
 class Source:
     """A file that may be an export or a part of one.
+
+    On a disk, `/exports/2024/p.csv` below the root `/exports` has the parts `2024` and `p.csv`; in an object store,
+    `2024/p.csv` below the root `2024` is at home in `s3://bucket/2024`; in a ZIP, `/p.zip/1/a.png` below the root
+    `/p.zip` is the member `1/a.png` of the archive `/p.zip`.
 
     `name` is its path, and `root` what of that the user named: a folder, or all of it. `open` opens the file anew for
     reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` is another one when the bytes change.
@@ -86,8 +88,8 @@ class Source:
 def sources_at(path: Path) -> Iterator[Source]:
     """The file, or all files in the folder and in those below it, in the order of their names.
 
-    A folder that cannot be read comes as a source that cannot be opened, as one of the system's does. Links are
-    followed, each folder once.
+    A folder that cannot be read comes as one source that cannot be opened, and a folder of the system as one that is
+    not looked into. Links are followed, each folder once.
     """
     path = Path(os.path.abspath(path))
     if not path.is_dir():

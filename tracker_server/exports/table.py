@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import IO
 
-from tracker_server.exports.columns import Cells, Columns, is_header, is_header_again
+from tracker_server.exports.columns import SINGLE, Cells, Columns, is_header, is_header_again
 from tracker_server.exports.errors import ExportError
 
 LONGEST_RECORD = 8_000_000
@@ -32,7 +32,7 @@ UNSTORABLE = re.compile(
 )
 """Characters that UTF-8 can hold and that some warehouse refuses: U+0000, and those that Unicode keeps for programs."""
 _IN_UNSTORABLE = (b"\xef\xb7", b"\xbf\xbe", b"\xbf\xbf")
-"""One of these is in each of them, in UTF-8, but for NUL; and in few others."""
+"""Each of them but NUL contains one of these in UTF-8; hardly any other character does."""
 _IN_PLACE_OF_NUL = "\ufffe".encode()
 """Python's older csv modules refuse NUL; this one is not storable either."""
 
@@ -177,6 +177,13 @@ class Sheet:
                 yield line, None
             else:
                 yield line, cells
+
+    def single_cells(self) -> Iterator[dict[str, str]]:
+        """The cells of each row in the columns that Tracker wrote once, by their names."""
+        for _, cells in self.rows():
+            if cells is not None:
+                self.columns.pad(cells)
+                yield dict(zip(SINGLE, self.columns.single(cells), strict=True))
 
     def _take(self, header: Cells) -> None:
         self.header = header

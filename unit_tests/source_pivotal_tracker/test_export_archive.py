@@ -25,9 +25,7 @@ from unit_tests import held
 from unit_tests.replica import Replica
 from unit_tests.strict_schema import strict_validator
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of
-from unit_tests.tracker_server.exports.exported import NAME, modern, packed
-from unit_tests.tracker_server.exports.test_layout import laid
-from unit_tests.tracker_server.exports.test_merging import ICEBOX, MORE, PANELS, WHOLE
+from unit_tests.tracker_server.exports.exported import ICEBOX, MORE, NAME, PANELS, WHOLE, laid, modern, packed
 
 NOBODYS = ("me", "my_activity", "notifications", "workspaces")
 """What only the token's person has."""

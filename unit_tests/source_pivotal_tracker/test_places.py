@@ -15,8 +15,7 @@ import pytest
 from tools.docs import ROOT
 from unit_tests.file_server import credentials, serving
 from unit_tests.syncs import Row
-from unit_tests.tracker_server.exports.exported import packed
-from unit_tests.tracker_server.exports.test_layout import ATTACHED, FILES, ZIP, below, laid
+from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, ZIP, below, laid, packed
 
 STREAMS = ("projects", "stories", "epics", "story_comments", "epic_comments", "file_attachments", "iterations")
 WHERE = {"archive", "member", "version"}

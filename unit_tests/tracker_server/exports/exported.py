@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -102,3 +103,70 @@ class Served:
 def served(content: bytes, name: str = NAME) -> Served:
     """The server over one file."""
     return Served(source(content, name))
+
+
+Row = Mapping[str, str | Iterable[str]]
+
+EPIC: Row = {"Id": "50", "Type": "epic", "Labels": "big", "URL": "https://www.pivotaltracker.com/epic/show/50"}
+
+
+def story(number: int, state: str, iteration: int | None = None, /, **cells: str) -> dict[str, str]:
+    spans = {
+        4: ("Nov 6, 2023", "Nov 12, 2023"),
+        5: ("Nov 13, 2023", "Nov 19, 2023"),
+        6: ("Nov 20, 2023", "Nov 26, 2023"),
+    }
+    days = {} if iteration is None else dict(zip(("Iteration Start", "Iteration End"), spans[iteration], strict=True))
+    planned = {} if iteration is None else {"Iteration": str(iteration), **days}
+    return {"Id": str(number), "Current State": state, **planned, **cells}
+
+
+DONE = story(1, "accepted", 4)
+CURRENT = story(2, "started", 5)
+BACKLOG = story(3, "unstarted", 6)
+ICEBOX = story(4, "unscheduled")
+PANELS = {"Done": DONE, "Current": CURRENT, "Backlog": BACKLOG, "Icebox": ICEBOX}
+WHOLE = [EPIC, *PANELS.values()]
+MORE = [story(10, "accepted", 4), story(11, "started", 5), story(12, "unstarted", 6), story(13, "unscheduled")]
+"""Stories of each panel, besides."""
+
+ZIP = "my_project_20250401_1212.zip"
+HISTORY = b"ID,Type,Message,Performed By,Occurred At\n1000,Story,Ann Lee started this feature,Ann Lee,2025-03-01\n"
+FILES = {
+    NAME: modern({}, {}, {"Type": "epic"}),
+    "my_project_history_20250401_1212.csv": HISTORY,
+    "1000/photo.png": b"PNG",
+    "1000/users.csv": b"name,mail\nAnn,ann@example.com\n",
+    "1000/export of another.csv": modern({"Id": "5"}),
+    "1001/logs.zip": packed({"a.csv": modern({"Id": "6"})}),
+    "1001/screens/one.png": b"1",
+    "1002/of an epic.pdf": b"PDF",
+    "1003/of nobody.png": b"",
+    "1000/.DS_Store": b"",
+    "1000/._photo.png": b"",
+    "1001/Thumbs.db": b"",
+    "__MACOSX/._my_project_20250401_1212.csv": b"",
+    "desktop.ini": b"",
+    "notes.md": b"# Notes",
+}
+"""An export as people have it, by path: of three rows, with files of each, a history and what systems put there."""
+ATTACHED = {
+    "photo.png": b"PNG",
+    "users.csv": FILES["1000/users.csv"],
+    "export of another.csv": FILES["1000/export of another.csv"],
+    "logs.zip": FILES["1001/logs.zip"],
+    "screens/one.png": b"1",
+    "of an epic.pdf": b"PDF",
+}
+
+
+def laid(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """The folder with these files in it."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def below(path: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{path}/{name}": content for name, content in files.items()}

@@ -13,53 +13,13 @@ import pytest
 from tracker_server.api import Request, TrackerApi
 from tracker_server.exports import ExportError, ExportReport, inspect, read_exports, sources_at
 from tracker_server.world import World
-from unit_tests.tracker_server.exports.exported import NAME, modern, packed
+from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, NAME, ZIP, below, laid, modern, packed
 
-ZIP = "my_project_20250401_1212.zip"
-HISTORY = b"ID,Type,Message,Performed By,Occurred At\n1000,Story,Ann Lee started this feature,Ann Lee,2025-03-01\n"
-FILES = {
-    NAME: modern({}, {}, {"Type": "epic"}),
-    "my_project_history_20250401_1212.csv": HISTORY,
-    "1000/photo.png": b"PNG",
-    "1000/users.csv": b"name,mail\nAnn,ann@example.com\n",
-    "1000/export of another.csv": modern({"Id": "5"}),
-    "1001/logs.zip": packed({"a.csv": modern({"Id": "6"})}),
-    "1001/screens/one.png": b"1",
-    "1002/of an epic.pdf": b"PDF",
-    "1003/of nobody.png": b"",
-    "1000/.DS_Store": b"",
-    "1000/._photo.png": b"",
-    "1001/Thumbs.db": b"",
-    "__MACOSX/._my_project_20250401_1212.csv": b"",
-    "desktop.ini": b"",
-    "notes.md": b"# Notes",
-}
-"""An export as people have it, by path: of three rows, with files of each, a history and what systems put there."""
-ATTACHED = {
-    "photo.png": b"PNG",
-    "users.csv": FILES["1000/users.csv"],
-    "export of another.csv": FILES["1000/export of another.csv"],
-    "logs.zip": FILES["1001/logs.zip"],
-    "screens/one.png": b"1",
-    "of an epic.pdf": b"PDF",
-}
 TOLD = [
     "1003/of nobody.png: left out: no row has the number 1003",
     "my_project_history_20250401_1212.csv: not read: it is the history of a project",
     "notes.md: not read: it is no CSV and no ZIP, and not in the folder of a story",
 ]
-
-
-def laid(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """The folder with these files in it."""
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    return folder
-
-
-def below(path: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {f"{path}/{name}": content for name, content in files.items()}
 
 
 SHAPES: dict[str, Callable[[Path], Path]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -10,31 +9,24 @@ from typing import Any
 import pytest
 
 from tracker_server.exports import ExportError, read_exports, sources_at
-from unit_tests.tracker_server.exports.exported import Served, modern, packed, source
-from unit_tests.tracker_server.exports.test_layout import laid
+from unit_tests.tracker_server.exports.exported import (
+    BACKLOG,
+    CURRENT,
+    DONE,
+    EPIC,
+    ICEBOX,
+    MORE,
+    PANELS,
+    WHOLE,
+    Row,
+    Served,
+    laid,
+    modern,
+    packed,
+    source,
+    story,
+)
 
-Row = Mapping[str, str | Iterable[str]]
-
-EPIC: Row = {"Id": "50", "Type": "epic", "Labels": "big", "URL": "https://www.pivotaltracker.com/epic/show/50"}
-
-
-def story(number: int, state: str, iteration: int | None = None, /, **cells: str) -> dict[str, str]:
-    spans = {
-        4: ("Nov 6, 2023", "Nov 12, 2023"),
-        5: ("Nov 13, 2023", "Nov 19, 2023"),
-        6: ("Nov 20, 2023", "Nov 26, 2023"),
-    }
-    days = {} if iteration is None else dict(zip(("Iteration Start", "Iteration End"), spans[iteration], strict=True))
-    planned = {} if iteration is None else {"Iteration": str(iteration), **days}
-    return {"Id": str(number), "Current State": state, **planned, **cells}
-
-
-DONE = story(1, "accepted", 4)
-CURRENT = story(2, "started", 5)
-BACKLOG = story(3, "unstarted", 6)
-ICEBOX = story(4, "unscheduled")
-PANELS = {"Done": DONE, "Current": CURRENT, "Backlog": BACKLOG, "Icebox": ICEBOX}
-WHOLE = [EPIC, *PANELS.values()]
 OLD, NEW = "my_project_20231114_1212.csv", "my_project_20231115_0900.csv"
 
 
@@ -72,7 +64,6 @@ PARTS: dict[str, list[Row]] = {
     "all but Epics": list(PANELS.values()),
     "nothing": [],
 }
-MORE = [story(10, "accepted", 4), story(11, "started", 5), story(12, "unstarted", 6), story(13, "unscheduled")]
 
 
 @pytest.mark.parametrize("name", PARTS)
