@@ -67,8 +67,7 @@ class Parts:
 
     def refused(self) -> Collection[str]:
         """The parts that the server refuses to put into the rows of the list."""
-        wanted = {**self._inside}
-        return wanted.keys() - self._server.client.selection.of(wanted, self._walk.endpoint.path).keys()
+        return self._inside.keys() - self._server.client.selection.of(self._inside, self._walk.endpoint.path).keys()
 
     def complete(self, rows: Sequence[Row], wanting: Wanting, only: Collection[str] | None = None) -> None:
         """Put into the rows the parts for which they are wanted, or of these `only` some. Raises a TrackerError."""

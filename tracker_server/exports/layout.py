@@ -100,8 +100,7 @@ class Layout:
     """What lies at a place.
 
     `attachments` are the files of stories, by the labels of all tables beside their folder and above it; by `()` where
-    there are none.
-    `histories` are the folders in which a history lies. `failures` are the files that cannot be read.
+    there are none. `histories` are the folders in which a history lies. `failures` are the files that cannot be read.
     """
 
     tables: list[Table] = field(default_factory=list)
@@ -251,13 +250,13 @@ class _Finder:
             return _NO_EXPORT
         with self._failing(file, around):
             try:
-                if name.endswith(ARCHIVES) or _is_zip(file.source):
-                    return "archive"
-                header = _header(file)
+                header = None if name.endswith(ARCHIVES) else _header(file)
             except ExportError:
                 if is_wanted:
                     raise
                 return _NO_EXPORT
+            if header is None:
+                return "archive"
             if is_of_stories(header):
                 if len(header) > MOST_COLUMNS:
                     raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
@@ -361,13 +360,12 @@ def _unchanged(source: Source) -> IO[bytes]:
     return file
 
 
-def _is_zip(source: Source) -> bool:
-    with source.open() as file:
-        return file.read(len(MAGIC[0])).startswith(MAGIC)
-
-
-def _header(file: _File) -> list[str]:
+def _header(file: _File) -> list[str] | None:
+    """The names of the columns of a CSV; None for a ZIP, whatever it is called."""
     with file.source.open() as opened:
+        if opened.read(len(MAGIC[0])).startswith(MAGIC):
+            return None
+        opened.seek(0)
         return Sheet(opened, file.label).header
 
 

@@ -41,12 +41,24 @@ def grouped(layout: Layout, ids: Mapping[str, int]) -> list[Exports]:
     groups = Counter((table.folder, *_group(table)) for table in layout.tables)
     shared = Counter(folder for folder, *_ in groups)
     by_owner: dict[int, list[Attachment]] = {}
-    for files in layout.attachments.values():
+    by_table: dict[str, list[Attachment]] = {}
+    for above, files in layout.attachments.items():
+        for label in above:
+            by_table.setdefault(label, []).extend(files)
         for file in files:
             by_owner.setdefault(file.owner_id, []).append(file)
     projects = []
     for name, tables in by_project.items():
-        found = [_export(layout, table, is_alone=shared[table.folder] == 1) for table in tables]
+        found = [
+            Export(
+                table,
+                by_table.get(table.label, []),
+                group=(table.folder, *_group(table)),
+                is_alone=shared[table.folder] == 1,
+                has_history=table.folder in layout.histories,
+            )
+            for table in tables
+        ]
         projects.append(Exports(tables[0].project, ids.get(name) or made_id("project", name), found, by_owner))
     return projects
 
@@ -54,12 +66,6 @@ def grouped(layout: Layout, ids: Mapping[str, int]) -> list[Exports]:
 def _group(table: Table) -> tuple[object, ...]:
     """What is equal for tables of one export: one name, one time, and no copy of each other."""
     return slug(table.project), table.stamp, table.copy
-
-
-def _export(layout: Layout, table: Table, *, is_alone: bool) -> Export:
-    attached = (files for above, files in layout.attachments.items() if table.label in above)
-    files = [file for files in attached for file in files]
-    return Export(table, files, (table.folder, *_group(table)), is_alone, table.folder in layout.histories)
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,11 @@ def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | Exp
     `report` is told what is not understood while the exports are read.
     """
     read = _Reader(report, None).read(sources, {})
-    told = {failure.file: ExportError(failure.words) for failure in read.failures}
-    summaries = {each.summary.files[0]: each.summary for each in read.projects}
-    for file in sorted(told.keys() | summaries.keys(), key=digits_in_order):
-        yield from filter(None, (told.get(file), summaries.get(file)))
+    found: list[tuple[str, Summary | ExportError]] = [
+        *((failure.file, ExportError(failure.words)) for failure in read.failures),
+        *((project.summary.files[0], project.summary) for project in read.projects),
+    ]
+    yield from (outcome for _, outcome in sorted(found, key=lambda pair: digits_in_order(pair[0])))
     if not read.projects and not read.failures:
         yield ExportError(_why_nothing(()))
 
@@ -193,7 +194,8 @@ class _Reader:
             reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {joining.name!r}"
             self._report(Finding(other.exports.all[0].label, 0, "", reason))
             again = self._project(joining)
-            projects = [each for each in projects if each not in (one, other)] + ([again] if again else [])
+            del projects[newer], projects[older]
+            projects += [again] if again else []
             projects.sort(key=lambda each: each.summary.as_of)
 
     def _tell_of_unclaimed(self, layout: Layout) -> None:

@@ -35,13 +35,13 @@ def run(*arguments: str | Path, program: tuple[str, ...] = (PROGRAM,)) -> subpro
 
 
 @contextmanager
-def serving(*arguments: str | Path, program: tuple[str, ...] = (PROGRAM,)) -> Iterator[list[str]]:
-    """What `serve` prints; the server runs while the block does, and has to end with 0 when it is told to."""
+def serving(*arguments: str | Path, program: tuple[str, ...] = (PROGRAM,), number: int = 5) -> Iterator[list[str]]:
+    """The first lines that `serve` prints. The server runs while the block does, and has to end with 0 at SIGTERM."""
     command = [*program, "serve", *map(str, arguments), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            lines = [process.stdout.readline().rstrip("\n") for _ in range(5)]
+            lines = [process.stdout.readline().rstrip("\n") for _ in range(number)]
             yield lines
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=PATIENCE)
@@ -211,13 +211,8 @@ def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None
 def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(modern(*({"Estimate": "x"} for _ in range(7))))
-    command = [PROGRAM, "serve", str(path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline().strip() for _ in range(11)]
-        finally:
-            process.terminate()
+    with serving(path, number=11) as lines:
+        pass
     assert lines[5] == "Not understood: a.csv, line 2, Estimate: 'x' is no number of points; left out"
     assert lines[10] == "And 2 more; tracker-server inspect tells all."
 
@@ -262,13 +257,8 @@ def test_the_locale_of_the_machine_changes_nothing(
 def test_serve_serves_what_can_be_read_and_says_what_cannot(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(modern({}))
     (tmp_path / "b.zip").write_bytes(b"PK nothing")
-    command = [PROGRAM, "serve", str(tmp_path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline().strip() for _ in range(6)]
-        finally:
-            process.terminate()
+    with serving(tmp_path, number=6) as lines:
+        pass
     assert lines[4].startswith("a (id ")
     assert lines[5] == "Not read: b.zip is damaged (File is not a zip file): fetch or copy it anew."
 
