@@ -15,7 +15,7 @@ WORTH_TELLING = 2.0
 
 
 class Statuses:
-    """Makes each status message once, so that whoever has something to tell need not know what was told."""
+    """Knows what each stream has said of itself, and gives only the status messages that say something new."""
 
     def __init__(self, client: TrackerClient) -> None:
         self._client = client
@@ -28,17 +28,12 @@ class Statuses:
             self._started.add(name)
             yield messages.status(name, AirbyteStreamStatus.STARTED)
 
-    def running(self, name: str) -> Iterator[AirbyteMessage]:
-        """Something came: it runs, and waits no more."""
-        if name not in self._running or name in self._resets:
+    def came(self, name: str, *, rows: int) -> Iterator[AirbyteMessage]:
+        """An answer came, with so many rows: it ends a wait; one without rows begins nothing."""
+        if name in self._resets or (rows and name not in self._running):
             self._running.add(name)
             self._resets.pop(name, None)
             yield messages.status(name, AirbyteStreamStatus.RUNNING)
-
-    def came(self, name: str, *, rows: int) -> Iterator[AirbyteMessage]:
-        """An answer came, with so many rows: one without any ends a wait, and begins nothing."""
-        if rows or name in self._resets:
-            yield from self.running(name)
 
     def waiting(self, names: Iterable[str]) -> Iterator[AirbyteMessage]:
         """These streams have nothing to do but to wait, if requests are held back now; until when, is told."""

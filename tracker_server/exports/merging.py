@@ -20,7 +20,7 @@ from tracker_server.exports.ids import made_id
 from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import digits_in_order, slug
 from tracker_server.exports.notes import Notes
-from tracker_server.exports.project import Export, Exports, told, whole
+from tracker_server.exports.project import Export, Exports, export_time, missing_proofs
 from tracker_server.exports.rows import Reader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
@@ -119,8 +119,10 @@ def _scan(export: Export, project_id: int) -> _Scan:
     reader = Reader(Notes(project_id, lambda _: None))
     for _ in reader.rows(export.table):
         pass
-    at = told(export, reader)
-    lacks = whole([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing tells when it was made")
+    at = export_time(export, reader)
+    lacks = (
+        missing_proofs([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing tells when it was made")
+    )
     return _Scan(export, reader, at or UNDATED, lacks)
 
 
@@ -140,7 +142,7 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
             found += ([scan] for scan in group)
             continue
         at = max(scan.at for scan in group)
-        lacks = whole([scan.export for scan in group], [scan.reader for scan in group])
+        lacks = missing_proofs([scan.export for scan in group], [scan.reader for scan in group])
         found.append([replace(scan, at=at, lacks=lacks) for scan in group])
     return found
 

@@ -132,8 +132,8 @@ class Reading:
         if self.exports.made:
             return {kind: self.exports.made[min(places)] for kind, places in self.exports.whole.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
-        made = told(export, reader)
-        lacking = whole([export], [reader]) if made else {}
+        made = export_time(export, reader)
+        lacking = missing_proofs([export], [reader]) if made else {}
         return {kind: made for kind, lacks in lacking.items() if lacks is None and made}
 
     @cached_property
@@ -189,7 +189,7 @@ class Reading:
         reached = reader.reached if export.table.stamp else max(reader.reached, _at_rest(reader))
         if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > latest_day()[:10]:
             reached = 0
-        return made_at(told(export, reader), reached, reader.not_beyond, self.iterations)
+        return made_at(export_time(export, reader), reached, reader.not_beyond, self.iterations)
 
     def summary(self) -> Summary:
         counts = sum((reader.counts for reader in self._readers), Counter[str]())
@@ -218,14 +218,14 @@ class Reading:
         )
 
 
-def told(export: Export, reader: Reader) -> datetime | None:
+def export_time(export: Export, reader: Reader) -> datetime | None:
     """When an export was made, as its name says, or else the last day in its rows; None where neither is there."""
     if export.table.stamp:
         return export.table.stamp
     return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
 
 
-def whole(exports: Sequence[Export], readers: Sequence[Reader]) -> Mapping[str, str | None]:
+def missing_proofs(exports: Sequence[Export], readers: Sequence[Reader]) -> Mapping[str, str | None]:
     """By kind of row, what is missing for a proof that these tables of one export are all of their project.
 
     None where nothing is.
