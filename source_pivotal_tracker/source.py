@@ -22,7 +22,7 @@ from source_pivotal_tracker.check import CheckFailed, check, check_exports
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
-from source_pivotal_tracker.sync.read import Sync
+from source_pivotal_tracker.sync.sync import Sync
 from source_pivotal_tracker.wiring import client_of, configuration_error, configured, scopes_of, streams_of, sync_of
 
 

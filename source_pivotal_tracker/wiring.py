@@ -12,7 +12,7 @@ from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync.plan import Sweeps
-from source_pivotal_tracker.sync.read import Sync
+from source_pivotal_tracker.sync.sync import Sync
 
 UNLIMITED = 10**9
 """Requests a minute."""
