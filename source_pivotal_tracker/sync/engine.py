@@ -200,8 +200,8 @@ class Engine(Generic[Encoded]):
             progress.tombstones += page.tombstones.get(name, 0)
             progress.requests += page.requests
             yield from self._listed(name, walk.scope, page)
-            if name in page.marks:
-                progress.state.put(walk.scope, page.marks[name])
+            if name in page.checkpoints:
+                progress.state.put(walk.scope, page.checkpoints[name])
         for member in walk.members:
             progress = self._streams[member.stream.name]
             if progress.state.is_dirty and time.monotonic() - progress.state_at >= self._state_seconds:

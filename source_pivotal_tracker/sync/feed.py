@@ -17,7 +17,7 @@ from source_pivotal_tracker.streams.times import is_before, iso, moment
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.plan import Member, Walk
-from source_pivotal_tracker.sync.state import Mark, Place, today
+from source_pivotal_tracker.sync.state import Checkpoint, Place, today
 
 
 class Feed:
@@ -32,7 +32,7 @@ class Feed:
         self.stream = member.stream
         self.ledger: Ledger | None = None
         if walk.keeps_ledger(member.stream):
-            self.ledger = member.mark.ledger.copy() if member.mark.ledger else Ledger()
+            self.ledger = member.checkpoint.ledger.copy() if member.checkpoint.ledger else Ledger()
         self.trusts_ledger = False
         self._walk = walk
         self._changes = changes
@@ -43,7 +43,7 @@ class Feed:
     @property
     def goes_by_changes(self) -> bool:
         """Whether it needs no more than the rows that changed."""
-        return self.member.has_base and bool(self.member.mark.cursor) and not self.member.is_swept
+        return self.member.has_base and bool(self.member.checkpoint.cursor) and not self.member.is_swept
 
     @property
     def is_told_all(self) -> bool:
@@ -62,8 +62,8 @@ class Feed:
         # The past of a restless list, too, may look different after a change, and after what nobody can tell.
         version = self._changes.version if self._changes else self._walk.version
         has_moved = version is None or version != member.version
-        is_anew = member.mark.cursor is None or (stream.restless and has_moved)
-        return first if is_anew else stream.since_cursor(str(member.mark.cursor), self._lookback)
+        is_anew = member.checkpoint.cursor is None or (stream.restless and has_moved)
+        return first if is_anew else stream.since_cursor(str(member.checkpoint.cursor), self._lookback)
 
     def may_bring_news(self, row: Row) -> bool:
         """False for a row that surely did not change: a walk over a whole list meets them for streams that want all.
@@ -89,7 +89,7 @@ class Feed:
             return list(chain.from_iterable(news))
         if endpoint.page_size is None and endpoint.since is None:
             self._digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
-            if self._digest == self.member.mark.digest:
+            if self._digest == self.member.checkpoint.digest:
                 return []
         if not self.member.has_base:
             return self.stream.timely(list(chain.from_iterable(records)))
@@ -128,21 +128,21 @@ class Feed:
             return False
         return moment(deletion.at).timestamp() <= self._changes.since
 
-    def mark_at(self, place: Place) -> Mark:
+    def checkpoint_at(self, place: Place) -> Checkpoint:
         """What holds while the list is being read."""
-        return replace(self.member.mark, place=place, ledger=self._noted())
+        return replace(self.member.checkpoint, place=place, ledger=self._noted())
 
-    def mark_at_the_end(
+    def checkpoint_at_end(
         self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
-    ) -> Mark:
+    ) -> Checkpoint:
         """What holds once the list is read, up to `cursor`. `began_at` is the version that it was of.
 
         `saw_all`: no row of the list was passed over.
         """
-        swept = self.member.mark.swept
+        swept = self.member.checkpoint.swept
         if saw_all and self.ledger and self._looks_at_all:
             swept = today()
-        return Mark(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
+        return Checkpoint(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
 
     def _version(self, changes: Changes | None, began_at: int | None) -> int | None:
         """The version up to which the destination has all, once this list is read."""
@@ -165,8 +165,8 @@ class Feed:
 
     def _is_said_to_have_changed(self, row: Row) -> bool:
         """Whether time or activity say so, or nothing is known of the row."""
-        mark = self.member.mark
-        cursor = mark.cursor or (mark.place and mark.place.newest)
+        checkpoint = self.member.checkpoint
+        cursor = checkpoint.cursor or (checkpoint.place and checkpoint.place.newest)
         if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
             return True
         # The points of a release follow other stories; what hangs on it does not.

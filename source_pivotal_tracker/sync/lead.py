@@ -40,7 +40,7 @@ def read_changes(
             if is_enough and not walk.by_content and params:
                 server.abilities.note_lack_of("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
-        yield replace(reading.page(answer), marks={})
+        yield replace(reading.page(answer), checkpoints={})
         if not needs_all and is_enough:
             break
     changes = reader.changes() if reader else None

@@ -13,7 +13,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Slice
 from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.state import Mark, Scope, StreamState, today
+from source_pivotal_tracker.sync.state import Checkpoint, Scope, StreamState, today
 
 
 class Selected(NamedTuple):
@@ -30,14 +30,14 @@ class Member(NamedTuple):
     """
 
     stream: TrackerStream
-    mark: Mark
+    checkpoint: Checkpoint
     full_refresh: bool
     is_swept: bool = False
 
     @property
     def has_base(self) -> bool:
         """Whether the destination has all up to some time: then only what changed since is wanted."""
-        return self.mark.is_base
+        return self.checkpoint.is_base
 
     @property
     def has_news(self) -> bool:
@@ -47,9 +47,9 @@ class Member(NamedTuple):
     @property
     def version(self) -> int | None:
         """The version after which a change is news: of what the destination has, if only up to a place."""
-        if self.mark.version is None and self.mark.place:
-            return self.mark.place.version
-        return self.mark.version
+        if self.checkpoint.version is None and self.checkpoint.place:
+            return self.checkpoint.place.version
+        return self.checkpoint.version
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ class Sweeps:
     always: bool = False
     days: int = 0
 
-    def is_due(self, mark: Mark) -> bool:
+    def is_due(self, checkpoint: Checkpoint) -> bool:
         """Always, too, where the last time did not succeed."""
-        if self.always or mark.swept is None:
+        if self.always or checkpoint.swept is None:
             return True
-        return self.days > 0 and today() - mark.swept >= self.days
+        return self.days > 0 and today() - checkpoint.swept >= self.days
 
 
 @dataclass
@@ -235,7 +235,9 @@ def _is_taken_up_later(walk: Walk) -> bool:
 
 def _by_content(walk: Walk, sweeps: Sweeps) -> Walk:
     walk = replace(walk, by_content=True)
-    swept = (walk.keeps_ledger(each.stream) and each.has_base and sweeps.is_due(each.mark) for each in walk.members)
+    swept = (
+        walk.keeps_ledger(each.stream) and each.has_base and sweeps.is_due(each.checkpoint) for each in walk.members
+    )
     members = tuple(member._replace(is_swept=is_swept) for member, is_swept in zip(walk.members, swept, strict=True))
     return replace(walk, members=members)
 
@@ -249,12 +251,12 @@ def _walks(
     for stream, state in selected:
         if endpoint not in stream.endpoints:
             continue
-        mark = state.mark(walk.scope)
-        is_unchanged = mark.version == version and mark.place is None
-        if is_unchanged and (mark.done or (version is not None and not stream.restless)):
+        checkpoint = state.checkpoint(walk.scope)
+        is_unchanged = checkpoint.version == version and checkpoint.place is None
+        if is_unchanged and (checkpoint.done or (version is not None and not stream.restless)):
             made.unchanged[stream.name].add(walk.id)
         else:
-            members.append(Member(stream, mark, state.full_refresh))
+            members.append(Member(stream, checkpoint, state.full_refresh))
     return [replace(walk, members=tuple(members))] if members else []
 
 
@@ -268,7 +270,9 @@ def _behind(walk: Walk, project: ProjectRef) -> list[int]:
 
 def _goes_on(walk: Walk) -> bool:
     """Whether a list is read from a place on, whatever came before that since."""
-    return walk.endpoint.newest_first and any(member.mark.place and member.mark.place.offset for member in walk.members)
+    return walk.endpoint.newest_first and any(
+        member.checkpoint.place and member.checkpoint.place.offset for member in walk.members
+    )
 
 
 def _serves_changes(walk: Walk) -> bool:

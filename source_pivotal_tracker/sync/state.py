@@ -5,7 +5,7 @@ A stream's state is JSON of this shape, with `walk` for a list that was not read
     {"stream": "stories", "projects": {"99": {"version": 1543, "cursor": "2026-11-20T09:00:00Z"},
                                        "98": {"walk": {"offset": 500, "version": 7, "newest": "2026-…"}}}}
 
-A stream with two endpoints has one such mark for each, by name. What hangs on no project stands under `server`
+A stream with two endpoints has one such checkpoint for each, by name. What hangs on no project stands under `server`
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
 the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
 changed in a list, `ledger` stands for the rows that were sent, and `swept` is the day on which all of it was last
@@ -46,7 +46,7 @@ def today() -> int:
 
 
 class Scope(NamedTuple):
-    """Where a mark belongs: an endpoint, and the project or account that it is asked for (None: the server)."""
+    """Where a checkpoint belongs: an endpoint, and the project or account that it is asked for (None: the server)."""
 
     endpoint: str
     id: int | None
@@ -68,7 +68,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Mark:
+class Checkpoint:
     """What the destination has of one scope: all up to the project's `version`, and up to `cursor` by time.
 
     `version` is None where the server tells none. `digest` stands for the rows of a list that comes in one answer,
@@ -92,7 +92,7 @@ class Mark:
 
 
 class StreamState:
-    """The marks of one stream in one sync; not for two threads at once."""
+    """The checkpoints of one stream in one sync; not for two threads at once."""
 
     def __init__(
         self,
@@ -109,28 +109,28 @@ class StreamState:
         self.full_refresh = full_refresh
         self.is_dirty = False
         self._began = int(time.time())
-        self._marks = self._parsed(given)
+        self._checkpoints = self._parsed(given)
 
-    def mark(self, scope: Scope) -> Mark:
-        return self._marks.get(scope, Mark())
+    def checkpoint(self, scope: Scope) -> Checkpoint:
+        return self._checkpoints.get(scope, Checkpoint())
 
     def begin(self, scope: Scope, version: int | None) -> bool:
         """Note that a scope is about to be read for the first time, from this version of its project on; whether it is.
 
         Its rows may be written and no state after them: what of them is deleted before the next attempt is news to it.
         """
-        if version is None or self.full_refresh or self.mark(scope) != Mark():
+        if version is None or self.full_refresh or self.checkpoint(scope) != Checkpoint():
             return False
-        self.put(scope, Mark(place=Place(0, version)))
+        self.put(scope, Checkpoint(place=Place(0, version)))
         return True
 
-    def put(self, scope: Scope, mark: Mark) -> None:
-        is_read = mark.place is None
+    def put(self, scope: Scope, checkpoint: Checkpoint) -> None:
+        is_read = checkpoint.place is None
         self.is_dirty = True
-        self._marks[scope] = replace(mark, done=True) if self.full_refresh and is_read else mark
+        self._checkpoints[scope] = replace(checkpoint, done=True) if self.full_refresh and is_read else checkpoint
 
     def scopes(self) -> Iterable[Scope]:
-        return self._marks.keys()
+        return self._checkpoints.keys()
 
     def as_blob(self) -> Blob:
         """The state to print. Once the stream is read it holds cursors, and the places in lists that were skipped."""
@@ -139,15 +139,15 @@ class StreamState:
             blob |= {"full_refresh": True, "began": self._began}
             if self._start:
                 blob["start"] = self._start
-        for scope, mark in self._marks.items():
+        for scope, checkpoint in self._checkpoints.items():
             here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
             if len(self._endpoints) > 1:
                 here = here.setdefault(scope.endpoint, {})
-            here.update(_written(mark))
+            here.update(_written(checkpoint))
         return blob
 
-    def _parsed(self, given: Mapping[str, Any]) -> dict[Scope, Mark]:
-        """The marks in a given state. What is not understood is left out, with a warning: it is read anew."""
+    def _parsed(self, given: Mapping[str, Any]) -> dict[Scope, Checkpoint]:
+        """The checkpoints in a given state. What is not understood is left out, with a warning: it is read anew."""
         if not given or given == NEUTRAL:
             return {}
         if given.get("stream") != self._stream or not isinstance(given.get("projects", {}), dict):
@@ -168,14 +168,14 @@ class StreamState:
                 logger.warning("The start date of stream %s has changed: its full refresh begins anew", self._stream)
                 return {}
             self._began = began
-        return self._marks_in(given)
+        return self._checkpoints_in(given)
 
-    def _marks_in(self, given: Mapping[str, Any]) -> dict[Scope, Mark]:
-        marks = {}
+    def _checkpoints_in(self, given: Mapping[str, Any]) -> dict[Scope, Checkpoint]:
+        checkpoints = {}
         has_numbers = False
         for scope, blob in self._blobs(given):
             try:
-                marks[scope] = _read(blob)
+                checkpoints[scope] = _read(blob)
                 has_numbers |= type(blob.get("cursor")) is int
             except (TypeError, ValueError):
                 where = "the server" if scope.id is None else f"project {scope.id}"
@@ -186,7 +186,7 @@ class StreamState:
                 "stream to have them in ISO 8601",
                 self._stream,
             )
-        return marks
+        return checkpoints
 
     def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[Scope, Any]]:
         places: list[tuple[int | None, Any]] = [(None, given["server"])] if "server" in given else []
@@ -202,28 +202,28 @@ class StreamState:
 
 
 def _project(blob: Blob, project: int) -> Blob:
-    mark: Blob = blob.setdefault("projects", {}).setdefault(str(project), {})
-    return mark
+    checkpoint: Blob = blob.setdefault("projects", {}).setdefault(str(project), {})
+    return checkpoint
 
 
-def _written(mark: Mark) -> Blob:
-    values = asdict(replace(mark, place=None, ledger=None)).items()
+def _written(checkpoint: Checkpoint) -> Blob:
+    values = asdict(replace(checkpoint, place=None, ledger=None)).items()
     blob = {key: value for key, value in values if value is not None and value is not False}
-    if mark.place:
-        blob["walk"] = {key: value for key, value in asdict(mark.place).items() if value is not None}
-    if mark.ledger:
-        blob["ledger"] = mark.ledger.written()
+    if checkpoint.place:
+        blob["walk"] = {key: value for key, value in asdict(checkpoint.place).items() if value is not None}
+    if checkpoint.ledger:
+        blob["ledger"] = checkpoint.ledger.written()
     return blob
 
 
-def _read(blob: Any) -> Mark:
+def _read(blob: Any) -> Checkpoint:
     """Raises TypeError or ValueError for what `_written` would not have written."""
     if not isinstance(blob, dict):
         raise TypeError
     if blob.keys() - {"version", "cursor", "digest", "done", "walk", "ledger", "swept"}:
         raise ValueError
     walk, ledger = blob.get("walk"), _text(blob.get("ledger"))
-    return Mark(
+    return Checkpoint(
         version=_number(blob.get("version")),
         cursor=_time(blob.get("cursor")),
         digest=_text(blob.get("digest")),

@@ -20,7 +20,7 @@ from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.lists import Answer, List, Params
 from source_pivotal_tracker.sync.plan import Member, Walk
 from source_pivotal_tracker.sync.server import Server
-from source_pivotal_tracker.sync.state import Mark, Place
+from source_pivotal_tracker.sync.state import Checkpoint, Place
 from source_pivotal_tracker.sync.whereabouts import find_story
 
 logger = logging.getLogger("airbyte.tracker")
@@ -40,7 +40,7 @@ class Page:
     """
 
     records: dict[str, list[Row]] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     rows: int = 0
     total: int | None = None
     size: int = 0
@@ -63,7 +63,7 @@ class Reading:
         self.list = List(server, walk, partial(_wanting, self._feeds, self._sent))
         self._has_repeats = False
         self._versions: list[int | None] = []
-        places = (member.mark.place for member in walk.members)
+        places = (member.checkpoint.place for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
         self._is_resumed = False
         self._kept_changing = False
@@ -71,7 +71,7 @@ class Reading:
         self._requests_told = 0
 
     def pages(self) -> Iterator[Page]:
-        """All pages, the last with the marks of a list that is read.
+        """All pages, the last with the checkpoints of a list that is read.
 
         Raises a TrackerError. What was yielded before it stands.
         """
@@ -105,7 +105,7 @@ class Reading:
             page.records[feed.stream.name] = wanted
             if answer.following is not None and as_of is not None:
                 place = Place(answer.following, as_of, self._since, self._newest)
-                page.marks[feed.stream.name] = feed.mark_at(place)
+                page.checkpoints[feed.stream.name] = feed.checkpoint_at(place)
         answer.let_go()
         return page
 
@@ -118,8 +118,8 @@ class Reading:
             page.records[name] = feed.tombstones(deleted)
             page.tombstones[name] = len(page.records[name])
             # Where nothing is newer than the start that the user chose, the next read still begins there.
-            cursor = max(filter(None, (feed.member.mark.cursor, self._newest, self._since)), default=None)
-            page.marks[name] = feed.mark_at_the_end(changes, self._began_at, cursor, saw_all=self._saw_all)
+            cursor = max(filter(None, (feed.member.checkpoint.cursor, self._newest, self._since)), default=None)
+            page.checkpoints[name] = feed.checkpoint_at_end(changes, self._began_at, cursor, saw_all=self._saw_all)
         return page
 
     def _answers(self, params: Params) -> Iterator[Answer]:
@@ -214,7 +214,7 @@ class Reading:
 
     def _place(self) -> Place | None:
         """The earliest place of the members, if an earlier run read this same list for all of them."""
-        places = [member.mark.place for member in self._walk.members if member.mark.place]
+        places = [member.checkpoint.place for member in self._walk.members if member.checkpoint.place]
         if not places or len(places) < len(self._walk.members):
             return None
         if len({(place.version, place.since) for place in places}) > 1 or places[0].since != self._since:
@@ -265,7 +265,7 @@ class Reading:
                 unsent = self._unsent(answer)
                 versions.add(answer.version)
                 found += sum(not self._is_late(row) and not self._is_known(row) for row in unsent.rows)
-                yield replace(self.page(unsent), marks={})
+                yield replace(self.page(unsent), checkpoints={})
             stood_still = None not in versions and not self._has_repeats
             if len(versions) == 1 and (stood_still or not found):
                 return
@@ -321,9 +321,9 @@ class Reading:
             some = ids[start : start + MOST_IDS]
             answer = self.list.bulk(some)
             if answer:
-                yield replace(self.page(answer), marks={})
+                yield replace(self.page(answer), checkpoints={})
             lacking = [each for each in some if each not in self._sent]
-            yield from (replace(self.page(answer), marks={}) for answer in self.list.singly(lacking))
+            yield from (replace(self.page(answer), checkpoints={}) for answer in self.list.singly(lacking))
 
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
@@ -331,7 +331,7 @@ class Reading:
             if member.stream.follows:
                 alone = Reading(self._server, replace(self._walk, members=(member,)), None, self._lookback)
                 for answer in alone.list.pages(dict(member.stream.follows)):
-                    yield replace(alone.page(self._unsent(answer)), marks={})
+                    yield replace(alone.page(self._unsent(answer)), checkpoints={})
 
     def _unseen_but_here(self) -> set[int]:
         """The stories that are still there and did not come; the feeds forget what else they were sent once."""

@@ -79,8 +79,8 @@ class Scene:
     def offset(self, sync: Sync, stream: str) -> int:
         if not any(message.stream and message.stream.stream_descriptor.name == stream for message in sync.state):
             return -1
-        mark = sync.blob(stream).get("projects", {}).get(str(self.project.id), {})
-        return int(mark.get("walk", {}).get("offset", -1))
+        checkpoint = sync.blob(stream).get("projects", {}).get(str(self.project.id), {})
+        return int(checkpoint.get("walk", {}).get("offset", -1))
 
     def touch(self) -> None:
         self.world.now += timedelta(minutes=1)
@@ -158,7 +158,9 @@ def test_a_full_refresh_brings_what_moved_to_a_project_that_it_had_read_before_i
     with TrackerServer(world, caps=Caps(stories=PAGE), dialect=mode.dialect) as server:
         for killed_after in range(10, 60):
             killed = Sync(config_for(server, num_workers=1), ["stories"], killed_after=killed_after, state_seconds=0)
-            done = [int(key) for key, mark in killed.blob("stories")["projects"].items() if mark.get("done")]
+            done = [
+                int(key) for key, checkpoint in killed.blob("stories")["projects"].items() if checkpoint.get("done")
+            ]
             if done:
                 break
         read = world.projects[done[0]]

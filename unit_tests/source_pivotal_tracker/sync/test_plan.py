@@ -32,7 +32,7 @@ def streams() -> dict[str, TrackerStream]:
 
 
 class Planned:
-    """Plans these streams over two projects, each stream with the marks of its projects that it is given."""
+    """Plans these streams over two projects, each stream with the checkpoints of its projects that it is given."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class Planned:
         full_refresh: bool = False,
     ) -> None:
         self._selected = []
-        for name, marks in wanted.items():
+        for name, checkpoints in wanted.items():
             given: dict[str, Any] = {"stream": name}
             if full_refresh:
                 given |= {"full_refresh": True, "began": int(time.time())}
-            given["projects"] = {str(project): dict(mark) for project, mark in marks.items()}
+            given["projects"] = {str(project): dict(checkpoint) for project, checkpoint in checkpoints.items()}
             names = [endpoint.name for endpoint in streams[name].endpoints]
             state = StreamState(name, names, full_refresh=full_refresh, given=given)
             self._selected.append(Selected(streams[name], state))
@@ -68,8 +68,8 @@ def shown(walk: Walk) -> str:
     return f"{walk.path}: {', '.join(member.stream.name for member in walk.members)}"
 
 
-def both(mark: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
-    return {APOLLO.id: mark, BORIS.id: mark}
+def both(checkpoint: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    return {APOLLO.id: checkpoint, BORIS.id: checkpoint}
 
 
 def test_one_walk_feeds_stories_and_their_nine_parts(streams: Mapping[str, TrackerStream]) -> None:

@@ -128,12 +128,12 @@ class Claims:
         if blob.get("server"):
             found |= self._keys(stream, None, "", None)
         endpoints = [endpoint.name for endpoint in BY_NAME[stream].endpoints]
-        for project_id, marks in blob.get("projects", {}).items():
+        for project_id, checkpoints in blob.get("projects", {}).items():
             if int(project_id) not in self._world.projects:
                 continue
             for endpoint in endpoints:
-                mark = marks.get(endpoint) if len(endpoints) > 1 else marks
-                offset = mark.get("walk", {}).get("offset") if mark else 0
+                checkpoint = checkpoints.get(endpoint) if len(endpoints) > 1 else checkpoints
+                offset = checkpoint.get("walk", {}).get("offset") if checkpoint else 0
                 if offset != 0:
                     found |= self._keys(stream, int(project_id), endpoint, offset)
         return found
@@ -288,8 +288,8 @@ def test_a_stream_that_sat_out_an_attempt_goes_on_from_its_own_place(
 
 def place_of(stream: str, sync: Sync) -> int:
     """Where a killed read stands in the first project."""
-    mark = next(iter(sync.blob(stream)["projects"].values()))
-    return int(mark["walk"]["offset"])
+    checkpoint = next(iter(sync.blob(stream)["projects"].values()))
+    return int(checkpoint["walk"]["offset"])
 
 
 @needs_versions

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.times import moment
 from source_pivotal_tracker.sync.ledger import Ledger
-from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Mark, Place, Scope, StreamState
+from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, Place, Scope, StreamState
 
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"
-BASE = Mark(version=7, cursor=NOON)
+BASE = Checkpoint(version=7, cursor=NOON)
 PLACE = Place(offset=500, version=7, since="2026-11-01T00:00:00Z", newest=NOON)
 
 numbers = st.integers(0, 2**53)
 days = st.dates(date(1970, 1, 1), date(2999, 12, 31)).map(str)
 times = days | days.map("{}T23:59:59Z".format)
 places = st.builds(Place, numbers, numbers, st.none() | times, st.none() | times)
-marks = st.builds(
-    Mark,
+checkpoints = st.builds(
+    Checkpoint,
     version=st.none() | numbers,
     cursor=st.none() | times,
     digest=st.none() | st.text(),
@@ -68,13 +68,13 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @unhurried
-@given(held=st.dictionaries(st.builds(Scope, st.sampled_from([STORIES, EPICS]), st.none() | numbers), marks))
-def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Mark]) -> None:
+@given(held=st.dictionaries(st.builds(Scope, st.sampled_from([STORIES, EPICS]), st.none() | numbers), checkpoints))
+def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Checkpoint]) -> None:
     written = state(endpoints=(STORIES, EPICS))
-    for place, mark in held.items():
-        written.put(place, mark)
+    for place, checkpoint in held.items():
+        written.put(place, checkpoint)
     read = after_a_restart(written, endpoints=(STORIES, EPICS))
-    assert {place: read.mark(place) for place in held} == held
+    assert {place: read.checkpoint(place) for place in held} == held
 
 
 @unhurried
@@ -99,14 +99,17 @@ def test_what_is_read_of_a_damaged_state_is_sound(
     if full_refresh:
         blob = {**blob, "full_refresh": True, "began": int(time.time())}
     read = state(blob, full_refresh=full_refresh, endpoints=endpoints)
-    for mark in map(read.mark, read.scopes()):
-        numbers_in = [mark.version, *([mark.place.offset, mark.place.version] if mark.place else [])]
-        times_in = [mark.cursor, *([mark.place.since, mark.place.newest] if mark.place else [])]
+    for checkpoint in map(read.checkpoint, read.scopes()):
+        numbers_in = [
+            checkpoint.version,
+            *([checkpoint.place.offset, checkpoint.place.version] if checkpoint.place else []),
+        ]
+        times_in = [checkpoint.cursor, *([checkpoint.place.since, checkpoint.place.newest] if checkpoint.place else [])]
         assert all(number is None or (type(number) is int and number >= 0) for number in numbers_in)
         assert all(time is None or moment(time) for time in times_in)
     again = after_a_restart(read, full_refresh=full_refresh, endpoints=endpoints)
-    assert {place: again.mark(place) for place in again.scopes()} == {
-        place: read.mark(place) for place in again.scopes()
+    assert {place: again.checkpoint(place) for place in again.scopes()} == {
+        place: read.checkpoint(place) for place in again.scopes()
     }
 
 
@@ -131,8 +134,8 @@ def test_a_damaged_project_is_read_anew_with_a_warning_and_the_others_stay(
     damaged: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = state({"stream": STORIES, "projects": {"98": damaged, "99": {"version": 7, "cursor": NOON}}})
-    assert read.mark(scope(98)) == Mark()
-    assert read.mark(scope(99)) == BASE
+    assert read.checkpoint(scope(98)) == Checkpoint()
+    assert read.checkpoint(scope(99)) == BASE
     assert warnings(caplog) == ["The state of stream stories is damaged for project 98, which is read anew"]
 
 
@@ -180,7 +183,7 @@ def test_a_project_that_this_sync_does_not_touch_keeps_its_mark() -> None:
 
 def test_an_incremental_read_does_not_take_the_state_of_a_full_refresh(caplog: pytest.LogCaptureFixture) -> None:
     running = state(full_refresh=True)
-    running.put(scope(), Mark())
+    running.put(scope(), Checkpoint())
     assert set(after_a_restart(running).scopes()) == set()
     assert warnings(caplog) == ["The state of stream stories is of a full refresh: it is read anew"]
 
@@ -194,15 +197,18 @@ def test_a_full_refresh_does_not_take_the_state_of_an_incremental_read() -> None
 def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_stands_in_the_others() -> None:
     running = state(full_refresh=True)
     running.put(scope(98), BASE)
-    running.put(scope(99), Mark(place=PLACE))
+    running.put(scope(99), Checkpoint(place=PLACE))
     read = after_a_restart(running, full_refresh=True)
-    assert (read.mark(scope(98)), read.mark(scope(99))) == (replace(BASE, done=True), Mark(place=PLACE))
+    assert (read.checkpoint(scope(98)), read.checkpoint(scope(99))) == (
+        replace(BASE, done=True),
+        Checkpoint(place=PLACE),
+    )
 
 
 def test_a_full_refresh_that_is_read_to_its_end_is_not_read_again_while_the_other_streams_are() -> None:
     running = state(full_refresh=True)
     running.put(scope(), BASE)
-    assert state(running.as_blob(), full_refresh=True).mark(scope()) == replace(BASE, done=True)
+    assert state(running.as_blob(), full_refresh=True).checkpoint(scope()) == replace(BASE, done=True)
 
 
 def test_a_full_refresh_from_another_start_date_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -238,9 +244,9 @@ def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
 
 def test_a_finished_incremental_read_leaves_cursors_only() -> None:
     running = state()
-    running.put(scope(98), Mark(version=7, cursor=NOON, place=PLACE))
-    running.put(scope(98), Mark(version=7, cursor=NOON, digest="d"))
-    running.put(scope(99), Mark(version=7, cursor=NOON))
+    running.put(scope(98), Checkpoint(version=7, cursor=NOON, place=PLACE))
+    running.put(scope(98), Checkpoint(version=7, cursor=NOON, digest="d"))
+    running.put(scope(99), Checkpoint(version=7, cursor=NOON))
     assert running.as_blob() == {
         "stream": STORIES,
         "projects": {"98": {"version": 7, "cursor": NOON, "digest": "d"}, "99": {"version": 7, "cursor": NOON}},
@@ -250,27 +256,27 @@ def test_a_finished_incremental_read_leaves_cursors_only() -> None:
 def test_a_stream_with_two_endpoints_has_a_mark_for_each() -> None:
     running = state(endpoints=(STORIES, EPICS))
     running.put(scope(), BASE)
-    running.put(scope(endpoint=EPICS), Mark(version=9))
+    running.put(scope(endpoint=EPICS), Checkpoint(version=9))
     assert running.as_blob()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
 
 
 def test_what_hangs_on_no_project_stands_under_server() -> None:
     running = state()
-    running.put(scope(None), Mark(cursor=NOON))
+    running.put(scope(None), Checkpoint(cursor=NOON))
     assert running.as_blob() == {"stream": STORIES, "server": {"cursor": NOON}}
 
 
 @pytest.mark.parametrize(
-    ("mark", "is_base"),
+    ("checkpoint", "is_base"),
     [
-        (Mark(), False),
-        (Mark(done=True), False),
-        (Mark(place=PLACE), False),
-        (Mark(version=0), True),
-        (Mark(cursor=NOON), True),
-        (Mark(digest="d"), True),
-        (Mark(version=7, place=PLACE), True),
+        (Checkpoint(), False),
+        (Checkpoint(done=True), False),
+        (Checkpoint(place=PLACE), False),
+        (Checkpoint(version=0), True),
+        (Checkpoint(cursor=NOON), True),
+        (Checkpoint(digest="d"), True),
+        (Checkpoint(version=7, place=PLACE), True),
     ],
 )
-def test_an_incremental_read_starts_from_whatever_was_read_to_its_end(mark: Mark, is_base: bool) -> None:
-    assert mark.is_base == is_base
+def test_an_incremental_read_starts_from_whatever_was_read_to_its_end(checkpoint: Checkpoint, is_base: bool) -> None:
+    assert checkpoint.is_base == is_base

@@ -171,7 +171,7 @@ def test_a_story_whose_ledger_is_damaged_is_read_anew_with_a_warning(
 
 def test_a_ledger_takes_few_characters_of_state(lite: TrackerServer) -> None:
     first = sync(lite)
-    written = [mark["ledger"] for mark in first.blob("stories")["projects"].values()]
+    written = [checkpoint["ledger"] for checkpoint in first.blob("stories")["projects"].values()]
     assert sum(map(len, written)) < 40 * len(first.records["stories"]) + 200
     assert all(Ledger.read(each) for each in written)
 
