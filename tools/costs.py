@@ -10,7 +10,7 @@ from source_pivotal_tracker.streams.rows import Endpoint
 from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.plan import Plan, Selected, Walk, plan
-from source_pivotal_tracker.sync.state import Checkpoint, Scope, StreamState
+from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState
 
 ACCOUNT = 1
 PROJECT = ProjectRef(id=1, version=2, first_day="2024-01-31")
@@ -65,7 +65,7 @@ def planned(stream: TrackerStream, version: int | None) -> Plan:
     known = StreamState(stream.name, endpoints, full_refresh=not stream.cursor_field, given={})
     if version is not None and stream.cursor_field:
         for endpoint in stream.endpoints:
-            known.put(_scope(endpoint), Checkpoint(version if "{project_id}" in endpoint.path else None, CURSOR))
+            known.put(_state_key(endpoint), Checkpoint(version if "{project_id}" in endpoint.path else None, CURSOR))
     return plan([Selected(stream, known)], [PROJECT], [ACCOUNT])
 
 
@@ -90,7 +90,7 @@ def _rows(endpoint: Endpoint) -> str:
     return {"activity": "commands"}.get(endpoint.name, endpoint.name.replace("_", " "))
 
 
-def _scope(endpoint: Endpoint) -> Scope:
+def _state_key(endpoint: Endpoint) -> StateKey:
     if "{project_id}" in endpoint.path:
-        return Scope(endpoint.name, PROJECT.id)
-    return Scope(endpoint.name, ACCOUNT if "{account_id}" in endpoint.path else None)
+        return StateKey(endpoint.name, PROJECT.id)
+    return StateKey(endpoint.name, ACCOUNT if "{account_id}" in endpoint.path else None)

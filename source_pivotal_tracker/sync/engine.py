@@ -17,9 +17,9 @@ from source_pivotal_tracker.api.errors import UNROUTED, Hopeless, Passing, Track
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
-from source_pivotal_tracker.sync.state import NEUTRAL, Scope, StreamState
+from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
-from source_pivotal_tracker.sync.walk import Page, explained
+from source_pivotal_tracker.sync.walk_reader import Page, explained
 from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
 
 logger = logging.getLogger("airbyte.tracker")
@@ -52,7 +52,7 @@ class Progress:
     lists: int = 0
     listed: int = 0
     announced: int = 0
-    announced_by: set[Scope] = field(default_factory=set)
+    announced_by: set[StateKey] = field(default_factory=set)
 
     @property
     def expected(self) -> int | None:
@@ -104,7 +104,7 @@ class Engine(Generic[Encoded]):
                 progress.walks_left += 1
                 progress.lists += walk.endpoint.page_size is not None
                 progress.lie_in = walk.lies_in
-                progress.state.begin(walk.scope, walk.version)
+                progress.state.begin(walk.state_key, walk.version)
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
         self._is_stopped = False
@@ -160,7 +160,7 @@ class Engine(Generic[Encoded]):
         if isinstance(event, Begun):
             for member in event.walk.members:
                 name = member.stream.name
-                has_begun = self._streams[name].state.begin(event.walk.scope, event.walk.version)
+                has_begun = self._streams[name].state.begin(event.walk.state_key, event.walk.version)
                 yield from self._start(name)
                 if has_begun and self._streams[name].state.is_dirty:
                     yield self._state(name)
@@ -199,20 +199,20 @@ class Engine(Generic[Encoded]):
             progress.rows_since_state += count
             progress.tombstones += page.tombstones.get(name, 0)
             progress.requests += page.requests
-            yield from self._listed(name, walk.scope, page)
+            yield from self._listed(name, walk.state_key, page)
             if name in page.checkpoints:
-                progress.state.put(walk.scope, page.checkpoints[name])
+                progress.state.put(walk.state_key, page.checkpoints[name])
         for member in walk.members:
             progress = self._streams[member.stream.name]
             if progress.state.is_dirty and time.monotonic() - progress.state_at >= self._state_seconds:
                 yield self._state(member.stream.name)
 
-    def _listed(self, name: str, scope: Scope, page: Page) -> Iterator[AirbyteMessage]:
+    def _listed(self, name: str, state_key: StateKey, page: Page) -> Iterator[AirbyteMessage]:
         """Note how much of a list has come; the first page of each tells how long it is."""
         progress = self._streams[name]
         progress.listed += page.rows
-        if page.total is not None and scope not in progress.announced_by:
-            progress.announced_by.add(scope)
+        if page.total is not None and state_key not in progress.announced_by:
+            progress.announced_by.add(state_key)
             progress.announced += page.total
             if len(progress.announced_by) == 1 and progress.expected:
                 yield messages.estimate(name, progress.expected)
@@ -236,7 +236,7 @@ class Engine(Generic[Encoded]):
             name = member.stream.name
             progress = self._streams[name]
             progress.walks_left -= 1
-            if walk.endpoint.page_size and walk.scope not in progress.announced_by:
+            if walk.endpoint.page_size and walk.state_key not in progress.announced_by:
                 progress.lists -= 1
             if error is None:
                 progress.read.add(walk.id)

@@ -15,25 +15,25 @@ from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 from source_pivotal_tracker.sync.changes import Changes
-from source_pivotal_tracker.sync.ledger import Ledger
 from source_pivotal_tracker.sync.plan import Member, Walk
-from source_pivotal_tracker.sync.state import Checkpoint, Place, today
+from source_pivotal_tracker.sync.row_digests import RowDigests
+from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint, today
 
 
 class Feed:
     """What one stream is fed of a walk; `changes` are those of the project, where somebody looked for them.
 
-    `ledger` has the rows that were sent, where content tells what changed.
-    With `trusts_ledger`, what an interrupted run has sent is not asked for in detail again.
+    `digests` has the rows that were sent, where content tells what changed.
+    With `trusts_digests`, what an interrupted run has sent is not asked for in detail again.
     """
 
     def __init__(self, member: Member, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
         self.member = member
         self.stream = member.stream
-        self.ledger: Ledger | None = None
-        if walk.keeps_ledger(member.stream):
-            self.ledger = member.checkpoint.ledger.copy() if member.checkpoint.ledger else Ledger()
-        self.trusts_ledger = False
+        self.row_digests: RowDigests | None = None
+        if walk.compares_rows(member.stream):
+            self.row_digests = member.checkpoint.row_digests.copy() if member.checkpoint.row_digests else RowDigests()
+        self.trusts_digests = False
         self._walk = walk
         self._changes = changes
         self._lookback = lookback
@@ -74,7 +74,7 @@ class Feed:
         endpoint = self._walk.endpoint
         if endpoint not in (STORIES, EPICS) or (endpoint == EPICS and not self._walk.by_content):
             return True
-        if self._looks_at_all and not self.trusts_ledger:
+        if self._looks_at_all and not self.trusts_digests:
             return True
         return self._is_said_to_have_changed(row)
 
@@ -84,8 +84,8 @@ class Feed:
         `only_news_is_whole`: what hangs on a row was asked for only where the row may bring news.
         """
         endpoint = self._walk.endpoint
-        if self.ledger is not None:
-            news = self._news(self.ledger, rows, records, only_news_is_whole=only_news_is_whole)
+        if self.row_digests is not None:
+            news = self._news(self.row_digests, rows, records, only_news_is_whole=only_news_is_whole)
             return list(chain.from_iterable(news))
         if endpoint.page_size is None and endpoint.since is None:
             self._digest = hashlib.blake2b(orjson.dumps(records), digest_size=8).hexdigest()
@@ -97,14 +97,14 @@ class Feed:
         return list(self._in_time(chain.from_iterable(changed)))
 
     def forget(self, row_id: int, *, is_gone: bool) -> None:
-        """Take a row out of the ledger that has left the list; it may be gone, or be in another project's.
+        """Take a row out of the digests that has left the list; it may be gone, or be in another project's.
 
         When it went is not known. Its tombstone has the cursor that the row had: a row that comes back as it was, as
         from an older export, would be older than any other, and the destination would not take it.
         """
-        cursor = self.ledger.cursor_of(row_id) if self.ledger else None
-        if self.ledger:
-            self.ledger.forget(row_id)
+        cursor = self.row_digests.cursor_of(row_id) if self.row_digests else None
+        if self.row_digests:
+            self.row_digests.forget(row_id)
         if is_gone and not self.stream.part and not self.member.full_refresh:
             now = iso(datetime.now(timezone.utc))
             tombstone = self.stream.tombstone(Deletion(self.stream.deleted_kind, row_id, now), self._walk.where)
@@ -117,20 +117,25 @@ class Feed:
         told = (each for each in deleted if self.member.has_news and not self._was_told_before(each))
         made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in told)
         tombstones = self._gone | {row_id: tombstone for row_id, tombstone in made if tombstone}
-        if self.ledger and not self.stream.part:
+        if self.row_digests and not self.stream.part:
             for row_id in tombstones:
-                self.ledger.forget(row_id)
+                self.row_digests.forget(row_id)
         return list(tombstones.values())
 
     def _was_told_before(self, deletion: Deletion) -> bool:
         """Whether it is of a story that moved away before what is known, and may live on: such are told once more."""
-        if not deletion.moved_away or self.ledger is None or deletion.id in self.ledger or self._changes is None:
+        if (
+            not deletion.moved_away
+            or self.row_digests is None
+            or deletion.id in self.row_digests
+            or self._changes is None
+        ):
             return False
         return moment(deletion.at).timestamp() <= self._changes.since
 
-    def checkpoint_at(self, place: Place) -> Checkpoint:
+    def checkpoint_at(self, resume_point: ResumePoint) -> Checkpoint:
         """What holds while the list is being read."""
-        return replace(self.member.checkpoint, place=place, ledger=self._noted())
+        return replace(self.member.checkpoint, resume_point=resume_point, row_digests=self._noted())
 
     def checkpoint_at_end(
         self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
@@ -140,9 +145,11 @@ class Feed:
         `saw_all`: no row of the list was passed over.
         """
         swept = self.member.checkpoint.swept
-        if saw_all and self.ledger and self._looks_at_all:
+        if saw_all and self.row_digests and self._looks_at_all:
             swept = today()
-        return Checkpoint(self._version(changes, began_at), cursor, self._digest, ledger=self._noted(), swept=swept)
+        return Checkpoint(
+            self._version(changes, began_at), cursor, self._digest, row_digests=self._noted(), swept=swept
+        )
 
     def _version(self, changes: Changes | None, began_at: int | None) -> int | None:
         """The version up to which the destination has all, once this list is read."""
@@ -166,8 +173,8 @@ class Feed:
     def _is_said_to_have_changed(self, row: Row) -> bool:
         """Whether time or activity say so, or nothing is known of the row."""
         checkpoint = self.member.checkpoint
-        cursor = checkpoint.cursor or (checkpoint.place and checkpoint.place.newest)
-        if not cursor or (self.ledger is not None and row["id"] not in self.ledger):
+        cursor = checkpoint.cursor or (checkpoint.resume_point and checkpoint.resume_point.newest)
+        if not cursor or (self.row_digests is not None and row["id"] not in self.row_digests):
             return True
         # The points of a release follow other stories; what hangs on it does not.
         if row["id"] in self._touched or (row.get("story_type") == "release" and not self.stream.part):
@@ -181,18 +188,18 @@ class Feed:
         return touched.get(self._walk.endpoint, ())
 
     def _news(
-        self, ledger: Ledger, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_news_is_whole: bool
+        self, digests: RowDigests, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_news_is_whole: bool
     ) -> Iterator[Sequence[Row]]:
         """The records that differ from what was sent. A row that is not whole is not to be held against it."""
         for row, made in zip(rows, records, strict=True):
-            ledger.see(row["id"])
+            digests.see(row["id"])
             if only_news_is_whole and not self.may_bring_news(row):
                 continue
             if not (self.member.has_base and self._is_said_to_have_changed(row)):
                 made = self.stream.timely(list(made))
             # What moved may have been sent from another project meanwhile.
             cursor = None if self.stream.part else self.stream.newest((row,), made)
-            if ledger.is_news(row["id"], made, cursor) or (self._changes and row["id"] in self._changes.moved):
+            if digests.is_news(row["id"], made, cursor) or (self._changes and row["id"] in self._changes.moved):
                 yield made
 
     def _in_time(self, records: Iterable[Row]) -> Iterable[Row]:
@@ -203,5 +210,5 @@ class Feed:
         begin, cursor = moment(since), str(self.stream.cursor_field)
         return (record for record in records if not is_before(record.get(cursor), begin))
 
-    def _noted(self) -> Ledger | None:
-        return self.ledger.copy() if self.ledger else None
+    def _noted(self) -> RowDigests | None:
+        return self.row_digests.copy() if self.row_digests else None

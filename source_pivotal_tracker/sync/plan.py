@@ -13,7 +13,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Slice
 from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.state import Checkpoint, Scope, StreamState, today
+from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState, today
 
 
 class Selected(NamedTuple):
@@ -47,8 +47,8 @@ class Member(NamedTuple):
     @property
     def version(self) -> int | None:
         """The version after which a change is news: of what the destination has, if only up to a place."""
-        if self.checkpoint.version is None and self.checkpoint.place:
-            return self.checkpoint.place.version
+        if self.checkpoint.version is None and self.checkpoint.resume_point:
+            return self.checkpoint.resume_point.version
         return self.checkpoint.version
 
 
@@ -89,14 +89,14 @@ class Walk:
         return next((key.replace("_id", "s") for key in self.where if key != "endpoint"), "lists")
 
     @property
-    def scope(self) -> Scope:
-        return Scope(self.endpoint.name, self.id)
+    def state_key(self) -> StateKey:
+        return StateKey(self.endpoint.name, self.id)
 
     @property
     def path(self) -> str:
         return self.endpoint.path.format(**self.where)
 
-    def keeps_ledger(self, stream: TrackerStream) -> bool:
+    def compares_rows(self, stream: TrackerStream) -> bool:
         """Whether the rows that a member is made of are compared with those that were sent, one by one."""
         has_ids = bool(self.endpoint.part_of or stream.deleted_kind)
         return self.by_content and has_ids and not self.endpoint.single
@@ -167,7 +167,7 @@ def plan(
     known = {project.id for project in projects}
     for each in selected:
         if any(endpoint in in_projects for endpoint in each.stream.endpoints):
-            made.gone |= {scope.id for scope in each.state.scopes() if scope.id is not None} - known
+            made.gone |= {state_key.id for state_key in each.state.known_lists() if state_key.id is not None} - known
     return made
 
 
@@ -236,7 +236,7 @@ def _is_taken_up_later(walk: Walk) -> bool:
 def _by_content(walk: Walk, sweeps: Sweeps) -> Walk:
     walk = replace(walk, by_content=True)
     swept = (
-        walk.keeps_ledger(each.stream) and each.has_base and sweeps.is_due(each.checkpoint) for each in walk.members
+        walk.compares_rows(each.stream) and each.has_base and sweeps.is_due(each.checkpoint) for each in walk.members
     )
     members = tuple(member._replace(is_swept=is_swept) for member, is_swept in zip(walk.members, swept, strict=True))
     return replace(walk, members=members)
@@ -251,8 +251,8 @@ def _walks(
     for stream, state in selected:
         if endpoint not in stream.endpoints:
             continue
-        checkpoint = state.checkpoint(walk.scope)
-        is_unchanged = checkpoint.version == version and checkpoint.place is None
+        checkpoint = state.checkpoint(walk.state_key)
+        is_unchanged = checkpoint.version == version and checkpoint.resume_point is None
         if is_unchanged and (checkpoint.done or (version is not None and not stream.restless)):
             made.unchanged[stream.name].add(walk.id)
         else:
@@ -271,7 +271,7 @@ def _behind(walk: Walk, project: ProjectRef) -> list[int]:
 def _goes_on(walk: Walk) -> bool:
     """Whether a list is read from a place on, whatever came before that since."""
     return walk.endpoint.newest_first and any(
-        member.checkpoint.place and member.checkpoint.place.offset for member in walk.members
+        member.checkpoint.resume_point and member.checkpoint.resume_point.offset for member in walk.members
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.values import AS_SECONDS, time_of_number
 from source_pivotal_tracker.streams.times import moment
-from source_pivotal_tracker.sync.ledger import Ledger
+from source_pivotal_tracker.sync.row_digests import RowDigests
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -45,15 +45,15 @@ def today() -> int:
     return int(time.time()) // DAY
 
 
-class Scope(NamedTuple):
-    """Where a checkpoint belongs: an endpoint, and the project or account that it is asked for (None: the server)."""
+class StateKey(NamedTuple):
+    """The list that a checkpoint is of: an endpoint, and the id of its project or account (None: neither)."""
 
     endpoint: str
     id: int | None
 
 
 @dataclass(frozen=True)
-class Place:
+class ResumePoint:
     """How far an unfinished walk has come: the next offset, and of what that is told.
 
     `version` is the project's when the walk first began: of the stories that nobody has touched since then, all that
@@ -69,20 +69,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the destination has of one scope: all up to the project's `version`, and up to `cursor` by time.
+    """What the destination has of one list: all up to the project's `version`, and up to `cursor` by time.
 
-    `version` is None where the server tells none. `digest` stands for the rows of a list that comes in one answer,
-    which is sent again only where it differs. `done` says that a running full refresh has read the scope. `place` is
-    there while it is being read. `ledger` has the rows one by one and `swept` the day on which all of them were
-    last looked at, where only their content tells what changed.
+    `version` is None where nothing shows how far the project has come. `digest` stands for the rows of a list that
+    comes in one answer, which is sent again only if it differs. `done` says that a running full refresh has read the
+    list. `resume_point` is there while the list is being read. Where only their content shows what changed in rows,
+    `row_digests` has a digest of each, and `swept` is the day on which all of them were last compared.
     """
 
     version: int | None = None
     cursor: str | None = None
     digest: str | None = None
     done: bool = False
-    place: Place | None = None
-    ledger: Ledger | None = None
+    resume_point: ResumePoint | None = None
+    row_digests: RowDigests | None = None
     swept: int | None = None
 
     @property
@@ -111,25 +111,26 @@ class StreamState:
         self._began = int(time.time())
         self._checkpoints = self._parsed(given)
 
-    def checkpoint(self, scope: Scope) -> Checkpoint:
-        return self._checkpoints.get(scope, Checkpoint())
+    def checkpoint(self, state_key: StateKey) -> Checkpoint:
+        return self._checkpoints.get(state_key, Checkpoint())
 
-    def begin(self, scope: Scope, version: int | None) -> bool:
-        """Note that a scope is about to be read for the first time, from this version of its project on; whether it is.
+    def begin(self, state_key: StateKey, version: int | None) -> bool:
+        """Record that a first read of a list starts at `version`. Returns False if it was begun before.
 
-        Its rows may be written and no state after them: what of them is deleted before the next attempt is news to it.
+        Its rows may be written without a state after them. Without this record, the next attempt would not know that
+        it has to look for deletions among them, and a row that was deleted in between would stay for ever.
         """
-        if version is None or self.full_refresh or self.checkpoint(scope) != Checkpoint():
+        if version is None or self.full_refresh or self.checkpoint(state_key) != Checkpoint():
             return False
-        self.put(scope, Checkpoint(place=Place(0, version)))
+        self.put(state_key, Checkpoint(resume_point=ResumePoint(0, version)))
         return True
 
-    def put(self, scope: Scope, checkpoint: Checkpoint) -> None:
-        is_read = checkpoint.place is None
+    def put(self, state_key: StateKey, checkpoint: Checkpoint) -> None:
+        is_read = checkpoint.resume_point is None
         self.is_dirty = True
-        self._checkpoints[scope] = replace(checkpoint, done=True) if self.full_refresh and is_read else checkpoint
+        self._checkpoints[state_key] = replace(checkpoint, done=True) if self.full_refresh and is_read else checkpoint
 
-    def scopes(self) -> Iterable[Scope]:
+    def known_lists(self) -> Iterable[StateKey]:
         return self._checkpoints.keys()
 
     def as_blob(self) -> Blob:
@@ -139,14 +140,14 @@ class StreamState:
             blob |= {"full_refresh": True, "began": self._began}
             if self._start:
                 blob["start"] = self._start
-        for scope, checkpoint in self._checkpoints.items():
-            here = blob.setdefault("server", {}) if scope.id is None else _project(blob, scope.id)
+        for state_key, checkpoint in self._checkpoints.items():
+            here = blob.setdefault("server", {}) if state_key.id is None else _project(blob, state_key.id)
             if len(self._endpoints) > 1:
-                here = here.setdefault(scope.endpoint, {})
+                here = here.setdefault(state_key.endpoint, {})
             here.update(_written(checkpoint))
         return blob
 
-    def _parsed(self, given: Mapping[str, Any]) -> dict[Scope, Checkpoint]:
+    def _parsed(self, given: Mapping[str, Any]) -> dict[StateKey, Checkpoint]:
         """The checkpoints in a given state. What is not understood is left out, with a warning: it is read anew."""
         if not given or given == NEUTRAL:
             return {}
@@ -170,15 +171,15 @@ class StreamState:
             self._began = began
         return self._checkpoints_in(given)
 
-    def _checkpoints_in(self, given: Mapping[str, Any]) -> dict[Scope, Checkpoint]:
+    def _checkpoints_in(self, given: Mapping[str, Any]) -> dict[StateKey, Checkpoint]:
         checkpoints = {}
         has_numbers = False
-        for scope, blob in self._blobs(given):
+        for state_key, blob in self._blobs(given):
             try:
-                checkpoints[scope] = _read(blob)
+                checkpoints[state_key] = _read(blob)
                 has_numbers |= type(blob.get("cursor")) is int
             except (TypeError, ValueError):
-                where = "the server" if scope.id is None else f"project {scope.id}"
+                where = "the server" if state_key.id is None else f"project {state_key.id}"
                 logger.warning("The state of stream %s is damaged for %s, which is read anew", self._stream, where)
         if has_numbers:
             logger.warning(
@@ -188,7 +189,7 @@ class StreamState:
             )
         return checkpoints
 
-    def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[Scope, Any]]:
+    def _blobs(self, given: Mapping[str, Any]) -> Iterable[tuple[StateKey, Any]]:
         places: list[tuple[int | None, Any]] = [(None, given["server"])] if "server" in given else []
         for project, blob in given.get("projects", {}).items():
             if _ID.fullmatch(str(project)):
@@ -198,7 +199,7 @@ class StreamState:
         for place, blob in places:
             for endpoint in self._endpoints:
                 several = len(self._endpoints) > 1
-                yield Scope(endpoint, place), blob.get(endpoint, {}) if several and isinstance(blob, dict) else blob
+                yield StateKey(endpoint, place), blob.get(endpoint, {}) if several and isinstance(blob, dict) else blob
 
 
 def _project(blob: Blob, project: int) -> Blob:
@@ -207,12 +208,12 @@ def _project(blob: Blob, project: int) -> Blob:
 
 
 def _written(checkpoint: Checkpoint) -> Blob:
-    values = asdict(replace(checkpoint, place=None, ledger=None)).items()
+    values = asdict(replace(checkpoint, resume_point=None, row_digests=None)).items()
     blob = {key: value for key, value in values if value is not None and value is not False}
-    if checkpoint.place:
-        blob["walk"] = {key: value for key, value in asdict(checkpoint.place).items() if value is not None}
-    if checkpoint.ledger:
-        blob["ledger"] = checkpoint.ledger.written()
+    if checkpoint.resume_point:
+        blob["walk"] = {key: value for key, value in asdict(checkpoint.resume_point).items() if value is not None}
+    if checkpoint.row_digests:
+        blob["ledger"] = checkpoint.row_digests.written()
     return blob
 
 
@@ -228,19 +229,19 @@ def _read(blob: Any) -> Checkpoint:
         cursor=_time(blob.get("cursor")),
         digest=_text(blob.get("digest")),
         done=blob.get("done") is True,
-        place=None if walk is None else _place(walk),
-        ledger=None if ledger is None else Ledger.read(ledger),
+        resume_point=None if walk is None else _resume_point(walk),
+        row_digests=None if ledger is None else RowDigests.read(ledger),
         swept=_number(blob.get("swept")),
     )
 
 
-def _place(walk: Any) -> Place:
+def _resume_point(walk: Any) -> ResumePoint:
     if not isinstance(walk, dict):
         raise TypeError
     offset, version = _number(walk.get("offset")), _number(walk.get("version"))
     if offset is None or version is None:
         raise ValueError
-    return Place(offset, version, _time(walk.get("since")), _time(walk.get("newest")))
+    return ResumePoint(offset, version, _time(walk.get("since")), _time(walk.get("newest")))
 
 
 def _number(value: Any) -> int | None:

@@ -121,8 +121,15 @@ class Sync:
             logger.warning(
                 "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
             )
-        held = {project.id for project in projects} | made.gone
-        workers = Workers(made, self._client, encode, number=self._workers, lookback=self._lookback, held=held)
+        replicated_projects = {project.id for project in projects} | made.gone
+        workers = Workers(
+            made,
+            self._client,
+            encode,
+            number=self._workers,
+            lookback=self._lookback,
+            replicated_projects=replicated_projects,
+        )
         states = {each.stream.name: each.state for each in selected}
         lacking = self._lacking()
         incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for("{project_id}", each)}

@@ -13,13 +13,13 @@ from typing import Generic
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
+from source_pivotal_tracker.sync.activity import read_changes
 from source_pivotal_tracker.sync.changes import Changes
-from source_pivotal_tracker.sync.lead import read_changes
+from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
 from source_pivotal_tracker.sync.plan import Plan, Walk
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
-from source_pivotal_tracker.sync.server import Server
-from source_pivotal_tracker.sync.walk import Page, Reading
+from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -53,7 +53,7 @@ class Ended:
 
 
 class Workers(Generic[Encoded]):
-    """Threads that read the walks of a plan; `held` is that of Server.
+    """Threads that read the walks of a plan; `replicated_projects` is that of SyncContext.
 
     One page at a time is held by each, and some in the queue.
     """
@@ -66,9 +66,9 @@ class Workers(Generic[Encoded]):
         *,
         number: int,
         lookback: timedelta,
-        held: Collection[int],
+        replicated_projects: Collection[int],
     ) -> None:
-        self._server = Server(client, Abilities(client), frozenset(held))
+        self._context = SyncContext(client, Abilities(client), frozenset(replicated_projects))
         self._encode = encode
         self._lookback = lookback
         self._queue: ByteQueue[Begun | Came[Encoded] | Ended] = ByteQueue(MOST_BYTES)
@@ -129,20 +129,20 @@ class Workers(Generic[Encoded]):
             logger.exception("A defect of the connector, while it read /%s", walk.path)
             return Failed(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
         finally:
-            self._server.turn.give_back()
+            self._context.turn.give_back()
         return None
 
     def _pages(self, walk: Walk) -> Iterator[Page]:
         if walk.leads:
             return self._pages_with_changes(walk)
         changes = None if walk.changes_since is None else self._changes.get(walk.id)
-        return Reading(self._server, walk, changes, self._lookback).pages()
+        return WalkReader(self._context, walk, changes, self._lookback).pages()
 
     def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
         waiting = self._waiting[walk.id or 0]
         tombstones = (member.stream.deleted_kind for each in waiting for member in each.members if member.has_news)
         settle_moves = "story" in tombstones
-        changes = yield from read_changes(self._server, walk, self._lookback, settle_moves=settle_moves)
+        changes = yield from read_changes(self._context, walk, self._lookback, settle_moves=settle_moves)
         self._changes[walk.id] = changes
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
@@ -182,7 +182,7 @@ class Workers(Generic[Encoded]):
         counts = {stream: len(records) for stream, records in page.records.items() if records}
         encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
         page.records.clear()
-        self._server.turn.give_back()
+        self._context.turn.give_back()
         self._queue.put(Came(walk, page, encoded, counts), page.size)
 
 

@@ -517,7 +517,7 @@ def test_an_export_is_read_the_same_with_many_workers(export: Path, full: Read) 
     }
 
 
-def test_a_ledger_that_is_damaged_makes_its_list_be_read_anew_with_a_warning(tmp_path: Path) -> None:
+def test_damaged_row_digests_make_their_list_be_read_anew_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / NAME
     file.write_bytes(modern({"Id": "5"}, {"Id": "6"}))
     first = read(file)

@@ -274,7 +274,7 @@ def test_a_story_that_was_written_before_a_kill_and_moved_out_of_sight_is_gone(h
 
 @pytest.mark.parametrize("stream", ["stories", "labels"])
 @pytest.mark.parametrize("bad", ["12", -1, None], ids=repr)
-def test_an_id_that_no_ledger_can_hold_fails_its_stream_in_words(stream: str, bad: object, scene: Scene) -> None:
+def test_an_id_that_no_digest_can_stand_for_fails_its_stream_in_words(stream: str, bad: object, scene: Scene) -> None:
     def spoil(request: Request) -> Response | None:
         is_list = request.path.endswith(f"/{stream}")
         return Response(200, {}, orjson.dumps([{"id": bad, "name": "x"}])) if is_list else None

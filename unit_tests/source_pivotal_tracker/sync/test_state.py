@@ -14,26 +14,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.times import moment
-from source_pivotal_tracker.sync.ledger import Ledger
-from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, Place, Scope, StreamState
+from source_pivotal_tracker.sync.row_digests import RowDigests
+from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, ResumePoint, StateKey, StreamState
 
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"
 BASE = Checkpoint(version=7, cursor=NOON)
-PLACE = Place(offset=500, version=7, since="2026-11-01T00:00:00Z", newest=NOON)
+RESUME_POINT = ResumePoint(offset=500, version=7, since="2026-11-01T00:00:00Z", newest=NOON)
 
 numbers = st.integers(0, 2**53)
 days = st.dates(date(1970, 1, 1), date(2999, 12, 31)).map(str)
 times = days | days.map("{}T23:59:59Z".format)
-places = st.builds(Place, numbers, numbers, st.none() | times, st.none() | times)
+places = st.builds(ResumePoint, numbers, numbers, st.none() | times, st.none() | times)
 checkpoints = st.builds(
     Checkpoint,
     version=st.none() | numbers,
     cursor=st.none() | times,
     digest=st.none() | st.text(),
     done=st.booleans(),
-    place=st.none() | places,
-    ledger=st.none() | st.builds(Ledger, st.dictionaries(numbers, st.integers(0, 2**32 - 1), max_size=5)),
+    resume_point=st.none() | places,
+    row_digests=st.none() | st.builds(RowDigests, st.dictionaries(numbers, st.integers(0, 2**32 - 1), max_size=5)),
     swept=st.none() | numbers,
 )
 rubbish = st.recursive(
@@ -59,8 +59,8 @@ def after_a_restart(before: StreamState, **settings: Any) -> StreamState:
     return state(json.loads(json.dumps(before.as_blob())), **settings)
 
 
-def scope(project: int | None = 99, endpoint: str = STORIES) -> Scope:
-    return Scope(endpoint, project)
+def key(project: int | None = 99, endpoint: str = STORIES) -> StateKey:
+    return StateKey(endpoint, project)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -68,8 +68,8 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @unhurried
-@given(held=st.dictionaries(st.builds(Scope, st.sampled_from([STORIES, EPICS]), st.none() | numbers), checkpoints))
-def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Checkpoint]) -> None:
+@given(held=st.dictionaries(st.builds(StateKey, st.sampled_from([STORIES, EPICS]), st.none() | numbers), checkpoints))
+def test_what_a_state_holds_comes_back_from_its_json(held: dict[StateKey, Checkpoint]) -> None:
     written = state(endpoints=(STORIES, EPICS))
     for place, checkpoint in held.items():
         written.put(place, checkpoint)
@@ -81,7 +81,7 @@ def test_what_a_state_holds_comes_back_from_its_json(held: dict[Scope, Checkpoin
 @given(given_state=rubbish)
 def test_no_json_whatever_makes_a_state_fail(given_state: object) -> None:
     read = state(given_state if isinstance(given_state, dict) else {"projects": given_state})
-    assert set(read.scopes()) == set()
+    assert set(read.known_lists()) == set()
 
 
 @unhurried
@@ -99,17 +99,20 @@ def test_what_is_read_of_a_damaged_state_is_sound(
     if full_refresh:
         blob = {**blob, "full_refresh": True, "began": int(time.time())}
     read = state(blob, full_refresh=full_refresh, endpoints=endpoints)
-    for checkpoint in map(read.checkpoint, read.scopes()):
+    for checkpoint in map(read.checkpoint, read.known_lists()):
         numbers_in = [
             checkpoint.version,
-            *([checkpoint.place.offset, checkpoint.place.version] if checkpoint.place else []),
+            *([checkpoint.resume_point.offset, checkpoint.resume_point.version] if checkpoint.resume_point else []),
         ]
-        times_in = [checkpoint.cursor, *([checkpoint.place.since, checkpoint.place.newest] if checkpoint.place else [])]
+        times_in = [
+            checkpoint.cursor,
+            *([checkpoint.resume_point.since, checkpoint.resume_point.newest] if checkpoint.resume_point else []),
+        ]
         assert all(number is None or (type(number) is int and number >= 0) for number in numbers_in)
         assert all(time is None or moment(time) for time in times_in)
     again = after_a_restart(read, full_refresh=full_refresh, endpoints=endpoints)
-    assert {place: again.checkpoint(place) for place in again.scopes()} == {
-        place: read.checkpoint(place) for place in again.scopes()
+    assert {place: again.checkpoint(place) for place in again.known_lists()} == {
+        place: read.checkpoint(place) for place in again.known_lists()
     }
 
 
@@ -134,14 +137,14 @@ def test_a_damaged_project_is_read_anew_with_a_warning_and_the_others_stay(
     damaged: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = state({"stream": STORIES, "projects": {"98": damaged, "99": {"version": 7, "cursor": NOON}}})
-    assert read.checkpoint(scope(98)) == Checkpoint()
-    assert read.checkpoint(scope(99)) == BASE
+    assert read.checkpoint(key(98)) == Checkpoint()
+    assert read.checkpoint(key(99)) == BASE
     assert warnings(caplog) == ["The state of stream stories is damaged for project 98, which is read anew"]
 
 
 def test_a_project_whose_key_is_no_id_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     read = state({"stream": STORIES, "projects": {"Apollo": {"version": 1}, "99": {"version": 7, "cursor": NOON}}})
-    assert set(read.scopes()) == {scope(99)}
+    assert set(read.known_lists()) == {key(99)}
     assert warnings(caplog) == ["The state of stream stories names a project 'Apollo', which is no id"]
 
 
@@ -159,7 +162,7 @@ NOT_OURS: dict[str, dict[str, Any]] = {
 def test_a_state_that_is_not_this_streams_is_read_anew_with_one_warning(
     full_refresh: bool, blob: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert set(state(blob, full_refresh=full_refresh).scopes()) == set()
+    assert set(state(blob, full_refresh=full_refresh).known_lists()) == set()
     assert warnings(caplog) == ["The state of stream stories is not one of this connector's: it is read anew"]
 
 
@@ -168,13 +171,13 @@ def test_a_state_that_is_not_this_streams_is_read_anew_with_one_warning(
 def test_a_state_that_says_nothing_is_no_cause_for_a_warning(
     full_refresh: bool, nothing: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert set(state(nothing, full_refresh=full_refresh).scopes()) == set()
+    assert set(state(nothing, full_refresh=full_refresh).known_lists()) == set()
     assert warnings(caplog) == []
 
 
 def test_a_project_that_this_sync_does_not_touch_keeps_its_mark() -> None:
     read = state({"stream": STORIES, "projects": {"98": {"version": 3, "cursor": NOON}, "99": {"version": 7}}})
-    read.put(scope(99), BASE)
+    read.put(key(99), BASE)
     assert read.as_blob()["projects"] == {
         "98": {"version": 3, "cursor": NOON},
         "99": {"version": 7, "cursor": NOON},
@@ -183,38 +186,38 @@ def test_a_project_that_this_sync_does_not_touch_keeps_its_mark() -> None:
 
 def test_an_incremental_read_does_not_take_the_state_of_a_full_refresh(caplog: pytest.LogCaptureFixture) -> None:
     running = state(full_refresh=True)
-    running.put(scope(), Checkpoint())
-    assert set(after_a_restart(running).scopes()) == set()
+    running.put(key(), Checkpoint())
+    assert set(after_a_restart(running).known_lists()) == set()
     assert warnings(caplog) == ["The state of stream stories is of a full refresh: it is read anew"]
 
 
 def test_a_full_refresh_does_not_take_the_state_of_an_incremental_read() -> None:
     incremental = state()
-    incremental.put(scope(), BASE)
-    assert set(after_a_restart(incremental, full_refresh=True).scopes()) == set()
+    incremental.put(key(), BASE)
+    assert set(after_a_restart(incremental, full_refresh=True).known_lists()) == set()
 
 
 def test_a_running_full_refresh_remembers_which_projects_are_done_and_where_it_stands_in_the_others() -> None:
     running = state(full_refresh=True)
-    running.put(scope(98), BASE)
-    running.put(scope(99), Checkpoint(place=PLACE))
+    running.put(key(98), BASE)
+    running.put(key(99), Checkpoint(resume_point=RESUME_POINT))
     read = after_a_restart(running, full_refresh=True)
-    assert (read.checkpoint(scope(98)), read.checkpoint(scope(99))) == (
+    assert (read.checkpoint(key(98)), read.checkpoint(key(99))) == (
         replace(BASE, done=True),
-        Checkpoint(place=PLACE),
+        Checkpoint(resume_point=RESUME_POINT),
     )
 
 
 def test_a_full_refresh_that_is_read_to_its_end_is_not_read_again_while_the_other_streams_are() -> None:
     running = state(full_refresh=True)
-    running.put(scope(), BASE)
-    assert state(running.as_blob(), full_refresh=True).checkpoint(scope()) == replace(BASE, done=True)
+    running.put(key(), BASE)
+    assert state(running.as_blob(), full_refresh=True).checkpoint(key()) == replace(BASE, done=True)
 
 
 def test_a_full_refresh_from_another_start_date_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
     running = StreamState("stories", ["stories"], full_refresh=True, given={}, start=NOON)
-    running.put(scope(), BASE)
-    assert list(StreamState("stories", ["stories"], full_refresh=True, given=running.as_blob()).scopes()) == []
+    running.put(key(), BASE)
+    assert list(StreamState("stories", ["stories"], full_refresh=True, given=running.as_blob()).known_lists()) == []
     assert warnings(caplog) == ["The start date of stream stories has changed: its full refresh begins anew"]
 
 
@@ -231,7 +234,7 @@ def test_a_full_refresh_that_did_not_begin_lately_begins_anew_with_a_warning(
     began: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     blob = {"stream": STORIES, "full_refresh": True, "began": began, "projects": {"99": {"done": True}}}
-    assert set(state(blob, full_refresh=True).scopes()) == set()
+    assert set(state(blob, full_refresh=True).known_lists()) == set()
     (warning,) = warnings(caplog)
     assert warning.startswith("The full refresh of stream stories began too long ago")
 
@@ -244,9 +247,9 @@ def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
 
 def test_a_finished_incremental_read_leaves_cursors_only() -> None:
     running = state()
-    running.put(scope(98), Checkpoint(version=7, cursor=NOON, place=PLACE))
-    running.put(scope(98), Checkpoint(version=7, cursor=NOON, digest="d"))
-    running.put(scope(99), Checkpoint(version=7, cursor=NOON))
+    running.put(key(98), Checkpoint(version=7, cursor=NOON, resume_point=RESUME_POINT))
+    running.put(key(98), Checkpoint(version=7, cursor=NOON, digest="d"))
+    running.put(key(99), Checkpoint(version=7, cursor=NOON))
     assert running.as_blob() == {
         "stream": STORIES,
         "projects": {"98": {"version": 7, "cursor": NOON, "digest": "d"}, "99": {"version": 7, "cursor": NOON}},
@@ -255,14 +258,14 @@ def test_a_finished_incremental_read_leaves_cursors_only() -> None:
 
 def test_a_stream_with_two_endpoints_has_a_mark_for_each() -> None:
     running = state(endpoints=(STORIES, EPICS))
-    running.put(scope(), BASE)
-    running.put(scope(endpoint=EPICS), Checkpoint(version=9))
+    running.put(key(), BASE)
+    running.put(key(endpoint=EPICS), Checkpoint(version=9))
     assert running.as_blob()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
 
 
 def test_what_hangs_on_no_project_stands_under_server() -> None:
     running = state()
-    running.put(scope(None), Checkpoint(cursor=NOON))
+    running.put(key(None), Checkpoint(cursor=NOON))
     assert running.as_blob() == {"stream": STORIES, "server": {"cursor": NOON}}
 
 
@@ -271,11 +274,11 @@ def test_what_hangs_on_no_project_stands_under_server() -> None:
     [
         (Checkpoint(), False),
         (Checkpoint(done=True), False),
-        (Checkpoint(place=PLACE), False),
+        (Checkpoint(resume_point=RESUME_POINT), False),
         (Checkpoint(version=0), True),
         (Checkpoint(cursor=NOON), True),
         (Checkpoint(digest="d"), True),
-        (Checkpoint(version=7, place=PLACE), True),
+        (Checkpoint(version=7, resume_point=RESUME_POINT), True),
     ],
 )
 def test_an_incremental_read_starts_from_whatever_was_read_to_its_end(checkpoint: Checkpoint, is_base: bool) -> None:

@@ -12,8 +12,8 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from airbyte_cdk.models import Type as MessageType
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from source_pivotal_tracker.sync.lists import List
-from source_pivotal_tracker.sync.walk import Reading
+from source_pivotal_tracker.sync.list_client import ListClient
+from source_pivotal_tracker.sync.walk_reader import WalkReader
 from source_pivotal_tracker.sync.workers import MOST_BYTES
 from tracker_server.api import Request, Response
 from tracker_server.app import TrackerServer
@@ -79,6 +79,6 @@ def test_a_list_that_is_read_keeps_no_memory_until_somebody_looks_for_cycles(mod
     try:
         with TrackerServer(make_world(projects=2, stories=4), dialect=mode.dialect) as server:
             Sync(config_for(server), ["stories", "story_tasks", "labels", "activity"])
-        assert [each for each in gc.get_objects() if isinstance(each, List | Reading)] == []
+        assert [each for each in gc.get_objects() if isinstance(each, ListClient | WalkReader)] == []
     finally:
         gc.enable()

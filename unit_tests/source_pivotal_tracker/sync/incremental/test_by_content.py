@@ -11,7 +11,7 @@ import orjson
 import pytest
 from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
 
-from source_pivotal_tracker.sync.ledger import Ledger
+from source_pivotal_tracker.sync.row_digests import RowDigests
 from tracker_server import edits
 from tracker_server.api import ApiError, Request, Response, TrackerApi, error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
@@ -101,7 +101,7 @@ def test_sweeps_are_as_many_days_apart_as_the_user_says(
 
 
 @needs_versions
-def test_a_server_that_tells_all_is_not_swept_and_keeps_no_ledger(server: TrackerServer) -> None:
+def test_a_server_that_tells_all_is_not_swept_and_keeps_no_row_digests(server: TrackerServer) -> None:
     first = sync(server)
     assert "ledger" not in str([first.blob(name) for name in STREAMS])
     before = len(server.log)
@@ -152,7 +152,7 @@ def test_the_log_says_what_the_server_lacks_and_what_it_costs_once(
     assert sum(logged.query == {"limit": "1", "fields": "id"} for logged in lite.log) == 1
 
 
-def test_a_story_whose_ledger_is_damaged_is_read_anew_with_a_warning(
+def test_a_story_whose_digests_are_damaged_is_read_anew_with_a_warning(
     scene: Scene, lite: TrackerServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = sync(lite)
@@ -169,11 +169,11 @@ def test_a_story_whose_ledger_is_damaged_is_read_anew_with_a_warning(
     assert any("is damaged for project" in each for each in warnings(caplog))
 
 
-def test_a_ledger_takes_few_characters_of_state(lite: TrackerServer) -> None:
+def test_row_digests_take_few_characters_of_state(lite: TrackerServer) -> None:
     first = sync(lite)
     written = [checkpoint["ledger"] for checkpoint in first.blob("stories")["projects"].values()]
     assert sum(map(len, written)) < 40 * len(first.records["stories"]) + 200
-    assert all(Ledger.read(each) for each in written)
+    assert all(RowDigests.read(each) for each in written)
 
 
 Activity = Callable[[Request, TrackerApi], Response]

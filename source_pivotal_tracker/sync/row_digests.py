@@ -18,11 +18,11 @@ from source_pivotal_tracker.streams.times import iso, moment
 NO_TIME = -(2**62)
 
 
-class DamagedLedger(ValueError):
-    """A text that no ledger has written."""
+class DamagedDigests(ValueError):
+    """A text that no digests has written."""
 
 
-class Ledger:
+class RowDigests:
     """By the id of each row, a digest of the records that it became, when they were last sent, and their newest cursor.
 
     Written, it takes about ten bytes a row: the ids as steps from one to the next and the seconds of the cursors,
@@ -38,8 +38,8 @@ class Ledger:
         self._written: str | None = None
 
     @classmethod
-    def read(cls, written: str) -> Ledger:
-        """Raises DamagedLedger for what no ledger has written."""
+    def read(cls, written: str) -> RowDigests:
+        """Raises DamagedDigests for what no digests has written."""
         try:
             steps, times, digests = (base64.b64decode(part, validate=True) for part in written.split("."))
             ids = list(itertools.accumulate(_numbers("Q", zlib.decompress(steps))))
@@ -47,14 +47,14 @@ class Ledger:
             known = dict(zip(ids, _numbers("I", digests), strict=True))
             return cls(known, {row_id: second for row_id, second in seconds if second != NO_TIME})
         except (ValueError, struct.error, zlib.error) as error:
-            raise DamagedLedger from error
+            raise DamagedDigests from error
 
-    def copy(self) -> Ledger:
+    def copy(self) -> RowDigests:
         """As it is now; what is noted later is not in it."""
-        return Ledger(self._digests, self._times)
+        return RowDigests(self._digests, self._times)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ledger) and (self._digests, self._times) == (other._digests, other._times)
+        return isinstance(other, RowDigests) and (self._digests, self._times) == (other._digests, other._times)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -88,7 +88,7 @@ class Ledger:
         self._times.pop(row_id, None)
 
     def written(self) -> str:
-        """As a state keeps it. Of a ledger that goes on, write a copy."""
+        """As a state keeps it. Of a digests that goes on, write a copy."""
         if self._written is None:
             ids = sorted(self._digests)
             steps = [after - before for before, after in itertools.pairwise([0, *ids])]

@@ -8,22 +8,22 @@ from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
-from source_pivotal_tracker.sync.lists import Answer, Params
+from source_pivotal_tracker.sync.context import SyncContext
+from source_pivotal_tracker.sync.list_client import Answer, Params
 from source_pivotal_tracker.sync.plan import Walk
-from source_pivotal_tracker.sync.server import Server
-from source_pivotal_tracker.sync.walk import Page, Reading
-from source_pivotal_tracker.sync.whereabouts import is_held
+from source_pivotal_tracker.sync.story_lookup import is_replicated
+from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
 
 
 def read_changes(
-    server: Server, walk: Walk, lookback: timedelta, *, settle_moves: bool
+    context: SyncContext, walk: Walk, lookback: timedelta, *, settle_moves: bool
 ) -> Generator[Page, None, Changes | None]:
     """The pages of a project's activity, for the streams that want it; returns what changed in the project.
 
     None where the server tells no version to hold it against. With `settle_moves`, a story that left for a project that
     the destination has is not among what is deleted. Raises a TrackerError. What was yielded before it stands.
     """
-    reading = Reading(server, walk, None, lookback)
+    reading = WalkReader(context, walk, None, lookback)
     reader: ChangesReader | None = None
     needs_all = not all(member.has_base for member in walk.members)
     params: Params = {} if needs_all or walk.by_content else {"since_version": walk.changes_since or 0}
@@ -38,7 +38,7 @@ def read_changes(
             reader.add(answer.rows)
             is_enough = bool(answer.rows) and reader.is_enough(answer.rows[-1])
             if is_enough and not walk.by_content and params:
-                server.abilities.note_lack_of("heeds_since_version")
+                context.abilities.note_lack_of("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), checkpoints={})
         if not needs_all and is_enough:
@@ -46,7 +46,7 @@ def read_changes(
     changes = reader.changes() if reader else None
     if changes and settle_moves:
         for thing, deletion in list(changes.deleted.items()):
-            if deletion.kind == "story" and deletion.moved_away and is_held(server, deletion.id):
+            if deletion.kind == "story" and deletion.moved_away and is_replicated(context, deletion.id):
                 del changes.deleted[thing]
     yield reading.end(changes)
     return changes

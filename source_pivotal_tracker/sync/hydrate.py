@@ -11,8 +11,8 @@ from source_pivotal_tracker.api.fields import WHOLE, Fields
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
 from source_pivotal_tracker.streams.stories import STORIES
+from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.plan import Member, Walk
-from source_pivotal_tracker.sync.server import Server
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -20,17 +20,17 @@ Wanting = Callable[[Row], Sequence[Member]]
 """The members of a walk that want a row."""
 
 
-class Parts:
+class Hydrator:
     """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
 
     `requests` counts them.
     """
 
-    def __init__(self, server: Server, walk: Walk) -> None:
+    def __init__(self, context: SyncContext, walk: Walk) -> None:
         self.requests = 0
-        self._server = server
+        self._context = context
         self._walk = walk
-        self._abilities = server.abilities
+        self._abilities = context.abilities
         self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
 
     def __bool__(self) -> bool:
@@ -67,7 +67,7 @@ class Parts:
 
     def refused(self) -> Collection[str]:
         """The parts that the server refuses to put into the rows of the list."""
-        return self._inside.keys() - self._server.client.selection.of(self._inside, self._walk.endpoint.path).keys()
+        return self._inside.keys() - self._context.client.selection.of(self._inside, self._walk.endpoint.path).keys()
 
     def complete(self, rows: Sequence[Row], wanting: Wanting, only: Collection[str] | None = None) -> None:
         """Put into the rows the parts for which they are wanted, or of these `only` some. Raises a TrackerError."""
@@ -110,7 +110,7 @@ class Parts:
         try:
             self.requests += 1
             names = self._fed_by(what.strip("/"))
-            selection, turn = self._server.client.selection, self._server.turn
+            selection, turn = self._context.client.selection, self._context.turn
             answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, turn=turn).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):

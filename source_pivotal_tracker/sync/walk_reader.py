@@ -15,13 +15,13 @@ from source_pivotal_tracker.streams.epics import EPICS
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.feed import Feed
-from source_pivotal_tracker.sync.ledger import Ledger
-from source_pivotal_tracker.sync.lists import Answer, List, Params
+from source_pivotal_tracker.sync.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.sync.plan import Member, Walk
-from source_pivotal_tracker.sync.server import Server
-from source_pivotal_tracker.sync.state import Checkpoint, Place
-from source_pivotal_tracker.sync.whereabouts import find_story
+from source_pivotal_tracker.sync.row_digests import RowDigests
+from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint
+from source_pivotal_tracker.sync.story_lookup import find_story
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -48,11 +48,11 @@ class Page:
     requests: int = 0
 
 
-class Reading:
+class WalkReader:
     """One walk while it is being read; `changes` are those of its project, where a member wants only what changed."""
 
-    def __init__(self, server: Server, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
-        self._server = server
+    def __init__(self, context: SyncContext, walk: Walk, changes: Changes | None, lookback: timedelta) -> None:
+        self._context = context
         self._walk = walk
         self._changes = changes
         self._lookback = lookback
@@ -60,10 +60,10 @@ class Reading:
         self._newest: str | None = None
         self._sent: set[Any] = set()
         # Without a way back to this object, which would keep all of it until somebody looks for cycles.
-        self.list = List(server, walk, partial(_wanting, self._feeds, self._sent))
+        self.list = ListClient(context, walk, partial(_wanting, self._feeds, self._sent))
         self._has_repeats = False
         self._versions: list[int | None] = []
-        places = (member.checkpoint.place for member in walk.members)
+        places = (member.checkpoint.resume_point for member in walk.members)
         self._pinned = min((place.version for place in places if place), default=None)
         self._is_resumed = False
         self._kept_changing = False
@@ -78,7 +78,7 @@ class Reading:
         params = self._params()
         for answer in self._answers(params):
             if self._is_selective and any(str(row.get("updated_at", "~")) < str(self._since) for row in answer.rows):
-                self._server.abilities.note_lack_of("heeds_updated_after")
+                self._context.abilities.note_lack_of("heeds_updated_after")
             yield self.page(answer)
         if self._may_have_missed_rows and not self._is_selective:
             yield from self._left_out(params)
@@ -104,7 +104,7 @@ class Reading:
             wanted = feed.wanted(answer.rows, records, only_news_is_whole=self.list.completes_rows)
             page.records[feed.stream.name] = wanted
             if answer.following is not None and as_of is not None:
-                place = Place(answer.following, as_of, self._since, self._newest)
+                place = ResumePoint(answer.following, as_of, self._since, self._newest)
                 page.checkpoints[feed.stream.name] = feed.checkpoint_at(place)
         answer.let_go()
         return page
@@ -125,7 +125,7 @@ class Reading:
     def _answers(self, params: Params) -> Iterator[Answer]:
         """The pages of the list, from where an earlier run stopped if nothing can have slipped past that."""
         offset: int | None = 0
-        place = self._place()
+        place = self._resume_point()
         if place and place.offset:
             known, back = self._known_since(place)
             answer = self.list.page(params, max(0, place.offset - back))
@@ -140,7 +140,7 @@ class Reading:
         if offset is not None:
             yield from self.list.pages(params, offset)
 
-    def _known_since(self, place: Place) -> tuple[int | None, int]:
+    def _known_since(self, place: ResumePoint) -> tuple[int | None, int]:
         """The version up to which all is known that happened since a place, and how far back that moves it.
 
         What nobody touched keeps its order, and what was touched is fetched by its id: rows that were not read yet have
@@ -212,9 +212,9 @@ class Reading:
         self._since = None if None in values else min(filter(None, values), default=None)
         return {parameter: self._since} if parameter and self._since else {}
 
-    def _place(self) -> Place | None:
+    def _resume_point(self) -> ResumePoint | None:
         """The earliest place of the members, if an earlier run read this same list for all of them."""
-        places = [member.checkpoint.place for member in self._walk.members if member.checkpoint.place]
+        places = [member.checkpoint.resume_point for member in self._walk.members if member.checkpoint.resume_point]
         if not places or len(places) < len(self._walk.members):
             return None
         if len({(place.version, place.since) for place in places}) > 1 or places[0].since != self._since:
@@ -254,7 +254,7 @@ class Reading:
     def _left_out(self, params: Params) -> Iterator[Page]:
         """The rows that slipped from a page to the one before it while the project changed."""
         for feed in self._feeds:
-            feed.trusts_ledger = self._is_resumed and feed.ledger is not None
+            feed.trusts_digests = self._is_resumed and feed.row_digests is not None
         unsent_ids = None if self._since else self._unsent_ids()
         if unsent_ids is not None:
             yield from self._by_id(unsent_ids)
@@ -292,19 +292,19 @@ class Reading:
         listed = self.list.story_ids() if self._walk.endpoint == STORIES else None
         if listed is None:
             return None
-        for ledger in self._ledgers():
+        for digests in self._row_digests():
             for each in listed:
-                ledger.see(each)
+                digests.see(each)
         return [each for each in listed if each not in self._sent and not self._is_known({"id": each})]
 
     def _is_known(self, row: Row) -> bool:
         """Whether an earlier run, which this one goes on from, has sent the row to all members."""
-        ledgers = self._ledgers()
-        is_told = len(ledgers) == len(self._feeds)
-        return self._is_resumed and is_told and all(row["id"] in ledger for ledger in ledgers)
+        all_digests = self._row_digests()
+        is_told = len(all_digests) == len(self._feeds)
+        return self._is_resumed and is_told and all(row["id"] in digests for digests in all_digests)
 
-    def _ledgers(self) -> list[Ledger]:
-        return [feed.ledger for feed in self._feeds if feed.ledger is not None]
+    def _row_digests(self) -> list[RowDigests]:
+        return [feed.row_digests for feed in self._feeds if feed.row_digests is not None]
 
     def _unsent(self, answer: Answer) -> Answer:
         fresh = [number for number, each in enumerate(self._identities(answer)) if each not in self._sent]
@@ -329,7 +329,7 @@ class Reading:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
         for member in self._walk.members:
             if member.stream.follows:
-                alone = Reading(self._server, replace(self._walk, members=(member,)), None, self._lookback)
+                alone = WalkReader(self._context, replace(self._walk, members=(member,)), None, self._lookback)
                 for answer in alone.list.pages(dict(member.stream.follows)):
                     yield replace(alone.page(self._unsent(answer)), checkpoints={})
 
@@ -339,12 +339,12 @@ class Reading:
         found: dict[int, Row | None] = {}
         kept: set[int] = set()
         for feed in self._feeds:
-            for row_id in feed.ledger.unseen() if feed.ledger else ():
+            for row_id in feed.row_digests.unseen() if feed.row_digests else ():
                 if self._changes and (feed.stream.deleted_kind, row_id) in self._changes.deleted:
                     continue
                 # A list that comes in one answer cannot have lost a row on the way.
                 if self._walk.endpoint.page_size is not None and row_id not in found:
-                    found[row_id] = find_story(self._server, row_id)
+                    found[row_id] = find_story(self._context, row_id)
                 story = found.get(row_id) or {}
                 project = story.get("project_id")
                 if project is None and not self._is_gone(feed, row_id):
@@ -353,7 +353,9 @@ class Reading:
                 if project == self._walk.id and self._lists(story):
                     here.add(row_id)
                 else:
-                    feed.forget(row_id, is_gone=project == self._walk.id or project not in self._server.held)
+                    feed.forget(
+                        row_id, is_gone=project == self._walk.id or project not in self._context.replicated_projects
+                    )
         if kept:
             logger.warning(
                 "Project %s: %d rows of the list of %s that were sent before are in no export any more; they stay, for "
@@ -371,8 +373,8 @@ class Reading:
             kind = "epic"
         elif kind == "release" or feed.stream.part:
             kind = "story"
-        cursor = feed.ledger.cursor_of(row_id) if feed.ledger else None
-        return self._server.client.completeness.is_gone(self._walk.id or 0, kind, cursor)
+        cursor = feed.row_digests.cursor_of(row_id) if feed.row_digests else None
+        return self._context.client.completeness.is_gone(self._walk.id or 0, kind, cursor)
 
     def _lists(self, story: Row) -> bool:
         return self._walk.endpoint == STORIES or story.get("story_type") == "release"

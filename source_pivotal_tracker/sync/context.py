@@ -10,14 +10,14 @@ from source_pivotal_tracker.api.turn import Turn
 
 
 @dataclass(frozen=True)
-class Server:
+class SyncContext:
     """The server that lists are asked for, by all threads.
 
-    `held` are the ids of the projects that the destination has or will have: a story that moved to one of them is not
-    deleted.
+    `replicated_projects` are the ids of the projects that the destination has or will have. A story that moved to one
+    of them is not deleted.
     """
 
     client: TrackerClient
     abilities: Abilities
-    held: frozenset[int] = frozenset()
+    replicated_projects: frozenset[int] = frozenset()
     turn: Turn = field(default_factory=Turn)

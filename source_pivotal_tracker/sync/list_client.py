@@ -14,9 +14,9 @@ from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
-from source_pivotal_tracker.sync.parts import Parts, Wanting
+from source_pivotal_tracker.sync.context import SyncContext
+from source_pivotal_tracker.sync.hydrate import Hydrator, Wanting
 from source_pivotal_tracker.sync.plan import Walk
-from source_pivotal_tracker.sync.server import Server
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -52,34 +52,34 @@ class Answer(NamedTuple):
         self.records.clear()
 
 
-class List:
+class ListClient:
     """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError.
 
     `wanting` tells for which members a row is worth requests of its own, where the server does not put all into lists.
     """
 
-    def __init__(self, server: Server, walk: Walk, wanting: Wanting) -> None:
-        self._server = server
+    def __init__(self, context: SyncContext, walk: Walk, wanting: Wanting) -> None:
+        self._context = context
         self._walk = walk
         self._wanting = wanting
-        self._parts = Parts(server, walk)
+        self._hydrator = Hydrator(context, walk)
         self._requests = 0
 
     @property
     def requests(self) -> int:
-        return self._requests + self._parts.requests
+        return self._requests + self._hydrator.requests
 
     @property
     def is_selected(self) -> bool | None:
         """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
         project = self._walk.where.get("project_id")
-        return self._server.abilities.selects_fields(project) if project and self._parts else None
+        return self._context.abilities.selects_fields(project) if project and self._hydrator else None
 
     @property
     def completes_rows(self) -> bool:
         """Whether rows are whole only where they are wanted: what they lack takes requests of their own."""
-        lacks_parts = self.is_selected is False or bool(self._parts.refused())
-        return lacks_parts or self._parts.describes(self._walk.endpoint.path)
+        lacks_parts = self.is_selected is False or bool(self._hydrator.refused())
+        return lacks_parts or self._hydrator.describes(self._walk.endpoint.path)
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
         """The pages from an offset on, following by what came."""
@@ -108,7 +108,7 @@ class List:
         """The ids of all stories of the project in one answer, where the server gives it."""
         self._requests += 1
         try:
-            project = self._server.client.get(f"projects/{self._walk.id}", {"fields": "story_ids"}).parsed
+            project = self._context.client.get(f"projects/{self._walk.id}", {"fields": "story_ids"}).parsed
         except ParametersRefused:
             return None
         ids = project.get("story_ids") if isinstance(project, dict) else None
@@ -117,7 +117,7 @@ class List:
     def bulk(self, ids: Sequence[int]) -> Answer | None:
         """What one request brings of these stories; None where the server does not serve such requests."""
         path = f"{self._walk.path}/bulk"
-        if BULK in self._server.abilities.unserved:
+        if BULK in self._context.abilities.unserved:
             return None
 
         def ask() -> Answer:
@@ -131,7 +131,7 @@ class List:
                 raise
             logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
             if error.status == NOT_FOUND:
-                self._server.abilities.unserved.add(BULK)
+                self._context.abilities.unserved.add(BULK)
             return None
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
@@ -163,16 +163,16 @@ class List:
 
     def _get(self, path: str, params: Params, *, variant: str = "") -> TrackerResponse:
         """GET with the fields that the members want, as far as the server does not refuse them."""
-        walk, server = self._walk, self._server
+        walk, context = self._walk, self._context
         self._requests += 1
-        return server.client.selection.get(
+        return context.client.selection.get(
             path,
             params,
             walk.fields(),
             endpoint=walk.endpoint.path,
             names=walk.names,
             variant=variant,
-            turn=server.turn,
+            turn=context.turn,
         )
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
@@ -185,18 +185,18 @@ class List:
     def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint)
-        if any(walk.keeps_ledger(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
+        if any(walk.compares_rows(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
             raise Failed("a row came with an id that is no number")
         if self.is_selected is None:
             self._learn(rows)
         if kind:
-            self._parts.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
+            self._hydrator.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
         if self.is_selected is False:
-            self._parts.complete(rows, self._wanting)
+            self._hydrator.complete(rows, self._wanting)
         else:
-            self._parts.complete(rows, self._wanting, only=self._parts.refused())
+            self._hydrator.complete(rows, self._wanting, only=self._hydrator.refused())
             if self.is_selected:
-                self._parts.warn_of_what_is_not_shown(rows)
+                self._hydrator.warn_of_what_is_not_shown(rows)
         if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
         if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
@@ -211,8 +211,8 @@ class List:
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
         walk = self._walk
-        if are_ignored(self._server.client.selection.of(walk.fields(), walk.endpoint.path), rows):
-            self._server.abilities.note_lack_of("selects_fields")
+        if are_ignored(self._context.client.selection.of(walk.fields(), walk.endpoint.path), rows):
+            self._context.abilities.note_lack_of("selects_fields")
 
 
 def _has_number(row: Row) -> bool:
