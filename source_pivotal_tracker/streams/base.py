@@ -43,7 +43,7 @@ class TrackerStream(SerialStream, ABC):
         self._start = start if self.cursor_field else None
         self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 
-    def asks(self) -> Fields:
+    def wanted_fields(self) -> Fields:
         return self.fields
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
@@ -68,15 +68,15 @@ class TrackerStream(SerialStream, ABC):
         cursor = str(self.cursor_field)
         return max((record[cursor] for record in records if record.get(cursor)), default=None)
 
-    def timely(self, records: list[Row]) -> list[Row]:
+    def after_start(self, records: list[Row]) -> list[Row]:
         """Those of the records that a first read brings."""
-        return [record for record in records if not self.is_early(record)] if self._start else records
+        return [record for record in records if not self.is_before_start(record)] if self._start else records
 
-    def is_early(self, record: Row) -> bool:
+    def is_before_start(self, record: Row) -> bool:
         """Whether a record was last changed before the start that the user chose."""
         return self._start is not None and is_before(record.get(str(self.cursor_field)), self._start)
 
-    def made_of(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
+    def records_by_row(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
         try:
             made = [self.records(row, where) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -122,7 +122,7 @@ class PartStream(TrackerStream, ABC):
         super().__init__(client, scopes, start)
         self._part_of = {endpoint.path: endpoint.part_of for endpoint in self.endpoints}
 
-    def asks(self) -> Fields:
+    def wanted_fields(self) -> Fields:
         return select("id", "updated_at", **{self.part: self.inside})
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:

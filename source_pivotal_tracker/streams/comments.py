@@ -59,8 +59,8 @@ class AttachmentPart(PartStream, ABC):
     attachments: ClassVar[str]
     """The attribute of the comment that holds them."""
 
-    def asks(self) -> Fields:
-        return {**super().asks(), self.part: select("id", "updated_at", self.attachments)}
+    def wanted_fields(self) -> Fields:
+        return {**super().wanted_fields(), self.part: select("id", "updated_at", self.attachments)}
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         return [

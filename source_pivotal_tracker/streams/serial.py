@@ -47,7 +47,7 @@ class SerialStream(HttpStream, ABC):
         self._fingerprint = 0
 
     @abstractmethod
-    def asks(self) -> Fields:
+    def wanted_fields(self) -> Fields:
         """The attributes to ask for. Empty: do not say."""
 
     @abstractmethod
@@ -55,11 +55,11 @@ class SerialStream(HttpStream, ABC):
         """The oldest row to ask for in a first read."""
 
     @abstractmethod
-    def made_of(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
+    def records_by_row(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
         """The records in each of these rows of the endpoint. Raises Failed where one of them has no key."""
 
     @abstractmethod
-    def is_early(self, record: Row) -> bool:
+    def is_before_start(self, record: Row) -> bool:
         """Whether a first read leaves the record out."""
 
     def stream_slices(self, **_: Any) -> Iterable[Slice]:
@@ -92,7 +92,7 @@ class SerialStream(HttpStream, ABC):
     def _learn_what_is_refused(self, where: Slice | None) -> None:
         params = {key: value for key, value in self.request_params(None, where).items() if key != "fields"}
         path, endpoint = self.path(stream_slice=where), self._endpoint(where).path
-        self._selection.get(path, params, self.asks(), endpoint=endpoint, names=self.name)
+        self._selection.get(path, params, self.wanted_fields(), endpoint=endpoint, names=self.name)
 
     @property
     def url_base(self) -> str:
@@ -109,7 +109,7 @@ class SerialStream(HttpStream, ABC):
     ) -> MutableMapping[str, Any]:
         endpoint = self._endpoint(stream_slice)
         params: dict[str, Any] = {}
-        if fields := self._selection.of(self.asks(), endpoint.path):
+        if fields := self._selection.of(self.wanted_fields(), endpoint.path):
             params["fields"] = render(fields)
         if endpoint.since and (since := self.since(stream_slice or {})):
             params[endpoint.since] = since
@@ -136,11 +136,11 @@ class SerialStream(HttpStream, ABC):
         where = stream_slice or {}
         try:
             rows = rows_in(cast("TrackerResponse", response).parsed, self._endpoint(where))
-            refuse_ignored(self.asks(), rows)
-            made = self.made_of(rows, where)
+            refuse_ignored(self.wanted_fields(), rows)
+            made = self.records_by_row(rows, where)
         except Failed as problem:
             raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None
-        return (record for record in chain.from_iterable(made) if not self.is_early(record))
+        return (record for record in chain.from_iterable(made) if not self.is_before_start(record))
 
     def _endpoint(self, where: Slice | None) -> Endpoint:
         return next(endpoint for endpoint in self.endpoints if endpoint.path == (where or {}).get("endpoint"))

@@ -92,7 +92,7 @@ class Feed:
             if self._digest == self.member.checkpoint.digest:
                 return []
         if not self.member.has_base:
-            return self.stream.timely(list(chain.from_iterable(records)))
+            return self.stream.after_start(list(chain.from_iterable(records)))
         changed = (made for row, made in zip(rows, records, strict=True) if self.may_bring_news(row))
         return list(self._in_time(chain.from_iterable(changed)))
 
@@ -196,7 +196,7 @@ class Feed:
             if only_news_is_whole and not self.may_bring_news(row):
                 continue
             if not (self.member.has_base and self._is_said_to_have_changed(row)):
-                made = self.stream.timely(list(made))
+                made = self.stream.after_start(list(made))
             # What moved may have been sent from another project meanwhile.
             cursor = None if self.stream.part else self.stream.newest((row,), made)
             if digests.is_news(row["id"], made, cursor) or (self._changes and row["id"] in self._changes.moved):

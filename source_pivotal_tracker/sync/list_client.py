@@ -205,7 +205,7 @@ class ListClient:
         version = number_in(response.headers, "X-Tracker-Project-Version")
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
         fingerprint = hash((fingerprint_of(rows, response.content), total, version))
-        records = [member.stream.made_of(rows, walk.where) for member in walk.members]
+        records = [member.stream.records_by_row(rows, walk.where) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
 
     def _learn(self, rows: Sequence[Row]) -> None:

@@ -105,7 +105,7 @@ class Walk:
         """What all members need of a row."""
         wanted: Fields = {}
         for member in self.members:
-            wanted = merge(wanted, member.stream.asks())
+            wanted = merge(wanted, member.stream.wanted_fields())
         return wanted
 
 

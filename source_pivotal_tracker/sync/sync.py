@@ -96,9 +96,11 @@ class Sync:
             needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
             if not lists and not needing:
                 continue
-            asks = [each.stream.asks() for each in lists]
+            fields = [each.stream.wanted_fields() for each in lists]
             try:
-                rows = yield from self._awaited(partial(load, *asks), [each.stream.name for each in [*lists, *needing]])
+                rows = yield from self._awaited(
+                    partial(load, *fields), [each.stream.name for each in [*lists, *needing]]
+                )
             except Hopeless as error:
                 raise stopped_by(error) from None
             except TrackerError as error:

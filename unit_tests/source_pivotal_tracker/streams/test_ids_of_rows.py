@@ -73,6 +73,6 @@ def test_transitions_of_a_moved_story_at_the_same_version_of_either_project_are_
     transitions = next(stream for stream in OF_LISTS if stream.name == "story_transitions")
     rows = [{"project_id": project, "project_version": 7, "story_id": 8, "state": "started"} for project in (1, 71)]
 
-    made = transitions.made_of(rows, where(transitions))
+    made = transitions.records_by_row(rows, where(transitions))
 
     assert {transitions.key_of(record) for (record,) in made} == {(1, 7, 8), (71, 7, 8)}

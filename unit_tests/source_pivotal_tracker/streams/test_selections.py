@@ -40,11 +40,11 @@ def forms(fields: Fields) -> set[tuple[str, bool]]:
 @each_stream
 def test_what_holds_objects_is_asked_for_in_a_form_that_was_seen(stream: TrackerStream) -> None:
     seen = {(name, False) for name in BARE} | {(name, True) for name in WITH_PARENTHESES}
-    assert forms(stream.asks()) <= seen
+    assert forms(stream.wanted_fields()) <= seen
 
 
 @each_stream
 def test_nothing_is_asked_for_that_no_record_has(stream: TrackerStream) -> None:
     has = stream.get_json_schema()["properties"].keys() | {DEFAULT}
-    asked = stream.asks()
+    asked = stream.wanted_fields()
     assert (asked.keys() - {"id", "updated_at", stream.part} if isinstance(stream, PartStream) else asked.keys()) <= has
