@@ -77,7 +77,7 @@ def _asked(stream: TrackerStream, version: int | None) -> Iterator[Asked]:
         is_narrow = endpoint.since is not None and all(member.has_base for member in walk.members)
         yield Asked(endpoint.path, f"newer {rows}" if is_narrow else rows, endpoint.page_size)
         if is_narrow and _serves_some(walk):
-            for kind in stream.follows.values():
+            for kind in stream.also_list.values():
                 yield Asked(endpoint.path, f"{kind}s", endpoint.page_size)
 
 

@@ -18,7 +18,7 @@ class Accounts(TrackerStream):
     """
 
     endpoints = (Endpoint("accounts"),)
-    fills = "{account_id}"
+    provides_parent = "{account_id}"
 
 
 class AccountMemberships(TrackerStream):

@@ -8,7 +8,7 @@ from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled
 
 ACTIVITY = Endpoint(
-    "projects/{project_id}/activity", page_size=500, since="occurred_after", steady=True, newest_first=True
+    "projects/{project_id}/activity", page_size=500, since="occurred_after", append_only=True, newest_first=True
 )
 
 
@@ -36,4 +36,4 @@ class MyActivity(Activity):
     Asked for in every sync, from the last one on.
     """
 
-    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", steady=True),)
+    endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", append_only=True),)

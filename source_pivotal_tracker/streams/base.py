@@ -27,15 +27,15 @@ class TrackerStream(SerialStream, ABC):
     primary_key: str | list[str] = "id"
     cursor_field: str | list[str] = []
     fields: ClassVar[Fields] = {}
-    restless: ClassVar[bool] = False
+    changes_without_version: ClassVar[bool] = False
     """Whether its rows change without the version of their project."""
     deleted_kind: ClassVar[str] = ""
     """What Tracker's activity calls a thing of this stream that was deleted; empty where it tells none."""
     part: ClassVar[str] = ""
     """The attribute of the rows that holds its records; empty where the rows themselves are the records."""
-    fills: ClassVar[str] = ""
+    provides_parent: ClassVar[str] = ""
     """What its rows put into the paths of other streams (`{project_id}`): it is read at once, ahead of all others."""
-    follows: ClassVar[Mapping[str, str]] = {}
+    also_list: ClassVar[Mapping[str, str]] = {}
     """The parameters that list the rows whose attributes change with other rows, unseen by time and activity."""
 
     def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:

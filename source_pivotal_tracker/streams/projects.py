@@ -35,7 +35,7 @@ class Projects(TrackerStream):
     One list for all streams: its versions tell which projects have changed.
     """
 
-    fills = "{project_id}"
+    provides_parent = "{project_id}"
     fields = select(
         DEFAULT,
         "account",
@@ -64,7 +64,7 @@ class ProjectMemberships(TrackerStream):
 
     endpoints = (Endpoint("projects/{project_id}/memberships"),)
     cursor_field = "updated_at"
-    restless = True
+    changes_without_version = True
     deleted_kind = "project_membership"
 
 
@@ -102,7 +102,7 @@ class Iterations(TrackerStream):
     Asked for in every sync.
     """
 
-    endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500, steady=True),)
+    endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500, append_only=True),)
     primary_key = ["project_id", "number"]
     fields = select(
         *("number", "project_id", "length", "team_strength", "start", "finish", "kind"),
@@ -130,7 +130,7 @@ class ProjectHistoryDays(TrackerStream):
     endpoints = (Endpoint("projects/{project_id}/history/days", since="start_date", single=True),)
     primary_key = ["project_id", "date"]
     cursor_field = "date"
-    restless = True
+    changes_without_version = True
 
     def since(self, where: Slice) -> str | None:
         """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""

@@ -21,7 +21,7 @@ class Endpoint:
 
     `path` has `{project_id}` or `{account_id}` where it is asked once for each of them. `page_size` is None where
     the API does not paginate. `since` names the parameter that leaves out older rows. `single` says that the
-    answer is one object, which is the one row. `steady`: what is added while the list is read stands at one of its
+    answer is one object, which is the one row. `append_only`: what is added while the list is read stands at one of its
     ends, so that no row slips to a page that was read before; `newest_first`: at its beginning, and nothing else ever
     changes in it. `part_of` is what a thing inside a row calls the id of that row.
     """
@@ -30,7 +30,7 @@ class Endpoint:
     page_size: int | None = None
     since: str | None = None
     single: bool = False
-    steady: bool = False
+    append_only: bool = False
     newest_first: bool = False
     part_of: str = ""
 

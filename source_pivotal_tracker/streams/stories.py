@@ -38,7 +38,7 @@ class Stories(TrackerStream):
     endpoints = (STORIES,)
     cursor_field = "updated_at"
     deleted_kind = "story"
-    follows = {"with_story_type": "release"}
+    also_list = {"with_story_type": "release"}
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:

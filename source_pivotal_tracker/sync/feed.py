@@ -62,7 +62,7 @@ class Feed:
         # The past of a restless list, too, may look different after a change, and after what nobody can tell.
         version = self._changes.version if self._changes else self._walk.version
         has_moved = version is None or version != member.version
-        is_anew = member.checkpoint.cursor is None or (stream.restless and has_moved)
+        is_anew = member.checkpoint.cursor is None or (stream.changes_without_version and has_moved)
         return first if is_anew else stream.since_cursor(str(member.checkpoint.cursor), self._lookback)
 
     def may_bring_news(self, row: Row) -> bool:

@@ -253,7 +253,7 @@ def _walks(
             continue
         checkpoint = state.checkpoint(walk.state_key)
         is_unchanged = checkpoint.version == version and checkpoint.resume_point is None
-        if is_unchanged and (checkpoint.done or (version is not None and not stream.restless)):
+        if is_unchanged and (checkpoint.done or (version is not None and not stream.changes_without_version)):
             made.unchanged[stream.name].add(walk.id)
         else:
             members.append(Member(stream, checkpoint, state.full_refresh))

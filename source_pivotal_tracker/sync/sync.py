@@ -92,7 +92,7 @@ class Sync:
         selected, failed = self._selected(catalog, state)
         loads = {"{project_id}": self._scopes.load_projects, "{account_id}": self._scopes.load_accounts}
         for placeholder, load in loads.items():
-            lists = [each for each in selected if each.stream.fills == placeholder]
+            lists = [each for each in selected if each.stream.provides_parent == placeholder]
             needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
             if not lists and not needing:
                 continue
@@ -113,7 +113,7 @@ class Sync:
                 yield from self._read_at_once(each, rows, encode, is_whole=lacking is None)
                 if lacking:
                     failed[each.stream.name] = lacking
-        selected = [each for each in selected if not each.stream.fills and each.stream.name not in failed]
+        selected = [each for each in selected if not each.stream.provides_parent and each.stream.name not in failed]
         needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
         projects = self._scopes.projects() if "{project_id}" in needed else ()
         accounts = self._scopes.accounts() if "{account_id}" in needed else ()

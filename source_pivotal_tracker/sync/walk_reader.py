@@ -204,7 +204,7 @@ class WalkReader:
         """
         versions = set(self._versions)
         is_unknown = None in versions and len(self._versions) > 1
-        return (is_unknown or len(versions) > 1 or self._has_repeats) and not self._walk.endpoint.steady
+        return (is_unknown or len(versions) > 1 or self._has_repeats) and not self._walk.endpoint.append_only
 
     def _params(self) -> Params:
         parameter = self._walk.endpoint.since
@@ -328,9 +328,9 @@ class WalkReader:
     def _followers(self) -> Iterator[Page]:
         """The stories whose attributes follow other stories: no activity names them and no time moves."""
         for member in self._walk.members:
-            if member.stream.follows:
+            if member.stream.also_list:
                 alone = WalkReader(self._context, replace(self._walk, members=(member,)), None, self._lookback)
-                for answer in alone.list.pages(dict(member.stream.follows)):
+                for answer in alone.list.pages(dict(member.stream.also_list)):
                     yield replace(alone.page(self._unsent(answer)), checkpoints={})
 
     def _unseen_but_here(self) -> set[int]:
