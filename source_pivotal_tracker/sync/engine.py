@@ -20,7 +20,7 @@ from source_pivotal_tracker.sync.plan import Plan, Walk
 from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
-from source_pivotal_tracker.sync.workers import Begun, Came, Ended, Workers
+from source_pivotal_tracker.sync.workers import PageRead, WalkEnded, WalkStarted, Workers
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -33,7 +33,7 @@ LOG_SECONDS = 5.0
 class Progress:
     """How far one stream is: its walks, what it brought, and what of that its last state covers.
 
-    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows came.
+    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows event.
     """
 
     state: StreamState
@@ -157,17 +157,17 @@ class Engine(Generic[Encoded]):
 
     def _next(self) -> Iterator[AirbyteMessage | Encoded]:
         event = self._workers.next(STATE_SECONDS)
-        if isinstance(event, Begun):
+        if isinstance(event, WalkStarted):
             for member in event.walk.members:
                 name = member.stream.name
                 has_begun = self._streams[name].state.begin(event.walk.state_key, event.walk.version)
                 yield from self._start(name)
                 if has_begun and self._streams[name].state.is_dirty:
                     yield self._state(name)
-        elif isinstance(event, Came):
-            yield from self._came(event)
-        elif isinstance(event, Ended):
-            yield from self._ended(event.walk, event.error)
+        elif isinstance(event, PageRead):
+            yield from self._page_read(event)
+        elif isinstance(event, WalkEnded):
+            yield from self._walk_ended(event.walk, event.error)
         else:
             yield from self._dirty_states()
             under_way = [name for name, each in self._streams.items() if each.is_started and each.walks_left]
@@ -186,15 +186,15 @@ class Engine(Generic[Encoded]):
             if progress.state.is_dirty:
                 yield self._state(name)
 
-    def _came(self, came: Came[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
-        walk, page = came.walk, came.page
+    def _page_read(self, event: PageRead[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
+        walk, page = event.walk, event.page
         for member in walk.members:
             name = member.stream.name
             progress = self._streams[name]
-            count = came.counts.get(name, 0)
+            count = event.counts.get(name, 0)
             yield from self._statuses.came(name, rows=count)
             if count:
-                yield came.encoded[name]
+                yield event.encoded[name]
             progress.rows += count
             progress.rows_since_state += count
             progress.tombstones += page.tombstones.get(name, 0)
@@ -217,7 +217,7 @@ class Engine(Generic[Encoded]):
             if len(progress.announced_by) == 1 and progress.expected:
                 yield messages.estimate(name, progress.expected)
 
-    def _ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
+    def _walk_ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
         self._left -= 1
         self._projects[walk.where.get("project_id", 0)] -= 1
         skipped = ""

@@ -28,14 +28,14 @@ MOST_BYTES = 3_000_000
 
 
 @dataclass(frozen=True)
-class Begun:
+class WalkStarted:
     """A worker has taken a walk."""
 
     walk: Walk
 
 
 @dataclass(frozen=True)
-class Came(Generic[Encoded]):
+class PageRead(Generic[Encoded]):
     """A page, its records encoded by stream; `counts` is how many they are."""
 
     walk: Walk
@@ -45,7 +45,7 @@ class Came(Generic[Encoded]):
 
 
 @dataclass(frozen=True)
-class Ended:
+class WalkEnded:
     """A walk came to its end: read, or with the error that ended it before."""
 
     walk: Walk
@@ -71,7 +71,7 @@ class Workers(Generic[Encoded]):
         self._context = SyncContext(client, Abilities(client), frozenset(replicated_projects))
         self._encode = encode
         self._lookback = lookback
-        self._queue: ByteQueue[Begun | Came[Encoded] | Ended] = ByteQueue(MOST_BYTES)
+        self._queue: ByteQueue[WalkStarted | PageRead[Encoded] | WalkEnded] = ByteQueue(MOST_BYTES)
         self._ready = deque(plan.ready)
         self._waiting = dict(plan.waiting)
         self._changes: dict[int | None, Changes | None] = {}
@@ -93,16 +93,16 @@ class Workers(Generic[Encoded]):
             self._is_stopped = True
             self._condition.notify_all()
 
-    def next(self, timeout: float) -> Begun | Came[Encoded] | Ended | None:
+    def next(self, timeout: float) -> WalkStarted | PageRead[Encoded] | WalkEnded | None:
         """What comes next, or None where nothing comes in so many seconds."""
         return self._queue.get(timeout)
 
     def _work(self) -> None:
         while walk := self._take():
             try:
-                self._queue.put(Begun(walk))
+                self._queue.put(WalkStarted(walk))
                 error = self._read(walk)
-                self._queue.put(Ended(walk, error))
+                self._queue.put(WalkEnded(walk, error))
                 self._release(walk, error)
             except Closed:
                 return
@@ -168,8 +168,8 @@ class Workers(Generic[Encoded]):
             _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
         if is_fatal:
             for each in waiting:
-                self._queue.put(Begun(each))
-                self._queue.put(Ended(each, error))
+                self._queue.put(WalkStarted(each))
+                self._queue.put(WalkEnded(each, error))
         with self._condition:
             self._left -= 1
             if is_fatal:
@@ -183,7 +183,7 @@ class Workers(Generic[Encoded]):
         encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
         page.records.clear()
         self._context.turn.give_back()
-        self._queue.put(Came(walk, page, encoded, counts), page.size)
+        self._queue.put(PageRead(walk, page, encoded, counts), page.size)
 
 
 def _warn_of_the_unknown(walk: Walk, why: str) -> None:
