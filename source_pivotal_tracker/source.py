@@ -23,7 +23,7 @@ from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
 from source_pivotal_tracker.sync.sync import Sync
-from source_pivotal_tracker.wiring import client_of, configuration_error, configured, scopes_of, streams_of, sync_of
+from source_pivotal_tracker.wiring import client_of, configuration_error, configured, parents_of, streams_of, sync_of
 
 
 class SourcePivotalTracker(AbstractSource):
@@ -61,7 +61,7 @@ class SourcePivotalTracker(AbstractSource):
         """All streams, in reading order. Makes no request."""
         settings = configured(config)
         client = self._client_of(settings)
-        return list(streams_of(settings, client, scopes_of(settings, client)))
+        return list(streams_of(settings, client, parents_of(settings, client)))
 
     def read(
         self,

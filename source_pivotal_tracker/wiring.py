@@ -10,7 +10,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.sync import Sync
 
@@ -43,24 +43,24 @@ def client_of(settings: Config) -> TrackerClient:
     return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=exports, completeness=exports)
 
 
-def scopes_of(settings: Config, client: TrackerClient) -> Scopes:
-    return Scopes(client, settings.project_ids)
+def parents_of(settings: Config, client: TrackerClient) -> Parents:
+    return Parents(client, settings.project_ids)
 
 
-def streams_of(settings: Config, client: TrackerClient, scopes: Scopes) -> list[TrackerStream]:
+def streams_of(settings: Config, client: TrackerClient, parents: Parents) -> list[TrackerStream]:
     """All streams, in reading order. Makes no request."""
-    return [stream(client, scopes, settings.start_date) for stream in STREAMS]
+    return [stream(client, parents, settings.start_date) for stream in STREAMS]
 
 
 def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) -> Sync:
     """A sync that has not begun, with at least `state_seconds` between two states of a stream. Makes no request."""
-    scopes = scopes_of(settings, client)
-    streams = streams_of(settings, client, scopes)
+    parents = parents_of(settings, client)
+    streams = streams_of(settings, client, parents)
     reads_exports = settings.export_archive is not None
     return Sync(
         streams,
         client,
-        scopes,
+        parents,
         lookback=settings.lookback_window,
         sweeps=Sweeps(always=reads_exports, days=settings.full_sweep_days),
         # Nobody waits for a network there, and project after project is all that large exports have room for.

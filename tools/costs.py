@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.streams.rows import Endpoint
-from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.plan import Plan, Selected, Walk, plan
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from source_pivotal_tracker.streams.scopes import Scopes
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.wiring import client_of, configured, streams_of
 from tools.program import Message, ProgramFailed, config_for, connector, every_stream
 from tools.show import play, show_query, show_way_in, summary
@@ -101,7 +101,7 @@ def request_patterns() -> dict[str, re.Pattern[str]]:
     client = client_of(settings)
     return {
         stream.name: re.compile("|".join(_path_pattern(endpoint.path) for endpoint in stream.endpoints))
-        for stream in streams_of(settings, client, Scopes(client))
+        for stream in streams_of(settings, client, Parents(client))
     }
 
 

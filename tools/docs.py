@@ -15,7 +15,7 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 
 from source_pivotal_tracker.config import parse_config
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.wiring import client_of, scopes_of, streams_of
+from source_pivotal_tracker.wiring import client_of, parents_of, streams_of
 from tools.costs import cost, words
 from tools.markdown import table
 from tools.reference import columns, reference
@@ -154,7 +154,7 @@ def streams() -> list[TrackerStream]:
     """All streams, for nobody's server."""
     nobodys = parse_config({"api_token": "docs"})
     client = client_of(nobodys)
-    return streams_of(nobodys, client, scopes_of(nobodys, client))
+    return streams_of(nobodys, client, parents_of(nobodys, client))
 
 
 def first_sentence(text: str) -> str:

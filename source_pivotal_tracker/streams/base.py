@@ -13,8 +13,8 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Deletion, Row, Slice, filled, objects
-from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.serial import SerialStream
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 
@@ -38,8 +38,8 @@ class TrackerStream(SerialStream, ABC):
     also_list: ClassVar[Mapping[str, str]] = {}
     """The parameters that list the rows whose attributes change with other rows, unseen by time and activity."""
 
-    def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
-        super().__init__(client, scopes)
+    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
+        super().__init__(client, parents)
         self._start = start if self.cursor_field else None
         self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 
@@ -118,8 +118,8 @@ class PartStream(TrackerStream, ABC):
     inside: ClassVar[Fields] = select(DEFAULT)
     """What is asked for of each part."""
 
-    def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
-        super().__init__(client, scopes, start)
+    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
+        super().__init__(client, parents, start)
         self._part_of = {endpoint.path: endpoint.part_of for endpoint in self.endpoints}
 
     def wanted_fields(self) -> Fields:

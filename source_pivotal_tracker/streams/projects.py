@@ -13,8 +13,8 @@ from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, as_text, filled, objects
-from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.streams.times import iso, moment
 
 _URL = re.compile(
@@ -45,9 +45,9 @@ class Projects(TrackerStream):
         "shown_iterations_start_time",
     )
 
-    def __init__(self, client: TrackerClient, scopes: Scopes, start: datetime | None = None) -> None:
-        super().__init__(client, scopes, start)
-        self.endpoints = (PROJECT,) if scopes.project_ids else (PROJECTS,)
+    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
+        super().__init__(client, parents, start)
+        self.endpoints = (PROJECT,) if parents.project_ids else (PROJECTS,)
 
     def records(self, row: Row, where: Slice) -> Sequence[Row]:
         return ({**row, "project_id": row.get("id")},)
@@ -134,7 +134,7 @@ class ProjectHistoryDays(TrackerStream):
 
     def since(self, where: Slice) -> str | None:
         """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
-        first = next((each.first_day for each in self._scopes.projects() if each.id == where["project_id"]), None)
+        first = next((each.first_day for each in self._parents.projects() if each.id == where["project_id"]), None)
         start = super().since(where)
         return max(filter(None, (first, start and start[:10])), default=None)
 

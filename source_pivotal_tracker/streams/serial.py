@@ -19,8 +19,8 @@ from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Tracker
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, fingerprint_of, refuse_ignored, rows_in
-from source_pivotal_tracker.streams.scopes import Scopes
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -38,12 +38,12 @@ class SerialStream(HttpStream, ABC):
     is_resumable = False
     supports_incremental = False
 
-    def __init__(self, client: TrackerClient, scopes: Scopes) -> None:
+    def __init__(self, client: TrackerClient, parents: Parents) -> None:
         super().__init__()
         self._http_client = client  # type: ignore[assignment]
         self._selection = client.selection
         self._base_url = client.base_url
-        self._scopes = scopes
+        self._parents = parents
         self._fingerprint = 0
 
     @abstractmethod
@@ -65,7 +65,7 @@ class SerialStream(HttpStream, ABC):
     def stream_slices(self, **_: Any) -> Iterable[Slice]:
         try:
             for endpoint in self.endpoints:
-                for scope in self._scopes_of(endpoint):
+                for scope in self._parents_of(endpoint):
                     yield {"endpoint": endpoint.path, **scope}
         except TrackerError as error:
             raise traced(error) from error
@@ -145,9 +145,9 @@ class SerialStream(HttpStream, ABC):
     def _endpoint(self, where: Slice | None) -> Endpoint:
         return next(endpoint for endpoint in self.endpoints if endpoint.path == (where or {}).get("endpoint"))
 
-    def _scopes_of(self, endpoint: Endpoint) -> Iterable[Slice]:
+    def _parents_of(self, endpoint: Endpoint) -> Iterable[Slice]:
         if "{project_id}" in endpoint.path:
-            return ({"project_id": project.id} for project in self._scopes.projects())
+            return ({"project_id": project.id} for project in self._parents.projects())
         if "{account_id}" in endpoint.path:
-            return ({"account_id": account} for account in self._scopes.accounts())
+            return ({"account_id": account} for account in self._parents.accounts())
         return ({},)

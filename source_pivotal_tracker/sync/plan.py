@@ -10,8 +10,8 @@ from typing import NamedTuple
 from source_pivotal_tracker.api.fields import Fields, merge
 from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.streams.rows import Endpoint, Slice
-from source_pivotal_tracker.streams.scopes import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState, today
 

@@ -22,8 +22,8 @@ from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, Hopeless, NotAnswered, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Row
-from source_pivotal_tracker.streams.scopes import Scopes
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
@@ -44,7 +44,7 @@ class Sync:
         self,
         streams: Sequence[TrackerStream],
         client: TrackerClient,
-        scopes: Scopes,
+        parents: Parents,
         *,
         lookback: timedelta,
         sweeps: Sweeps,
@@ -54,7 +54,7 @@ class Sync:
         self._streams = {stream.name: stream for stream in streams}
         self._client = client
         self._statuses = Statuses(client)
-        self._scopes = scopes
+        self._parents = parents
         self._lookback = lookback
         self._sweeps = sweeps
         self._workers = workers
@@ -90,7 +90,7 @@ class Sync:
         encode: Encoder[Encoded],
     ) -> Iterator[AirbyteMessage | Encoded]:
         selected, failed = self._selected(catalog, state)
-        loads = {"{project_id}": self._scopes.load_projects, "{account_id}": self._scopes.load_accounts}
+        loads = {"{project_id}": self._parents.load_projects, "{account_id}": self._parents.load_accounts}
         for placeholder, load in loads.items():
             lists = [each for each in selected if each.stream.provides_parent == placeholder]
             needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
@@ -115,8 +115,8 @@ class Sync:
                     failed[each.stream.name] = lacking
         selected = [each for each in selected if not each.stream.provides_parent and each.stream.name not in failed]
         needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
-        projects = self._scopes.projects() if "{project_id}" in needed else ()
-        accounts = self._scopes.accounts() if "{account_id}" in needed else ()
+        projects = self._parents.projects() if "{project_id}" in needed else ()
+        accounts = self._parents.accounts() if "{account_id}" in needed else ()
         made = plan(selected, projects, accounts, self._sweeps)
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.wiring import client_of, configured, scopes_of, streams_of
+from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
 
 SETTINGS = configured({"api_url": "https://tracker.example.org/services/v5", "api_token": "a" * 32})
 CLIENT = client_of(SETTINGS)
@@ -16,7 +16,7 @@ OWN = {"project_id": 71, "account_id": 72}
 PARTS = ("tasks", "blockers", "reviews", "pull_requests", "branches", "cycle_time_details", "review_types")
 OF_LISTS = [
     stream
-    for stream in streams_of(SETTINGS, CLIENT, scopes_of(SETTINGS, CLIENT))
+    for stream in streams_of(SETTINGS, CLIENT, parents_of(SETTINGS, CLIENT))
     if any("{" in endpoint.path for endpoint in stream.endpoints)
 ]
 """The streams whose lists are asked for by a project or an account."""

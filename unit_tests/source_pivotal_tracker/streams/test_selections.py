@@ -6,11 +6,11 @@ import pytest
 
 from source_pivotal_tracker.api.fields import DEFAULT, Fields
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.wiring import client_of, configured, scopes_of, streams_of
+from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
 
 SETTINGS = configured({"api_url": "https://tracker.example.org/services/v5", "api_token": "a" * 32})
 CLIENT = client_of(SETTINGS)
-STREAMS = streams_of(SETTINGS, CLIENT, scopes_of(SETTINGS, CLIENT))
+STREAMS = streams_of(SETTINGS, CLIENT, parents_of(SETTINGS, CLIENT))
 
 BARE = {
     "pull_requests": "recording get_story_with_pull_requests.json",

@@ -10,7 +10,7 @@ import pytest
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.scopes import ProjectRef
+from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.sync.plan import Plan, Selected, Walk, plan
 from source_pivotal_tracker.sync.state import StreamState
 

@@ -6,11 +6,11 @@ import pytest
 
 from source_pivotal_tracker.streams.rows import Deletion
 from source_pivotal_tracker.sync.changes import SWEEPING, ChangesReader
-from source_pivotal_tracker.wiring import client_of, configured, scopes_of, streams_of
+from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
 
 SETTINGS = configured({"api_url": "https://tracker.example.org/services/v5", "api_token": "a" * 32})
 CLIENT = client_of(SETTINGS)
-STREAMS = streams_of(SETTINGS, CLIENT, scopes_of(SETTINGS, CLIENT))
+STREAMS = streams_of(SETTINGS, CLIENT, parents_of(SETTINGS, CLIENT))
 
 ADDS = "tells what is new or changed, which comes as a row"
 STORY_ATTRIBUTE = "is an attribute of a story or an epic, whose row comes again"

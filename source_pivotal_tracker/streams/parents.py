@@ -28,7 +28,7 @@ class ProjectRef(NamedTuple):
     first_day: str | None
 
 
-class Scopes:
+class Parents:
     """The ids that requests are made for. `load_…` fetches them, `projects` and `accounts` do so at most once.
 
     With `project_ids` the list of projects is not asked for: each is fetched by its id, and one that cannot be
