@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
 from source_pivotal_tracker.api.errors import (
     Failed,
-    NotAnswered,
     ParametersRefused,
-    Passing,
+    RetryableError,
+    SkippableError,
+    SourceUnavailable,
     TokenRefused,
     TrackerError,
-    Unreadable,
 )
 from source_pivotal_tracker.streams.rows import Row, objects
 
@@ -34,10 +34,10 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
         return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
     except TokenRefused as error:
         raise CheckFailed(f"api_token: {client.base_url} does not accept it ({error}).") from None
-    except NotAnswered as error:
+    except SourceUnavailable as error:
         raise CheckFailed(f"{error}.") from None
     except TrackerError as error:
-        if isinstance(error, Passing) and error.status not in (None, 200):
+        if isinstance(error, RetryableError) and error.status not in (None, 200):
             raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None
         hint = CLOSED if client.is_closed else "Is the address complete, with /services/v5 at its end?"
         words = str(error).removesuffix(f". {CLOSED}")
@@ -98,7 +98,7 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
     for each in asked:
         try:
             seen.append(_project(client, each))
-        except Unreadable as error:
+        except SkippableError as error:
             unreadable.append(f"{each} ({error})")
     doubtful = [f"{each} (the token's person is no member of it)" for each in unasked]
     if unreadable:
@@ -116,7 +116,7 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
 
 
 def _project(client: TrackerClient, project_id: int) -> Row:
-    """Raises Unreadable. A server that refuses `fields` shows the project all the same, or it is named by its id."""
+    """Raises SkippableError. A server that refuses `fields` shows the project all the same, or its id names it."""
     project: Row = {}
     try:
         project = client.get(f"projects/{project_id}", {"fields": "id,name"}, attempts=1).parsed

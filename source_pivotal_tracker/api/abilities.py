@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import ParametersRefused, Unreadable
+from source_pivotal_tracker.api.errors import ParametersRefused, SkippableError
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -70,7 +70,7 @@ class Abilities:
     def _probe(self, path: str) -> None:
         try:
             answer = self._client.get(path, {"limit": 1, "fields": "id"})
-        except (ParametersRefused, Unreadable):
+        except (ParametersRefused, SkippableError):
             return
         rows = answer.parsed
         if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):

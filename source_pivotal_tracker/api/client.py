@@ -19,8 +19,8 @@ from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import (
     Failed,
-    NotAnswered,
-    Passing,
+    RetryableError,
+    SourceUnavailable,
     TokenRefused,
     TrackerError,
     of_exception,
@@ -125,7 +125,7 @@ class TrackerClient:
         After a refused token no further request is sent: each raises that refusal again.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Passing),
+            retry=tenacity.retry_if_exception_type(RetryableError),
             # Not by the clock: a request may have waited long for its place in the budget.
             stop=lambda state: (
                 attempts_made + state.attempt_number
@@ -160,7 +160,7 @@ class TrackerClient:
             if turn:
                 turn.take()
             response.parsed = parse_body(response)
-        except NotAnswered:
+        except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are
             raise self._named(of_exception(error), path) from None
@@ -197,9 +197,9 @@ class TrackerClient:
         error = _cause(state)
         doublings = attempts_made + state.attempt_number - 1
         wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
-        if isinstance(error, Passing) and error.retry_after is not None:
+        if isinstance(error, RetryableError) and error.retry_after is not None:
             wait = error.retry_after
-        if isinstance(error, Passing) and error.status == 429:
+        if isinstance(error, RetryableError) and error.status == 429:
             self._budget.brake(wait)
             return 0.0
         return wait

@@ -42,21 +42,21 @@ class TrackerError(Exception):
         self.code = code
 
 
-class Passing(TrackerError):
+class RetryableError(TrackerError):
     """Likely gone in a while: the same request is sent again, after `retry_after` seconds if the server named them."""
 
     retry_after: float | None = None
 
 
-class Hopeless(TrackerError):
+class FatalError(TrackerError):
     """Nothing else can succeed, so everything stops; the user has to change the configuration."""
 
 
-class TokenRefused(Hopeless):
+class TokenRefused(FatalError):
     """The server does not know the token."""
 
 
-class Unreadable(TrackerError):
+class SkippableError(TrackerError):
     """Not there, or not for this token, says Tracker itself: this one thing is skipped, with a warning."""
 
 
@@ -68,14 +68,14 @@ class Failed(TrackerError):
     """Nothing helps: what was being read is incomplete."""
 
 
-class NotAnswered(Hopeless):
+class SourceUnavailable(FatalError):
     """There is nobody to answer: the text tells the user what is wrong with the configuration."""
 
 
 def parse_body(response: TrackerResponse) -> Any:
     """The JSON of a successful answer, with its values as v5 documents them.
 
-    Raises Passing for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
+    Raises RetryableError for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
     the table names for every other status.
     """
     if response.status == 200:
@@ -84,7 +84,9 @@ def parse_body(response: TrackerResponse) -> Any:
             return body
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
-            raise Passing(f"200, but {len(response.content)} bytes of {kind} that are no JSON", status=200) from None
+            raise RetryableError(
+                f"200, but {len(response.content)} bytes of {kind} that are no JSON", status=200
+            ) from None
     raise _error(response)
 
 
@@ -97,14 +99,14 @@ def of_exception(error: OSError) -> TrackerError:
     if isinstance(error, requests.exceptions.SSLError):
         return Failed(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
-        return Passing(f"no answer in time: {_reason(error)}")
+        return RetryableError(f"no answer in time: {_reason(error)}")
     if isinstance(error, requests.ConnectionError):
         proxy = _proxy_of(error)
         if proxy:
-            return Passing(f"no connection to the proxy {proxy}: {_reason(error)}")
-        return Passing(f"no connection: {_reason(error)}")
+            return RetryableError(f"no connection to the proxy {proxy}: {_reason(error)}")
+        return RetryableError(f"no connection: {_reason(error)}")
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-        return Passing(f"the answer was cut short: {_reason(error)}")
+        return RetryableError(f"the answer was cut short: {_reason(error)}")
     return Failed(f"the request could not be sent: {_reason(error)}")
 
 
@@ -118,10 +120,10 @@ def _proxy_of(error: requests.RequestException) -> str | None:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def _of_environment(error: OSError) -> NotAnswered:
+def _of_environment(error: OSError) -> SourceUnavailable:
     """The error for a file that `requests` wants because the environment names it, and that cannot be read."""
     name = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
-    return NotAnswered(f"the certificates that {name} names cannot be read: {error}")
+    return SourceUnavailable(f"the certificates that {name} names cannot be read: {error}")
 
 
 def _error(response: TrackerResponse) -> TrackerError:
@@ -132,13 +134,13 @@ def _error(response: TrackerResponse) -> TrackerError:
     if status == 401 or code == "invalid_authentication":
         return TokenRefused(words, status=status, code=code)
     if status in (408, 429) or status >= 500 or code in PASSING_CODES:
-        error = Passing(words, status=status, code=code)
+        error = RetryableError(words, status=status, code=code)
         error.retry_after = _retry_after(response.headers)
         return error
     if status in (400, 422) and code in (None, "invalid_parameter"):
         return ParametersRefused(words, status=status, code=code)
     if status in (403, 404) and said:
-        return Unreadable(words, status=status, code=code)
+        return SkippableError(words, status=status, code=code)
     return Failed(words, status=status, code=code)
 
 
@@ -184,11 +186,11 @@ def _reason(error: Exception) -> str:
 
 def traced(error: TrackerError, words: str | None = None) -> AirbyteTracedException:
     """The cdk's error for ours: whose fault it is, in the error's own words or in better ones."""
-    kind = {Hopeless: FailureType.config_error, Passing: FailureType.transient_error}
+    kind = {FatalError: FailureType.config_error, RetryableError: FailureType.transient_error}
     failure_type = next((kind[each] for each in kind if isinstance(error, each)), FailureType.system_error)
     return AirbyteTracedException(internal_message=str(error), message=words or str(error), failure_type=failure_type)
 
 
-def stopped_by(error: Hopeless) -> AirbyteTracedException:
+def stopped_by(error: FatalError) -> AirbyteTracedException:
     words = f"api_token: the server does not accept it ({error})." if isinstance(error, TokenRefused) else None
     return traced(error, words)

@@ -16,7 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.completeness import Completeness
-from source_pivotal_tracker.api.errors import NotAnswered
+from source_pivotal_tracker.api.errors import SourceUnavailable
 from source_pivotal_tracker.api.files import NotOpened, files_at
 from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
 from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
@@ -34,7 +34,8 @@ OF_A_PERSON = ("/me", "/my/")
 class ExportAdapter(HTTPAdapter, Completeness):
     """A transport of `requests` to the Tracker server that the exports at a path or URL make.
 
-    They are read when the first request comes. Raises NotAnswered, with a sentence for the user, where they cannot be.
+    They are read when the first request comes. Raises SourceUnavailable, with a sentence for the user, where they
+    cannot be.
     """
 
     def __init__(self, place: str) -> None:
@@ -42,7 +43,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
         self._place = place
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
-        self._problem: NotAnswered | None = None
+        self._problem: SourceUnavailable | None = None
         self._whole_at: dict[int, Mapping[str, datetime]] = {}
 
     def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
@@ -70,7 +71,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
                 try:
                     self._api = self._read()
                 except (ExportError, NotOpened, OSError) as problem:
-                    self._problem = NotAnswered(f"export_archive: {problem}")
+                    self._problem = SourceUnavailable(f"export_archive: {problem}")
                     raise self._problem from None
             return self._api
 

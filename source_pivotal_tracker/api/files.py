@@ -18,7 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 
-from source_pivotal_tracker.api.errors import Passing, of_exception
+from source_pivotal_tracker.api.errors import RetryableError, of_exception
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -78,7 +78,7 @@ def _downloaded(url: str) -> File:
         except requests.RequestException as error:
             told = of_exception(error)
             # Other errors have the URL's query in their words, which may be its signature.
-            why = told if isinstance(told, Passing) else type(error).__name__
+            why = told if isinstance(told, RetryableError) else type(error).__name__
             raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from source_pivotal_tracker.api.errors import ParametersRefused, Passing, TrackerError
+from source_pivotal_tracker.api.errors import ParametersRefused, RetryableError, TrackerError
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, Fields, render, select
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.turn import Turn
@@ -103,7 +103,7 @@ class Selection:
                 return asking.answer(asked, **({"attempts_at_500": FEW_ATTEMPTS} if is_wide else {}))
             except ParametersRefused as refused:
                 refusal: TrackerError = refused
-            except Passing as failure:
+            except RetryableError as failure:
                 if failure.status != 500 or not asked.keys() - ESSENTIAL:
                     raise
                 refusal = failure
@@ -113,7 +113,7 @@ class Selection:
                 # Another thread may have found out meanwhile.
                 if self.of(fields, endpoint, variant) == asked:
                     self._learn(asking, asked, refusal, self._refused[endpoint, variant], names)
-            if isinstance(refusal, Passing) and self.of(fields, endpoint, variant) == asked:
+            if isinstance(refusal, RetryableError) and self.of(fields, endpoint, variant) == asked:
                 # The probe in _learn was an attempt as well.
                 return asking.answer(asked, attempts_made=FEW_ATTEMPTS + 1)
         raise refusal
@@ -122,8 +122,8 @@ class Selection:
         """Find what of these fields is refused. Raises the refusal where they are not what it is about."""
         asking.probes = 0
         base: Fields = {name: None for name in asked if name in ESSENTIAL} or select("id")
-        if not asking.accepts(base, attempts=1 if isinstance(refusal, Passing) else FEW_ATTEMPTS):
-            if isinstance(refusal, Passing):
+        if not asking.accepts(base, attempts=1 if isinstance(refusal, RetryableError) else FEW_ATTEMPTS):
+            if isinstance(refusal, RetryableError):
                 return
             base = self._other_base(asking, asked, base, refusal, known)
             if known.altogether:
@@ -188,7 +188,7 @@ class _Asking:
             self.answer(fields, attempts_at_500=attempts)
         except ParametersRefused:
             return False
-        except Passing as failure:
+        except RetryableError as failure:
             if failure.status == 500:
                 return False
             raise

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import Failed, Unreadable
+from source_pivotal_tracker.api.errors import Failed, SkippableError
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
@@ -72,7 +72,7 @@ class Parents:
         with self._lock:
             try:
                 rows = self._listed("accounts", fields)
-            except Unreadable as error:
+            except SkippableError as error:
                 logger.warning("Nothing comes of accounts and account_memberships: %s", error)
                 rows = []
             self._accounts = tuple(int(row["id"]) for row in rows)
@@ -97,7 +97,7 @@ class Parents:
         for project_id in self.project_ids:
             try:
                 yield once_more(partial(self._one, project_id, fields))
-            except Unreadable as error:
+            except SkippableError as error:
                 refusals.append(error)
                 logger.warning("Project %d is skipped in every stream: %s", project_id, error)
         if len(refusals) == len(self.project_ids):

@@ -15,7 +15,7 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, ParametersRefused, TrackerError, Unreadable, traced
+from source_pivotal_tracker.api.errors import Failed, ParametersRefused, SkippableError, TrackerError, traced
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -83,7 +83,7 @@ class SerialStream(HttpStream, ABC):
             except ParametersRefused:
                 self._learn_what_is_refused(stream_slice)
                 yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
-        except Unreadable as error:
+        except SkippableError as error:
             where = ", ".join(f"{key} {value}" for key, value in (stream_slice or {}).items() if key != "endpoint")
             logger.warning("Stream %s skips %s: %s", self.name, where or "all of it", error)
         except TrackerError as error:

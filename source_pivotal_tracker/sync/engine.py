@@ -13,7 +13,15 @@ from airbyte_cdk.models import AirbyteMessage, StreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import UNROUTED, Hopeless, Passing, TrackerError, Unreadable, stopped_by, traced
+from source_pivotal_tracker.api.errors import (
+    UNROUTED,
+    FatalError,
+    RetryableError,
+    SkippableError,
+    TrackerError,
+    stopped_by,
+    traced,
+)
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.plan import Plan, Walk
@@ -108,7 +116,7 @@ class Engine(Generic[Encoded]):
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
         self._is_stopped = False
-        self._refusal: Hopeless | None = None
+        self._refusal: FatalError | None = None
         self._logged_at = time.monotonic()
 
     def stop(self) -> None:
@@ -221,14 +229,14 @@ class Engine(Generic[Encoded]):
         self._left -= 1
         self._projects[walk.where.get("project_id", 0)] -= 1
         skipped = ""
-        if isinstance(error, Unreadable):
+        if isinstance(error, SkippableError):
             # What the server has for no project is told once.
             path = walk.endpoint.path if error.code == UNROUTED else walk.path
             skipped = f"{path}: {error.status} {error.code or ''}".rstrip()
             if skipped not in self._skipped:
                 logger.warning("Skipped: %s", explained(walk, error))
             self._skipped.add(skipped)
-        if isinstance(error, Hopeless):
+        if isinstance(error, FatalError):
             self._refusal = error
             self._is_stopped = True
             return
@@ -290,5 +298,5 @@ class Engine(Generic[Encoded]):
         errors |= self._failed
         if not errors:
             return None
-        lasting = [error for error in errors.values() if not isinstance(error, Passing)]
+        lasting = [error for error in errors.values() if not isinstance(error, RetryableError)]
         return traced([*lasting, *errors.values()][0], f"{len(errors)} streams are incomplete: {', '.join(errors)}")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, Unreadable
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, SkippableError
 from source_pivotal_tracker.api.fields import WHOLE, Fields
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
@@ -116,7 +116,7 @@ class Hydrator:
             if not all(isinstance(each, dict) and "id" in each for each in rows):
                 raise Failed(f"GET /{path}: a row came without its id")
             return answer
-        except Unreadable as error:
+        except SkippableError as error:
             if error.code == GONE:
                 # It is the story that went, most likely; a server that says so of an endpoint is not to go unnoticed.
                 self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from source_pivotal_tracker.api.client import once_more
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, Unreadable
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, SkippableError
 from source_pivotal_tracker.api.fields import are_ignored
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -126,7 +126,7 @@ class ListClient:
 
         try:
             return once_more(ask)
-        except (ParametersRefused, Unreadable) as error:
+        except (ParametersRefused, SkippableError) as error:
             if error.status == FORBIDDEN:
                 raise
             logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
@@ -140,7 +140,7 @@ class ListClient:
             path = f"{self._walk.path}/{story_id}"
             try:
                 response = self._get(path, {}, variant="one")
-            except Unreadable as error:
+            except SkippableError as error:
                 if error.code != GONE:
                     raise
                 logger.info("Story %d is gone", story_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from source_pivotal_tracker.api.client import once_more
-from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, Unreadable
+from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, SkippableError
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.context import SyncContext
@@ -28,7 +28,7 @@ def find_story(context: SyncContext, story_id: int) -> Row | None:
     if STORY not in context.abilities.unserved:
         try:
             return once_more(partial(_asked, context, f"stories/{story_id}"))
-        except Unreadable as error:
+        except SkippableError as error:
             if error.code == GONE:
                 return None
             if error.status == NOT_FOUND:
@@ -36,7 +36,7 @@ def find_story(context: SyncContext, story_id: int) -> Row | None:
     for project in sorted(context.replicated_projects):
         try:
             return once_more(partial(_asked, context, f"projects/{project}/stories/{story_id}", project))
-        except Unreadable:
+        except SkippableError:
             continue
     return None
 

@@ -20,7 +20,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, Hopeless, NotAnswered, TrackerError, stopped_by
+from source_pivotal_tracker.api.errors import Failed, FatalError, SourceUnavailable, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Row
@@ -101,7 +101,7 @@ class Sync:
                 rows = yield from self._awaited(
                     partial(load, *fields), [each.stream.name for each in [*lists, *needing]]
                 )
-            except Hopeless as error:
+            except FatalError as error:
                 raise stopped_by(error) from None
             except TrackerError as error:
                 failed |= {each.stream.name: error for each in [*lists, *needing]}
@@ -152,7 +152,7 @@ class Sync:
     def _lacking(self) -> TrackerError | None:
         """The error for the projects that the source cannot show, though they are there: the others are read."""
         failures = self._client.completeness.failures
-        return NotAnswered(" ".join(failures)) if failures else None
+        return SourceUnavailable(" ".join(failures)) if failures else None
 
     def _awaited(
         self, load: Callable[[], Loaded], names: Sequence[str]

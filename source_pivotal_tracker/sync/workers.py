@@ -12,7 +12,7 @@ from typing import Generic
 
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, TrackerError, Unreadable
+from source_pivotal_tracker.api.errors import Failed, SkippableError, TrackerError
 from source_pivotal_tracker.sync.activity import read_changes
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
@@ -119,7 +119,7 @@ class Workers(Generic[Encoded]):
             for page in self._pages(walk):
                 self._put(walk, page)
                 has_begun = bool(walk.members)
-        except Unreadable as error:
+        except SkippableError as error:
             return Failed(str(error), status=error.status, code=error.code) if has_begun else error
         except TrackerError as error:
             return error
@@ -163,8 +163,8 @@ class Workers(Generic[Encoded]):
         changes = self._changes.get(walk.id)
         if walk.by_content and changes:
             waiting = [replace(each, version=changes.version) for each in waiting]
-        is_fatal = error is not None and not isinstance(error, Unreadable)
-        if waiting and isinstance(error, Unreadable):
+        is_fatal = error is not None and not isinstance(error, SkippableError)
+        if waiting and isinstance(error, SkippableError):
             _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
         if is_fatal:
             for each in waiting:

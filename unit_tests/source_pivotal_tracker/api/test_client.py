@@ -11,7 +11,14 @@ import pytest
 
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Passing, TokenRefused, TrackerError, Unreadable
+from source_pivotal_tracker.api.errors import (
+    Failed,
+    ParametersRefused,
+    RetryableError,
+    SkippableError,
+    TokenRefused,
+    TrackerError,
+)
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -55,8 +62,8 @@ FINAL = {
     "400 other": (tracker_error(400, "unhandled_condition"), Failed),
     "401": (tracker_error(401, "unauthenticated"), TokenRefused),
     "403 invalid_authentication": (tracker_error(403, "invalid_authentication"), TokenRefused),
-    "403 unauthorized_operation": (tracker_error(403, "unauthorized_operation"), Unreadable),
-    "404 unfound_resource": (tracker_error(404, "unfound_resource"), Unreadable),
+    "403 unauthorized_operation": (tracker_error(403, "unauthorized_operation"), SkippableError),
+    "404 unfound_resource": (tracker_error(404, "unfound_resource"), SkippableError),
     "403 by a proxy": (answer(403, b"<html>blocked</html>"), Failed),
     "404 by a web server": (answer(404, b"<html>nothing here</html>"), Failed),
     "409 duplicate_entry": (tracker_error(409, "duplicate_entry"), Failed),
@@ -74,7 +81,7 @@ def test_what_may_pass_is_asked_again_until_it_has_passed(bad: bytes) -> None:
 
 @pytest.mark.parametrize("bad", PASSING.values(), ids=PASSING.keys())
 def test_what_does_not_pass_is_asked_nine_times_and_then_raised_with_its_path(bad: bytes) -> None:
-    with ScriptedServer([bad]) as server, pytest.raises(Passing, match="GET /me: "):
+    with ScriptedServer([bad]) as server, pytest.raises(RetryableError, match="GET /me: "):
         client_of(server).get("me")
     assert len(server.requests) == 9
 
@@ -90,7 +97,7 @@ def test_nobody_listening_is_tried_again_and_told_by_its_cause() -> None:
     with ScriptedServer([OK]) as server:
         pass
     naps = Naps()
-    with pytest.raises(Passing, match="Connection refused"):
+    with pytest.raises(RetryableError, match="Connection refused"):
         client_of(server, naps).get("me")
     assert len(naps.seconds) == 8
 
@@ -103,13 +110,13 @@ def test_a_lost_connection_after_a_contradiction_is_told_by_its_own_cause() -> N
             client.get("me")
             raise Failed("two rows came, and three were announced")
 
-        with pytest.raises(Passing, match=r"^GET /me: no connection: Remote end closed"):
+        with pytest.raises(RetryableError, match=r"^GET /me: no connection: Remote end closed"):
             once_more(contradictory)
 
 
 def test_waits_double_with_jitter() -> None:
     naps = Naps()
-    with ScriptedServer([answer(500, b"")]) as server, pytest.raises(Passing):
+    with ScriptedServer([answer(500, b"")]) as server, pytest.raises(RetryableError):
         client_of(server, naps).get("me")
     for attempt, seconds in enumerate(naps.seconds):
         assert min(2**attempt, 120) / 2 <= seconds <= min(2**attempt, 120)
@@ -178,7 +185,7 @@ def test_trackers_own_words_are_passed_on() -> None:
 def test_the_token_is_sent_in_its_header_and_repeated_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "airbyte")
     bad = tracker_error(500, "unhandled_condition", f"bad {TOKEN}")
-    with ScriptedServer([bad]) as server, pytest.raises(Passing) as error:
+    with ScriptedServer([bad]) as server, pytest.raises(RetryableError) as error:
         client_of(server).get("me", attempts=2)
     assert f"X-TrackerToken: {TOKEN}" in server.requests[0]
     assert TOKEN not in str(error.value) + caplog.text
