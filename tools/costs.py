@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind
 from source_pivotal_tracker.streams.parents import ProjectRef
-from source_pivotal_tracker.streams.rows import Endpoint
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.plan import Plan, Selected, Walk, plan
+from source_pivotal_tracker.sync.plan import Plan, Selected, plan
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState
+from source_pivotal_tracker.sync.walks import Walk
 
 ACCOUNT = 1
 PROJECT = ProjectRef(id=1, version=2, first_day="2024-01-31")
@@ -65,7 +66,9 @@ def planned(stream: TrackerStream, version: int | None) -> Plan:
     known = StreamState(stream.name, endpoints, full_refresh=not stream.cursor_field, given={})
     if version is not None and stream.cursor_field:
         for endpoint in stream.endpoints:
-            known.put(_state_key(endpoint), Checkpoint(version if "{project_id}" in endpoint.path else None, CURSOR))
+            known.put(
+                _state_key(endpoint), Checkpoint(version if endpoint.parent is ParentKind.PROJECT else None, CURSOR)
+            )
     return plan([Selected(stream, known)], [PROJECT], [ACCOUNT])
 
 
@@ -91,6 +94,5 @@ def _rows(endpoint: Endpoint) -> str:
 
 
 def _state_key(endpoint: Endpoint) -> StateKey:
-    if "{project_id}" in endpoint.path:
-        return StateKey(endpoint.name, PROJECT.id)
-    return StateKey(endpoint.name, ACCOUNT if "{account_id}" in endpoint.path else None)
+    ids = {ParentKind.PROJECT: PROJECT.id, ParentKind.ACCOUNT: ACCOUNT, None: None}
+    return StateKey(endpoint.name, ids[endpoint.parent])

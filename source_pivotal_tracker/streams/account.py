@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled
+from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
+from source_pivotal_tracker.streams.rows import Row, filled
 
 
 class Accounts(TrackerStream):
@@ -18,7 +19,7 @@ class Accounts(TrackerStream):
     """
 
     endpoints = (Endpoint("accounts"),)
-    provides_parent = "{account_id}"
+    provides_parent = ParentKind.ACCOUNT
 
 
 class AccountMemberships(TrackerStream):
@@ -29,8 +30,8 @@ class AccountMemberships(TrackerStream):
 
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return (filled({**row}, account_id=where["account_id"]),)
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        return (filled({**row}, account_id=partition.parent_id),)
 
 
 class Me(TrackerStream):
@@ -46,7 +47,7 @@ class Me(TrackerStream):
         *("created_at", "updated_at"),
     )
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return ({key: value for key, value in row.items() if key in self.fields},)
 
 
@@ -68,6 +69,6 @@ class Notifications(TrackerStream):
     endpoints = (Endpoint("my/notifications", since="created_after"),)
     cursor_field = "created_at"
 
-    def since(self, where: Slice) -> str | None:
+    def since(self, partition: Partition) -> str | None:
         """From the beginning: where the server is not told, it goes back ten days."""
-        return super().since(where) or "1970-01-01T00:00:00Z"
+        return super().since(partition) or "1970-01-01T00:00:00Z"

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, filled
+from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
+from source_pivotal_tracker.streams.rows import Row, filled
 
 ACTIVITY = Endpoint(
-    "projects/{project_id}/activity", page_size=500, since="occurred_after", append_only=True, newest_first=True
+    "projects/{project_id}/activity",
+    page_size=500,
+    since="occurred_after",
+    append_only=True,
+    newest_first=True,
+    tells_changes=True,
 )
 
 
@@ -24,7 +30,7 @@ class Activity(TrackerStream):
     primary_key = "guid"
     cursor_field = "occurred_at"
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return (filled({**row}, project_id=(row.get("project") or {}).get("id")),)
 
 

@@ -13,8 +13,9 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
+from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
-from source_pivotal_tracker.streams.rows import Deletion, Row, Slice, filled, objects
+from source_pivotal_tracker.streams.rows import Deletion, Row, filled, objects
 from source_pivotal_tracker.streams.serial import SerialStream
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 
@@ -33,8 +34,8 @@ class TrackerStream(SerialStream, ABC):
     """What Tracker's activity calls a thing of this stream that was deleted; empty where it tells none."""
     part: ClassVar[str] = ""
     """The attribute of the rows that holds its records; empty where the rows themselves are the records."""
-    provides_parent: ClassVar[str] = ""
-    """What its rows put into the paths of other streams (`{project_id}`): it is read at once, ahead of all others."""
+    provides_parent: ClassVar[ParentKind | None] = None
+    """What its rows are to the lists of other streams: it is read at once, ahead of all others."""
     also_list: ClassVar[Mapping[str, str]] = {}
     """The parameters that list the rows whose attributes change with other rows, unseen by time and activity."""
 
@@ -46,7 +47,7 @@ class TrackerStream(SerialStream, ABC):
     def wanted_fields(self) -> Fields:
         return self.fields
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         """The records in one row of the endpoint, which may be changed; by itself the row is the record."""
         return (row,)
 
@@ -55,7 +56,7 @@ class TrackerStream(SerialStream, ABC):
         """The user's start, where the stream heeds one."""
         return iso(self._start) if self._start else None
 
-    def since(self, where: Slice) -> str | None:
+    def since(self, partition: Partition) -> str | None:
         """The oldest row to ask for: the user's start, less a second, for the boundary may be exclusive."""
         return iso(self._start - timedelta(seconds=1)) if self._start else None
 
@@ -76,9 +77,9 @@ class TrackerStream(SerialStream, ABC):
         """Whether a record was last changed before the start that the user chose."""
         return self._start is not None and is_before(record.get(str(self.cursor_field)), self._start)
 
-    def records_by_row(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
+    def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]:
         try:
-            made = [self.records(row, where) for row in rows]
+            made = [self.records(row, partition) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Failed(f"the server sent {self.name} of an unknown shape ({type(error).__name__})") from error
         for part in self._key:
@@ -91,13 +92,13 @@ class TrackerStream(SerialStream, ABC):
         """The primary key."""
         return tuple(record[part] for part in self._key)
 
-    def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
+    def tombstone(self, deletion: Deletion, partition: Partition) -> Row | None:
         """The record that stands for a thing of this stream that is gone; None for things of other streams."""
         if deletion.kind != self.deleted_kind:
             return None
         return {
             str(self.primary_key): deletion.id,
-            "project_id": where["project_id"],
+            "project_id": partition.parent_id,
             str(self.cursor_field): deletion.at,
             "_ab_cdc_deleted_at": deletion.at,
         }
@@ -118,24 +119,20 @@ class PartStream(TrackerStream, ABC):
     inside: ClassVar[Fields] = select(DEFAULT)
     """What is asked for of each part."""
 
-    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
-        super().__init__(client, parents, start)
-        self._part_of = {endpoint.path: endpoint.part_of for endpoint in self.endpoints}
-
     def wanted_fields(self) -> Fields:
         return select("id", "updated_at", **{self.part: self.inside})
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         parts = objects(row, self.part)
         if parts:
-            project_id, row_id, part_of = where["project_id"], row["id"], self._part_of[where["endpoint"]]
+            project_id, row_id, part_of = partition.parent_id, row["id"], partition.endpoint.part_of
             for part in parts:
                 filled(part, **{"project_id": project_id, part_of: row_id})
         return parts
 
-    def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
+    def tombstone(self, deletion: Deletion, partition: Partition) -> Row | None:
         """With the id of what it hung on, where that is known; None for what hung on something else."""
-        tombstone = super().tombstone(deletion, where)
+        tombstone = super().tombstone(deletion, partition)
         parents = {"story_id": deletion.story_id, "epic_id": deletion.epic_id}
         mine = {key: parents.pop(key) for key in {endpoint.part_of for endpoint in self.endpoints} & parents.keys()}
         if tombstone is None or (not any(mine.values()) and any(parents.values())):

@@ -11,8 +11,9 @@ from urllib.parse import urljoin
 
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.base import PartStream
+from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.epics import EPICS
-from source_pivotal_tracker.streams.rows import Row, Slice, filled, objects, without
+from source_pivotal_tracker.streams.rows import Row, filled, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
 ATTACHED = frozenset({"file_attachments", "google_attachments"})
@@ -28,8 +29,8 @@ class CommentPart(PartStream, ABC):
     deleted_kind = "comment"
     inside = select(DEFAULT, "file_attachment_ids", "google_attachment_ids")
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return [without(comment, ATTACHED) for comment in super().records(row, where)]
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        return [without(comment, ATTACHED) for comment in super().records(row, partition)]
 
 
 class StoryComments(CommentPart):
@@ -62,13 +63,13 @@ class AttachmentPart(PartStream, ABC):
     def wanted_fields(self) -> Fields:
         return {**super().wanted_fields(), self.part: select("id", "updated_at", self.attachments)}
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return [
             filled(
                 {"story_id": None, "epic_id": None, **attachment, "comment_updated_at": comment.get("updated_at")},
-                project_id=where["project_id"],
+                project_id=partition.parent_id,
                 comment_id=comment["id"],
-                **{self._part_of[where["endpoint"]]: row["id"]},
+                **{partition.endpoint.part_of: row["id"]},
             )
             for comment in objects(row, self.part)
             for attachment in objects(comment, self.attachments)
@@ -89,8 +90,8 @@ class FileAttachments(AttachmentPart):
     def _host(self) -> str:
         return urljoin(self.url_base, "/").rstrip("/")
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        records = super().records(row, where)
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        records = super().records(row, partition)
         for record in records:
             for url in ("download_url", "big_url", "thumbnail_url"):
                 if PATH.match(str(record.get(url) or "")):

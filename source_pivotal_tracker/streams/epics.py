@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from source_pivotal_tracker.api.fields import DEFAULT, select
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, without
+from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
+from source_pivotal_tracker.streams.rows import Row, without
 
-EPICS = Endpoint("projects/{project_id}/epics", part_of="epic_id")
+EPICS = Endpoint("projects/{project_id}/epics", part_of="epic_id", activity_kind="epic")
 EPIC_PARTS = frozenset({"comments"})
 
 
@@ -35,5 +36,5 @@ class Epics(TrackerStream):
         "projected_completion",
     )
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return (without(row, EPIC_PARTS),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import Failed, SkippableError
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
+from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
 from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
 
 logger = logging.getLogger("airbyte.tracker")
@@ -41,6 +42,13 @@ class Parents:
         self._lock = threading.RLock()
         self._projects: tuple[ProjectRef, ...] | None = None
         self._accounts: tuple[int, ...] | None = None
+
+    def of(self, kind: ParentKind | None) -> Sequence[Parent | None]:
+        """What the lists of an endpoint are asked for once each. Raises what `projects` and `accounts` raise."""
+        if kind is None:
+            return (None,)
+        ids = (project.id for project in self.projects()) if kind is ParentKind.PROJECT else self.accounts()
+        return [Parent(kind, parent_id) for parent_id in ids]
 
     def projects(self) -> tuple[ProjectRef, ...]:
         """Raises a TrackerError where there is no list of projects, or none of `project_ids` can be read."""

@@ -13,8 +13,9 @@ from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
+from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, as_text, filled, objects
+from source_pivotal_tracker.streams.rows import Row, as_text, filled, objects
 from source_pivotal_tracker.streams.times import iso, moment
 
 _URL = re.compile(
@@ -35,7 +36,7 @@ class Projects(TrackerStream):
     One list for all streams: its versions tell which projects have changed.
     """
 
-    provides_parent = "{project_id}"
+    provides_parent = ParentKind.PROJECT
     fields = select(
         DEFAULT,
         "account",
@@ -49,7 +50,7 @@ class Projects(TrackerStream):
         super().__init__(client, parents, start)
         self.endpoints = (PROJECT,) if parents.project_ids else (PROJECTS,)
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return ({**row, "project_id": row.get("id")},)
 
 
@@ -109,10 +110,10 @@ class Iterations(TrackerStream):
         *("story_ids", "velocity", "points", "accepted_points", "effective_points"),
     )
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         """A server that does not know `story_ids` nests the stories; they are rows of another stream."""
         story_ids = [story["id"] for story in objects(row, "stories")]
-        record = filled({"story_ids": story_ids, **row}, project_id=where["project_id"])
+        record = filled({"story_ids": story_ids, **row}, project_id=partition.parent_id)
         record.pop("stories", None)
         return (record,)
 
@@ -132,23 +133,23 @@ class ProjectHistoryDays(TrackerStream):
     cursor_field = "date"
     changes_without_version = True
 
-    def since(self, where: Slice) -> str | None:
+    def since(self, partition: Partition) -> str | None:
         """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
-        first = next((each.first_day for each in self._parents.projects() if each.id == where["project_id"]), None)
-        start = super().since(where)
+        first = next((each.first_day for each in self._parents.projects() if each.id == partition.parent_id), None)
+        start = super().since(partition)
         return max(filter(None, (first, start and start[:10])), default=None)
 
     def since_cursor(self, cursor: str, lookback: timedelta) -> str:
         return iso(moment(cursor) - max(lookback, timedelta(days=1)))[:10]
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         header, days = row.get("header"), row.get("data")
         if not isinstance(header, list) or not isinstance(days, list):
             raise Failed("the answer has no header and data")
         for day in days:
             if len(day) != len(header):
                 raise Failed(f"a day of {len(day)} in {len(header)} columns")
-        records = [{"project_id": where["project_id"], **dict(zip(header, day, strict=True))} for day in days]
+        records = [{"project_id": partition.parent_id, **dict(zip(header, day, strict=True))} for day in days]
         put_times_in_iso(records)
         return records
 
@@ -164,12 +165,12 @@ class Setting(TrackerStream, ABC):
     allowed: ClassVar[tuple[str, ...]]
     urls: ClassVar[tuple[str, ...]]
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         record = {key: row[key] for key in ("project_id", *self.allowed) if key in row}
         for url in self.urls:
             if record.get(url):
                 record[url] = without_secrets(str(record[url]))
-        return (filled(record, project_id=where["project_id"]),)
+        return (filled(record, project_id=partition.parent_id),)
 
 
 class Webhooks(Setting):
@@ -203,8 +204,8 @@ class Integrations(Setting):
     foreign_ids: ClassVar[tuple[str, ...]] = ("filter_id", "view_id", "bin_id", "external_project_id")
     """Numbers in some tools and texts in others, and a column has one type."""
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        records = super().records(row, where)
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        records = super().records(row, partition)
         for record in records:
             record |= {key: as_text(record[key]) for key in self.foreign_ids if key in record}
         return records

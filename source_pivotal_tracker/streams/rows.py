@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from source_pivotal_tracker.api.errors import Failed
 from source_pivotal_tracker.api.fields import Fields, are_ignored
+from source_pivotal_tracker.streams.endpoints import Endpoint
 
 Row = dict[str, Any]
-Slice = Mapping[str, Any]
-"""What a list is asked for: the path of its endpoint, and the ids that belong into it."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A GET of the API whose answer holds rows.
-
-    `path` has `{project_id}` or `{account_id}` where it is asked once for each of them. `page_size` is None where
-    the API does not paginate. `since` names the parameter that leaves out older rows. `single` says that the
-    answer is one object, which is the one row. `append_only`: what is added while the list is read stands at one of its
-    ends, so that no row slips to a page that was read before; `newest_first`: at its beginning, and nothing else ever
-    changes in it. `part_of` is what a thing inside a row calls the id of that row.
-    """
-
-    path: str
-    page_size: int | None = None
-    since: str | None = None
-    single: bool = False
-    append_only: bool = False
-    newest_first: bool = False
-    part_of: str = ""
-
-    @property
-    def name(self) -> str:
-        """`stories` of `projects/{project_id}/stories`."""
-        return next(word for word in reversed(self.path.split("/")) if not word.startswith("{"))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from source_pivotal_tracker.api.errors import Failed, ParametersRefused, Skippab
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
 from source_pivotal_tracker.streams.parents import Parents
-from source_pivotal_tracker.streams.rows import Endpoint, Row, Slice, fingerprint_of, refuse_ignored, rows_in
+from source_pivotal_tracker.streams.rows import Row, fingerprint_of, refuse_ignored, rows_in
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -51,22 +52,22 @@ class SerialStream(HttpStream, ABC):
         """The attributes to ask for. Empty: do not say."""
 
     @abstractmethod
-    def since(self, where: Slice) -> str | None:
+    def since(self, partition: Partition) -> str | None:
         """The oldest row to ask for in a first read."""
 
     @abstractmethod
-    def records_by_row(self, rows: Sequence[Row], where: Slice) -> list[Sequence[Row]]:
+    def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]:
         """The records in each of these rows of the endpoint. Raises Failed where one of them has no key."""
 
     @abstractmethod
     def is_before_start(self, record: Row) -> bool:
         """Whether a first read leaves the record out."""
 
-    def stream_slices(self, **_: Any) -> Iterable[Slice]:
+    def stream_slices(self, **_: Any) -> Iterable[Mapping[str, Any]]:
         try:
             for endpoint in self.endpoints:
-                for scope in self._parents_of(endpoint):
-                    yield {"endpoint": endpoint.path, **scope}
+                for parent in self._parents.of(endpoint.parent):
+                    yield Partition(endpoint, parent).as_slice()
         except TrackerError as error:
             raise traced(error) from error
 
@@ -74,7 +75,7 @@ class SerialStream(HttpStream, ABC):
         self,
         sync_mode: SyncMode,
         cursor_field: list[str] | None = None,
-        stream_slice: Slice | None = None,
+        stream_slice: Mapping[str, Any] | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[StreamData]:
         try:
@@ -84,34 +85,36 @@ class SerialStream(HttpStream, ABC):
                 self._learn_what_is_refused(stream_slice)
                 yield from super().read_records(sync_mode, cursor_field, stream_slice, stream_state)
         except SkippableError as error:
-            where = ", ".join(f"{key} {value}" for key, value in (stream_slice or {}).items() if key != "endpoint")
-            logger.warning("Stream %s skips %s: %s", self.name, where or "all of it", error)
+            parent = self._partition(stream_slice).parent
+            logger.warning("Stream %s skips %s: %s", self.name, parent or "all of it", error)
         except TrackerError as error:
             raise traced(error) from error
 
-    def _learn_what_is_refused(self, where: Slice | None) -> None:
-        params = {key: value for key, value in self.request_params(None, where).items() if key != "fields"}
-        path, endpoint = self.path(stream_slice=where), self._endpoint(where).path
-        self._selection.get(path, params, self.wanted_fields(), endpoint=endpoint, names=self.name)
+    def _learn_what_is_refused(self, stream_slice: Mapping[str, Any] | None) -> None:
+        params = {key: value for key, value in self.request_params(None, stream_slice).items() if key != "fields"}
+        partition = self._partition(stream_slice)
+        fields, endpoint = self.wanted_fields(), partition.endpoint.path
+        self._selection.get(partition.path, params, fields, endpoint=endpoint, names=self.name)
 
     @property
     def url_base(self) -> str:
         return f"{self._base_url}/"
 
-    def path(self, *, stream_slice: Slice | None = None, **_: Any) -> str:
-        return self._endpoint(stream_slice).path.format(**(stream_slice or {}))
+    def path(self, *, stream_slice: Mapping[str, Any] | None = None, **_: Any) -> str:
+        return self._partition(stream_slice).path
 
     def request_params(
         self,
         stream_state: Mapping[str, Any] | None,
-        stream_slice: Slice | None = None,
+        stream_slice: Mapping[str, Any] | None = None,
         next_page_token: Mapping[str, Any] | None = None,
     ) -> MutableMapping[str, Any]:
-        endpoint = self._endpoint(stream_slice)
+        partition = self._partition(stream_slice)
+        endpoint = partition.endpoint
         params: dict[str, Any] = {}
         if fields := self._selection.of(self.wanted_fields(), endpoint.path):
             params["fields"] = render(fields)
-        if endpoint.since and (since := self.since(stream_slice or {})):
+        if endpoint.since and (since := self.since(partition)):
             params[endpoint.since] = since
         if endpoint.page_size:
             params |= {"limit": endpoint.page_size, "offset": (next_page_token or {}).get("offset", 0)}
@@ -131,23 +134,16 @@ class SerialStream(HttpStream, ABC):
         return None if offset is None else {"offset": offset}
 
     def parse_response(
-        self, response: requests.Response, *, stream_slice: Slice | None = None, **_: Any
+        self, response: requests.Response, *, stream_slice: Mapping[str, Any] | None = None, **_: Any
     ) -> Iterable[Row]:
-        where = stream_slice or {}
+        partition = self._partition(stream_slice)
         try:
-            rows = rows_in(cast("TrackerResponse", response).parsed, self._endpoint(where))
+            rows = rows_in(cast("TrackerResponse", response).parsed, partition.endpoint)
             refuse_ignored(self.wanted_fields(), rows)
-            made = self.records_by_row(rows, where)
+            made = self.records_by_row(rows, partition)
         except Failed as problem:
-            raise Failed(f"GET /{self.path(stream_slice=where)}: {problem}") from None
+            raise Failed(f"GET /{partition.path}: {problem}") from None
         return (record for record in chain.from_iterable(made) if not self.is_before_start(record))
 
-    def _endpoint(self, where: Slice | None) -> Endpoint:
-        return next(endpoint for endpoint in self.endpoints if endpoint.path == (where or {}).get("endpoint"))
-
-    def _parents_of(self, endpoint: Endpoint) -> Iterable[Slice]:
-        if "{project_id}" in endpoint.path:
-            return ({"project_id": project.id} for project in self._parents.projects())
-        if "{account_id}" in endpoint.path:
-            return ({"account_id": account} for account in self._parents.accounts())
-        return ({},)
+    def _partition(self, stream_slice: Mapping[str, Any] | None) -> Partition:
+        return Partition.of_slice(stream_slice or {}, self.endpoints)

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
-from source_pivotal_tracker.streams.rows import Deletion, Endpoint, Row, Slice, filled, without
+from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
+from source_pivotal_tracker.streams.rows import Deletion, Row, filled, without
 
 STORIES = Endpoint(
     "projects/{project_id}/stories",
     page_size=500,  # the API's cap; its default of 100 costs five times the requests
     since="updated_after",
     part_of="story_id",
+    activity_kind="story",
+    lookup_by_id=True,
 )
 STORY_PARTS = frozenset({"tasks", "comments", "blockers", "reviews", "pull_requests", "branches", "cycle_time_details"})
 RELEASE_FIGURES = (
@@ -41,7 +44,7 @@ class Stories(TrackerStream):
     also_list = {"with_story_type": "release"}
     fields = select(DEFAULT, "follower_ids", "blocked_story_ids", *RELEASE_FIGURES)
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         return (without(row, STORY_PARTS),)
 
 
@@ -138,8 +141,8 @@ class StoryTransitions(TrackerStream):
     primary_key = ["project_id", "project_version", "story_id"]
     cursor_field = "occurred_at"
 
-    def records(self, row: Row, where: Slice) -> Sequence[Row]:
-        return (filled({**row}, project_id=where["project_id"]),)
+    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        return (filled({**row}, project_id=partition.parent_id),)
 
 
 class Releases(TrackerStream):
@@ -157,7 +160,7 @@ class Releases(TrackerStream):
     deleted_kind = "story"
     fields = select(DEFAULT, "story_ids", *RELEASE_FIGURES)
 
-    def tombstone(self, deletion: Deletion, where: Slice) -> Row | None:
+    def tombstone(self, deletion: Deletion, partition: Partition) -> Row | None:
         if deletion.kind == "release":
             deletion = replace(deletion, kind="story")
-        return super().tombstone(deletion, where) if deletion.story_type in (None, "release") else None
+        return super().tombstone(deletion, partition) if deletion.story_type in (None, "release") else None

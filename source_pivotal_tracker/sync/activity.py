@@ -10,9 +10,9 @@ from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.list_client import Answer, Params
-from source_pivotal_tracker.sync.plan import Walk
 from source_pivotal_tracker.sync.story_lookup import is_replicated
 from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
+from source_pivotal_tracker.sync.walks import Walk
 
 
 def read_changes(

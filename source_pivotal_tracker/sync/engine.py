@@ -22,12 +22,14 @@ from source_pivotal_tracker.api.errors import (
     stopped_by,
     traced,
 )
+from source_pivotal_tracker.streams.endpoints import ParentKind
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
-from source_pivotal_tracker.sync.plan import Plan, Walk
+from source_pivotal_tracker.sync.plan import Plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
+from source_pivotal_tracker.sync.walks import Walk
 from source_pivotal_tracker.sync.workers import PageRead, WalkEnded, WalkStarted, Workers
 
 logger = logging.getLogger("airbyte.tracker")
@@ -104,14 +106,14 @@ class Engine(Generic[Encoded]):
         self._state_seconds = state_seconds
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
         self._unchanged = plan.unchanged_projects
-        self._projects: Counter[int] = Counter()
+        self._projects: Counter[int | None] = Counter()
         for walk in plan.walks():
-            self._projects[walk.where.get("project_id", 0)] += 1
+            self._projects[walk.partition.project_id] += 1
             for member in walk.members:
                 progress = self._streams[member.stream.name]
                 progress.walks_left += 1
                 progress.lists += walk.endpoint.page_size is not None
-                progress.lie_in = walk.lies_in
+                progress.lie_in = _plural(walk.endpoint.parent)
                 progress.state.begin(walk.state_key, walk.version)
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
@@ -227,7 +229,7 @@ class Engine(Generic[Encoded]):
 
     def _walk_ended(self, walk: Walk, error: TrackerError | None) -> Iterator[AirbyteMessage]:
         self._left -= 1
-        self._projects[walk.where.get("project_id", 0)] -= 1
+        self._projects[walk.partition.project_id] -= 1
         skipped = ""
         if isinstance(error, SkippableError):
             # What the server has for no project is told once.
@@ -247,7 +249,7 @@ class Engine(Generic[Encoded]):
             if walk.endpoint.page_size and walk.state_key not in progress.announced_by:
                 progress.lists -= 1
             if error is None:
-                progress.read.add(walk.id)
+                progress.read.add(walk.partition.parent_id)
             elif skipped:
                 progress.skipped[skipped] += 1
             elif progress.error is None:
@@ -281,8 +283,8 @@ class Engine(Generic[Encoded]):
         logger.info(
             "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the request "
             "budget",
-            sum(not left for project, left in self._projects.items() if project),
-            sum(1 for project in self._projects if project) + self._unchanged,
+            sum(not left for project, left in self._projects.items() if project is not None),
+            sum(project is not None for project in self._projects) + self._unchanged,
             self._unchanged,
             sum(progress.rows for progress in self._streams.values()),
             self._client.requests,
@@ -300,3 +302,8 @@ class Engine(Generic[Encoded]):
             return None
         lasting = [error for error in errors.values() if not isinstance(error, RetryableError)]
         return traced([*lasting, *errors.values()][0], f"{len(errors)} streams are incomplete: {', '.join(errors)}")
+
+
+def _plural(kind: ParentKind | None) -> str:
+    """What a stream is read for each of; without a parent there is one list."""
+    return f"{kind.value}s" if kind else "lists"

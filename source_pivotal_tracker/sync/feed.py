@@ -15,9 +15,9 @@ from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 from source_pivotal_tracker.sync.changes import Changes
-from source_pivotal_tracker.sync.plan import Member, Walk
 from source_pivotal_tracker.sync.row_digests import RowDigests
 from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint, today
+from source_pivotal_tracker.sync.walks import Member, Walk
 
 
 class Feed:
@@ -54,7 +54,7 @@ class Feed:
     def since(self, *, is_selective: bool) -> str | None:
         """The oldest row that it needs; `is_selective`, of a list of stories that may leave out what did not change."""
         member, stream, endpoint = self.member, self.stream, self._walk.endpoint
-        first = stream.since(self._walk.where)
+        first = stream.since(self._walk.partition)
         if not member.has_base:
             return first
         if endpoint.since is None or (endpoint == STORIES and not is_selective):
@@ -107,7 +107,7 @@ class Feed:
             self.row_digests.forget(row_id)
         if is_gone and not self.stream.part and not self.member.full_refresh:
             now = iso(datetime.now(timezone.utc))
-            tombstone = self.stream.tombstone(Deletion(self.stream.deleted_kind, row_id, now), self._walk.where)
+            tombstone = self.stream.tombstone(Deletion(self.stream.deleted_kind, row_id, now), self._walk.partition)
             if tombstone:
                 tombstone.pop(str(self.stream.cursor_field))
                 self._gone[row_id] = tombstone | ({str(self.stream.cursor_field): cursor} if cursor else {})
@@ -115,7 +115,7 @@ class Feed:
     def tombstones(self, deleted: Iterable[Deletion]) -> list[Row]:
         """The records that stand for these deletions and for those that were noted, as far as they are news to it."""
         told = (each for each in deleted if self.member.has_news and not self._was_told_before(each))
-        made = ((each.id, self.stream.tombstone(each, self._walk.where)) for each in told)
+        made = ((each.id, self.stream.tombstone(each, self._walk.partition)) for each in told)
         tombstones = self._gone | {row_id: tombstone for row_id, tombstone in made if tombstone}
         if self.row_digests and not self.stream.part:
             for row_id in tombstones:

@@ -12,7 +12,7 @@ from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.context import SyncContext
-from source_pivotal_tracker.sync.plan import Member, Walk
+from source_pivotal_tracker.sync.walks import Member, Walk
 
 logger = logging.getLogger("airbyte.tracker")
 

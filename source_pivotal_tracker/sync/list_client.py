@@ -16,7 +16,7 @@ from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.hydrate import Hydrator, Wanting
-from source_pivotal_tracker.sync.plan import Walk
+from source_pivotal_tracker.sync.walks import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -72,7 +72,7 @@ class ListClient:
     @property
     def is_selected(self) -> bool | None:
         """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
-        project = self._walk.where.get("project_id")
+        project = self._walk.partition.project_id
         return self._context.abilities.selects_fields(project) if project and self._hydrator else None
 
     @property
@@ -108,7 +108,9 @@ class ListClient:
         """The ids of all stories of the project in one answer, where the server gives it."""
         self._requests += 1
         try:
-            project = self._context.client.get(f"projects/{self._walk.id}", {"fields": "story_ids"}).parsed
+            project = self._context.client.get(
+                f"projects/{self._walk.partition.parent_id}", {"fields": "story_ids"}
+            ).parsed
         except ParametersRefused:
             return None
         ids = project.get("story_ids") if isinstance(project, dict) else None
@@ -205,7 +207,7 @@ class ListClient:
         version = number_in(response.headers, "X-Tracker-Project-Version")
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
         fingerprint = hash((fingerprint_of(rows, response.content), total, version))
-        records = [member.stream.records_by_row(rows, walk.where) for member in walk.members]
+        records = [member.stream.records_by_row(rows, walk.partition) for member in walk.members]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
 
     def _learn(self, rows: Sequence[Row]) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from source_pivotal_tracker.api.fields import Fields, merge
 from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import ProjectRef
-from source_pivotal_tracker.streams.rows import Endpoint, Slice
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState, today
+from source_pivotal_tracker.sync.state import Checkpoint, StreamState, today
+from source_pivotal_tracker.sync.walks import Member, Walk
 
 
 class Selected(NamedTuple):
@@ -21,92 +21,6 @@ class Selected(NamedTuple):
 
     stream: TrackerStream
     state: StreamState
-
-
-class Member(NamedTuple):
-    """A stream that a walk feeds, and what the destination has of it; where that is a base, it wants changes only.
-
-    `is_swept`: every row is to be looked at all the same.
-    """
-
-    stream: TrackerStream
-    checkpoint: Checkpoint
-    full_refresh: bool
-    is_swept: bool = False
-
-    @property
-    def has_base(self) -> bool:
-        """Whether the destination has all up to some time: then only what changed since is wanted."""
-        return self.checkpoint.is_base
-
-    @property
-    def has_news(self) -> bool:
-        """Whether what was deleted meanwhile is for it."""
-        return self.version is not None and not self.full_refresh
-
-    @property
-    def version(self) -> int | None:
-        """The version after which a change is news: of what the destination has, if only up to a place."""
-        if self.checkpoint.version is None and self.checkpoint.resume_point:
-            return self.checkpoint.resume_point.version
-        return self.checkpoint.version
-
-
-@dataclass(frozen=True)
-class Walk:
-    """One list to page through, for all the streams that it feeds.
-
-    `changes_since` is the version of its project from which on a member wants the changes. The walk over the
-    project's activity that `leads` finds them, and every other walk that has the number waits for that one. `version`
-    is the project's when the projects were listed, some time before the walk.
-
-    `by_content`: the server does not tell all that changed in the project, so the rows are compared with those that
-    were sent. If it tells no version, the leader finds one (of the newest activity) that is good enough to begin with
-    the next time, and all other walks wait for it.
-    """
-
-    endpoint: Endpoint
-    where: Slice
-    members: tuple[Member, ...]
-    changes_since: int | None = None
-    version: int | None = None
-    leads: bool = False
-    by_content: bool = False
-
-    @property
-    def id(self) -> int | None:
-        """The project or account that is asked for."""
-        return next((value for key, value in self.where.items() if key != "endpoint"), None)
-
-    @property
-    def names(self) -> str:
-        """The streams that it feeds."""
-        return ", ".join(member.stream.name for member in self.members)
-
-    @property
-    def lies_in(self) -> str:
-        """What it is asked for each of: `projects`, `accounts`, or by `lists` of which there is one."""
-        return next((key.replace("_id", "s") for key in self.where if key != "endpoint"), "lists")
-
-    @property
-    def state_key(self) -> StateKey:
-        return StateKey(self.endpoint.name, self.id)
-
-    @property
-    def path(self) -> str:
-        return self.endpoint.path.format(**self.where)
-
-    def compares_rows(self, stream: TrackerStream) -> bool:
-        """Whether the rows that a member is made of are compared with those that were sent, one by one."""
-        has_ids = bool(self.endpoint.part_of or stream.deleted_kind)
-        return self.by_content and has_ids and not self.endpoint.single
-
-    def fields(self) -> Fields:
-        """What all members need of a row."""
-        wanted: Fields = {}
-        for member in self.members:
-            wanted = merge(wanted, member.stream.wanted_fields())
-        return wanted
 
 
 @dataclass(frozen=True)
@@ -156,14 +70,14 @@ def plan(
     made = Plan()
     endpoints = list(dict.fromkeys(endpoint for each in selected for endpoint in each.stream.endpoints))
     endpoints.sort(key=lambda endpoint: endpoint != STORIES)
-    in_projects = [endpoint for endpoint in endpoints if "{project_id}" in endpoint.path]
+    in_projects = [endpoint for endpoint in endpoints if endpoint.parent is ParentKind.PROJECT]
     for project in projects:
         _plan_project(made, project, selected, in_projects, sweeps or Sweeps())
     for endpoint in endpoints:
         if endpoint not in in_projects:
-            by_account = "{account_id}" in endpoint.path
-            for ids in [{"account_id": account} for account in accounts] if by_account else [{}]:
-                made.ready += _walks(made, endpoint, ids, selected, None)
+            by_account = endpoint.parent is ParentKind.ACCOUNT
+            for parent in [Parent(ParentKind.ACCOUNT, account) for account in accounts] if by_account else [None]:
+                made.ready += _walks(made, Partition(endpoint, parent), selected, None)
     known = {project.id for project in projects}
     for each in selected:
         if any(endpoint in in_projects for endpoint in each.stream.endpoints):
@@ -177,7 +91,7 @@ def _plan_project(
     walks = [
         walk
         for endpoint in endpoints
-        for walk in _walks(made, endpoint, {"project_id": project.id}, selected, project.version)
+        for walk in _walks(made, Partition(endpoint, _parent(project)), selected, project.version)
     ]
     made.unchanged_projects += bool(endpoints) and not walks
     if sweeps.always:
@@ -225,7 +139,11 @@ def _taken_as_leader(walks: list[Walk], project: ProjectRef) -> Walk:
 
 
 def _lone_leader(project: ProjectRef) -> Walk:
-    return Walk(ACTIVITY, {"endpoint": ACTIVITY.path, "project_id": project.id}, (), version=project.version)
+    return Walk(Partition(ACTIVITY, _parent(project)), (), version=project.version)
+
+
+def _parent(project: ProjectRef) -> Parent:
+    return Parent(ParentKind.PROJECT, project.id)
 
 
 def _is_taken_up_later(walk: Walk) -> bool:
@@ -242,19 +160,17 @@ def _by_content(walk: Walk, sweeps: Sweeps) -> Walk:
     return replace(walk, members=members)
 
 
-def _walks(
-    made: Plan, endpoint: Endpoint, ids: Mapping[str, int], selected: Sequence[Selected], version: int | None
-) -> list[Walk]:
+def _walks(made: Plan, partition: Partition, selected: Sequence[Selected], version: int | None) -> list[Walk]:
     """The walk over one list, or none where nobody needs it."""
     members = []
-    walk = Walk(endpoint, {"endpoint": endpoint.path, **ids}, (), version=version)
+    walk = Walk(partition, (), version=version)
     for stream, state in selected:
-        if endpoint not in stream.endpoints:
+        if partition.endpoint not in stream.endpoints:
             continue
         checkpoint = state.checkpoint(walk.state_key)
         is_unchanged = checkpoint.version == version and checkpoint.resume_point is None
         if is_unchanged and (checkpoint.done or (version is not None and not stream.changes_without_version)):
-            made.unchanged[stream.name].add(walk.id)
+            made.unchanged[stream.name].add(partition.parent_id)
         else:
             members.append(Member(stream, checkpoint, state.full_refresh))
     return [replace(walk, members=tuple(members))] if members else []
@@ -278,5 +194,5 @@ def _goes_on(walk: Walk) -> bool:
 def _serves_changes(walk: Walk) -> bool:
     """Whether the rows that the members want of the activity reach back to wherever changes are wanted from."""
     return not _goes_on(walk) and all(
-        member.has_base or member.stream.since(walk.where) is None for member in walk.members
+        member.has_base or member.stream.since(walk.partition) is None for member in walk.members
     )

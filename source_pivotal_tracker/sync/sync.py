@@ -22,6 +22,7 @@ from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, FatalError, SourceUnavailable, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync import messages
@@ -90,10 +91,10 @@ class Sync:
         encode: Encoder[Encoded],
     ) -> Iterator[AirbyteMessage | Encoded]:
         selected, failed = self._selected(catalog, state)
-        loads = {"{project_id}": self._parents.load_projects, "{account_id}": self._parents.load_accounts}
-        for placeholder, load in loads.items():
-            lists = [each for each in selected if each.stream.provides_parent == placeholder]
-            needing = [each for each in selected if each not in lists and _asks_for(placeholder, each)]
+        loads = {ParentKind.PROJECT: self._parents.load_projects, ParentKind.ACCOUNT: self._parents.load_accounts}
+        for kind, load in loads.items():
+            lists = [each for each in selected if each.stream.provides_parent is kind]
+            needing = [each for each in selected if each not in lists and _asks_for(kind, each)]
             if not lists and not needing:
                 continue
             fields = [each.stream.wanted_fields() for each in lists]
@@ -108,15 +109,15 @@ class Sync:
                 continue
             if rows is None:
                 return
-            lacking = self._lacking() if placeholder == "{project_id}" else None
+            lacking = self._lacking() if kind is ParentKind.PROJECT else None
             for each in lists:
                 yield from self._read_at_once(each, rows, encode, is_whole=lacking is None)
                 if lacking:
                     failed[each.stream.name] = lacking
         selected = [each for each in selected if not each.stream.provides_parent and each.stream.name not in failed]
-        needed = {placeholder for placeholder in loads for each in selected if _asks_for(placeholder, each)}
-        projects = self._parents.projects() if "{project_id}" in needed else ()
-        accounts = self._parents.accounts() if "{account_id}" in needed else ()
+        needed = {kind for kind in loads for each in selected if _asks_for(kind, each)}
+        projects = self._parents.projects() if ParentKind.PROJECT in needed else ()
+        accounts = self._parents.accounts() if ParentKind.ACCOUNT in needed else ()
         made = plan(selected, projects, accounts, self._sweeps)
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))
@@ -134,7 +135,7 @@ class Sync:
         )
         states = {each.stream.name: each.state for each in selected}
         lacking = self._lacking()
-        incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for("{project_id}", each)}
+        incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for(ParentKind.PROJECT, each)}
         self._engine = Engine(
             made,
             states,
@@ -174,7 +175,9 @@ class Sync:
         The engine ends one that is not whole.
         """
         name = each.stream.name
-        records = [record for row in rows for record in each.stream.records(dict(row), {})]
+        records = [
+            record for row in rows for record in each.stream.records(dict(row), Partition(each.stream.endpoints[0]))
+        ]
         yield from self._statuses.started(name)
         yield from self._statuses.came(name, rows=len(records))
         if records:
@@ -221,8 +224,8 @@ def _without_empty_namespace(state: AirbyteStateMessage) -> AirbyteStateMessage:
     return replace(state, stream=replace(stream, stream_descriptor=descriptor))
 
 
-def _asks_for(scope: str, each: Selected) -> bool:
-    return any(scope in endpoint.path for endpoint in each.stream.endpoints)
+def _asks_for(kind: ParentKind, each: Selected) -> bool:
+    return any(endpoint.parent is kind for endpoint in each.stream.endpoints)
 
 
 def _fulfil(promise: Future[Loaded], load: Callable[[], Loaded]) -> None:

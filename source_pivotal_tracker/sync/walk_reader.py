@@ -18,10 +18,10 @@ from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.feed import Feed
 from source_pivotal_tracker.sync.list_client import Answer, ListClient, Params
-from source_pivotal_tracker.sync.plan import Member, Walk
 from source_pivotal_tracker.sync.row_digests import RowDigests
 from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint
 from source_pivotal_tracker.sync.story_lookup import find_story
+from source_pivotal_tracker.sync.walks import Member, Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -350,17 +350,19 @@ class WalkReader:
                 if project is None and not self._is_gone(feed, row_id):
                     kept.add(row_id)
                     continue
-                if project == self._walk.id and self._lists(story):
+                if project == self._walk.partition.parent_id and self._lists(story):
                     here.add(row_id)
                 else:
                     feed.forget(
-                        row_id, is_gone=project == self._walk.id or project not in self._context.replicated_projects
+                        row_id,
+                        is_gone=project == self._walk.partition.parent_id
+                        or project not in self._context.replicated_projects,
                     )
         if kept:
             logger.warning(
                 "Project %s: %d rows of the list of %s that were sent before are in no export any more; they stay, for "
                 "no export that is newer proves to be all of the project",
-                self._walk.id,
+                self._walk.partition.parent_id,
                 len(kept),
                 self._walk.path.rpartition("/")[2].replace("_", " "),
             )
@@ -374,7 +376,7 @@ class WalkReader:
         elif kind == "release" or feed.stream.part:
             kind = "story"
         cursor = feed.row_digests.cursor_of(row_id) if feed.row_digests else None
-        return self._context.client.completeness.is_gone(self._walk.id or 0, kind, cursor)
+        return self._context.client.completeness.is_gone(self._walk.partition.parent_id or 0, kind, cursor)
 
     def _lists(self, story: Row) -> bool:
         return self._walk.endpoint == STORIES or story.get("story_type") == "release"
@@ -387,6 +389,4 @@ def _wanting(feeds: Sequence[Feed], sent: Collection[Any], row: Row) -> Sequence
 
 def explained(walk: Walk, error: TrackerError) -> str:
     """The error in words that name whose data it concerns; the error itself names the path and the cause."""
-    where = ", ".join(f"{key.removesuffix('_id')} {value}" for key, value in walk.where.items() if key != "endpoint")
-    names = walk.names or "what changed"
-    return f"{names}{' of ' + where if where else ''}: {error}"
+    return f"{walk.names or 'what changed'}{f' of {walk.parent}' if walk.parent else ''}: {error}"

@@ -17,9 +17,10 @@ from source_pivotal_tracker.sync.activity import read_changes
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
-from source_pivotal_tracker.sync.plan import Plan, Walk
+from source_pivotal_tracker.sync.plan import Plan
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
 from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
+from source_pivotal_tracker.sync.walks import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -135,15 +136,15 @@ class Workers(Generic[Encoded]):
     def _pages(self, walk: Walk) -> Iterator[Page]:
         if walk.leads:
             return self._pages_with_changes(walk)
-        changes = None if walk.changes_since is None else self._changes.get(walk.id)
+        changes = None if walk.changes_since is None else self._changes.get(walk.partition.parent_id)
         return WalkReader(self._context, walk, changes, self._lookback).pages()
 
     def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
-        waiting = self._waiting[walk.id or 0]
+        waiting = self._waiting[walk.partition.parent_id or 0]
         tombstones = (member.stream.deleted_kind for each in waiting for member in each.members if member.has_news)
         settle_moves = "story" in tombstones
         changes = yield from read_changes(self._context, walk, self._lookback, settle_moves=settle_moves)
-        self._changes[walk.id] = changes
+        self._changes[walk.partition.parent_id] = changes
         if changes is None:
             _warn_of_the_unknown(walk, "the server does not tell the version of the project")
         elif walk.by_content:
@@ -159,8 +160,8 @@ class Workers(Generic[Encoded]):
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
-        waiting = self._waiting[walk.id or 0] if walk.leads else []
-        changes = self._changes.get(walk.id)
+        waiting = self._waiting[walk.partition.parent_id or 0] if walk.leads else []
+        changes = self._changes.get(walk.partition.parent_id)
         if walk.by_content and changes:
             waiting = [replace(each, version=changes.version) for each in waiting]
         is_fatal = error is not None and not isinstance(error, SkippableError)
@@ -189,11 +190,11 @@ class Workers(Generic[Encoded]):
 def _warn_of_the_unknown(walk: Walk, why: str) -> None:
     if walk.by_content:
         if walk.changes_since is not None:
-            logger.warning("Project %s is looked through, for %s", walk.id, why)
+            logger.warning("Project %s is looked through, for %s", walk.partition.parent_id, why)
         return
     logger.warning(
         "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
         "rid of it",
-        walk.id,
+        walk.partition.parent_id,
         why,
     )

@@ -11,8 +11,9 @@ import pytest
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.parents import ProjectRef
-from source_pivotal_tracker.sync.plan import Plan, Selected, Walk, plan
+from source_pivotal_tracker.sync.plan import Plan, Selected, plan
 from source_pivotal_tracker.sync.state import StreamState
+from source_pivotal_tracker.sync.walks import Walk
 
 VERSION = 7
 NOON = "2026-11-20T12:00:00Z"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.endpoints import Parent, ParentKind, Partition
 from source_pivotal_tracker.streams.rows import Deletion
 from source_pivotal_tracker.sync.changes import SWEEPING, ChangesReader
 from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
@@ -71,11 +73,15 @@ def told(kind: str, thing: str) -> dict[tuple[str, int], Deletion]:
     return reader.changes().deleted
 
 
+def partition(stream: TrackerStream) -> Partition:
+    return Partition(stream.endpoints[0], Parent(ParentKind.PROJECT, 1))
+
+
 @pytest.mark.parametrize("kind", DELETIONS)
 def test_what_is_deleted_comes_as_a_tombstone_of_each_stream_that_has_it(kind: str) -> None:
     thing, streams = DELETIONS[kind]
     (deletion,) = told(kind, thing).values()
-    made = {stream.name: stream.tombstone(deletion, {"project_id": 1}) for stream in STREAMS if stream.deleted_kind}
+    made = {stream.name: stream.tombstone(deletion, partition(stream)) for stream in STREAMS if stream.deleted_kind}
     assert {name for name, tombstone in made.items() if tombstone} == streams
     for tombstone in filter(None, made.values()):
         assert (tombstone["id"], tombstone["_ab_cdc_deleted_at"]) == (7, "2024-01-01T00:00:00Z")
@@ -84,7 +90,7 @@ def test_what_is_deleted_comes_as_a_tombstone_of_each_stream_that_has_it(kind: s
 @pytest.mark.parametrize("kind", [kind for kind, why in OTHERS.items() if why in (STORY_ATTRIBUTE, NO_ROW)])
 def test_a_deletion_of_what_no_stream_has_is_no_tombstone(kind: str) -> None:
     (deletion,) = told(kind, kind.rpartition("_")[0]).values()
-    assert [stream.name for stream in STREAMS if stream.tombstone(deletion, {"project_id": 1})] == []
+    assert [stream.name for stream in STREAMS if stream.tombstone(deletion, partition(stream))] == []
 
 
 def test_every_stream_that_has_deletions_has_a_kind_that_tells_them() -> None:
