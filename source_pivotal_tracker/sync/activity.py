@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,10 +10,12 @@ from datetime import timedelta
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
+from source_pivotal_tracker.sync.deletions import without_moves_here
 from source_pivotal_tracker.sync.list_client import Answer, Params
-from source_pivotal_tracker.sync.story_lookup import is_replicated
 from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
 from source_pivotal_tracker.sync.walks import Walk
+
+logger = logging.getLogger("airbyte.tracker")
 
 
 def read_changes(
@@ -26,10 +29,10 @@ def read_changes(
     reading = WalkReader(context, walk, None, lookback)
     reader: ChangesReader | None = None
     needs_all = not all(member.has_base for member in walk.members)
-    params: Params = {} if needs_all or walk.by_content else {"since_version": walk.changes_since or 0}
+    params: Params = {} if needs_all or walk.compares_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
         version = _version(walk, answer)
-        is_told = not answer.rows or (has_clock if walk.by_content else has_version)(answer.rows[0])
+        is_told = not answer.rows or (has_clock if walk.compares_content else has_version)(answer.rows[0])
         if reader is None and version is not None and is_told:
             slack = int(max(lookback, SHORTEST_LOOKBACK).total_seconds())
             reader = ChangesReader(walk.changes_since, version, slack)
@@ -37,7 +40,7 @@ def read_changes(
         if reader is not None:
             reader.add(answer.rows)
             is_enough = bool(answer.rows) and reader.is_enough(answer.rows[-1])
-            if is_enough and not walk.by_content and params:
+            if is_enough and not walk.compares_content and params:
                 context.abilities.note_lack_of("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), checkpoints={})
@@ -45,16 +48,41 @@ def read_changes(
             break
     changes = reader.changes() if reader else None
     if changes and settle_moves:
-        for thing, deletion in list(changes.deleted.items()):
-            if deletion.kind == "story" and deletion.moved_away and is_replicated(context, deletion.id):
-                del changes.deleted[thing]
+        changes.deleted = without_moves_here(context, changes.deleted)
     yield reading.end(changes)
     return changes
 
 
+def gap_in(changes: Changes | None, walk: Walk) -> str | None:
+    """Why these changes of a project may not be all that changed, in words; None if they are."""
+    if changes is None:
+        return "the server does not tell the version of the project"
+    if walk.compares_content:
+        return None if changes.is_whole else "its activity does not tell all that changed since the last sync"
+    if changes.version < changes.since:
+        return f"its version fell from {changes.since} to {changes.version}"
+    if changes.missing:
+        return f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.version}"
+    return None
+
+
+def warn_of_gap(walk: Walk, gap: str) -> None:
+    """Say that the streams of a project do not go by its activity: they compare all rows, or read them again."""
+    if walk.compares_content:
+        if walk.changes_since is not None:
+            logger.warning("Project %s is looked through, for %s", walk.partition.project_id, gap)
+        return
+    logger.warning(
+        "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
+        "rid of it",
+        walk.partition.project_id,
+        gap,
+    )
+
+
 def _version(walk: Walk, answer: Answer) -> int | None:
     """The version of the project, at the least; where the server does not tell it, that of the newest activity."""
-    if answer.version is not None or not walk.by_content:
+    if answer.version is not None or not walk.compares_content:
         return walk.version if answer.version is None else answer.version
     if not answer.rows:
         return 0

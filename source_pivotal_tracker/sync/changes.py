@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,17 @@ class Changes:
     def is_whole(self) -> bool:
         """Whether what is not named here surely did not change."""
         return self.missing == 0 and not self.sweeping
+
+    def covers(self, part: str) -> bool:
+        """Whether rows that are not named here surely did not change: this part of a row, or with `""` the row itself.
+
+        What sweeps over all stories, like a new name of a label, leaves alone what hangs on them.
+        """
+        return self.missing == 0 and (not self.sweeping or bool(part))
+
+    def named(self, kind: str) -> Collection[int]:
+        """The ids of the things of this kind that were touched."""
+        return {"story": self.stories, "epic": self.epics}.get(kind, ())
 
 
 def has_version(activity: Activity) -> bool:

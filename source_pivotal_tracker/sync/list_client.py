@@ -16,7 +16,7 @@ from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 from source_pivotal_tracker.sync.changes import has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.hydrate import Hydrator, Wanting
-from source_pivotal_tracker.sync.walks import Walk
+from source_pivotal_tracker.sync.walks import DetectionMode, Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -109,7 +109,7 @@ class ListClient:
         self._requests += 1
         try:
             project = self._context.client.get(
-                f"projects/{self._walk.partition.parent_id}", {"fields": "story_ids"}
+                f"projects/{self._walk.partition.project_id}", {"fields": "story_ids"}
             ).parsed
         except ParametersRefused:
             return None
@@ -187,7 +187,9 @@ class ListClient:
     def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         walk = self._walk
         rows = rows_in(body, walk.endpoint)
-        if any(walk.compares_rows(each.stream) for each in walk.members) and not all(map(_has_number, rows)):
+        if any(member.detection is DetectionMode.BY_ROW_DIGESTS for member in walk.members) and not all(
+            map(_has_number, rows)
+        ):
             raise Failed("a row came with an id that is no number")
         if self.is_selected is None:
             self._learn(rows)
@@ -199,9 +201,14 @@ class ListClient:
             self._hydrator.complete(rows, self._wanting, only=self._hydrator.refused())
             if self.is_selected:
                 self._hydrator.warn_of_what_is_not_shown(rows)
-        if walk.leads and walk.by_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
+        if walk.finds_changes and walk.compares_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
             raise Failed("a row came without its guid and time")
-        if walk.leads and not walk.by_content and any(map(has_version, rows)) and not all(map(has_version, rows)):
+        if (
+            walk.finds_changes
+            and not walk.compares_content
+            and any(map(has_version, rows))
+            and not all(map(has_version, rows))
+        ):
             raise Failed("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")

@@ -13,7 +13,7 @@ from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, ParentKin
 from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.state import Checkpoint, StreamState, today
-from source_pivotal_tracker.sync.walks import Member, Walk
+from source_pivotal_tracker.sync.walks import DetectionMode, Member, Walk
 
 
 class Selected(NamedTuple):
@@ -25,9 +25,9 @@ class Selected(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweeps:
-    """When all rows of lists that are compared by their content are looked at: always, or every so many days, or never.
+    """When all rows of a list are compared with their digests: always, or every so many days, or never.
 
-    `always` is for servers whose activity tells nothing: what a project of a new version holds is all there is to know.
+    `always` is for sources without any activity: only the rows themselves show what changed.
     """
 
     always: bool = False
@@ -63,129 +63,144 @@ class Plan:
 def plan(
     selected: Sequence[Selected], projects: Sequence[ProjectRef], accounts: Sequence[int], sweeps: Sweeps | None = None
 ) -> Plan:
-    """Plan all walks but the one over the list of projects, which is done by then.
+    """Returns all walks but the one over the list of projects, which is done by then.
 
     Walks over stories come first: they are the longest, and the others fill the gaps.
     """
-    made = Plan()
-    endpoints = list(dict.fromkeys(endpoint for each in selected for endpoint in each.stream.endpoints))
-    endpoints.sort(key=lambda endpoint: endpoint != STORIES)
-    in_projects = [endpoint for endpoint in endpoints if endpoint.parent is ParentKind.PROJECT]
-    for project in projects:
-        _plan_project(made, project, selected, in_projects, sweeps or Sweeps())
-    for endpoint in endpoints:
-        if endpoint not in in_projects:
+    return _Planner(selected, sweeps or Sweeps()).plan(projects, accounts)
+
+
+class _Planner:
+    def __init__(self, selected: Sequence[Selected], sweeps: Sweeps) -> None:
+        self._selected = selected
+        self._sweeps = sweeps
+        self._plan = Plan()
+        endpoints = list(dict.fromkeys(endpoint for stream, _ in selected for endpoint in stream.endpoints))
+        endpoints.sort(key=lambda endpoint: endpoint != STORIES)
+        self._in_projects = [endpoint for endpoint in endpoints if endpoint.parent is ParentKind.PROJECT]
+        self._elsewhere = [endpoint for endpoint in endpoints if endpoint not in self._in_projects]
+
+    def plan(self, projects: Sequence[ProjectRef], accounts: Sequence[int]) -> Plan:
+        for project in projects:
+            self._plan_project(project)
+        for endpoint in self._elsewhere:
             by_account = endpoint.parent is ParentKind.ACCOUNT
             for parent in [Parent(ParentKind.ACCOUNT, account) for account in accounts] if by_account else [None]:
-                made.ready += _walks(made, Partition(endpoint, parent), selected, None)
-    known = {project.id for project in projects}
-    for each in selected:
-        if any(endpoint in in_projects for endpoint in each.stream.endpoints):
-            made.gone |= {state_key.id for state_key in each.state.known_lists() if state_key.id is not None} - known
-    return made
+                self._plan.ready += self._walks(Walk(Partition(endpoint, parent), ()))
+        self._plan.gone = self._known_projects() - {project.id for project in projects}
+        return self._plan
+
+    def _known_projects(self) -> set[int]:
+        states = (state for stream, state in self._selected if not set(self._in_projects).isdisjoint(stream.endpoints))
+        return {state_key.id for state in states for state_key in state.known_lists() if state_key.id is not None}
+
+    def _plan_project(self, project: ProjectRef) -> None:
+        compares_content = self._sweeps.always or project.version is None
+        walks = [
+            walk
+            for endpoint in self._in_projects
+            for walk in self._walks(_walk(project, endpoint, compares_content=compares_content))
+        ]
+        self._plan.unchanged_projects += bool(self._in_projects) and not walks
+        if self._sweeps.always:
+            self._plan.ready += walks
+        elif project.version is None:
+            self._plan_unversioned(project, walks)
+        else:
+            self._plan_versioned(project, walks)
+
+    def _plan_versioned(self, project: ProjectRef, walks: list[Walk]) -> None:
+        """The activity first, where the project has moved on: it shows all that the other lists have to bring."""
+        versions = [version for walk in walks for version in _behind(walk, project)]
+        if not versions:
+            self._plan.ready += walks
+            return
+        # A version that is ahead of the project is of another history, and nothing is known of what happened since.
+        since = max(versions) if max(versions) > (project.version or 0) else min(versions)
+        finder = _taken_as_finder(walks, project)
+        self._plan.ready.append(replace(finder, changes_since=since, finds_changes=True))
+        self._plan.ready += [walk for walk in walks if not _behind(walk, project)]
+        self._plan.waiting[project.id] = [
+            replace(walk, changes_since=since) for walk in walks if _behind(walk, project)
+        ]
+
+    def _plan_unversioned(self, project: ProjectRef, walks: list[Walk]) -> None:
+        """The activity first, in every sync: only it shows how far the project has come, which a later one needs."""
+        self._plan.ready += [walk for walk in walks if not _is_continued_later(walk)]
+        walks = [walk for walk in walks if _is_continued_later(walk)]
+        if not walks:
+            return
+        versions = [member.version for walk in walks for member in walk.members if member.version is not None]
+        since = min(versions, default=None)
+        finder = _taken_as_finder(walks, project) if versions else _lone_finder(project)
+        self._plan.ready.append(replace(finder, changes_since=since, finds_changes=True))
+        self._plan.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks]
+
+    def _walks(self, walk: Walk) -> list[Walk]:
+        """The walk with the streams that need it, or none where nobody does."""
+        members = []
+        for stream, state in self._selected:
+            if walk.endpoint not in stream.endpoints:
+                continue
+            checkpoint = state.checkpoint(walk.state_key)
+            is_unchanged = checkpoint.version == walk.version and checkpoint.resume_point is None
+            if is_unchanged and (checkpoint.done or (walk.version is not None and not stream.changes_without_version)):
+                self._plan.unchanged[stream.name].add(walk.partition.parent_id)
+                continue
+            mode = _mode(walk, stream, checkpoint)
+            compares = mode is DetectionMode.BY_ROW_DIGESTS and checkpoint.is_base and self._sweeps.is_due(checkpoint)
+            members.append(Member(stream, checkpoint, state.full_refresh, mode, compares_all_rows=compares))
+        return [replace(walk, members=tuple(members))] if members else []
 
 
-def _plan_project(
-    made: Plan, project: ProjectRef, selected: Sequence[Selected], endpoints: Sequence[Endpoint], sweeps: Sweeps
-) -> None:
-    walks = [
-        walk
-        for endpoint in endpoints
-        for walk in _walks(made, Partition(endpoint, _parent(project)), selected, project.version)
-    ]
-    made.unchanged_projects += bool(endpoints) and not walks
-    if sweeps.always:
-        made.ready += [_by_content(walk, sweeps) for walk in walks]
-    elif project.version is None:
-        _plan_unversioned(made, project, [_by_content(walk, sweeps) for walk in walks])
-    else:
-        _plan_versioned(made, project, walks)
+def _mode(walk: Walk, stream: TrackerStream, checkpoint: Checkpoint) -> DetectionMode:
+    """How a stream finds out what changed in the list of a walk."""
+    endpoint = walk.endpoint
+    has_ids = bool(endpoint.part_of or stream.deleted_kind) and not endpoint.single
+    if walk.compares_content and has_ids:
+        return DetectionMode.BY_ROW_DIGESTS
+    if endpoint.is_one_answer:
+        return DetectionMode.BY_LIST_DIGEST
+    if not checkpoint.is_base:
+        return DetectionMode.FULL
+    if endpoint.lookup_by_id:
+        return DetectionMode.BY_ACTIVITY
+    return DetectionMode.REREAD if endpoint.since is None else DetectionMode.BY_TIME
 
 
-def _plan_versioned(made: Plan, project: ProjectRef, walks: list[Walk]) -> None:
-    """The activity first, where the project has moved on: it tells all that the other lists have to bring."""
-    versions = [version for walk in walks for version in _behind(walk, project)]
-    if not versions:
-        made.ready += walks
-        return
-    # A version that is ahead of the project is of another history, and nothing is known of what happened since.
-    since = max(versions) if max(versions) > (project.version or 0) else min(versions)
-    leader = _taken_as_leader(walks, project)
-    made.ready.append(replace(leader, changes_since=since, leads=True))
-    made.ready += [walk for walk in walks if not _behind(walk, project)]
-    made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks if _behind(walk, project)]
-
-
-def _plan_unversioned(made: Plan, project: ProjectRef, walks: list[Walk]) -> None:
-    """The activity first, in every sync: only it tells how far the project has come, which a later one has to know."""
-    made.ready += [walk for walk in walks if not _is_taken_up_later(walk)]
-    walks = [walk for walk in walks if _is_taken_up_later(walk)]
-    if not walks:
-        return
-    versions = [member.version for walk in walks for member in walk.members if member.version is not None]
-    since = min(versions, default=None)
-    leader = _taken_as_leader(walks, project) if versions else _lone_leader(project)
-    made.ready.append(replace(leader, changes_since=since, leads=True, by_content=True))
-    made.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks]
-
-
-def _taken_as_leader(walks: list[Walk], project: ProjectRef) -> Walk:
+def _taken_as_finder(walks: list[Walk], project: ProjectRef) -> Walk:
     """The walk over the activity, out of the walks, if it reaches far enough back; else one for its own sake."""
-    leader = next((walk for walk in walks if walk.endpoint == ACTIVITY and _serves_changes(walk)), None)
-    if leader is None:
-        return _lone_leader(project)
-    walks.remove(leader)
-    return leader
+    finder = next((walk for walk in walks if walk.endpoint.tells_changes and _serves_changes(walk)), None)
+    if finder is None:
+        return _lone_finder(project)
+    walks.remove(finder)
+    return finder
 
 
-def _lone_leader(project: ProjectRef) -> Walk:
-    return Walk(Partition(ACTIVITY, _parent(project)), (), version=project.version)
+def _lone_finder(project: ProjectRef) -> Walk:
+    return _walk(project, ACTIVITY, compares_content=project.version is None)
 
 
-def _parent(project: ProjectRef) -> Parent:
-    return Parent(ParentKind.PROJECT, project.id)
+def _walk(project: ProjectRef, endpoint: Endpoint, *, compares_content: bool) -> Walk:
+    partition = Partition(endpoint, Parent(ParentKind.PROJECT, project.id))
+    return Walk(partition, (), version=project.version, compares_content=compares_content)
 
 
-def _is_taken_up_later(walk: Walk) -> bool:
-    """Whether another sync may go on with it: from a place in its pages, or from what a member has."""
+def _is_continued_later(walk: Walk) -> bool:
+    """Whether another sync may go on with it: from a resume point in its pages, or from what a member has."""
     return walk.endpoint.page_size is not None or not all(member.full_refresh for member in walk.members)
 
 
-def _by_content(walk: Walk, sweeps: Sweeps) -> Walk:
-    walk = replace(walk, by_content=True)
-    swept = (
-        walk.compares_rows(each.stream) and each.has_base and sweeps.is_due(each.checkpoint) for each in walk.members
-    )
-    members = tuple(member._replace(is_swept=is_swept) for member, is_swept in zip(walk.members, swept, strict=True))
-    return replace(walk, members=members)
-
-
-def _walks(made: Plan, partition: Partition, selected: Sequence[Selected], version: int | None) -> list[Walk]:
-    """The walk over one list, or none where nobody needs it."""
-    members = []
-    walk = Walk(partition, (), version=version)
-    for stream, state in selected:
-        if partition.endpoint not in stream.endpoints:
-            continue
-        checkpoint = state.checkpoint(walk.state_key)
-        is_unchanged = checkpoint.version == version and checkpoint.resume_point is None
-        if is_unchanged and (checkpoint.done or (version is not None and not stream.changes_without_version)):
-            made.unchanged[stream.name].add(partition.parent_id)
-        else:
-            members.append(Member(stream, checkpoint, state.full_refresh))
-    return [replace(walk, members=tuple(members))] if members else []
-
-
 def _behind(walk: Walk, project: ProjectRef) -> list[int]:
-    """The versions that members have, in whole or up to a place, where the project has moved on and that matters."""
-    if _goes_on(walk):
+    """The versions that members have, in whole or in part, where the project has moved on and that matters."""
+    if _is_resumed(walk):
         return []
     versions = (member.version for member in walk.members)
     return [version for version in versions if version is not None and version != project.version]
 
 
-def _goes_on(walk: Walk) -> bool:
-    """Whether a list is read from a place on, whatever came before that since."""
+def _is_resumed(walk: Walk) -> bool:
+    """Whether a list with the newest first is read on from a resume point: what came since does not move it."""
     return walk.endpoint.newest_first and any(
         member.checkpoint.resume_point and member.checkpoint.resume_point.offset for member in walk.members
     )
@@ -193,6 +208,6 @@ def _goes_on(walk: Walk) -> bool:
 
 def _serves_changes(walk: Walk) -> bool:
     """Whether the rows that the members want of the activity reach back to wherever changes are wanted from."""
-    return not _goes_on(walk) and all(
+    return not _is_resumed(walk) and all(
         member.has_base or member.stream.since(walk.partition) is None for member in walk.members
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from source_pivotal_tracker.api.fields import Fields, merge
@@ -11,30 +12,48 @@ from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, Partition
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey
 
 
-class Member(NamedTuple):
-    """A stream that a walk feeds, and what the destination has of it; where that is a base, it wants changes only.
+class DetectionMode(Enum):
+    """How a stream finds out what changed in a list; the plan picks one, `sync/detection/` has a class for each."""
 
-    `is_swept`: every row is to be looked at all the same.
+    FULL = "full"
+    """Nothing is in the destination: everything is new."""
+    REREAD = "reread"
+    """Nothing shows what changed: everything is sent again."""
+    BY_TIME = "by_time"
+    """Rows that are newer than the cursor are new."""
+    BY_ACTIVITY = "by_activity"
+    """The activity of the project shows all changes."""
+    BY_LIST_DIGEST = "by_list_digest"
+    """The whole list is compared with its digest."""
+    BY_ROW_DIGESTS = "by_row_digests"
+    """Each row is compared with its digest."""
+
+
+class Member(NamedTuple):
+    """A stream that a walk feeds, and what the destination has of it.
+
+    `compares_all_rows`: every row is compared with its digest, though neither time nor activity name it.
     """
 
     stream: TrackerStream
     checkpoint: Checkpoint
     full_refresh: bool
-    is_swept: bool = False
+    detection: DetectionMode
+    compares_all_rows: bool = False
 
     @property
     def has_base(self) -> bool:
-        """Whether the destination has all up to some time: then only what changed since is wanted."""
+        """Whether the destination has all up to some time, so that only what changed since is wanted."""
         return self.checkpoint.is_base
 
     @property
-    def has_news(self) -> bool:
-        """Whether what was deleted meanwhile is for it."""
+    def wants_deletions(self) -> bool:
+        """Whether the destination may have rows that were deleted meanwhile."""
         return self.version is not None and not self.full_refresh
 
     @property
     def version(self) -> int | None:
-        """The version after which a change is news: of what the destination has, if only up to a place."""
+        """The version of the project after which a change is new to the destination, if it has only a part, too."""
         if self.checkpoint.version is None and self.checkpoint.resume_point:
             return self.checkpoint.resume_point.version
         return self.checkpoint.version
@@ -45,20 +64,20 @@ class Walk:
     """One list to page through, for all the streams that it feeds.
 
     `changes_since` is the version of its project from which on a member wants the changes. The walk over the
-    project's activity that `leads` finds them, and every other walk that has the number waits for that one. `version`
-    is the project's when the projects were listed, some time before the walk.
+    project's activity that `finds_changes` reads them, and every other walk that has the number waits for that one.
+    `version` is the project's when the projects were listed, some time before the walk.
 
-    `by_content`: the server does not tell all that changed in the project, so the rows are compared with those that
-    were sent. If it tells no version, the leader finds one (of the newest activity) that is good enough to begin with
-    the next time, and all other walks wait for it.
+    `compares_content`: the activity does not show all that changed in the project, so rows are compared with those
+    that were sent. If the server shows no version, the walk that `finds_changes` takes that of the newest activity,
+    and all other walks of the project wait for it.
     """
 
     partition: Partition
     members: tuple[Member, ...]
     changes_since: int | None = None
     version: int | None = None
-    leads: bool = False
-    by_content: bool = False
+    finds_changes: bool = False
+    compares_content: bool = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -70,22 +89,17 @@ class Walk:
         return self.partition.parent
 
     @property
-    def names(self) -> str:
-        """The streams that it feeds."""
-        return ", ".join(member.stream.name for member in self.members)
+    def path(self) -> str:
+        return self.partition.path
 
     @property
     def state_key(self) -> StateKey:
         return StateKey(self.endpoint.name, self.partition.parent_id)
 
     @property
-    def path(self) -> str:
-        return self.partition.path
-
-    def compares_rows(self, stream: TrackerStream) -> bool:
-        """Whether the rows that a member is made of are compared with those that were sent, one by one."""
-        has_ids = bool(self.endpoint.part_of or stream.deleted_kind)
-        return self.by_content and has_ids and not self.endpoint.single
+    def names(self) -> str:
+        """The streams that it feeds."""
+        return ", ".join(member.stream.name for member in self.members)
 
     def fields(self) -> Fields:
         """What all members need of a row."""

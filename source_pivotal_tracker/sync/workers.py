@@ -13,7 +13,7 @@ from typing import Generic
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import Failed, SkippableError, TrackerError
-from source_pivotal_tracker.sync.activity import read_changes
+from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
@@ -134,39 +134,35 @@ class Workers(Generic[Encoded]):
         return None
 
     def _pages(self, walk: Walk) -> Iterator[Page]:
-        if walk.leads:
+        if walk.finds_changes:
             return self._pages_with_changes(walk)
-        changes = None if walk.changes_since is None else self._changes.get(walk.partition.parent_id)
+        changes = None if walk.changes_since is None else self._changes.get(walk.partition.project_id)
         return WalkReader(self._context, walk, changes, self._lookback).pages()
 
     def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
-        waiting = self._waiting[walk.partition.parent_id or 0]
-        tombstones = (member.stream.deleted_kind for each in waiting for member in each.members if member.has_news)
-        settle_moves = "story" in tombstones
+        waiting = self._waiting_for(walk)
+        members = (member for each in waiting for member in each.members)
+        settle_moves = any(member.wants_deletions and member.stream.deleted_kind == "story" for member in members)
         changes = yield from read_changes(self._context, walk, self._lookback, settle_moves=settle_moves)
-        self._changes[walk.partition.parent_id] = changes
-        if changes is None:
-            _warn_of_the_unknown(walk, "the server does not tell the version of the project")
-        elif walk.by_content:
-            if not changes.is_whole:
-                _warn_of_the_unknown(walk, "its activity does not tell all that changed since the last sync")
-        elif changes.version < changes.since:
-            _warn_of_the_unknown(walk, f"its version fell from {changes.since} to {changes.version}")
-        elif changes.missing:
-            words = (
-                f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.version}"
-            )
-            _warn_of_the_unknown(walk, words)
+        self._changes[walk.partition.project_id] = changes
+        gap = gap_in(changes, walk)
+        if gap:
+            warn_of_gap(walk, gap)
+
+    def _waiting_for(self, walk: Walk) -> list[Walk]:
+        """The walks of its project that begin once this one has found the changes."""
+        project_id = walk.partition.project_id
+        return self._waiting.get(project_id, []) if walk.finds_changes and project_id is not None else []
 
     def _release(self, walk: Walk, error: TrackerError | None) -> None:
         """Let go the walks that waited for this one. Without the changes they read all, or fail as it did."""
-        waiting = self._waiting[walk.partition.parent_id or 0] if walk.leads else []
-        changes = self._changes.get(walk.partition.parent_id)
-        if walk.by_content and changes:
+        waiting = self._waiting_for(walk)
+        changes = self._changes.get(walk.partition.project_id)
+        if walk.compares_content and changes:
             waiting = [replace(each, version=changes.version) for each in waiting]
         is_fatal = error is not None and not isinstance(error, SkippableError)
         if waiting and isinstance(error, SkippableError):
-            _warn_of_the_unknown(walk, f"its activity is not shown ({error})")
+            warn_of_gap(walk, f"its activity is not shown ({error})")
         if is_fatal:
             for each in waiting:
                 self._queue.put(WalkStarted(each))
@@ -185,16 +181,3 @@ class Workers(Generic[Encoded]):
         page.records.clear()
         self._context.turn.give_back()
         self._queue.put(PageRead(walk, page, encoded, counts), page.size)
-
-
-def _warn_of_the_unknown(walk: Walk, why: str) -> None:
-    if walk.by_content:
-        if walk.changes_since is not None:
-            logger.warning("Project %s is looked through, for %s", walk.partition.parent_id, why)
-        return
-    logger.warning(
-        "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
-        "rid of it",
-        walk.partition.parent_id,
-        why,
-    )

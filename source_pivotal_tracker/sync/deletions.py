@@ -1,0 +1,147 @@
+"""Whether a deletion is sent: decided here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+
+from source_pivotal_tracker.streams.rows import Deletion, Row
+from source_pivotal_tracker.streams.times import iso, moment
+from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.context import SyncContext
+from source_pivotal_tracker.sync.detection.base import Detection
+from source_pivotal_tracker.sync.sent_rows import SentRows
+from source_pivotal_tracker.sync.story_lookup import find_story, is_replicated
+from source_pivotal_tracker.sync.walks import Walk
+
+logger = logging.getLogger("airbyte.tracker")
+
+Thing = tuple[str, int]
+"""A kind of Tracker's activity, and an id."""
+
+
+def without_moves_here(context: SyncContext, deleted: Mapping[Thing, Deletion]) -> dict[Thing, Deletion]:
+    """What is deleted, less the stories that moved to a project that the destination has. Raises a TrackerError.
+
+    Without the look, the tombstone of the one project might come after the row of the other and hide it.
+    """
+    return {
+        thing: deletion
+        for thing, deletion in deleted.items()
+        if not (deletion.kind == "story" and deletion.moved_away and is_replicated(context, deletion.id))
+    }
+
+
+class Deletions:
+    """The tombstones of one walk. When in doubt there is none, and the row stays.
+
+    A deletion that the activity shows is sent to a stream if
+
+    - the destination may have the row: it has rows of the list, and this is no full refresh;
+    - the story did not come in this walk all the same;
+    - it is new: a story that had moved away before `changes.since` was deleted in the destination then;
+    - the stream has such things (`tombstone`).
+
+    A row that was sent once and is in the list no more (`missing`), though no activity says so, is deleted if it is
+    found nowhere in a replicated project and the source proves to show all of the project.
+    """
+
+    def __init__(
+        self, context: SyncContext, walk: Walk, changes: Changes | None, detections: Sequence[Detection]
+    ) -> None:
+        self._context = context
+        self._walk = walk
+        self._changes = changes
+        self._detections = detections
+        self._of_missing: dict[str, dict[int, Row]] = {}
+
+    def tombstones(self, detection: Detection, changes: Changes | None, sent: SentRows) -> list[Row]:
+        """The records that stand for what is gone, for one stream; `sent` are the rows that came in this walk."""
+        partition, stream = self._walk.partition, detection.stream
+        told: Iterable[Deletion] = changes.deleted.values() if changes and detection.member.wants_deletions else ()
+        tombstones = dict(self._of_missing.get(stream.name, {}))
+        for deletion in told:
+            has_come = deletion.kind == "story" and deletion.id in sent
+            if not has_come and not self._was_sent_before(detection, deletion):
+                tombstone = stream.tombstone(deletion, partition)
+                if tombstone:
+                    tombstones[deletion.id] = tombstone
+        if detection.row_digests and not stream.part:
+            for row_id in tombstones:
+                detection.row_digests.forget(row_id)
+        return list(tombstones.values())
+
+    def find_missing(self) -> set[int]:
+        """Look for rows that were sent once and did not come. Returns the stories that are still in the project.
+
+        The others are forgotten: they are deleted, or in another project, which sends them. Raises a TrackerError.
+        """
+        here: set[int] = set()
+        unproven: set[int] = set()
+        found: dict[int, Row] = {}
+        for detection in self._detections:
+            kind = detection.stream.deleted_kind
+            for row_id in detection.row_digests.unseen() if detection.row_digests else ():
+                if self._changes and (kind, row_id) in self._changes.deleted:
+                    continue
+                # A list that comes in one answer cannot have lost a row on the way.
+                if self._walk.endpoint.page_size is not None and row_id not in found:
+                    found[row_id] = find_story(self._context, row_id) or {}
+                story = found.get(row_id, {})
+                project = story.get("project_id")
+                if project is None and not self._is_gone(detection, row_id):
+                    unproven.add(row_id)
+                elif project == self._walk.partition.project_id and self._lists(story):
+                    here.add(row_id)
+                else:
+                    is_elsewhere = project in self._context.replicated_projects
+                    in_this = project == self._walk.partition.project_id
+                    self._forget(detection, row_id, is_gone=in_this or not is_elsewhere)
+        self._warn_of(unproven)
+        return here if self._walk.endpoint.lookup_by_id else set()
+
+    def _was_sent_before(self, detection: Detection, deletion: Deletion) -> bool:
+        digests = detection.row_digests
+        if not deletion.moved_away or digests is None or deletion.id in digests or self._changes is None:
+            return False
+        return moment(deletion.at).timestamp() <= self._changes.since
+
+    def _lists(self, story: Row) -> bool:
+        return self._walk.endpoint.lookup_by_id or story.get("story_type") == "release"
+
+    def _is_gone(self, detection: Detection, row_id: int) -> bool:
+        """Whether the source proves that a row that it does not show was deleted."""
+        kind = self._walk.endpoint.activity_kind or detection.stream.deleted_kind
+        digests = detection.row_digests
+        cursor = digests.cursor_of(row_id) if digests else None
+        return self._context.client.completeness.is_gone(self._walk.partition.parent_id or 0, kind, cursor)
+
+    def _forget(self, detection: Detection, row_id: int, *, is_gone: bool) -> None:
+        """Take a missing row out of the digests, and note its tombstone if it is gone.
+
+        When it went is not known. Its tombstone has the cursor that the row had: a row that comes back as it was, as
+        from an older export, would be older than any other, and the destination would not take it.
+        """
+        digests, stream = detection.row_digests, detection.stream
+        cursor = digests.cursor_of(row_id) if digests else None
+        if digests:
+            digests.forget(row_id)
+        if not is_gone or stream.part or detection.member.full_refresh:
+            return
+        now = iso(datetime.now(timezone.utc))
+        tombstone = stream.tombstone(Deletion(stream.deleted_kind, row_id, now), self._walk.partition)
+        if tombstone:
+            tombstone.pop(str(stream.cursor_field))
+            dated = {str(stream.cursor_field): cursor} if cursor else {}
+            self._of_missing.setdefault(stream.name, {})[row_id] = tombstone | dated
+
+    def _warn_of(self, unproven: Collection[int]) -> None:
+        if unproven:
+            logger.warning(
+                "Project %s: %d rows of the list of %s that were sent before are in no export any more; they stay, for "
+                "no export that is newer proves to be all of the project",
+                self._walk.partition.parent_id,
+                len(unproven),
+                self._walk.path.rpartition("/")[2].replace("_", " "),
+            )
