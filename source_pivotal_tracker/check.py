@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from source_pivotal_tracker.api.client import CLOSED, TrackerClient
 from source_pivotal_tracker.api.errors import (
-    Failed,
+    InvalidResponse,
     ParametersRefused,
     RetryableError,
     SkippableError,
@@ -28,7 +28,7 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     try:
         me = client.get("me", attempts=MOST_REQUESTS - 1).parsed
         if not isinstance(me, dict) or "id" not in me:
-            raise Failed("GET /me: the answer describes no person")
+            raise InvalidResponse("GET /me: the answer describes no person")
         owner = f"The token belongs to {me.get('name') or me.get('username') or me['id']}."
         wanted = tuple(project_ids)
         return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
@@ -67,7 +67,7 @@ def _listed(client: TrackerClient) -> str:
             raise
         projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
-        raise Failed("GET /projects: the answer is no list")
+        raise InvalidResponse("GET /projects: the answer is no list")
     told = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
     return f"{told}: {_names(projects)}." if projects else f"{told}."
 

@@ -18,7 +18,7 @@ from requests.adapters import BaseAdapter
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import (
-    Failed,
+    IncompleteError,
     RetryableError,
     SourceUnavailable,
     TokenRefused,
@@ -206,13 +206,13 @@ class TrackerClient:
 
 
 def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | None = None) -> Understood:
-    """What `ask` makes of an answer; where that contradicts itself (Failed), of a second one, whose error stands.
+    """Returns what `ask` makes of an answer, or of a second one where the first is an IncompleteError.
 
-    The second is understood by `again`, if that differs.
+    `again` makes something of the second answer, if that differs. The error of the second answer is raised.
     """
     try:
         return ask()
-    except Failed as contradiction:
+    except IncompleteError as contradiction:
         logger.warning("%s. It is asked for once more", contradiction)
     return (again or ask)()
 

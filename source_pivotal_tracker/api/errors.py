@@ -64,8 +64,12 @@ class ParametersRefused(TrackerError):
     """The request asked for what this server does not know: it may be asked again for less."""
 
 
-class Failed(TrackerError):
+class IncompleteError(TrackerError):
     """Nothing helps: what was being read is incomplete."""
+
+
+class InvalidResponse(IncompleteError):
+    """The answer is none of Tracker v5, or contradicts itself."""
 
 
 class SourceUnavailable(FatalError):
@@ -93,11 +97,11 @@ def parse_body(response: TrackerResponse) -> Any:
 def of_exception(error: OSError) -> TrackerError:
     """The TrackerError for a request that got no complete answer, or that could not even be made."""
     if not isinstance(error, requests.RequestException):
-        return (
-            _of_environment(error) if "certificate" in str(error) else Failed(f"the request could not be sent: {error}")
-        )
+        if "certificate" in str(error):
+            return _of_environment(error)
+        return IncompleteError(f"the request could not be sent: {error}")
     if isinstance(error, requests.exceptions.SSLError):
-        return Failed(f"no secure connection: {_reason(error)}")
+        return IncompleteError(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
         return RetryableError(f"no answer in time: {_reason(error)}")
     if isinstance(error, requests.ConnectionError):
@@ -107,7 +111,7 @@ def of_exception(error: OSError) -> TrackerError:
         return RetryableError(f"no connection: {_reason(error)}")
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return RetryableError(f"the answer was cut short: {_reason(error)}")
-    return Failed(f"the request could not be sent: {_reason(error)}")
+    return IncompleteError(f"the request could not be sent: {_reason(error)}")
 
 
 def _proxy_of(error: requests.RequestException) -> str | None:
@@ -141,7 +145,7 @@ def _error(response: TrackerResponse) -> TrackerError:
         return ParametersRefused(words, status=status, code=code)
     if status in (403, 404) and said:
         return SkippableError(words, status=status, code=code)
-    return Failed(words, status=status, code=code)
+    return InvalidResponse(words, status=status, code=code)
 
 
 def _tracker_error(response: TrackerResponse) -> Mapping[str, Any]:

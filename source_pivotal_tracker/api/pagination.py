@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import InvalidResponse
 
 
 def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | None:
     """The offset of the page after the one that started at `offset` and brought `rows` rows; None after the last.
 
     With `X-Tracker-Pagination-Total` the list ends there and nowhere else: a short page does not end it.
-    Without, it ends with an empty page. Raises Failed where a header is no number or contradicts the rows, or a page
-    before the Total is empty.
+    Without, it ends with an empty page. Raises InvalidResponse where a header is no number or contradicts the rows,
+    or a page before the Total is empty.
     """
     returned = number_in(headers, "X-Tracker-Pagination-Returned")
     if returned is not None and returned != rows:
-        raise Failed(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
+        raise InvalidResponse(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
     total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is None:
         return offset + rows if rows else None
     if offset + rows >= total:
         return None
     if not rows:
-        raise Failed(f"the list ended at row {offset} of the {total} that the server announced")
+        raise InvalidResponse(f"the list ended at row {offset} of the {total} that the server announced")
     return offset + rows
 
 
 def refuse_cut(headers: Mapping[str, str], rows: int) -> None:
-    """Raises Failed where the answer that is a whole list, as far as is known of the API, is not all of it."""
+    """Raises InvalidResponse where the answer that is a whole list, as far as is known of the API, is not all of it."""
     total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is not None and rows < total:
-        raise Failed(f"the server announces {total} rows of a list that has no pages, and {rows} came")
+        raise InvalidResponse(f"the server announces {total} rows of a list that has no pages, and {rows} came")
 
 
 def number_in(headers: Mapping[str, str], name: str) -> int | None:
-    """The number in a header, or None where there is no such header. Raises Failed for a header that holds none."""
+    """The number in a header, or None where there is no such header. Raises InvalidResponse for what is no number."""
     text = headers.get(name)
     if text is not None and not text.isdecimal():
-        raise Failed(f"the server sends {name} {text!r}, which is no number")
+        raise InvalidResponse(f"the server sends {name} {text!r}, which is no number")
     return None if text is None else int(text)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import AirbyteStream, SyncMode
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
@@ -81,11 +81,13 @@ class TrackerStream(SerialStream, ABC):
         try:
             made = [self.records(row, partition) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Failed(f"the server sent {self.name} of an unknown shape ({type(error).__name__})") from error
+            raise InvalidResponse(
+                f"the server sent {self.name} of an unknown shape ({type(error).__name__})"
+            ) from error
         for part in self._key:
             for record in chain.from_iterable(made):
                 if record.get(part) is None:
-                    raise Failed(f"a row of {self.name} came without its {' and '.join(self._key)}")
+                    raise InvalidResponse(f"a row of {self.name} came without its {' and '.join(self._key)}")
         return made
 
     def key_of(self, record: Row) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
@@ -145,10 +145,10 @@ class ProjectHistoryDays(TrackerStream):
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         header, days = row.get("header"), row.get("data")
         if not isinstance(header, list) or not isinstance(days, list):
-            raise Failed("the answer has no header and data")
+            raise InvalidResponse("the answer has no header and data")
         for day in days:
             if len(day) != len(header):
-                raise Failed(f"a day of {len(day)} in {len(header)} columns")
+                raise InvalidResponse(f"a day of {len(day)} in {len(header)} columns")
         records = [{"project_id": partition.parent_id, **dict(zip(header, day, strict=True))} for day in days]
         put_times_in_iso(records)
         return records

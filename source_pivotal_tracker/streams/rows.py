@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import Fields, are_ignored
 from source_pivotal_tracker.streams.endpoints import Endpoint
 
@@ -31,21 +31,21 @@ class Deletion:
 
 
 def rows_in(body: Any, endpoint: Endpoint) -> list[Row]:
-    """The rows in an answer of the endpoint, in Tracker's words. Raises Failed where it holds something else."""
+    """The rows in an answer of the endpoint, in Tracker's words. Raises InvalidResponse where it holds no rows."""
     rows = [body] if endpoint.single else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise Failed(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
+        raise InvalidResponse(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
     if endpoint.part_of and any(row.get("id") is None for row in rows):
-        raise Failed("a row came without its id")
+        raise InvalidResponse("a row came without its id")
     for row in rows:
         put_in_trackers_words(row)
     return rows
 
 
 def refuse_ignored(fields: Fields, rows: Sequence[Row]) -> None:
-    """Raises Failed where the rows show that the server that was asked for these fields did not listen."""
+    """Raises InvalidResponse where the rows show that the server that was asked for these fields did not listen."""
     if are_ignored(fields, rows):
-        raise Failed("the server ignores `fields`, so it does not show all that was asked for")
+        raise InvalidResponse("the server ignores `fields`, so it does not show all that was asked for")
 
 
 def put_in_trackers_words(row: Row) -> None:
@@ -95,7 +95,7 @@ def filled(row: Row, **ids: object) -> Row:
 
 
 def objects(row: Row, attribute: str) -> Sequence[Row]:
-    """What an attribute of a row holds, be it a list of objects, one object or nothing. Raises Failed for the rest."""
+    """What an attribute of a row holds: a list of objects, one object or nothing. Else raises InvalidResponse."""
     values = row.get(attribute)
     if values is None:
         return ()
@@ -103,5 +103,5 @@ def objects(row: Row, attribute: str) -> Sequence[Row]:
         values = [values]
     for each in values:
         if not isinstance(each, dict):
-            raise Failed(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
+            raise InvalidResponse(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
     return values

@@ -15,7 +15,7 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, ParametersRefused, SkippableError, TrackerError, traced
+from source_pivotal_tracker.api.errors import InvalidResponse, ParametersRefused, SkippableError, TrackerError, traced
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -57,7 +57,7 @@ class SerialStream(HttpStream, ABC):
 
     @abstractmethod
     def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]:
-        """The records in each of these rows of the endpoint. Raises Failed where one of them has no key."""
+        """The records in each of these rows of the endpoint. Raises InvalidResponse where one of them has no key."""
 
     @abstractmethod
     def is_before_start(self, record: Row) -> bool:
@@ -129,7 +129,7 @@ class SerialStream(HttpStream, ABC):
         start = int(query["offset"][0])
         before, self._fingerprint = self._fingerprint, fingerprint_of(rows, response.content)
         if start and rows and self._fingerprint == before:
-            raise Failed(f"the page at offset {start} is the one before it again")
+            raise InvalidResponse(f"the page at offset {start} is the one before it again")
         offset = next_offset(response.headers, offset=start, rows=len(rows))
         return None if offset is None else {"offset": offset}
 
@@ -141,8 +141,8 @@ class SerialStream(HttpStream, ABC):
             rows = rows_in(cast("TrackerResponse", response).parsed, partition.endpoint)
             refuse_ignored(self.wanted_fields(), rows)
             made = self.records_by_row(rows, partition)
-        except Failed as problem:
-            raise Failed(f"GET /{partition.path}: {problem}") from None
+        except InvalidResponse as problem:
+            raise InvalidResponse(f"GET /{partition.path}: {problem}") from None
         return (record for record in chain.from_iterable(made) if not self.is_before_start(record))
 
     def _partition(self, stream_slice: Mapping[str, Any] | None) -> Partition:

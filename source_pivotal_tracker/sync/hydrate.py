@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, Failed, SkippableError
+from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, InvalidResponse, SkippableError
 from source_pivotal_tracker.api.fields import WHOLE, Fields
 from source_pivotal_tracker.streams.comments import ATTACHED
 from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
@@ -114,7 +114,7 @@ class Hydrator:
             answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, turn=turn).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):
-                raise Failed(f"GET /{path}: a row came without its id")
+                raise InvalidResponse(f"GET /{path}: a row came without its id")
             return answer
         except SkippableError as error:
             if error.code == GONE:

@@ -8,7 +8,15 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from source_pivotal_tracker.api.client import once_more
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, NOT_FOUND, Failed, ParametersRefused, SkippableError
+from source_pivotal_tracker.api.errors import (
+    FORBIDDEN,
+    GONE,
+    NOT_FOUND,
+    IncompleteError,
+    InvalidResponse,
+    ParametersRefused,
+    SkippableError,
+)
 from source_pivotal_tracker.api.fields import are_ignored
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -159,7 +167,7 @@ class ListClient:
             return answer
         may_repeat = may_repeat and answer.total is None and answer.version is None
         if answer.rows and answer.fingerprint == previous and not may_repeat:
-            raise Failed(f"GET /{path}: the page at offset {offset} is the one before it again")
+            raise InvalidResponse(f"GET /{path}: the page at offset {offset} is the one before it again")
         following = _of(path, lambda: next_offset(response.headers, offset=offset, rows=len(answer.rows)))
         return answer._replace(following=following)
 
@@ -178,7 +186,7 @@ class ListClient:
         )
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
-        """Raises Failed, with the path that was asked for, for what cannot be rows of this list.
+        """Raises InvalidResponse, with the path that was asked for, for what cannot be rows of this list.
 
         `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
         """
@@ -190,7 +198,7 @@ class ListClient:
         if any(member.detection is DetectionMode.BY_ROW_DIGESTS for member in walk.members) and not all(
             map(_has_number, rows)
         ):
-            raise Failed("a row came with an id that is no number")
+            raise InvalidResponse("a row came with an id that is no number")
         if self.is_selected is None:
             self._learn(rows)
         if kind:
@@ -202,14 +210,14 @@ class ListClient:
             if self.is_selected:
                 self._hydrator.warn_of_what_is_not_shown(rows)
         if walk.finds_changes and walk.compares_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
-            raise Failed("a row came without its guid and time")
+            raise InvalidResponse("a row came without its guid and time")
         if (
             walk.finds_changes
             and not walk.compares_content
             and any(map(has_version, rows))
             and not all(map(has_version, rows))
         ):
-            raise Failed("a row came without its project_version")
+            raise InvalidResponse("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
@@ -229,10 +237,10 @@ def _has_number(row: Row) -> bool:
 
 
 def _of(path: str, understand: Callable[[], Understood]) -> Understood:
-    """What `understand` returns; a Failed of it names the path."""
+    """What `understand` returns; an IncompleteError of it names the path."""
     try:
         return understand()
-    except Failed as problem:
+    except IncompleteError as problem:
         if str(problem).startswith("GET /"):
             raise
-        raise Failed(f"GET /{path}: {problem}") from None
+        raise InvalidResponse(f"GET /{path}: {problem}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import IncompleteError
 from source_pivotal_tracker.sync.detection.base import Detection
 from source_pivotal_tracker.sync.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.sync.list_versions import ListVersions
@@ -86,7 +86,7 @@ class Recovery:
         walk = self._walk
         comes_again = walk.endpoint.since is None or walk.compares_content
         if not comes_again or any(member.full_refresh for member in walk.members):
-            raise Failed(f"GET /{walk.path}: the list kept changing while it was read {MOST_WALKS} times")
+            raise IncompleteError(f"GET /{walk.path}: the list kept changing while it was read {MOST_WALKS} times")
         logger.warning(
             "/%s kept changing while it was read %d times: rows of %s may be missing until the next sync, which "
             "reads all of it again",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from source_pivotal_tracker.api.client import once_more
-from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, Failed, SkippableError
+from source_pivotal_tracker.api.errors import GONE, NOT_FOUND, InvalidResponse, SkippableError
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.context import SyncContext
@@ -46,5 +46,5 @@ def _asked(context: SyncContext, path: str, project_id: int | None = None) -> Ro
     answer = selection.get(path, {}, wanted, endpoint=STORY, names="stories").parsed
     story = {"project_id": project_id, **answer} if isinstance(answer, dict) else {}
     if not isinstance(story.get("project_id"), int):
-        raise Failed(f"GET /{path}: the answer does not tell the project of the story")
+        raise InvalidResponse(f"GET /{path}: the answer does not tell the project of the story")
     return story

@@ -20,7 +20,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, FatalError, SourceUnavailable, TrackerError, stopped_by
+from source_pivotal_tracker.api.errors import FatalError, IncompleteError, SourceUnavailable, TrackerError, stopped_by
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
@@ -197,7 +197,7 @@ class Sync:
             name = configured.stream.name
             stream = self._streams.get(name)
             if stream is None:
-                failed[name] = Failed("the connector has no such stream: refresh the schema of the connection")
+                failed[name] = IncompleteError("the connector has no such stream: refresh the schema of the connection")
             elif name not in selected:
                 names = [endpoint.name for endpoint in stream.endpoints]
                 full_refresh = configured.sync_mode == SyncMode.full_refresh or not stream.cursor_field

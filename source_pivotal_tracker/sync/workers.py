@@ -12,7 +12,7 @@ from typing import Generic
 
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import Failed, SkippableError, TrackerError
+from source_pivotal_tracker.api.errors import IncompleteError, SkippableError, TrackerError
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
@@ -121,14 +121,14 @@ class Workers(Generic[Encoded]):
                 self._put(walk, page)
                 has_begun = bool(walk.members)
         except SkippableError as error:
-            return Failed(str(error), status=error.status, code=error.code) if has_begun else error
+            return IncompleteError(str(error), status=error.status, code=error.code) if has_begun else error
         except TrackerError as error:
             return error
         except Closed:
             raise
         except Exception as error:
             logger.exception("A defect of the connector, while it read /%s", walk.path)
-            return Failed(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
+            return IncompleteError(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
         finally:
             self._context.turn.give_back()
         return None

@@ -13,7 +13,7 @@ from tools.sayings import sayings
 PAGE = "docs/pivotal-tracker.md"
 MODULE = '''"""A docstring of words."""
 
-raise Failed(f"the page at offset {offset} is the {nth} one")
+raise InvalidResponse(f"the page at offset {offset} is the {nth} one")
 logger.warning("Project %d of %s is skipped: %.0f s", 1, "all", 2.0)
 logger.info("nothing to look up")
 WRONG = {"too_much": "is more than {le}"}
@@ -40,7 +40,7 @@ def test_the_page_quotes_what_the_connector_says_and_nothing_else() -> None:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     (tmp_path / "module.py").write_text(MODULE, encoding="utf-8")
-    (tmp_path / "serial.py").write_text('raise Failed("said by the cdk alone")', encoding="utf-8")
+    (tmp_path / "serial.py").write_text('raise InvalidResponse("said by the cdk alone")', encoding="utf-8")
     return tmp_path
 
 

@@ -12,7 +12,7 @@ import pytest
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import (
-    Failed,
+    InvalidResponse,
     ParametersRefused,
     RetryableError,
     SkippableError,
@@ -59,16 +59,16 @@ PASSING = {
 }
 FINAL = {
     "400 invalid_parameter": (tracker_error(400, "invalid_parameter"), ParametersRefused),
-    "400 other": (tracker_error(400, "unhandled_condition"), Failed),
+    "400 other": (tracker_error(400, "unhandled_condition"), InvalidResponse),
     "401": (tracker_error(401, "unauthenticated"), TokenRefused),
     "403 invalid_authentication": (tracker_error(403, "invalid_authentication"), TokenRefused),
     "403 unauthorized_operation": (tracker_error(403, "unauthorized_operation"), SkippableError),
     "404 unfound_resource": (tracker_error(404, "unfound_resource"), SkippableError),
-    "403 by a proxy": (answer(403, b"<html>blocked</html>"), Failed),
-    "404 by a web server": (answer(404, b"<html>nothing here</html>"), Failed),
-    "409 duplicate_entry": (tracker_error(409, "duplicate_entry"), Failed),
-    "410": (answer(410, b""), Failed),
-    "204": (answer(204, b""), Failed),
+    "403 by a proxy": (answer(403, b"<html>blocked</html>"), InvalidResponse),
+    "404 by a web server": (answer(404, b"<html>nothing here</html>"), InvalidResponse),
+    "409 duplicate_entry": (tracker_error(409, "duplicate_entry"), InvalidResponse),
+    "410": (answer(410, b""), InvalidResponse),
+    "204": (answer(204, b""), InvalidResponse),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_lost_connection_after_a_contradiction_is_told_by_its_own_cause() -> N
 
         def contradictory() -> None:
             client.get("me")
-            raise Failed("two rows came, and three were announced")
+            raise InvalidResponse("two rows came, and three were announced")
 
         with pytest.raises(RetryableError, match=r"^GET /me: no connection: Remote end closed"):
             once_more(contradictory)
@@ -195,7 +195,7 @@ def test_the_token_is_sent_in_its_header_and_repeated_nowhere(caplog: pytest.Log
 def test_a_redirect_to_another_host_is_not_followed() -> None:
     with ScriptedServer([OK]) as other:
         moved = answer(302, b"", f"Location: {other.url}/me")
-        with ScriptedServer([moved]) as server, pytest.raises(Failed, match="a redirect to http://127"):
+        with ScriptedServer([moved]) as server, pytest.raises(InvalidResponse, match="a redirect to http://127"):
             client_of(server).get("me")
     assert other.requests == []
 

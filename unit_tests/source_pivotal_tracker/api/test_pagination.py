@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from source_pivotal_tracker.api.errors import Failed
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.pagination import next_offset
 
 
@@ -33,10 +33,10 @@ def test_pages_follow_by_what_came(told: dict[str, str], offset: int, rows: int,
 
 
 def test_an_empty_page_before_the_total_is_an_error_and_no_loop() -> None:
-    with pytest.raises(Failed, match="ended at row 40 of the 70"):
+    with pytest.raises(InvalidResponse, match="ended at row 40 of the 70"):
         next_offset(headers(70, 0), offset=40, rows=0)
 
 
 def test_a_page_that_holds_other_than_its_header_says_is_an_error() -> None:
-    with pytest.raises(Failed, match="returned 7 rows at offset 0, and 6 came"):
+    with pytest.raises(InvalidResponse, match="returned 7 rows at offset 0, and 6 came"):
         next_offset(headers(70, 7), offset=0, rows=6)
