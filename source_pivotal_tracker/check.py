@@ -28,7 +28,7 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     try:
         me = client.get("me", attempts=MOST_REQUESTS - 1).parsed
         if not isinstance(me, dict) or "id" not in me:
-            raise InvalidResponse("GET /me: the answer describes no person")
+            raise InvalidResponse("the answer describes no person", path="me")
         owner = f"The token belongs to {me.get('name') or me.get('username') or me['id']}."
         wanted = tuple(project_ids)
         return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
@@ -40,8 +40,9 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
         if isinstance(error, RetryableError) and error.status not in (None, 200):
             raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None
         hint = CLOSED if client.is_closed else "Is the address complete, with /services/v5 at its end?"
-        words = str(error).removesuffix(f". {CLOSED}")
-        raise CheckFailed(f"api_url: {client.base_url} is not read as a Tracker v5 server ({words}). {hint}") from None
+        raise CheckFailed(
+            f"api_url: {client.base_url} is not read as a Tracker v5 server ({error.cause}). {hint}"
+        ) from None
 
 
 def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
@@ -67,7 +68,7 @@ def _listed(client: TrackerClient) -> str:
             raise
         projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
-        raise InvalidResponse("GET /projects: the answer is no list")
+        raise InvalidResponse("the answer is no list", path="projects")
     told = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
     return f"{told}: {_names(projects)}." if projects else f"{told}."
 

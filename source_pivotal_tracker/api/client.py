@@ -163,13 +163,13 @@ class TrackerClient:
         except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are
-            raise self._named(of_exception(error), path) from None
+            raise self._located(of_exception(error), path) from None
         except TrackerError as error:
             if turn:
                 turn.give_back()
             if isinstance(error, TokenRefused):
                 self._refusal = error
-            raise self._named(error, path) from None
+            raise self._located(error, path) from None
         self._tell(path, response.oddities)
         return response
 
@@ -184,12 +184,11 @@ class TrackerClient:
             if is_new:
                 logger.warning("GET /%s: %s: %s", path, what, where)
 
-    def _named(self, error: TrackerError, path: str) -> TrackerError:
-        """The error with the path in its text, and without the token, which a server may have repeated."""
-        words = f"GET /{path}: {error}"
-        if error.code is None and self.is_closed:
-            words = f"{words}. {CLOSED}"
-        error.args = (words.replace(self._token, "****"),)
+    def _located(self, error: TrackerError, path: str) -> TrackerError:
+        """The error with the path and the hint, and without the token, which a server may have repeated."""
+        error.path = path
+        error.hint = CLOSED if error.code is None and self.is_closed else None
+        error.reason = error.reason.replace(self._token, "****")
         return error
 
     def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int) -> float:

@@ -6,7 +6,8 @@ import email.utils
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -33,13 +34,34 @@ LONGEST_RETRY_AFTER = 300.0
 class TrackerError(Exception):
     """A request that brought no usable answer. The subclasses are named after what happens next.
 
-    `status` is the HTTP status, or None where no answer came; `code` is Tracker's own error code, where it gave one.
+    `reason` is what went wrong, `path` what was asked for (relative to the base URL), `hint` a sentence on what the
+    user can do. `status` is the HTTP status, or None where no answer came; `code` is Tracker's own error code, where
+    it gave one. The text is made of the first three: `GET /me: 404 Not Found. Is the address complete?`
     """
 
-    def __init__(self, words: str, *, status: int | None = None, code: str | None = None) -> None:
-        super().__init__(words)
+    def __init__(
+        self,
+        reason: str,
+        *,
+        path: str | None = None,
+        hint: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.hint = hint
         self.status = status
         self.code = code
+
+    @property
+    def cause(self) -> str:
+        """What went wrong with which request, without the hint."""
+        return self.reason if self.path is None else f"GET /{self.path}: {self.reason}"
+
+    def __str__(self) -> str:
+        return f"{self.cause}. {self.hint}" if self.hint else self.cause
 
 
 class RetryableError(TrackerError):
@@ -70,6 +92,16 @@ class IncompleteError(TrackerError):
 
 class InvalidResponse(IncompleteError):
     """The answer is none of Tracker v5, or contradicts itself."""
+
+
+@contextmanager
+def answer_of(path: str) -> Iterator[None]:
+    """An IncompleteError that is raised while an answer is read names the request, unless it names one already."""
+    try:
+        yield
+    except IncompleteError as error:
+        error.path = error.path or path
+        raise
 
 
 class SourceUnavailable(FatalError):

@@ -156,8 +156,10 @@ class Selection:
             return select(DEFAULT)
         key = select("number" if "number" in asked else "id")
         if base != key and asking.accepts(key):
-            words = f"{refusal} (the server refuses {render(base)}, which cannot be left out)"
-            raise ParametersRefused(words, status=refusal.status, code=refusal.code)
+            reason = f"{refusal.reason} (the server refuses {render(base)}, which cannot be left out)"
+            raise ParametersRefused(
+                reason, path=refusal.path, hint=refusal.hint, status=refusal.status, code=refusal.code
+            )
         if not asking.accepts({}):
             raise refusal
         known.altogether = True

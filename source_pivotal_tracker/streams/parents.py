@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import IncompleteError, InvalidResponse, SkippableError
+from source_pivotal_tracker.api.errors import IncompleteError, InvalidResponse, SkippableError, answer_of
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
@@ -91,13 +91,10 @@ class Parents:
             response = self._client.selection.get(path, {}, fields, endpoint=path, names=path)
             rows = response.parsed
             if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
-                raise InvalidResponse(
-                    f"GET /{path}: the answer is no list of things with an id: is this a Tracker v5 server?"
-                )
-            try:
+                reason = "the answer is no list of things with an id: is this a Tracker v5 server?"
+                raise InvalidResponse(reason, path=path)
+            with answer_of(path):
                 refuse_cut(response.headers, len(rows))
-            except InvalidResponse as problem:
-                raise InvalidResponse(f"GET /{path}: {problem}") from None
             return rows
 
         return once_more(listed)
@@ -117,7 +114,7 @@ class Parents:
         path, selection = f"projects/{project_id}", self._client.selection
         row: Row = selection.get(path, {}, fields, endpoint="projects/{project_id}", names="projects").parsed
         if not _has_id(row):
-            raise InvalidResponse(f"GET /projects/{project_id}: the answer is no project: is this a Tracker v5 server?")
+            raise InvalidResponse("the answer is no project: is this a Tracker v5 server?", path=path)
         return row
 
 

@@ -15,7 +15,14 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import InvalidResponse, ParametersRefused, SkippableError, TrackerError, traced
+from source_pivotal_tracker.api.errors import (
+    InvalidResponse,
+    ParametersRefused,
+    SkippableError,
+    TrackerError,
+    answer_of,
+    traced,
+)
 from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.pagination import next_offset, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -137,12 +144,10 @@ class SerialStream(HttpStream, ABC):
         self, response: requests.Response, *, stream_slice: Mapping[str, Any] | None = None, **_: Any
     ) -> Iterable[Row]:
         partition = self._partition(stream_slice)
-        try:
+        with answer_of(partition.path):
             rows = rows_in(cast("TrackerResponse", response).parsed, partition.endpoint)
             refuse_ignored(self.wanted_fields(), rows)
             made = self.records_by_row(rows, partition)
-        except InvalidResponse as problem:
-            raise InvalidResponse(f"GET /{partition.path}: {problem}") from None
         return (record for record in chain.from_iterable(made) if not self.is_before_start(record))
 
     def _partition(self, stream_slice: Mapping[str, Any] | None) -> Partition:

@@ -114,7 +114,7 @@ class Hydrator:
             answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, turn=turn).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):
-                raise InvalidResponse(f"GET /{path}: a row came without its id")
+                raise InvalidResponse("a row came without its id", path=path)
             return answer
         except SkippableError as error:
             if error.code == GONE:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.errors import (
     FORBIDDEN,
     GONE,
     NOT_FOUND,
-    IncompleteError,
     InvalidResponse,
     ParametersRefused,
     SkippableError,
+    answer_of,
 )
 from source_pivotal_tracker.api.fields import are_ignored
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
@@ -36,7 +36,6 @@ PAGE_WITH_REQUESTS = 50
 """Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""
 
 Params = dict[str, str | int]
-Understood = TypeVar("Understood")
 
 
 class Answer(NamedTuple):
@@ -163,12 +162,14 @@ class ListClient:
         answer = self._understood(path, response, response.parsed, kind=endpoint.path)
         if endpoint.page_size is None:
             if not endpoint.single:
-                _of(path, lambda: refuse_cut(response.headers, len(answer.rows)))
+                with answer_of(path):
+                    refuse_cut(response.headers, len(answer.rows))
             return answer
         may_repeat = may_repeat and answer.total is None and answer.version is None
         if answer.rows and answer.fingerprint == previous and not may_repeat:
-            raise InvalidResponse(f"GET /{path}: the page at offset {offset} is the one before it again")
-        following = _of(path, lambda: next_offset(response.headers, offset=offset, rows=len(answer.rows)))
+            raise InvalidResponse(f"the page at offset {offset} is the one before it again", path=path)
+        with answer_of(path):
+            following = next_offset(response.headers, offset=offset, rows=len(answer.rows))
         return answer._replace(following=following)
 
     def _get(self, path: str, params: Params, *, variant: str = "") -> TrackerResponse:
@@ -190,7 +191,8 @@ class ListClient:
 
         `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
         """
-        return _of(path, partial(self._answer, response, body, kind=kind))
+        with answer_of(path):
+            return self._answer(response, body, kind=kind)
 
     def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
         walk = self._walk
@@ -234,13 +236,3 @@ class ListClient:
 
 def _has_number(row: Row) -> bool:
     return isinstance(row.get("id"), int) and row["id"] >= 0
-
-
-def _of(path: str, understand: Callable[[], Understood]) -> Understood:
-    """What `understand` returns; an IncompleteError of it names the path."""
-    try:
-        return understand()
-    except IncompleteError as problem:
-        if str(problem).startswith("GET /"):
-            raise
-        raise InvalidResponse(f"GET /{path}: {problem}") from None

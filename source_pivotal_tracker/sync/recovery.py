@@ -86,7 +86,8 @@ class Recovery:
         walk = self._walk
         comes_again = walk.endpoint.since is None or walk.compares_content
         if not comes_again or any(member.full_refresh for member in walk.members):
-            raise IncompleteError(f"GET /{walk.path}: the list kept changing while it was read {MOST_WALKS} times")
+            reason = f"the list kept changing while it was read {MOST_WALKS} times"
+            raise IncompleteError(reason, path=walk.path)
         logger.warning(
             "/%s kept changing while it was read %d times: rows of %s may be missing until the next sync, which "
             "reads all of it again",

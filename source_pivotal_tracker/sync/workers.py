@@ -121,14 +121,16 @@ class Workers(Generic[Encoded]):
                 self._put(walk, page)
                 has_begun = bool(walk.members)
         except SkippableError as error:
-            return IncompleteError(str(error), status=error.status, code=error.code) if has_begun else error
+            if not has_begun:
+                return error
+            return IncompleteError(error.reason, path=error.path, hint=error.hint, status=error.status, code=error.code)
         except TrackerError as error:
             return error
         except Closed:
             raise
         except Exception as error:
             logger.exception("A defect of the connector, while it read /%s", walk.path)
-            return IncompleteError(f"GET /{walk.path}: a defect of the connector: {type(error).__name__}: {error}")
+            return IncompleteError(f"a defect of the connector: {type(error).__name__}: {error}", path=walk.path)
         finally:
             self._context.turn.give_back()
         return None
