@@ -15,6 +15,7 @@ import requests
 import tenacity
 from requests.adapters import BaseAdapter
 
+from source_pivotal_tracker.api.answers import of_exception, parse_body
 from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import (
@@ -23,8 +24,6 @@ from source_pivotal_tracker.api.errors import (
     SourceUnavailable,
     TokenRefused,
     TrackerError,
-    of_exception,
-    parse_body,
 )
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.selection import Selection

@@ -18,7 +18,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 
-from source_pivotal_tracker.api.errors import RetryableError, of_exception
+from source_pivotal_tracker.api.answers import of_exception
+from source_pivotal_tracker.api.errors import RetryableError
 
 logger = logging.getLogger("airbyte.tracker")
 
