@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from source_pivotal_tracker.api.client import CLOSED, TrackerClient
+from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import (
     InvalidResponse,
     ParametersRefused,
@@ -39,7 +39,7 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     except TrackerError as error:
         if isinstance(error, RetryableError) and error.status not in (None, 200):
             raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None
-        hint = CLOSED if client.is_closed else "Is the address complete, with /services/v5 at its end?"
+        hint = client.hint or "Is the address complete, with /services/v5 at its end?"
         raise CheckFailed(
             f"api_url: {client.base_url} is not read as a Tracker v5 server ({error.cause}). {hint}"
         ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
@@ -14,6 +16,11 @@ from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.sync import Sync
 
+CLOSED_HOSTS = ("www.pivotaltracker.com", "pivotaltracker.com")
+CLOSED = (
+    "The hosted Pivotal Tracker closed on 2025-04-30; set api_url to the server that has your projects now, "
+    "for LiteTracker https://app.litetracker.com/services/v5"
+)
 UNLIMITED = 10**9
 """Requests a minute."""
 
@@ -35,7 +42,8 @@ def client_of(settings: Config) -> TrackerClient:
     """The client that talks to the configured server within the configured budget, or to exports without one."""
     token = settings.api_token.get_secret_value()
     if settings.export_archive is None:
-        return TrackerClient(settings.api_url, token, RequestBudget(settings.requests_per_minute))
+        hint = CLOSED if urlsplit(settings.api_url).hostname in CLOSED_HOSTS else None
+        return TrackerClient(settings.api_url, token, RequestBudget(settings.requests_per_minute), hint=hint)
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.api.exports import SERVED_AT, ExportAdapter
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 import tenacity
@@ -35,12 +34,6 @@ logger = logging.getLogger("airbyte.tracker")
 
 Understood = TypeVar("Understood")
 
-CLOSED_HOSTS = ("www.pivotaltracker.com", "pivotaltracker.com")
-CLOSED = (
-    "The hosted Pivotal Tracker closed on 2025-04-30; set api_url to the server that has your projects now, "
-    "for LiteTracker https://app.litetracker.com/services/v5"
-)
-
 MOST_ATTEMPTS = 9
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 120.0
@@ -52,8 +45,8 @@ MOST_PLACES = 5
 class TrackerClient:
     """One server and one token; shared by all streams and threads.
 
-    With an `adapter`, that answers in place of the network; `completeness` is what it shows of a project. `sleep` is
-    for tests.
+    `hint` ends the text of an error where it is not Tracker that answered. An `adapter` replaces the network, and
+    `completeness` says what it shows of a project. `sleep` is for tests.
     """
 
     def __init__(
@@ -62,12 +55,14 @@ class TrackerClient:
         token: str,
         budget: RequestBudget,
         *,
+        hint: str | None = None,
         adapter: BaseAdapter | None = None,
         completeness: Completeness | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.completeness = completeness or Completeness()
         self.base_url = base_url
+        self.hint = hint
         self._token = token
         self._session = TrackerSession(token, adapter)
         self._budget = budget
@@ -99,11 +94,6 @@ class TrackerClient:
         if self._first_at is None:
             return 0.0
         return self.requests * 60 / max(1.0, time.monotonic() - self._first_at)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the server is the hosted one that has closed."""
-        return urlsplit(self.base_url).hostname in CLOSED_HOSTS
 
     def get(
         self,
@@ -186,7 +176,7 @@ class TrackerClient:
     def _located(self, error: TrackerError, path: str) -> TrackerError:
         """The error with the path and the hint, and without the token, which a server may have repeated."""
         error.path = path
-        error.hint = CLOSED if error.code is None and self.is_closed else None
+        error.hint = self.hint if error.code is None else None
         error.reason = error.reason.replace(self._token, "****")
         return error
 

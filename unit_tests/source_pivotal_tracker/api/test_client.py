@@ -214,10 +214,3 @@ def test_a_server_that_never_answers_is_given_up_by_a_time_out() -> None:
         client._session.hooks["response"].append(lambda _, **options: sent.append(options["timeout"]))
         client.get("me")
     assert sent == [(10.0, 60.0)]
-
-
-@pytest.mark.parametrize("host", ["www.pivotaltracker.com", "pivotaltracker.com"])
-def test_the_closed_service_is_named_as_closed_and_its_heir_with_its_url(host: str) -> None:
-    client = TrackerClient(f"https://{host}:9/services/v5", TOKEN, RequestBudget(1000))
-    with pytest.raises(TrackerError, match=r"closed on 2025-04-30.*https://app\.litetracker\.com/services/v5"):
-        client.get("me", attempts=1)
