@@ -45,7 +45,7 @@ def client_of(settings: Config) -> TrackerClient:
         hint = CLOSED if urlsplit(settings.api_url).hostname in CLOSED_HOSTS else None
         return TrackerClient(settings.api_url, token, RequestBudget(settings.requests_per_minute), hint=hint)
     # Loaded only where exports are read: it brings the whole server.
-    from source_pivotal_tracker.api.exports import SERVED_AT, ExportAdapter
+    from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 
     exports = ExportAdapter(settings.export_archive)
     return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=exports, completeness=exports)

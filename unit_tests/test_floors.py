@@ -19,6 +19,7 @@ FLOORS = {
     "api": 0,
     "stdout": 0,
     "ending": 0,
+    "exports": 1,
     "streams": 1,
     "sync": 2,
     "check": 3,
@@ -93,12 +94,18 @@ def test_the_server_imports_nothing_of_the_connector() -> None:
     assert [module for module in modules(SERVER) if CONNECTOR in packages_imported(module)] == []
 
 
-def test_the_connector_uses_the_server_in_one_module() -> None:
-    users = [module for module in modules(CONNECTOR) if SERVER in packages_imported(module)]
-    assert users == [Path(CONNECTOR, "api", "exports.py")]
+def test_the_connector_uses_the_server_in_one_package_that_only_the_wiring_knows() -> None:
+    package = f"{CONNECTOR}.exports"
+    users = {dotted(module.parent) for module in modules(CONNECTOR) if SERVER in packages_imported(module)}
+    outside = [module for module in modules(CONNECTOR) if not dotted(module).startswith(package)]
+    assert users == {package}
+    assert [module for module in outside if package in set(imported(module))] == []
+    assert [module for module in outside if any(name.startswith(f"{package}.") for name in imported(module))] == [
+        Path(CONNECTOR, "wiring.py")
+    ]
 
 
-def test_that_module_is_loaded_only_where_exports_are_read() -> None:
+def test_that_package_is_loaded_only_where_exports_are_read() -> None:
     code = "import sys; import source_pivotal_tracker.run; sys.exit('tracker_server' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

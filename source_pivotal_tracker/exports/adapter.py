@@ -1,4 +1,4 @@
-"""Answers the connector's requests from export archives, in this process: the one module that uses `tracker_server`."""
+"""Answers the connector's requests from export archives, in this process and in place of the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import SourceUnavailable
-from source_pivotal_tracker.api.files import NotOpened, files_at
+from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
 from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
 

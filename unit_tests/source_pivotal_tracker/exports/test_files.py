@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from source_pivotal_tracker.api.files import ENDINGS, NotOpened, files_at
+from source_pivotal_tracker.exports.files import ENDINGS, NotOpened, files_at
 from tools.docs import ROOT
 from tracker_server.exports import names
 from unit_tests.file_server import credentials, serving
@@ -34,7 +34,7 @@ SECRET = "sig=5c054d0de344"
 STORE = {"/b/exports/one.zip": CONTENT, "/b/exports/TWO.CSV": bytes(range(256)), "/b/exports/notes.txt": b"no export"}
 READS = """
 import sys
-from source_pivotal_tracker.api.files import ENDINGS, NotOpened, files_at
+from source_pivotal_tracker.exports.files import ENDINGS, NotOpened, files_at
 try:
     for file in files_at(sys.argv[1]):
         with file.open() as opened:
