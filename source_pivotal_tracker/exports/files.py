@@ -20,11 +20,10 @@ import requests
 
 from source_pivotal_tracker.api.answers import of_exception
 from source_pivotal_tracker.api.errors import RetryableError
+from tracker_server.exports.names import ENDINGS
 
 logger = logging.getLogger("airbyte.tracker")
 
-ENDINGS = (".zip", ".csv", ".tsv", ".txt")
-"""Of exports. An address in an object store without one is a folder; a download that has one is called so."""
 TIMEOUT = (10.0, 60.0)
 CHUNK = 1024 * 1024
 
@@ -129,6 +128,7 @@ def _stored(url: str) -> Iterator[File]:
     path = unquote(parts.path).strip("/")
     with _store_told():
         store = from_url(f"{parts.scheme}://{parts.netloc}")
+        # An address without the ending of an export is a folder.
         if path.lower().endswith(ENDINGS):
             yield File(path, partial(_StoredFile.opened, store, path), _shown(url))
             return

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from source_pivotal_tracker.exports.files import ENDINGS, NotOpened, files_at
+from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tools.docs import ROOT
-from tracker_server.exports import names
 from unit_tests.file_server import credentials, serving
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
@@ -34,7 +33,7 @@ SECRET = "sig=5c054d0de344"
 STORE = {"/b/exports/one.zip": CONTENT, "/b/exports/TWO.CSV": bytes(range(256)), "/b/exports/notes.txt": b"no export"}
 READS = """
 import sys
-from source_pivotal_tracker.exports.files import ENDINGS, NotOpened, files_at
+from source_pivotal_tracker.exports.files import NotOpened, files_at
 try:
     for file in files_at(sys.argv[1]):
         with file.open() as opened:
@@ -190,7 +189,3 @@ def test_a_download_whose_answer_names_nothing_is_called_as_the_address_that_was
     with ScriptedServer([redirect(f"{address}/b/exports/one.zip?{SECRET}")]) as server:
         (file,) = files_at(f"{server.url}/uc?id=1")
     assert file.name == "/b/exports/one.zip"
-
-
-def test_the_endings_of_exports_are_those_that_the_reader_of_exports_knows() -> None:
-    assert sorted(ENDINGS) == sorted(names.ENDINGS)
