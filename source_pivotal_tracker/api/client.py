@@ -24,10 +24,10 @@ from source_pivotal_tracker.api.errors import (
     TokenRefused,
     TrackerError,
 )
+from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.selection import Selection
 from source_pivotal_tracker.api.session import TrackerSession
-from source_pivotal_tracker.api.turn import Turn
 from source_pivotal_tracker.api.values import Oddities
 
 logger = logging.getLogger("airbyte.tracker")
@@ -103,14 +103,14 @@ class TrackerClient:
         attempts: int = MOST_ATTEMPTS,
         attempts_at_500: int = MOST_ATTEMPTS,
         attempts_made: int = 0,
-        turn: Turn | None = None,
+        parse_lock: ParseLock | None = None,
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
         Where the last answer was 500, it is given up after `attempts_at_500`. `attempts_made` are earlier attempts at
         the same request: they count for the limit and for the wait.
 
-        With a `turn`, it is this thread's when the answer is returned, and free while it is waited for.
+        With a `parse_lock`, it is this thread's when the answer is returned, and free while it is waited for.
         After a refused token no further request is sent: each raises that refusal again.
         """
         retrying = tenacity.Retrying(
@@ -126,7 +126,7 @@ class TrackerClient:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(self._get_once, path, params, turn)
+        return retrying(self._get_once, path, params, parse_lock)
 
     def send_request(
         self, http_method: str, url: str, request_kwargs: Mapping[str, Any], **request: Any
@@ -135,9 +135,11 @@ class TrackerClient:
         response = self.get(url.removeprefix(f"{self.base_url}/"), request.get("params"))
         return response.request, response
 
-    def _get_once(self, path: str, params: Mapping[str, str | int] | None, turn: Turn | None) -> TrackerResponse:
-        if turn:
-            turn.give_back()
+    def _get_once(
+        self, path: str, params: Mapping[str, str | int] | None, parse_lock: ParseLock | None
+    ) -> TrackerResponse:
+        if parse_lock:
+            parse_lock.release()
         if self._refusal is not None:
             raise self._refusal
         try:
@@ -146,16 +148,16 @@ class TrackerClient:
                     self.requests += 1
                     self._first_at = self._first_at or time.monotonic()
                 response = self._session.read(f"{self.base_url}/{path}", params)
-            if turn:
-                turn.take()
+            if parse_lock:
+                parse_lock.acquire()
             response.parsed = parse_body(response)
         except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are
             raise self._located(of_exception(error), path) from None
         except TrackerError as error:
-            if turn:
-                turn.give_back()
+            if parse_lock:
+                parse_lock.release()
             if isinstance(error, TokenRefused):
                 self._refusal = error
             raise self._located(error, path) from None

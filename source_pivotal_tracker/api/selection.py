@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from source_pivotal_tracker.api.errors import ParametersRefused, RetryableError, TrackerError
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, Fields, render, select
+from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.api.turn import Turn
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -89,13 +89,13 @@ class Selection:
         endpoint: str,
         names: str,
         variant: str = "",
-        turn: Turn | None = None,
+        parse_lock: ParseLock | None = None,
     ) -> TrackerResponse:
         """GET with the fields that the server does not refuse. Raises a TrackerError.
 
         `names` are the streams that are told to lack something; `variant` tells apart what is asked of an endpoint.
         """
-        asking = _Asking(self._get, path, params, turn)
+        asking = _Asking(self._get, path, params, parse_lock)
         for _ in range(MOST_LESSONS):
             asked = self.of(fields, endpoint, variant)
             try:
@@ -169,17 +169,17 @@ class Selection:
 class _Asking:
     """One request, with these fields or those; `probes` counts the ones that were sent to see what is accepted."""
 
-    def __init__(self, get: Get, path: str, params: Params, turn: Turn | None) -> None:
+    def __init__(self, get: Get, path: str, params: Params, parse_lock: ParseLock | None) -> None:
         self.probes = 0
         self._get = get
         self._path = path
         self._params = params
-        self._turn = turn
+        self._parse_lock = parse_lock
 
     def answer(self, fields: Fields, **patience: int) -> TrackerResponse:
         """Raises a TrackerError; `patience` is what the client knows of attempts."""
         params = {**self._params, "fields": render(fields)} if fields else dict(self._params)
-        return self._get(self._path, params or None, turn=self._turn, **patience)
+        return self._get(self._path, params or None, parse_lock=self._parse_lock, **patience)
 
     def accepts(self, fields: Fields, attempts: int = FEW_ATTEMPTS) -> bool:
         """Whether the server answers; not asked, and False, after too many probes. Raises every other TrackerError."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from source_pivotal_tracker.api.abilities import Abilities
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.turn import Turn
+from source_pivotal_tracker.api.parse_lock import ParseLock
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,4 @@ class SyncContext:
     client: TrackerClient
     abilities: Abilities
     replicated_projects: frozenset[int] = frozenset()
-    turn: Turn = field(default_factory=Turn)
+    parse_lock: ParseLock = field(default_factory=ParseLock)

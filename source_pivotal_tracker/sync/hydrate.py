@@ -110,8 +110,8 @@ class Hydrator:
         try:
             self.requests += 1
             names = self._fed_by(what.strip("/"))
-            selection, turn = self._context.client.selection, self._context.turn
-            answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, turn=turn).parsed
+            selection, parse_lock = self._context.client.selection, self._context.parse_lock
+            answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, parse_lock=parse_lock).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
             if not all(isinstance(each, dict) and "id" in each for each in rows):
                 raise InvalidResponse("a row came without its id", path=path)

@@ -183,7 +183,7 @@ class ListClient:
             endpoint=walk.endpoint.path,
             names=walk.names,
             variant=variant,
-            turn=context.turn,
+            parse_lock=context.parse_lock,
         )
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:

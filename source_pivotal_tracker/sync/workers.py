@@ -132,7 +132,7 @@ class Workers(Generic[Encoded]):
             logger.exception("A defect of the connector, while it read /%s", walk.path)
             return IncompleteError(f"a defect of the connector: {type(error).__name__}: {error}", path=walk.path)
         finally:
-            self._context.turn.give_back()
+            self._context.parse_lock.release()
         return None
 
     def _pages(self, walk: Walk) -> Iterator[Page]:
@@ -181,5 +181,5 @@ class Workers(Generic[Encoded]):
         counts = {stream: len(records) for stream, records in page.records.items() if records}
         encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
         page.records.clear()
-        self._context.turn.give_back()
+        self._context.parse_lock.release()
         self._queue.put(PageRead(walk, page, encoded, counts), page.size)
