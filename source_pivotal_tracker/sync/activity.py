@@ -41,7 +41,7 @@ def read_changes(
             reader.add(answer.rows)
             is_enough = bool(answer.rows) and reader.is_enough(answer.rows[-1])
             if is_enough and not walk.compares_content and params:
-                context.abilities.note_lack_of("heeds_since_version")
+                context.capabilities.mark_missing("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), checkpoints={})
         if not needs_all and is_enough:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from source_pivotal_tracker.api.abilities import Abilities
+from source_pivotal_tracker.api.capabilities import Capabilities
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.parse_lock import ParseLock
 
@@ -18,6 +18,6 @@ class SyncContext:
     """
 
     client: TrackerClient
-    abilities: Abilities
+    capabilities: Capabilities
     replicated_projects: frozenset[int] = frozenset()
     parse_lock: ParseLock = field(default_factory=ParseLock)

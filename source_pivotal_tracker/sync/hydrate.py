@@ -30,7 +30,7 @@ class Hydrator:
         self.requests = 0
         self._context = context
         self._walk = walk
-        self._abilities = context.abilities
+        self._capabilities = context.capabilities
         self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
 
     def __bool__(self) -> bool:
@@ -44,7 +44,7 @@ class Hydrator:
         stories have none by themselves either, lists of this `kind` are held to be complete.
         """
         if any("description" in row for row in rows):
-            self._abilities.described.add(kind)
+            self._capabilities.described.add(kind)
         if not self.describes(kind):
             return
         asked = 0
@@ -56,14 +56,14 @@ class Hydrator:
                     row.update(story)
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):
-                    self._abilities.described.add(kind)
+                    self._capabilities.described.add(kind)
                     logger.info("%d stories have no description by themselves either: lists are held to show all", most)
                     return
 
     def describes(self, kind: str) -> bool:
         """Whether lists of this kind are not known to hold the descriptions that are wanted."""
         wants = any(map(self._wants_descriptions, self._walk.members))
-        return wants and kind not in self._abilities.described
+        return wants and kind not in self._capabilities.described
 
     def refused(self) -> Collection[str]:
         """The parts that the server refuses to put into the rows of the list."""
@@ -104,7 +104,7 @@ class Hydrator:
         """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
         walk = self._walk
         everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
-        if not self._abilities.unserved.isdisjoint((everywhere, here)):
+        if not self._capabilities.unserved.isdisjoint((everywhere, here)):
             return None
         path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
         try:
@@ -122,10 +122,10 @@ class Hydrator:
                 self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)
             else:
                 place = here if error.status == FORBIDDEN else everywhere
-                self._abilities.unserved.add(place)
+                self._capabilities.unserved.add(place)
                 names = self._fed_by(what.strip("/"))
                 self._warn_once(place, "nothing comes of %s, for the server does not serve it: %s", names, error)
         return None
 
     def _warn_once(self, about: str, words: str, *values: object) -> None:
-        self._abilities.warn_once("/%s: " + words, self._walk.path, *values, about=about)
+        self._capabilities.warn_once("/%s: " + words, self._walk.path, *values, about=about)

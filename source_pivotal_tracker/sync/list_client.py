@@ -80,7 +80,7 @@ class ListClient:
     def is_selected(self) -> bool | None:
         """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
         project = self._walk.partition.project_id
-        return self._context.abilities.selects_fields(project) if project and self._hydrator else None
+        return self._context.capabilities.selects_fields(project) if project and self._hydrator else None
 
     @property
     def completes_rows(self) -> bool:
@@ -126,7 +126,7 @@ class ListClient:
     def bulk(self, ids: Sequence[int]) -> Answer | None:
         """What one request brings of these stories; None where the server does not serve such requests."""
         path = f"{self._walk.path}/bulk"
-        if BULK in self._context.abilities.unserved:
+        if BULK in self._context.capabilities.unserved:
             return None
 
         def ask() -> Answer:
@@ -140,7 +140,7 @@ class ListClient:
                 raise
             logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
             if error.status == NOT_FOUND:
-                self._context.abilities.unserved.add(BULK)
+                self._context.capabilities.unserved.add(BULK)
             return None
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
@@ -231,7 +231,7 @@ class ListClient:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
         walk = self._walk
         if are_ignored(self._context.client.selection.of(walk.fields(), walk.endpoint.path), rows):
-            self._context.abilities.note_lack_of("selects_fields")
+            self._context.capabilities.mark_missing("selects_fields")
 
 
 def _has_number(row: Row) -> bool:

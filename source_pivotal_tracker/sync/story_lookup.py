@@ -25,14 +25,14 @@ def find_story(context: SyncContext, story_id: int) -> Row | None:
     Where a server does not show stories by their ids alone, each replicated project is asked for it.
     Raises a TrackerError.
     """
-    if STORY not in context.abilities.unserved:
+    if STORY not in context.capabilities.unserved:
         try:
             return once_more(partial(_asked, context, f"stories/{story_id}"))
         except SkippableError as error:
             if error.code == GONE:
                 return None
             if error.status == NOT_FOUND:
-                context.abilities.unserved.add(STORY)
+                context.capabilities.unserved.add(STORY)
     for project in sorted(context.replicated_projects):
         try:
             return once_more(partial(_asked, context, f"projects/{project}/stories/{story_id}", project))

@@ -72,7 +72,7 @@ class WalkReader:
         params = self._params()
         for answer in self._answers(params):
             if self._is_narrowed and any(str(row.get("updated_at", "~")) < str(self._since) for row in answer.rows):
-                self._context.abilities.note_lack_of("heeds_updated_after")
+                self._context.capabilities.mark_missing("heeds_updated_after")
             yield self.page(answer)
         if self._may_have_missed_rows and not self._is_narrowed:
             yield from self._recovered(self._recovery.missed(params, is_whole_list=self._since is None))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Generic
 
-from source_pivotal_tracker.api.abilities import Abilities
+from source_pivotal_tracker.api.capabilities import Capabilities
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import IncompleteError, SkippableError, TrackerError
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
@@ -69,7 +69,7 @@ class Workers(Generic[Encoded]):
         lookback: timedelta,
         replicated_projects: Collection[int],
     ) -> None:
-        self._context = SyncContext(client, Abilities(client), frozenset(replicated_projects))
+        self._context = SyncContext(client, Capabilities(client), frozenset(replicated_projects))
         self._encode = encode
         self._lookback = lookback
         self._queue: ByteQueue[WalkStarted | PageRead[Encoded] | WalkEnded] = ByteQueue(MOST_BYTES)

@@ -1,4 +1,4 @@
-"""What a server can do, of what Tracker could: one table a sync, which the rest asks."""
+"""Which features of v5 the server supports; one instance per sync."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COSTS = {
     "heeds_updated_after": "ignores `updated_after`: all stories are listed to find those that changed",
     "heeds_since_version": "ignores `since_version`: the activity is read down to what is known",
 }
-"""What it costs where the server lacks an ability."""
+"""What it costs where the server lacks a capability."""
 
 
-class Abilities:
+class Capabilities:
     """Found by one probe, `stories?limit=1&fields=id`, and by the first answers that show more; shared by all threads.
 
-    An ability is unknown until an answer with a story in it tells. `unserved` are the paths that answers have shown to
-    be missing, `described` the kinds of lists whose rows hold descriptions, or would if there were any.
+    A capability is unknown until an answer with a story in it shows it. `unserved` are the paths that answers have
+    shown to be missing, `described` the kinds of lists whose rows hold descriptions, or would if there were any.
     """
 
     def __init__(self, client: TrackerClient) -> None:
@@ -54,10 +54,10 @@ class Abilities:
                 self._probe(f"projects/{project_id}/stories")
             return self._known.get("selects_fields")
 
-    def note_lack_of(self, ability: str) -> None:
+    def mark_missing(self, capability: str) -> None:
         """Note what an answer has shown the server to lack."""
         with self._lock:
-            self._note(ability, has_it=False)
+            self._note(capability, has_it=False)
 
     def warn_once(self, words: str, *values: object, about: str) -> None:
         """Log a warning, unless there was one about the same before."""
@@ -81,10 +81,10 @@ class Abilities:
         if all(self._known.values()):
             logger.info("The server selects fields, counts its pages and tells the versions of projects")
 
-    def _note(self, ability: str, *, has_it: bool) -> None:
-        if ability not in self._known and not has_it:
-            logger.warning("The server %s", COSTS[ability])
-        self._known.setdefault(ability, has_it)
+    def _note(self, capability: str, *, has_it: bool) -> None:
+        if capability not in self._known and not has_it:
+            logger.warning("The server %s", COSTS[capability])
+        self._known.setdefault(capability, has_it)
 
 
 def _holds_little(row: Mapping[str, object]) -> bool:
