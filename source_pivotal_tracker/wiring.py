@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -39,16 +39,16 @@ def configured(config: object) -> Config:
 
 
 def client_of(settings: Config) -> TrackerClient:
-    """The client that talks to the configured server within the configured budget, or to exports without one."""
+    """The client that talks to the configured server within the configured rate limit, or to exports without one."""
     token = settings.api_token.get_secret_value()
     if settings.export_archive is None:
         hint = CLOSED if urlsplit(settings.api_url).hostname in CLOSED_HOSTS else None
-        return TrackerClient(settings.api_url, token, RequestBudget(settings.requests_per_minute), hint=hint)
+        return TrackerClient(settings.api_url, token, RateLimiter(settings.requests_per_minute), hint=hint)
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 
     exports = ExportAdapter(settings.export_archive)
-    return TrackerClient(SERVED_AT, token, RequestBudget(UNLIMITED), adapter=exports, completeness=exports)
+    return TrackerClient(SERVED_AT, token, RateLimiter(UNLIMITED), adapter=exports, completeness=exports)
 
 
 def parents_of(settings: Config, client: TrackerClient) -> Parents:

@@ -25,8 +25,8 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams import STREAMS
@@ -62,11 +62,11 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def unhurried(settings: Config) -> TrackerClient:
-    """A client whose budget and whose waits between attempts take no time."""
+    """A client whose rate limit and whose waits between attempts take no time."""
     if settings.export_archive:
         return client_of(settings)
-    budget = RequestBudget(1000, clock=itertools.count(step=60).__next__, sleep=lambda _: None)
-    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget, sleep=lambda _: None)
+    rate_limiter = RateLimiter(1000, clock=itertools.count(step=60).__next__, sleep=lambda _: None)
+    return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), rate_limiter, sleep=lambda _: None)
 
 
 class Sync:

@@ -1,1 +1,1 @@
-"""One conversation with a Tracker server: auth, budget, errors, fields, pagination."""
+"""One conversation with a Tracker server: auth, rate limit, errors, fields, pagination."""

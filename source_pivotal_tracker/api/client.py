@@ -1,4 +1,4 @@
-"""Asks a Tracker server, within the budget and again where that helps."""
+"""Asks a Tracker server, within the rate limit and again where that helps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import tenacity
 from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.answers import of_exception, parse_body
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
@@ -25,6 +24,7 @@ from source_pivotal_tracker.api.errors import (
     TrackerError,
 )
 from source_pivotal_tracker.api.parse_lock import ParseLock
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.selection import Selection
 from source_pivotal_tracker.api.session import TrackerSession
@@ -53,7 +53,7 @@ class TrackerClient:
         self,
         base_url: str,
         token: str,
-        budget: RequestBudget,
+        rate_limiter: RateLimiter,
         *,
         hint: str | None = None,
         adapter: BaseAdapter | None = None,
@@ -65,7 +65,7 @@ class TrackerClient:
         self.hint = hint
         self._token = token
         self._session = TrackerSession(token, adapter)
-        self._budget = budget
+        self._rate_limiter = rate_limiter
         self._sleep = sleep
         self._refusal: TokenRefused | None = None
         self._counting = threading.Lock()
@@ -80,13 +80,13 @@ class TrackerClient:
 
     @property
     def waited(self) -> float:
-        """Seconds that requests have waited for the budget, added up over all threads."""
-        return self._budget.waited
+        """Seconds that requests have waited for the rate limit, added up over all threads."""
+        return self._rate_limiter.waited
 
     @property
-    def seconds_held_back(self) -> float:
-        """For how long the budget, or a server that asked for a pause, holds back requests that wait now."""
-        return self._budget.seconds_held_back
+    def seconds_left_to_wait(self) -> float:
+        """For how long the rate limit, or a server that asked for a pause, holds back requests that wait now."""
+        return self._rate_limiter.seconds_left_to_wait
 
     @property
     def requests_per_minute(self) -> float:
@@ -115,7 +115,7 @@ class TrackerClient:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
-            # Not by the clock: a request may have waited long for its place in the budget.
+            # Not by the clock: a request may have waited long for its slot.
             stop=lambda state: (
                 attempts_made + state.attempt_number
                 >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
@@ -143,7 +143,7 @@ class TrackerClient:
         if self._refusal is not None:
             raise self._refusal
         try:
-            with self._budget.place():
+            with self._rate_limiter.slot():
                 with self._counting:
                     self.requests += 1
                     self._first_at = self._first_at or time.monotonic()
@@ -183,14 +183,14 @@ class TrackerClient:
         return error
 
     def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int) -> float:
-        """Seconds until the next attempt; after a 429 the budget makes everybody wait them, this request included."""
+        """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
         error = _cause(state)
         doublings = attempts_made + state.attempt_number - 1
         wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
         if isinstance(error, RetryableError) and error.retry_after is not None:
             wait = error.retry_after
         if isinstance(error, RetryableError) and error.status == 429:
-            self._budget.brake(wait)
+            self._rate_limiter.pause(wait)
             return 0.0
         return wait
 

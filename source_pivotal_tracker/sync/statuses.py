@@ -37,7 +37,7 @@ class Statuses:
 
     def waiting(self, names: Iterable[str]) -> Iterator[AirbyteMessage]:
         """These streams have nothing to do but to wait, if requests are held back now; until when, is told."""
-        seconds = self._client.seconds_held_back
+        seconds = self._client.seconds_left_to_wait
         if seconds < WORTH_TELLING:
             return
         reset = time.time() + seconds

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import (
     InvalidResponse,
@@ -19,6 +18,7 @@ from source_pivotal_tracker.api.errors import (
     TokenRefused,
     TrackerError,
 )
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -40,8 +40,8 @@ class Naps:
 
 
 def client_of(server: ScriptedServer, naps: Naps | None = None) -> TrackerClient:
-    budget = RequestBudget(1000, clock=itertools.count(step=400).__next__, sleep=lambda _: None)
-    return TrackerClient(server.url, TOKEN, budget, sleep=naps or Naps())
+    rate_limiter = RateLimiter(1000, clock=itertools.count(step=400).__next__, sleep=lambda _: None)
+    return TrackerClient(server.url, TOKEN, rate_limiter, sleep=naps or Naps())
 
 
 PASSING = {
@@ -152,7 +152,7 @@ def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
     assert least <= naps.seconds[0] <= most
 
 
-def test_a_429_brakes_the_budget_that_everybody_shares() -> None:
+def test_a_429_brakes_the_rate_limiter_that_everybody_shares() -> None:
     waits: list[float] = []
     now = [100.0]
 
@@ -160,9 +160,9 @@ def test_a_429_brakes_the_budget_that_everybody_shares() -> None:
         waits.append(seconds)
         now[0] += seconds
 
-    budget = RequestBudget(1000, clock=lambda: now[0], sleep=sleep)
+    rate_limiter = RateLimiter(1000, clock=lambda: now[0], sleep=sleep)
     with ScriptedServer([answer(429, b"", "Retry-After: 20"), OK]) as server:
-        TrackerClient(server.url, TOKEN, budget, sleep=Naps()).get("me")
+        TrackerClient(server.url, TOKEN, rate_limiter, sleep=Naps()).get("me")
     assert waits == [20.0]
 
 

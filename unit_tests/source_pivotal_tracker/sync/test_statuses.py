@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from airbyte_cdk.models import AirbyteStreamStatus, AirbyteStreamStatusReasonType, AirbyteTraceMessage
 
-from source_pivotal_tracker.api.budget import RequestBudget
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.wiring import client_of
 from tracker_server.api import ApiError, Request, Response, error_response
@@ -95,13 +95,13 @@ def test_the_reason_is_the_limit_with_the_time_of_its_end_in_milliseconds(
         assert emitted_at < reason.rate_limited.quota_reset <= emitted_at + PAUSE * 1000
 
 
-def test_a_stream_that_waits_for_the_budget_says_so() -> None:
-    budget = RequestBudget(
+def test_a_stream_that_waits_for_the_rate_limit_says_so() -> None:
+    rate_limiter = RateLimiter(
         4 * PLACES, clock=lambda: time.monotonic() * HURRY, sleep=lambda seconds: time.sleep(seconds / HURRY)
     )
 
     def client_of(settings: Config) -> TrackerClient:
-        return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), budget)
+        return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), rate_limiter)
 
     with TrackerServer(make_world(projects=1, stories=4)) as server:
         sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)

@@ -1,4 +1,4 @@
-"""How many requests may leave: one budget for all streams and threads."""
+"""How many requests may leave: one rate limit for all streams and threads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 QUARTER_MINUTE = 15.0
 
 
-class RequestBudget:
+class RateLimiter:
     """At most `requests_per_minute` requests, spread so that no quarter of a minute takes more than a quarter of them.
 
     A server counts a request when it arrives, which is some time between its start and its end. So a request
-    under way holds its place, and a finished one gives it back only a window after its end: however latency
+    under way holds its slot, and a finished one frees it only a window after its end: however latency
     varies, the server never sees more than the limit within a window.
     """
 
@@ -26,7 +26,7 @@ class RequestBudget:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._places = max(1, requests_per_minute // 4)
+        self._slots = max(1, requests_per_minute // 4)
         self._window = max(QUARTER_MINUTE, 60 / requests_per_minute)
         self._clock = clock
         self._sleep = sleep
@@ -34,12 +34,12 @@ class RequestBudget:
         self._under_way = 0
         self._ended: deque[float] = deque()
         self._not_before = 0.0
-        self._held_back_until = 0.0
+        self._waits_until = 0.0
         self.waited = 0.0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Wait for a place, hold it for the time of one request, and give it back a window later."""
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot, hold it for the time of one request, and free it a window later."""
         self._acquire()
         try:
             yield
@@ -49,16 +49,16 @@ class RequestBudget:
                 self._ended.append(self._clock())
                 self._lock.notify_all()
 
-    def brake(self, seconds: float) -> None:
-        """Let nobody start a request for so many seconds: what a 429 asks for."""
+    def pause(self, seconds: float) -> None:
+        """Let no request start for this many seconds: what a 429 asks for."""
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
     @property
-    def seconds_held_back(self) -> float:
-        """For how long a request that waits now has to wait on, at the least that is known; 0 where none waits."""
+    def seconds_left_to_wait(self) -> float:
+        """The seconds that a request which waits now has to wait at least; 0 where none waits."""
         with self._lock:
-            return max(0.0, self._held_back_until - self._clock())
+            return max(0.0, self._waits_until - self._clock())
 
     def _acquire(self) -> None:
         while True:
@@ -67,7 +67,7 @@ class RequestBudget:
                 while self._ended and self._ended[0] + self._window <= now:
                     self._ended.popleft()
                 wait = self._not_before - now
-                if wait <= 0 and self._under_way + len(self._ended) < self._places:
+                if wait <= 0 and self._under_way + len(self._ended) < self._slots:
                     self._under_way += 1
                     return
                 if wait <= 0:
@@ -76,5 +76,5 @@ class RequestBudget:
                         continue
                     wait = self._ended[0] + self._window - now
                 self.waited += wait
-                self._held_back_until = max(self._held_back_until, now + wait)
+                self._waits_until = max(self._waits_until, now + wait)
             self._sleep(wait)
