@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 import requests
 
+from source_pivotal_tracker.api.dialect.attributes import normalise
+from source_pivotal_tracker.api.dialect.values import read_json
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
     InvalidResponse,
@@ -23,7 +25,6 @@ from source_pivotal_tracker.api.errors import (
     TrackerError,
 )
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.api.values import read_json
 
 RETRYABLE_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -34,7 +35,7 @@ LONGEST_RETRY_AFTER = 300.0
 
 
 def parse_body(response: TrackerResponse) -> Any:
-    """The JSON of a successful answer, with its values as v5 documents them.
+    """The JSON of a successful answer, with its attributes and values as v5 documents them.
 
     Raises RetryableError for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
     the table names for every other status.
@@ -42,11 +43,12 @@ def parse_body(response: TrackerResponse) -> Any:
     if response.status == 200:
         try:
             body, response.oddities = read_json(response.content)
-            return body
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
             reason = f"200, but {len(response.content)} bytes of {kind} that are no JSON"
             raise RetryableError(reason, status=200) from None
+        normalise(body)
+        return body
     raise of_response(response)
 
 

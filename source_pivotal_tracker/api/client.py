@@ -16,6 +16,8 @@ from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.answers import of_exception, parse_body
 from source_pivotal_tracker.api.completeness import Completeness
+from source_pivotal_tracker.api.dialect.selection import Selection
+from source_pivotal_tracker.api.dialect.values import Oddities
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
     RetryableError,
@@ -26,9 +28,7 @@ from source_pivotal_tracker.api.errors import (
 from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
-from source_pivotal_tracker.api.selection import Selection
 from source_pivotal_tracker.api.session import TrackerSession
-from source_pivotal_tracker.api.values import Oddities
 
 logger = logging.getLogger("airbyte.tracker")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Mapping
+from typing import Union
 
 Fields = Mapping[str, Union["Fields", None]]
 """Attribute name to what is wanted inside it; None for a value, and WHOLE for objects as the server shows them."""
@@ -31,19 +31,6 @@ def merge(left: Fields, right: Fields) -> Fields:
         else:
             merged[name] = mine if inside is None else inside
     return merged
-
-
-def are_ignored(fields: Fields, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a server that was asked for objects inside its rows shows that it pays no heed to `fields`.
-
-    Tracker leaves out attributes that have no value, but shows an empty list that it was asked for (recording
-    delete_attachments.json). So where no row has any of what was named, the server does not listen.
-    """
-    if all(inside is None for inside in fields.values()):
-        return False
-    named = fields.keys() - {DEFAULT, "id", "updated_at"}
-    shows_other = DEFAULT in fields or any(row.keys() - fields.keys() for row in rows)
-    return bool(rows) and shows_other and not any(named & row.keys() for row in rows)
 
 
 def render(fields: Fields) -> str:

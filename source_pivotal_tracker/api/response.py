@@ -8,7 +8,7 @@ from typing import Any
 
 from requests import PreparedRequest
 
-from source_pivotal_tracker.api.values import Oddities
+from source_pivotal_tracker.api.dialect.values import Oddities
 
 
 @dataclass

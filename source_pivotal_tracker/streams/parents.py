@@ -13,7 +13,7 @@ from source_pivotal_tracker.api.errors import IncompleteError, InvalidResponse, 
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
-from source_pivotal_tracker.streams.rows import Row, put_in_trackers_words
+from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -62,8 +62,6 @@ class Parents:
         with self._lock:
             wanted = merge(PROJECT_FIELDS, fields)
             rows = list(self._named(wanted)) if self.project_ids else self._listed("projects", wanted)
-            for row in rows:
-                put_in_trackers_words(row)
             self._projects = tuple(ProjectRef(int(row["id"]), _version(row), _first_day(row)) for row in rows)
             logger.info("%d projects to read", len(rows))
             return rows

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.dialect.values import put_times_in_iso
 from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
-from source_pivotal_tracker.api.values import put_times_in_iso
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents

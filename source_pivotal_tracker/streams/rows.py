@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from source_pivotal_tracker.api.dialect.capabilities import ignores_fields
 from source_pivotal_tracker.api.errors import InvalidResponse
-from source_pivotal_tracker.api.fields import Fields, are_ignored
+from source_pivotal_tracker.api.fields import Fields
 from source_pivotal_tracker.streams.endpoints import Endpoint
 
 Row = dict[str, Any]
@@ -31,31 +32,19 @@ class Deletion:
 
 
 def rows_in(body: Any, endpoint: Endpoint) -> list[Row]:
-    """The rows in an answer of the endpoint, in Tracker's words. Raises InvalidResponse where it holds no rows."""
+    """The rows in an answer of the endpoint. Raises InvalidResponse where it holds none."""
     rows = [body] if endpoint.single else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidResponse(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
     if endpoint.part_of and any(row.get("id") is None for row in rows):
         raise InvalidResponse("a row came without its id")
-    for row in rows:
-        put_in_trackers_words(row)
     return rows
 
 
 def refuse_ignored(fields: Fields, rows: Sequence[Row]) -> None:
     """Raises InvalidResponse where the rows show that the server that was asked for these fields did not listen."""
-    if are_ignored(fields, rows):
+    if ignores_fields(fields, rows):
         raise InvalidResponse("the server ignores `fields`, so it does not show all that was asked for")
-
-
-def put_in_trackers_words(row: Row) -> None:
-    """Other servers call the name of a story or a project its `title`, and name the owners by `user_id`."""
-    if "title" in row and "name" not in row:
-        row["name"] = row.pop("title")
-    if "owners" in row:
-        owners = row.pop("owners")
-        if "owner_ids" not in row and isinstance(owners, list):
-            row["owner_ids"] = [owner.get("user_id", owner.get("id")) for owner in owners if isinstance(owner, dict)]
 
 
 def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:

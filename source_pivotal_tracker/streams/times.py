@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from source_pivotal_tracker.api.values import read_time
+from source_pivotal_tracker.api.dialect.values import read_time
 
 
 def moment(text: str) -> datetime:

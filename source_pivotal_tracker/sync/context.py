@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from source_pivotal_tracker.api.capabilities import Capabilities
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.dialect.capabilities import Capabilities
 from source_pivotal_tracker.api.parse_lock import ParseLock
 
 

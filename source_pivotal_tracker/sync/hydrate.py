@@ -9,7 +9,7 @@ from typing import Any
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, InvalidResponse, SkippableError
 from source_pivotal_tracker.api.fields import WHOLE, Fields
 from source_pivotal_tracker.streams.comments import ATTACHED
-from source_pivotal_tracker.streams.rows import Row, objects, put_in_trackers_words
+from source_pivotal_tracker.streams.rows import Row, objects
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.walks import Member, Walk
@@ -52,7 +52,6 @@ class Hydrator:
             if any(map(self._wants_descriptions, wanting(row))):
                 story = self._found(row, "")
                 if isinstance(story, dict):
-                    put_in_trackers_words(story)
                     row.update(story)
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.client import once_more
+from source_pivotal_tracker.api.dialect.capabilities import ignores_fields
 from source_pivotal_tracker.api.errors import (
     FORBIDDEN,
     GONE,
@@ -17,7 +18,6 @@ from source_pivotal_tracker.api.errors import (
     SkippableError,
     answer_of,
 )
-from source_pivotal_tracker.api.fields import are_ignored
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
@@ -230,7 +230,7 @@ class ListClient:
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
         walk = self._walk
-        if are_ignored(self._context.client.selection.of(walk.fields(), walk.endpoint.path), rows):
+        if ignores_fields(self._context.client.selection.of(walk.fields(), walk.endpoint.path), rows):
             self._context.capabilities.mark_missing("selects_fields")
 
 

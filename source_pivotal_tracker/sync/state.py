@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-from source_pivotal_tracker.api.values import AS_SECONDS, time_of_number
+from source_pivotal_tracker.api.dialect.values import AS_SECONDS, time_of_number
 from source_pivotal_tracker.streams.times import moment
 from source_pivotal_tracker.sync.row_digests import RowDigests
 

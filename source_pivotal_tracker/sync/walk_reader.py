@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import chain, compress
 
+from source_pivotal_tracker.api.dialect.capabilities import ignores_updated_after
 from source_pivotal_tracker.api.errors import TrackerError
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
@@ -71,7 +72,7 @@ class WalkReader:
         """
         params = self._params()
         for answer in self._answers(params):
-            if self._is_narrowed and any(str(row.get("updated_at", "~")) < str(self._since) for row in answer.rows):
+            if self._is_narrowed and ignores_updated_after(self._since, answer.rows):
                 self._context.capabilities.mark_missing("heeds_updated_after")
             yield self.page(answer)
         if self._may_have_missed_rows and not self._is_narrowed:

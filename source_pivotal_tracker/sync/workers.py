@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Generic
 
-from source_pivotal_tracker.api.capabilities import Capabilities
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.dialect.capabilities import Capabilities
 from source_pivotal_tracker.api.errors import IncompleteError, SkippableError, TrackerError
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from source_pivotal_tracker.api.values import DATES, TIMES, read_json
+from source_pivotal_tracker.api.dialect.values import DATES, TIMES, read_json
 from tracker_server.api import Request, Response, TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world

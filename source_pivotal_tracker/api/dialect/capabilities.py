@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import ParametersRefused, SkippableError
+from source_pivotal_tracker.api.fields import DEFAULT, Fields
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -25,6 +27,29 @@ COSTS = {
     "heeds_since_version": "ignores `since_version`: the activity is read down to what is known",
 }
 """What it costs where the server lacks a capability."""
+
+
+def ignores_fields(fields: Fields, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a server that was asked for objects inside its rows shows that it pays no heed to `fields`.
+
+    Tracker leaves out attributes that have no value, but shows an empty list that it was asked for (recording
+    delete_attachments.json). So where no row has any of what was named, the server does not listen.
+    """
+    if all(inside is None for inside in fields.values()):
+        return False
+    named = fields.keys() - {DEFAULT, "id", "updated_at"}
+    shows_other = DEFAULT in fields or any(row.keys() - fields.keys() for row in rows)
+    return bool(rows) and shows_other and not any(named & row.keys() for row in rows)
+
+
+def ignores_updated_after(since: str | None, rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether some row is older than the `updated_after` that the server was asked with."""
+    return since is not None and any(str(row.get("updated_at", "~")) < since for row in rows)
+
+
+def selects_by_fields(row: Mapping[str, object]) -> bool:
+    """Whether a row is just the id that was asked for; Tracker may put the kind beside it."""
+    return row.keys() <= {"id", "kind"}
 
 
 class Capabilities:
@@ -75,7 +100,7 @@ class Capabilities:
         rows = answer.parsed
         if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
             return
-        self._note("selects_fields", has_it=_holds_little(rows[0]))
+        self._note("selects_fields", has_it=selects_by_fields(rows[0]))
         self._note("paginates", has_it="X-Tracker-Pagination-Total" in answer.headers)
         self._note("tells_versions", has_it="X-Tracker-Project-Version" in answer.headers)
         if all(self._known.values()):
@@ -85,8 +110,3 @@ class Capabilities:
         if capability not in self._known and not has_it:
             logger.warning("The server %s", COSTS[capability])
         self._known.setdefault(capability, has_it)
-
-
-def _holds_little(row: Mapping[str, object]) -> bool:
-    """Whether a row is just the id that was asked for; Tracker may put the kind beside it."""
-    return row.keys() <= {"id", "kind"}
