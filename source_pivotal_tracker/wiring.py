@@ -13,6 +13,7 @@ from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.parents import Parents
+from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.sync import Sync
 
@@ -63,15 +64,12 @@ def streams_of(settings: Config, client: TrackerClient, parents: Parents) -> lis
 def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) -> Sync:
     """A sync that has not begun, with at least `state_seconds` between two states of a stream. Makes no request."""
     parents = parents_of(settings, client)
-    streams = streams_of(settings, client, parents)
     reads_exports = settings.export_archive is not None
-    return Sync(
-        streams,
-        client,
-        parents,
+    options = ReadOptions(
         lookback=settings.lookback_window,
         sweeps=Sweeps(always=reads_exports, days=settings.full_sweep_days),
-        # Nobody waits for a network there, and project after project is all that large exports have room for.
+        # Nobody waits for a network there, and large exports have only room for one project after the other.
         workers=1 if reads_exports else settings.num_workers,
         state_seconds=state_seconds,
     )
+    return Sync(streams_of(settings, client, parents), client, parents, options)

@@ -25,6 +25,7 @@ from source_pivotal_tracker.api.errors import (
 from source_pivotal_tracker.streams.endpoints import ParentKind
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
+from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
@@ -95,15 +96,14 @@ class Engine(Generic[Encoded]):
         workers: Workers[Encoded],
         client: TrackerClient,
         statuses: Statuses,
-        *,
-        state_seconds: float = STATE_SECONDS,
+        options: ReadOptions,
     ) -> None:
         self._failed = failed
         self._incomplete = incomplete
         self._workers = workers
         self._client = client
         self._statuses = statuses
-        self._state_seconds = state_seconds
+        self._state_seconds = options.state_seconds
         self._streams = {name: Progress(state, unchanged=plan.unchanged[name]) for name, state in states.items()}
         self._unchanged = plan.unchanged_projects
         self._projects: Counter[int | None] = Counter()

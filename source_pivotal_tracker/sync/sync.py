@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
@@ -28,7 +27,8 @@ from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.engine import STATE_SECONDS, Engine
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
-from source_pivotal_tracker.sync.plan import Selected, Sweeps, plan
+from source_pivotal_tracker.sync.options import ReadOptions
+from source_pivotal_tracker.sync.plan import Selected, plan
 from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.workers import Workers
@@ -46,20 +46,13 @@ class Sync:
         streams: Sequence[TrackerStream],
         client: TrackerClient,
         parents: Parents,
-        *,
-        lookback: timedelta,
-        sweeps: Sweeps,
-        workers: int,
-        state_seconds: float = STATE_SECONDS,
+        options: ReadOptions,
     ) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._client = client
         self._statuses = Statuses(client)
         self._parents = parents
-        self._lookback = lookback
-        self._sweeps = sweeps
-        self._workers = workers
-        self._state_seconds = state_seconds
+        self._options = options
         self._engine: Engine[Any] | None = None
         self._is_stopped = False
 
@@ -118,21 +111,14 @@ class Sync:
         needed = {kind for kind in loads for each in selected if _asks_for(kind, each)}
         projects = self._parents.projects() if ParentKind.PROJECT in needed else ()
         accounts = self._parents.accounts() if ParentKind.ACCOUNT in needed else ()
-        made = plan(selected, projects, accounts, self._sweeps)
+        made = plan(selected, projects, accounts, self._options.sweeps)
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))
             logger.warning(
                 "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
             )
         replicated_projects = {project.id for project in projects} | made.gone
-        workers = Workers(
-            made,
-            self._client,
-            encode,
-            number=self._workers,
-            lookback=self._lookback,
-            replicated_projects=replicated_projects,
-        )
+        workers = Workers(made, self._client, encode, self._options, replicated_projects=replicated_projects)
         states = {each.stream.name: each.state for each in selected}
         lacking = self._lacking()
         incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for(ParentKind.PROJECT, each)}
@@ -144,7 +130,7 @@ class Sync:
             workers,
             self._client,
             self._statuses,
-            state_seconds=self._state_seconds,
+            self._options,
         )
         if self._is_stopped:
             self._engine.stop()

@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Generic
 
 from source_pivotal_tracker.api.client import TrackerClient
@@ -17,6 +16,7 @@ from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_g
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.messages import Encoded, Encoder
+from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
 from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
@@ -64,14 +64,13 @@ class Workers(Generic[Encoded]):
         plan: Plan,
         client: TrackerClient,
         encode: Encoder[Encoded],
+        options: ReadOptions,
         *,
-        number: int,
-        lookback: timedelta,
         replicated_projects: Collection[int],
     ) -> None:
         self._context = SyncContext(client, Capabilities(client), frozenset(replicated_projects))
         self._encode = encode
-        self._lookback = lookback
+        self._lookback = options.lookback
         self._queue: ByteQueue[WalkStarted | PageRead[Encoded] | WalkEnded] = ByteQueue(MOST_BYTES)
         self._ready = deque(plan.ready)
         self._waiting = dict(plan.waiting)
@@ -80,7 +79,7 @@ class Workers(Generic[Encoded]):
         self._condition = threading.Condition()
         self._is_stopped = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"walks-{each}", daemon=True) for each in range(number)
+            threading.Thread(target=self._work, name=f"walks-{each}", daemon=True) for each in range(options.workers)
         ]
 
     def start(self) -> None:
