@@ -119,19 +119,20 @@ def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse
     """As the cdk's entrypoint reads, but page by page: a message object for each record costs more than the rest."""
     config = source.read_config(parsed.config)
     entrypoint.set_up_secret_filter(config, source.spec(entrypoint.logger).connectionSpecification)
+    # `sync` does that too. Here it is for the order: an error in the configuration comes before one in the catalog.
     configured(config)
     catalog, state = source.read_catalog(parsed.catalog), source.read_state(parsed.state)
     if parsed.debug:
         logging.getLogger().setLevel(logging.DEBUG)
     messages = source.sync(config, catalog, state, as_lines)
     ending.begin(source.stop)
-    for said in messages:
-        if isinstance(said, bytes):
-            _write(said)
+    for output in messages:
+        if isinstance(output, bytes):
+            _write(output)
         else:
-            PRINT_BUFFER.write(f"{entrypoint.airbyte_message_to_string(said)}\n")
-            # What comes next may be a while in coming.
-            if said.type in (MessageType.STATE, MessageType.TRACE):
+            PRINT_BUFFER.write(f"{entrypoint.airbyte_message_to_string(output)}\n")
+            # The next message may take a while.
+            if output.type in (MessageType.STATE, MessageType.TRACE):
                 PRINT_BUFFER.flush()
 
 
@@ -152,6 +153,10 @@ def _use_utf_8() -> None:
 
 
 def _require_json(file: str, path: str | None) -> None:
+    """Raises the cdk's config error for a file that holds no JSON.
+
+    The cdk reads the file again: it would answer a bad one with a trace.
+    """
     if path is None:
         return
     try:

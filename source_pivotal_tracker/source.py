@@ -70,11 +70,11 @@ class SourcePivotalTracker(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        for said in self.sync(config, catalog, state, as_messages):
-            if isinstance(said, AirbyteMessage):
-                yield said
+        for output in self.sync(config, catalog, state, as_messages):
+            if isinstance(output, AirbyteMessage):
+                yield output
             else:
-                yield from said
+                yield from output
 
     def sync(
         self,
