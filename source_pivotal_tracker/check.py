@@ -52,12 +52,14 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
     except TrackerError as error:
         raise CheckFailed(str(error)) from None
     known = {project["id"] for project in projects}
-    missing = [str(each) for each in project_ids if each not in known]
-    told = _names(projects)
+    missing = [str(project_id) for project_id in project_ids if project_id not in known]
+    names = _names(projects)
     failures = "".join(f" {failure}" for failure in client.completeness.failures)
     if missing:
-        raise CheckFailed(f"project_ids: the exports have no project {', '.join(missing)}; they have {told}.{failures}")
-    return f"The exports tell of {told}.{failures}"
+        raise CheckFailed(
+            f"project_ids: the exports have no project {', '.join(missing)}; they have {names}.{failures}"
+        )
+    return f"The exports tell of {names}.{failures}"
 
 
 def _listed(client: TrackerClient) -> str:
@@ -69,19 +71,19 @@ def _listed(client: TrackerClient) -> str:
         projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
         raise InvalidResponse("the answer is no list", path="projects")
-    told = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
-    return f"{told}: {_names(projects)}." if projects else f"{told}."
+    count = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
+    return f"{count}: {_names(projects)}." if projects else f"{count}."
 
 
 def _names(projects: Iterable[object]) -> str:
     """`Alpha (id 99), Beta (id 100)`, from rows of projects or of a person's memberships in them."""
-    told = []
+    names = []
     for row in projects:
         if isinstance(row, dict):
             row_id = row.get("project_id", row.get("id"))
             name = row.get("project_name") or row.get("name") or row.get("title")
-            told.append(f"{name} (id {row_id})" if name else f"id {row_id}")
-    return ", ".join(told)
+            names.append(f"{name} (id {row_id})" if name else f"id {row_id}")
+    return ", ".join(names)
 
 
 def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
@@ -96,12 +98,12 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
     left = MOST_REQUESTS - client.requests
     asked, unasked = others[:left], others[left:]
     unreadable = []
-    for each in asked:
+    for project_id in asked:
         try:
-            seen.append(_project(client, each))
+            seen.append(_project(client, project_id))
         except SkippableError as error:
-            unreadable.append(f"{each} ({error})")
-    doubtful = [f"{each} (the token's person is no member of it)" for each in unasked]
+            unreadable.append(f"{project_id} ({error})")
+    doubtful = [f"{project_id} (the token's person is no member of it)" for project_id in unasked]
     if unreadable:
         raise CheckFailed(
             f"project_ids: the token cannot read {', '.join(unreadable + doubtful)}. "

@@ -72,7 +72,7 @@ class TrackerClient:
         self._first_at: float | None = None
         self.requests = 0
         self.selection = Selection(self.get)
-        self._told: set[tuple[str, str, str]] = set()
+        self._warned_of: set[tuple[str, str, str]] = set()
 
     def close(self) -> None:
         """Give back the connections that were kept for further requests."""
@@ -161,17 +161,17 @@ class TrackerClient:
             if isinstance(error, TokenRefused):
                 self._refusal = error
             raise self._located(error, path) from None
-        self._tell(path, response.oddities)
+        self._warn_of(path, response.oddities)
         return response
 
-    def _tell(self, path: str, oddities: Oddities) -> None:
+    def _warn_of(self, path: str, oddities: Oddities) -> None:
         """Warn of what was mended in an answer, once, however often it is asked for."""
         for what, places in oddities.items():
             named = ", ".join(places[:MOST_PLACES])
             where = named if len(places) <= MOST_PLACES else f"{named} and {len(places) - MOST_PLACES} more"
             with self._counting:
-                is_new = (path, what, where) not in self._told
-                self._told.add((path, what, where))
+                is_new = (path, what, where) not in self._warned_of
+                self._warned_of.add((path, what, where))
             if is_new:
                 logger.warning("GET /%s: %s: %s", path, what, where)
 

@@ -76,9 +76,9 @@ def _downloaded(url: str) -> File:
                     copy.write(piece)
                 copy.flush()
         except requests.RequestException as error:
-            told = of_exception(error)
+            cause = of_exception(error)
             # Other errors have the URL's query in their words, which may be its signature.
-            why = told if isinstance(told, RetryableError) else type(error).__name__
+            why = cause if isinstance(cause, RetryableError) else type(error).__name__
             raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
@@ -87,14 +87,14 @@ def _downloaded(url: str) -> File:
 
 def _name_of(answer: requests.Response, url: str) -> str:
     """What the file is called: as the answer says, or else the addresses, whose ends often are something else."""
-    said = email.message.Message()
-    said["Content-Disposition"] = _as_text(answer.headers.get("Content-Disposition", ""))
-    given = [value for name, value in said.get_params([], "Content-Disposition") if name == "filename"]
+    header = email.message.Message()
+    header["Content-Disposition"] = _as_text(answer.headers.get("Content-Disposition", ""))
+    given = [value for name, value in header.get_params([], "Content-Disposition") if name == "filename"]
     # Of the two forms, `filename*` is the one that can hold all letters.
     given.sort(key=lambda value: isinstance(value, str))
     names = [
         *map(email.utils.collapse_rfc2231_value, given),
-        *(unquote(urlsplit(each).path) for each in (url, answer.url)),
+        *(unquote(urlsplit(address).path) for address in (url, answer.url)),
     ]
     return next((name for name in names if name.lower().endswith(ENDINGS)), "") or next(filter(None, names), url)
 
@@ -126,29 +126,33 @@ def _stored(url: str) -> Iterator[File]:
 
     parts = urlsplit(url)
     path = unquote(parts.path).strip("/")
-    with _store_told():
+    with _errors_of_the_store():
         store = from_url(f"{parts.scheme}://{parts.netloc}")
         # An address without the ending of an export is a folder.
         if path.lower().endswith(ENDINGS):
             yield File(path, partial(_StoredFile.opened, store, path), _shown(url))
             return
-        for each in _listed(store, path):
-            name = str(each["path"])
-            stamp = zlib.crc32(str(each.get("e_tag") or each.get("last_modified")).encode())
+        for entry in _listed(store, path):
+            name = str(entry["path"])
+            stamp = zlib.crc32(str(entry.get("e_tag") or entry.get("last_modified")).encode())
             opened = partial(_StoredFile.opened, store, name)
             home = f"{parts.scheme}://{parts.netloc}/{path}".rstrip("/")
-            yield File(name, opened, home, path or "/", int(each["size"]), stamp)
+            yield File(name, opened, home, path or "/", int(entry["size"]), stamp)
 
 
 def _listed(store: Any, folder: str) -> list[Any]:
     import obstore
 
-    listed = (each for batch in obstore.list(store, folder or None) for each in batch)
-    return sorted((each for each in listed if not str(each["path"]).endswith("/")), key=lambda each: str(each["path"]))
+    entries = (entry for batch in obstore.list(store, folder or None) for entry in batch)
+    return sorted((entry for entry in entries if not str(entry["path"]).endswith("/")), key=_path_of)
+
+
+def _path_of(entry: Any) -> str:
+    return str(entry["path"])
 
 
 @contextmanager
-def _store_told() -> Iterator[None]:
+def _errors_of_the_store() -> Iterator[None]:
     """Turns what an object store raises into an OSError with the first line of it: its innards follow that."""
     from obstore.exceptions import BaseError
 
@@ -164,7 +168,7 @@ class _StoredFile(io.RawIOBase):
     def __init__(self, store: Any, path: str) -> None:
         import obstore
 
-        with _store_told():
+        with _errors_of_the_store():
             self._file = obstore.open_reader(store, path, buffer_size=CHUNK)
 
     @classmethod
@@ -184,7 +188,7 @@ class _StoredFile(io.RawIOBase):
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
-        with _store_told():
+        with _errors_of_the_store():
             piece = bytes(self._file.read(len(buffer)))
         buffer[: len(piece)] = piece
         return len(piece)

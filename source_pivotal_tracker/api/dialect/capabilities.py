@@ -63,7 +63,7 @@ class Capabilities:
         self._client = client
         self._lock = threading.Lock()
         self._known: dict[str, bool] = {}
-        self._said: set[str] = set()
+        self._warned_about: set[str] = set()
         self.unserved: set[str] = set()
         self.described: set[str] = set()
 
@@ -87,9 +87,9 @@ class Capabilities:
     def warn_once(self, words: str, *values: object, about: str) -> None:
         """Log a warning, unless there was one about the same before."""
         with self._lock:
-            if about in self._said:
+            if about in self._warned_about:
                 return
-            self._said.add(about)
+            self._warned_about.add(about)
         logger.warning(words, *values)
 
     def _probe(self, path: str) -> None:

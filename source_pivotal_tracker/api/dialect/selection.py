@@ -53,7 +53,7 @@ class Refused:
         return rest
 
     def _inside(self, name: str, inside: Fields) -> Fields:
-        return {each: deeper for each, deeper in inside.items() if (name, each) not in self.paths}
+        return {inner: deeper for inner, deeper in inside.items() if (name, inner) not in self.paths}
 
 
 class Selection:
@@ -71,13 +71,13 @@ class Selection:
     @property
     def is_refused_altogether(self) -> bool:
         """Whether some endpoint takes no `fields` at all."""
-        return any(each.altogether for each in list(self._refused.values()))
+        return any(refused.altogether for refused in list(self._refused.values()))
 
     def of(self, fields: Fields, endpoint: str, variant: str = "") -> Fields:
         """What of these fields an endpoint can be asked for, as far as is known."""
-        for each in dict.fromkeys([(endpoint, ""), (endpoint, variant)]):
-            if each in self._refused:
-                fields = self._refused[each].rest(fields)
+        for key in dict.fromkeys([(endpoint, ""), (endpoint, variant)]):
+            if key in self._refused:
+                fields = self._refused[key].rest(fields)
         return fields
 
     def get(
@@ -209,12 +209,12 @@ def _refused_among(names: Sequence[str], accepts: Callable[[Sequence[str]], bool
 
 def _refused_inside(name: str, inside: Fields, accepts: Accepts) -> set[tuple[str, ...]] | None:
     """The paths of what is refused in the parentheses of an attribute; None where all that they hold is."""
-    kept = {each: deeper for each, deeper in inside.items() if each in ESSENTIAL}
-    rest = {each: deeper for each, deeper in inside.items() if each not in ESSENTIAL}
+    kept = {inner: deeper for inner, deeper in inside.items() if inner in ESSENTIAL}
+    rest = {inner: deeper for inner, deeper in inside.items() if inner not in ESSENTIAL}
     if not kept or not rest or not accepts({name: kept}):
         return None
     refused = _refused_among(list(rest), lambda some: accepts({name: {**kept, **_of(rest, some)}}))
-    return {(name, each) for each in refused}
+    return {(name, inner) for inner in refused}
 
 
 def _of(fields: Fields, names: Sequence[str]) -> Fields:

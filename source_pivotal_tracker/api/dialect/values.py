@@ -90,12 +90,12 @@ def _dicts(body: Any) -> Iterator[dict[str, Any]]:
     """All objects in a body. Not by recursion, which would end at a depth that a server may well send."""
     waiting = [body]
     while waiting:
-        each = waiting.pop()
-        if type(each) is dict:
-            yield each
-            waiting += [value for value in each.values() if type(value) is dict or type(value) is list]
-        elif type(each) is list:
-            waiting += [value for value in reversed(each) if type(value) is dict or type(value) is list]
+        node = waiting.pop()
+        if type(node) is dict:
+            yield node
+            waiting += [value for value in node.values() if type(value) is dict or type(value) is list]
+        elif type(node) is list:
+            waiting += [value for value in reversed(node) if type(value) is dict or type(value) is list]
 
 
 def _put_in_iso(body: Any, oddities: Oddities) -> None:
@@ -118,18 +118,18 @@ def _oddly_timed(body: Any) -> list[tuple[dict[str, Any], str]]:
     found = []
     waiting = [body]
     while waiting:
-        each = waiting.pop()
-        if type(each) is list:
-            waiting += [value for value in reversed(each) if type(value) is dict or type(value) is list]
-        elif type(each) is dict:
-            for name, value in each.items():
+        node = waiting.pop()
+        if type(node) is list:
+            waiting += [value for value in reversed(node) if type(value) is dict or type(value) is list]
+        elif type(node) is dict:
+            for name, value in node.items():
                 if type(value) is str:
                     if name in _NAMES and (len(value) != _LENGTH or value[-1] != "Z"):
-                        found.append((each, name))
+                        found.append((node, name))
                 elif type(value) is dict or type(value) is list:
                     waiting.append(value)
                 elif name in _NAMES and value is not None:
-                    found.append((each, name))
+                    found.append((node, name))
     return found
 
 
@@ -182,7 +182,7 @@ def _writable(body: Any, oddities: Oddities) -> Any:
 
 def _in_list(values: list[Any]) -> list[Any]:
     """The texts in a list, and in the lists in it."""
-    return [_in_list(each) if isinstance(each, list) else _text(each) for each in values]
+    return [_in_list(value) if isinstance(value, list) else _text(value) for value in values]
 
 
 def _text(value: Any) -> Any:
