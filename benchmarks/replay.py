@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tracker_server.api import Request, Response, TrackerApi
+from tracker_server.api.protocol import Request, Response
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import serve, stop_when_told

@@ -29,7 +29,8 @@ from integration_tests.command_line import SECONDS_TO_END, TERMINATED, catalog_o
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tools.program import CONNECTOR, ROOT, Message, SampleServer, config_for, every_stream, sample_server
 from tools.states import LastStates
-from tracker_server.api import ApiError, Request, Response, error_response
+from tracker_server.api.errors import ApiError, error_response
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import held

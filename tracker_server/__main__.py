@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tracker_server import arguments
-from tracker_server.api import ENDPOINTS, name_of
+from tracker_server.api.dialect import MODES, Dialect
+from tracker_server.api.fields import DEFAULT
+from tracker_server.api.resources import RESOURCES
+from tracker_server.api.routes import ENDPOINTS, name_of
 from tracker_server.app import TrackerServer
-from tracker_server.dialect import MODES, Dialect
 from tracker_server.encoding import use_utf_8
 from tracker_server.exports import commands
-from tracker_server.fields import DEFAULT, RESOURCES
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import serve, stop_when_told
 

@@ -24,8 +24,11 @@ from waitress import wasyncore
 from waitress.server import create_server
 from werkzeug.wsgi import FileWrapper
 
-from tracker_server.api import PREFIX, ApiError, Caps, Request, Response, TrackerApi, error_response
-from tracker_server.dialect import TRACKER, Dialect
+from tracker_server.api.call import Caps
+from tracker_server.api.dialect import TRACKER, Dialect
+from tracker_server.api.errors import ApiError, error_response
+from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.world import World
 
 if TYPE_CHECKING:

@@ -92,8 +92,8 @@ class World:
     `notifications` are lists by person id. `files` is by the id of the attachment. `lock` is held while the world is
     read for a response or changed.
 
-    `untold` names the endpoints, after their functions in `tracker_server.api`, that ask for what this world cannot
-    know, each with a sentence that says so; `untold_attributes` has such attributes, as `story.follower_ids`.
+    `untold` names the endpoints, after their functions in `tracker_server.api.endpoints`, that ask for what this world
+    cannot know, each with a sentence that says so; `untold_attributes` has such attributes, as `story.follower_ids`.
     `reader` is the person as whom everybody reads every project, with whatever token; None where `tokens` decide.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tracker_server.dialect import LITETRACKER, TRACKER, Dialect
+from tracker_server.api.dialect import LITETRACKER, TRACKER, Dialect
 from unit_tests.syncs import BY_NAME
 
 

@@ -18,7 +18,9 @@ from requests.adapters import HTTPAdapter
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import SourceUnavailable
 from source_pivotal_tracker.exports.files import NotOpened, files_at
-from tracker_server.api import PREFIX, Request, TrackerApi, error_response, route_not_found
+from tracker_server.api.errors import error_response, route_not_found
+from tracker_server.api.protocol import PREFIX, Request
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
 
 logger = logging.getLogger("airbyte.tracker")

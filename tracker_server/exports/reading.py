@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tracker_server.api import ApiError
+from tracker_server.api.errors import ApiError
 from tracker_server.collector import uncollected
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.ids import made_id

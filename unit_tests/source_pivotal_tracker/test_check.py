@@ -11,7 +11,7 @@ import pytest
 from airbyte_cdk.models import AirbyteConnectionStatus, Status
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tracker_server.api import PREFIX
+from tracker_server.api.protocol import PREFIX
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import World

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from tracker_server import __main__ as command_line
-from tracker_server.api import Request, Response
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import EVERY_ADDRESS, LOOPBACK, RateLimit, TrackerServer
 from tracker_server.world import World
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tracker_server.api.dialect import LITETRACKER, Dialect
 from tracker_server.app import TrackerServer
-from tracker_server.dialect import LITETRACKER, Dialect
 from tracker_server.sample import make_world
 from unit_tests.editor import Editor
 from unit_tests.modes import LITETRACKER_MODE, NO_ENDPOINT, ONLY_BY_FIELDS

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tracker_server.api import PREFIX
+from tracker_server.api.protocol import PREFIX
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import Project, World

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from source_pivotal_tracker.streams.base import PartStream
-from tracker_server.api import Request, Response, error_response, invalid_parameter
+from tracker_server.api.dialect import LITETRACKER
+from tracker_server.api.errors import error_response, invalid_parameter
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
-from tracker_server.dialect import LITETRACKER
 from tracker_server.sample import make_world
 from tracker_server.world import World
 from unit_tests.exchanges import Before, html, query_of, without_fields

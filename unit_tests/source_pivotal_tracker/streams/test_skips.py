@@ -12,15 +12,9 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from tracker_server.api import (
-    ApiError,
-    Caps,
-    Request,
-    Response,
-    error_response,
-    unauthorized_operation,
-    unfound_resource,
-)
+from tracker_server.api.call import Caps
+from tracker_server.api.errors import ApiError, error_response, unauthorized_operation, unfound_resource
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import World

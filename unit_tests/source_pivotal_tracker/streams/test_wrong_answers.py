@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tracker_server.api import Request, Response
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.world import World
 from unit_tests.exchanges import asked, instead, json, path_of, query_of

@@ -10,7 +10,8 @@ import pytest
 from airbyte_cdk.models import AirbyteStateMessage
 
 from tracker_server import edits
-from tracker_server.api import Caps, Request
+from tracker_server.api.call import Caps
+from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from tracker_server.world import Project

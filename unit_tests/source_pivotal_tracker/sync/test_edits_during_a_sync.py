@@ -6,7 +6,8 @@ import os
 import random
 import re
 
-from tracker_server.api import Caps, Request
+from tracker_server.api.call import Caps
+from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.editor import Editor

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import Caps, Request
+from tracker_server.api.call import Caps
+from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for

@@ -24,7 +24,7 @@ from airbyte_cdk.models import Type as MessageType
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.sync.state import NEUTRAL
 from tracker_server import edits
-from tracker_server.api import Caps
+from tracker_server.api.call import Caps
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World

@@ -12,7 +12,8 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.wiring import client_of
-from tracker_server.api import ApiError, Request, Response, error_response
+from tracker_server.api.errors import ApiError, error_response
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for

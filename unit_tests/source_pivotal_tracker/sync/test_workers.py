@@ -15,7 +15,7 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.sync.list_client import ListClient
 from source_pivotal_tracker.sync.walk_reader import WalkReader
 from source_pivotal_tracker.sync.workers import MOST_BYTES
-from tracker_server.api import Request, Response
+from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from unit_tests.exchanges import asked, json, path_of, query_of

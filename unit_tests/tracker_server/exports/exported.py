@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from tracker_server.api import PREFIX, Request, Response, TrackerApi
+from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import ExportReport, Source, read_exports
 from tracker_server.world import World
 

@@ -13,9 +13,11 @@ from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
 
 from source_pivotal_tracker.sync.row_digests import RowDigests
 from tracker_server import edits
-from tracker_server.api import ApiError, Request, Response, TrackerApi, error_response, unauthorized_operation
+from tracker_server.api.dialect import LITETRACKER
+from tracker_server.api.errors import ApiError, error_response, unauthorized_operation
+from tracker_server.api.protocol import Request, Response
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
-from tracker_server.dialect import LITETRACKER
 from unit_tests.exchanges import Before, json, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, needs_versions, only_litetracker
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import Response, error_response, unauthorized_operation
+from tracker_server.api.errors import error_response, unauthorized_operation
+from tracker_server.api.protocol import Response
 from tracker_server.app import TrackerServer
 from unit_tests.exchanges import instead
 from unit_tests.modes import Mode, needs_versions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracker_server import edits
-from tracker_server.api import error_response, unauthorized_operation
+from tracker_server.api.errors import error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
 from unit_tests.exchanges import instead
 from unit_tests.modes import Mode

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tracker_server.fields import Selector, View, rows_by_id
+from tracker_server.api.fields import Selector
+from tracker_server.api.view import View, rows_by_id
 from tracker_server.world import Row
 
 Rewrite = Callable[[Row, Row, View], None]

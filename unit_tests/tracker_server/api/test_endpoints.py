@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker_server import edits
-from tracker_server.api import PREFIX, Caps, Request, Response, TrackerApi
-from tracker_server.fields import RESOURCES, FieldsError, parse_fields, selector
+from tracker_server.api.call import Caps
+from tracker_server.api.fields import FieldsError, parse_fields, selector
+from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.resources import RESOURCES
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.world import Project, Row, StoredFile, World
 
 NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)

@@ -17,9 +17,12 @@ import pytest
 import requests
 
 from tracker_server import edits
-from tracker_server.api import ENDPOINTS, PREFIX, Caps, Request, TrackerApi, name_of
+from tracker_server.api.call import Caps
+from tracker_server.api.dialect import LITETRACKER, MODES, TRACKER, Dialect
+from tracker_server.api.protocol import PREFIX, Request
+from tracker_server.api.routes import ENDPOINTS, name_of
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import Failures, TrackerServer
-from tracker_server.dialect import LITETRACKER, MODES, TRACKER, Dialect
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, Row, World, iso
 

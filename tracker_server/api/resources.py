@@ -1,130 +1,16 @@
-"""What each resource of the v5 API has, and which of it a `fields` expression picks."""
+"""What each resource of the v5 API has: the attributes that it shows, and how some of them are made."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
-from tracker_server.derived import Figures
-from tracker_server.world import Project, Row, World
-
-Wanted = dict[str, "Wanted | None"]
-DEFAULT = ":default"
-PIECE = re.compile(r"[,()]|[^,()]+")
-
-
-class FieldsError(ValueError):
-    """A `fields` expression that cannot be read, or that names what the resource does not have."""
-
-
-def parse_fields(text: str) -> Wanted:
-    """`:default,labels(name)` as `{":default": None, "labels": {"name": None}}`; None means no parentheses.
-
-    A name that is given twice counts once, with the parentheses of the last. Raises FieldsError.
-    """
-    wanted: Wanted = {}
-    outer: list[Wanted] = []
-    previous = ","
-    for piece in PIECE.findall(text):
-        after_name = previous not in (",", "(", ")")
-        ended = after_name or previous == ")"
-        valid = {",": ended, "(": after_name, ")": ended and bool(outer)}.get(piece, previous in (",", "("))
-        if not valid:
-            raise FieldsError(f"'{piece}' stands in the wrong place")
-        if piece == "(":
-            inner: Wanted = {}
-            wanted[previous] = inner
-            outer.append(wanted)
-            wanted = inner
-        elif piece == ")":
-            wanted = outer.pop()
-        elif piece != ",":
-            wanted[piece] = None
-        previous = piece
-    if outer or previous in (",", "("):
-        raise FieldsError("it ends too early")
-    return wanted
-
-
-class View:
-    """A project as requests read it: its rows, the world around it, and what is derived from both."""
-
-    def __init__(self, world: World, project: Project, views: Views) -> None:
-        self.world = world
-        self.project = project
-        self.views = views
-        self.stamp = (project.version, world.now)
-
-    @cached_property
-    def figures(self) -> Figures:
-        return Figures(self.project, self.project.as_of or self.world.now)
-
-    @cached_property
-    def story_places(self) -> dict[int, int]:
-        """The index of each story in the priority order."""
-        return {story_id: place for place, story_id in enumerate(self.project.order)}
-
-    @cached_property
-    def epic_order(self) -> list[int]:
-        return list(self.project.epics)
-
-    @cached_property
-    def epic_places(self) -> dict[int, int]:
-        return {epic_id: place for place, epic_id in enumerate(self.epic_order)}
-
-    @cached_property
-    def transitions(self) -> dict[int, list[Row]]:
-        """The transitions of each story, oldest first."""
-        by_story = defaultdict(list)
-        for transition in self.project.transitions:
-            by_story[transition["story_id"]].append(transition)
-        return by_story
-
-    @cached_property
-    def times_before_owners(self) -> dict[int, str]:
-        """For stories whose last edits were all of their owners alone: their `updated_at` before these."""
-        times: dict[int, str] = {}
-        for activity in self.project.activity:
-            for change in activity["changes"]:
-                if change["kind"] != "story":
-                    continue
-                if change.get("new_values", {}).keys() - {"updated_at"} != {"owner_ids"}:
-                    times.pop(change["id"], None)
-                elif "updated_at" in change["original_values"]:
-                    times.setdefault(change["id"], change["original_values"]["updated_at"])
-        return times
-
-    def sorted_labels(self) -> list[Row]:
-        return sorted(self.project.labels.values(), key=lambda label: str(label["name"]).casefold())
-
-    def memberships(self) -> list[Row]:
-        """The memberships that the API tells of: inactive ones are never among them."""
-        return [row for row in self.project.memberships.values() if row.get("role") != "inactive"]
-
-
-class Views:
-    """The views of a world's projects, each kept until the project's version or the world's clock moves."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.nowhere = View(world, Project(row={}), self)
-        self._kept: dict[int, View] = {}
-
-    def of(self, project: Project) -> View:
-        kept = self._kept.get(project.id)
-        if kept is None or kept.project is not project or kept.stamp != (project.version, self.world.now):
-            kept = self._kept[project.id] = View(self.world, project, self)
-        return kept
-
+from tracker_server.api.view import View, accounts_of, membership_of, projects_of, rows_by_id
+from tracker_server.world import Row
 
 Getter = Callable[[Row, View], Any]
-Selector = Callable[[Row, View], Row]
-Shape = Callable[[str, bool, Selector], Selector]
-"""Given a kind, whether its rows stand in a list, and a selector of them: the one to use instead."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +41,6 @@ class Resource:
     @cached_property
     def attributes(self) -> frozenset[str]:
         return frozenset([*self.default.split(), *self.asked.split(), *self.made])
-
-
-def rows_by_id(table: Mapping[int, Row], ids: Iterable[int] | None) -> list[Row]:
-    """The rows with these ids, in the order of the ids, without those that are gone."""
-    return [table[row_id] for row_id in ids or () if row_id in table]
 
 
 def ids_of(rows: Iterable[Row] | None) -> list[int]:
@@ -230,34 +111,6 @@ def account_summary(row: Row, view: View) -> Row | None:
     return account and {**account, "kind": "account_summary"}
 
 
-def membership_of(project: Project, person_id: int) -> Row | None:
-    """The membership through which this person may read the project, if there is one."""
-    for membership in project.memberships.values():
-        if membership["person_id"] == person_id and membership.get("role") != "inactive":
-            return membership
-    return None
-
-
-def projects_of(world: World, person_id: int) -> list[Project]:
-    """The active projects that this person is a member of; for the reader of a world, all of them."""
-    return [
-        project
-        for project in world.projects.values()
-        if project.row.get("status", "active") == "active"
-        and (person_id == world.reader or membership_of(project, person_id))
-    ]
-
-
-def accounts_of(world: World, person_id: int) -> list[Row]:
-    """The accounts that this person owns or administers."""
-    ids = {
-        row["account_id"]
-        for row in world.account_memberships.values()
-        if row["person_id"] == person_id and (row.get("owner") or row.get("admin"))
-    }
-    return [account for account_id, account in world.accounts.items() if account_id in ids]
-
-
 def membership_summaries(row: Row, view: View) -> list[Row]:
     summaries = []
     for project in projects_of(view.world, row["id"]):
@@ -284,7 +137,6 @@ STORY_PART_KINDS = {
     "pull_requests": "pull_request",
     "branches": "branch",
 }
-
 RESOURCES: Mapping[str, Resource] = {
     "me": Resource(
         "kind id name initials username email time_zone api_token has_google_identity"
@@ -493,101 +345,3 @@ RESOURCES: Mapping[str, Resource] = {
         " created_at updated_at"
     ),
 }
-
-
-def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
-    """`wanted` with `:default` spelled out and the key added, less the untold. Raises FieldsError on unknown names."""
-    resource = RESOURCES[kind]
-    unknown = sorted(wanted.keys() - resource.attributes - {":default"})
-    if unknown:
-        raise FieldsError(f"'{unknown[0]}' is not an attribute of {kind}")
-    names: Wanted = {}
-    if ":default" in wanted:
-        names = dict.fromkeys(resource.default.split())
-    if resource.key:
-        names[resource.key] = None
-    for asked, ousted in resource.replaces.items():
-        if asked in wanted:
-            names.pop(ousted, None)
-    names.update((name, inner) for name, inner in wanted.items() if name != ":default")
-    return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in untold}
-
-
-def refuse(kind: str, fields: str, refused: frozenset[str]) -> None:
-    """Raises FieldsError where `fields` names one of these attributes, such as `comment.reactions`, at any level."""
-    if refused:
-        _refuse(kind, parse_fields(fields), refused)
-
-
-def _refuse(kind: str, wanted: Wanted, refused: frozenset[str]) -> None:
-    made = RESOURCES[kind].made
-    for name, inner in wanted.items():
-        if f"{kind}.{name}" in refused:
-            raise FieldsError(f"'{name}' is not an attribute of {kind}")
-        if inner is not None and name in made and made[name].kind:
-            _refuse(made[name].kind, inner, refused)
-
-
-def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
-    return select
-
-
-def _compiled(kind: str, wanted: Wanted, shape: Shape, untold: frozenset[str], *, listed: bool) -> Selector:
-    made = RESOURCES[kind].made
-    plain: list[str] = []
-    computed: list[tuple[str, Getter]] = []
-    nested: list[tuple[str, Made, Selector]] = []
-    for name, inner in _chosen(kind, wanted, untold).items():
-        if name in made and made[name].kind:
-            each = _compiled(made[name].kind, inner or {":default": None}, shape, untold, listed=made[name].many)
-            nested.append((name, made[name], each))
-        elif inner is not None:
-            raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
-        elif name in made:
-            computed.append((name, made[name].get))
-        else:
-            plain.append(name)
-
-    select = shape(kind, listed, _selecting(plain, computed, nested))
-    return _in_its_own_view(select) if kind == "project" else select
-
-
-def _selecting(
-    plain: list[str], computed: list[tuple[str, Getter]], nested: list[tuple[str, Made, Selector]]
-) -> Selector:
-    def select(row: Row, view: View) -> Row:
-        picked = {name: value for name in plain if (value := row.get(name)) is not None}
-        for name, get in computed:
-            if (value := get(row, view)) is not None:
-                picked[name] = value
-        for name, made, inner in nested:
-            found = made.get(row, view)
-            if made.many:
-                picked[name] = [inner(each, view) for each in found]
-            elif found is not None:
-                picked[name] = inner(found, view)
-        return picked
-
-    return select
-
-
-def _in_its_own_view(select: Selector) -> Selector:
-    """Projects come in lists and inside other resources; each is read with its own figures."""
-    return lambda row, view: select(row, view.views.of(view.world.projects[row["id"]]))
-
-
-@lru_cache(maxsize=1024)
-def selector(
-    kind: str,
-    fields: str = ":default",
-    shape: Shape = _as_tracker,
-    untold: frozenset[str] = frozenset(),
-    *,
-    listed: bool = False,
-) -> Selector:
-    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
-
-    `listed` says whether the rows stand in a list, and `shape` may have another selector then. `untold` has the
-    attributes that are left out, as `World.untold_attributes` has them.
-    """
-    return _compiled(kind, parse_fields(fields), shape, untold, listed=listed)

@@ -1,0 +1,135 @@
+"""One request while it is answered: who asks, for what, and how the rows that are found become an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracker_server.api.dialect import Dialect
+from tracker_server.api.errors import invalid_parameter, unauthorized_operation, unfound_resource
+from tracker_server.api.fields import FieldsError, refuse, selector
+from tracker_server.api.parameters import Parameters
+from tracker_server.api.view import View, Views, membership_of
+from tracker_server.world import Project, Row, World, iso
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The largest page that each paginated endpoint gives, whatever limit is asked for."""
+
+    stories: int = 500
+    releases: int = 500
+    iterations: int = 100
+    activity: int = 500
+    transitions: int = 10_000
+
+    @classmethod
+    def of(cls, dialect: Dialect) -> Caps:
+        """Tracker's, or the dialect's one for all."""
+        size = dialect.page_cap
+        return cls() if size is None else cls(size, size, size, size, size)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list a response holds, as its pagination headers tell."""
+
+    total: int
+    limit: int
+    offset: int
+    returned: int
+
+
+@dataclass
+class Answer:
+    """What an endpoint found, and what goes into the headers beside it."""
+
+    data: Any
+    page: Page | None = None
+    project: Project | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request while it is answered: who asks, with which parameters, of what."""
+
+    world: World
+    views: Views
+    caps: Caps
+    dialect: Dialect
+    token: str
+    person_id: int
+    parameters: Parameters
+
+    def enter(self, project: Project) -> View:
+        """The project's view. Raises ApiError when the person may not read it."""
+        is_open = project.row.get("public") or self.person_id == self.world.reader
+        if not is_open and membership_of(project, self.person_id) is None:
+            raise unauthorized_operation("You aren't authorized to access the requested project.")
+        return self.views.of(project)
+
+    def need_owner(self, project: Project) -> None:
+        membership = membership_of(project, self.person_id)
+        if membership is None or membership["role"] != "owner":
+            raise unauthorized_operation("Only an owner of the project may do this.")
+
+    def one(self, kind: str, row: Row | None, view: View) -> Answer:
+        """A single row; raises ApiError where there is none."""
+        if row is None:
+            raise unfound_resource()
+        return Answer(self._select(kind, listed=False)(row, view))
+
+    def every(self, kind: str, rows: Collection[Row], view: View) -> Answer:
+        """All the rows, without pagination."""
+        select = self._select(kind, listed=True)
+        return Answer([select(row, view) for row in rows])
+
+    def some(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
+        """The page of the rows that is asked for; `limit` is the endpoint's default."""
+        return self._page(kind, rows, view, cap, limit, from_end=False)
+
+    def some_from_either_end(self, kind: str, rows: list[Row], view: View, cap: int, limit: int) -> Answer:
+        """As `some`, but a negative offset counts from behind the last row."""
+        return self._page(kind, rows, view, cap, limit, from_end=True)
+
+    def _page(self, kind: str, rows: list[Row], view: View, cap: int, limit: int, from_end: bool) -> Answer:
+        asked_limit = self.parameters.whole("limit")
+        offset = self.parameters.whole("offset") or 0
+        if asked_limit is not None and asked_limit < 0:
+            raise invalid_parameter("'limit' must not be negative")
+        if offset < 0 and not from_end:
+            raise invalid_parameter("'offset' must not be negative")
+        limit = min(limit if asked_limit is None else asked_limit, cap)
+        start = offset if offset >= 0 else max(len(rows) + offset, 0)
+        answer = self.every(kind, rows[start : start + limit], view)
+        answer.page = Page(len(rows), limit, offset, len(answer.data))
+        return answer
+
+    def _select(self, kind: str, *, listed: bool) -> Callable[[Row, View], Row]:
+        fields = self.parameters.text("fields")
+        wanted = self.dialect.unasked(kind) if fields is None else fields
+        try:
+            if fields is not None:
+                refuse(kind, fields, self.dialect.refused_attributes)
+            return selector(kind, wanted, self.dialect.shape, self.world.untold_attributes, listed=listed)
+        except FieldsError as error:
+            raise invalid_parameter(f"'fields' cannot be used: {error}") from None
+
+    def between(self, rows: list[Row], time: Callable[[Row], str | None], prefix: str) -> list[Row]:
+        """The rows whose time lies between the parameters `<prefix>_after` and `<prefix>_before`, both exclusive."""
+        after = self.parameters.moment(f"{prefix}_after")
+        before = self.parameters.moment(f"{prefix}_before")
+        if after is not None:
+            bound = iso(after)
+            rows = [row for row in rows if (time(row) or "") > bound]
+        if before is not None:
+            # Rows have whole seconds: one in the second that `before` falls into lies before its fraction.
+            bound = iso(before) + ("~" if before.microsecond else "")
+            rows = [row for row in rows if (time(row) or "~") < bound]
+        return rows
+
+    def no_search(self) -> None:
+        if self.parameters.text("filter") is not None:
+            raise invalid_parameter("this server has no search, so 'filter' cannot be used")

@@ -1,0 +1,40 @@
+"""The endpoints of epics and their comments."""
+
+from __future__ import annotations
+
+from tracker_server.api.call import Answer, Call
+from tracker_server.api.errors import unfound_resource
+from tracker_server.api.view import View, row_with_id
+from tracker_server.world import Row
+
+
+def epics(call: Call, view: View) -> Answer:
+    call.no_search()
+    return call.every("epic", view.project.epics.values(), view)
+
+
+def epic(call: Call, view: View, epic_id: int) -> Answer:
+    return call.one("epic", view.project.epics.get(epic_id), view)
+
+
+def top_epic(call: Call, epic_id: int) -> Answer:
+    found = call.world.with_epic(epic_id)
+    if found is None:
+        raise unfound_resource()
+    answer = epic(call, call.enter(found), epic_id)
+    answer.project = found
+    return answer
+
+
+def epic_row(view: View, epic_id: int) -> Row:
+    if epic_id not in view.project.epics:
+        raise unfound_resource()
+    return view.project.epics[epic_id]
+
+
+def epic_comments(call: Call, view: View, epic_id: int) -> Answer:
+    return call.every("comment", epic_row(view, epic_id)["comments"], view)
+
+
+def epic_comment(call: Call, view: View, epic_id: int, comment_id: int) -> Answer:
+    return call.one("comment", row_with_id(epic_row(view, epic_id)["comments"], comment_id), view)

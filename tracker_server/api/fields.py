@@ -1,0 +1,151 @@
+"""The `fields` parameter: reads the expression, and picks what it asks for from the row of a resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from tracker_server.api.resources import RESOURCES, Getter, Made
+from tracker_server.api.view import View
+from tracker_server.world import Row
+
+Wanted = dict[str, "Wanted | None"]
+DEFAULT = ":default"
+PIECE = re.compile(r"[,()]|[^,()]+")
+
+
+class FieldsError(ValueError):
+    """A `fields` expression that cannot be read, or that names what the resource does not have."""
+
+
+def parse_fields(text: str) -> Wanted:
+    """`:default,labels(name)` as `{":default": None, "labels": {"name": None}}`; None means no parentheses.
+
+    A name that is given twice counts once, with the parentheses of the last. Raises FieldsError.
+    """
+    wanted: Wanted = {}
+    outer: list[Wanted] = []
+    previous = ","
+    for piece in PIECE.findall(text):
+        after_name = previous not in (",", "(", ")")
+        ended = after_name or previous == ")"
+        valid = {",": ended, "(": after_name, ")": ended and bool(outer)}.get(piece, previous in (",", "("))
+        if not valid:
+            raise FieldsError(f"'{piece}' stands in the wrong place")
+        if piece == "(":
+            inner: Wanted = {}
+            wanted[previous] = inner
+            outer.append(wanted)
+            wanted = inner
+        elif piece == ")":
+            wanted = outer.pop()
+        elif piece != ",":
+            wanted[piece] = None
+        previous = piece
+    if outer or previous in (",", "("):
+        raise FieldsError("it ends too early")
+    return wanted
+
+
+Selector = Callable[[Row, View], Row]
+Shape = Callable[[str, bool, Selector], Selector]
+"""Given a kind, whether its rows stand in a list, and a selector of them: the one to use instead."""
+
+
+def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
+    """`wanted` with `:default` spelled out and the key added, less the untold. Raises FieldsError on unknown names."""
+    resource = RESOURCES[kind]
+    unknown = sorted(wanted.keys() - resource.attributes - {":default"})
+    if unknown:
+        raise FieldsError(f"'{unknown[0]}' is not an attribute of {kind}")
+    names: Wanted = {}
+    if ":default" in wanted:
+        names = dict.fromkeys(resource.default.split())
+    if resource.key:
+        names[resource.key] = None
+    for asked, ousted in resource.replaces.items():
+        if asked in wanted:
+            names.pop(ousted, None)
+    names.update((name, inner) for name, inner in wanted.items() if name != ":default")
+    return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in untold}
+
+
+def refuse(kind: str, fields: str, refused: frozenset[str]) -> None:
+    """Raises FieldsError where `fields` names one of these attributes, such as `comment.reactions`, at any level."""
+    if refused:
+        _refuse(kind, parse_fields(fields), refused)
+
+
+def _refuse(kind: str, wanted: Wanted, refused: frozenset[str]) -> None:
+    made = RESOURCES[kind].made
+    for name, inner in wanted.items():
+        if f"{kind}.{name}" in refused:
+            raise FieldsError(f"'{name}' is not an attribute of {kind}")
+        if inner is not None and name in made and made[name].kind:
+            _refuse(made[name].kind, inner, refused)
+
+
+def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
+    return select
+
+
+def _compiled(kind: str, wanted: Wanted, shape: Shape, untold: frozenset[str], *, listed: bool) -> Selector:
+    made = RESOURCES[kind].made
+    plain: list[str] = []
+    computed: list[tuple[str, Getter]] = []
+    nested: list[tuple[str, Made, Selector]] = []
+    for name, inner in _chosen(kind, wanted, untold).items():
+        if name in made and made[name].kind:
+            each = _compiled(made[name].kind, inner or {":default": None}, shape, untold, listed=made[name].many)
+            nested.append((name, made[name], each))
+        elif inner is not None:
+            raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
+        elif name in made:
+            computed.append((name, made[name].get))
+        else:
+            plain.append(name)
+
+    select = shape(kind, listed, _selecting(plain, computed, nested))
+    return _in_its_own_view(select) if kind == "project" else select
+
+
+def _selecting(
+    plain: list[str], computed: list[tuple[str, Getter]], nested: list[tuple[str, Made, Selector]]
+) -> Selector:
+    def select(row: Row, view: View) -> Row:
+        picked = {name: value for name in plain if (value := row.get(name)) is not None}
+        for name, get in computed:
+            if (value := get(row, view)) is not None:
+                picked[name] = value
+        for name, made, inner in nested:
+            found = made.get(row, view)
+            if made.many:
+                picked[name] = [inner(each, view) for each in found]
+            elif found is not None:
+                picked[name] = inner(found, view)
+        return picked
+
+    return select
+
+
+def _in_its_own_view(select: Selector) -> Selector:
+    """Projects come in lists and inside other resources; each is read with its own figures."""
+    return lambda row, view: select(row, view.views.of(view.world.projects[row["id"]]))
+
+
+@lru_cache(maxsize=1024)
+def selector(
+    kind: str,
+    fields: str = ":default",
+    shape: Shape = _as_tracker,
+    untold: frozenset[str] = frozenset(),
+    *,
+    listed: bool = False,
+) -> Selector:
+    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
+
+    `listed` says whether the rows stand in a list, and `shape` may have another selector then. `untold` has the
+    attributes that are left out, as `World.untold_attributes` has them.
+    """
+    return _compiled(kind, parse_fields(fields), shape, untold, listed=listed)

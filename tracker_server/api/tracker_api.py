@@ -1,0 +1,120 @@
+"""What a v5 request means: a pure function from a request and a world to Tracker's response."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import IO, Any
+
+import orjson
+from werkzeug.exceptions import HTTPException
+
+from tracker_server.api.call import Answer, Call, Caps
+from tracker_server.api.dialect import TRACKER, Dialect
+from tracker_server.api.errors import ApiError, error_response, route_not_found, unfound_resource
+from tracker_server.api.parameters import Parameters
+from tracker_server.api.protocol import Request, Response, json_headers
+from tracker_server.api.routes import routes
+from tracker_server.api.times import with_times_in_millis
+from tracker_server.api.view import Views
+from tracker_server.world import Row, StoredFile, World
+
+
+class TrackerApi:
+    """A v5 API over one world, in Tracker's or in another dialect, whose page cap counts where no `caps` are given."""
+
+    def __init__(self, world: World, caps: Caps | None = None, dialect: Dialect = TRACKER) -> None:
+        self.world = world
+        self.caps = caps or Caps.of(dialect)
+        self._dialect = dialect
+        self._views = Views(world)
+        self._routes = routes(dialect).bind("")
+
+    def handle(self, request: Request) -> Response:
+        """The response to any request; what Tracker would refuse gets Tracker's error object."""
+        try:
+            with self.world.lock:
+                return self._answered(request)
+        except ApiError as error:
+            return error_response(error)
+
+    def _answered(self, request: Request) -> Response:
+        try:
+            endpoint, arguments = self._routes.match(request.path)
+        except HTTPException:
+            raise route_not_found() from None
+        if request.method != "GET":
+            raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
+        function = endpoint.func if isinstance(endpoint, partial) else endpoint
+        if function.__name__ in self.world.untold:
+            raise route_not_found(general_problem=self.world.untold[function.__name__])
+        token, person_id = self._authenticated(request.headers)
+        parameters = Parameters(request.query, self._dialect.ignored)
+        envelope = parameters.text("envelope", ["true", "false"]) == "true"
+        in_millis = parameters.text("date_format", ["iso8601", "millis"]) == "millis"
+        call = Call(self.world, self._views, self.caps, self._dialect, token, person_id, parameters)
+        answer = self._found(call, endpoint, arguments)
+        parameters.finish()
+        if isinstance(answer.data, StoredFile):
+            return Response(200, {**json_headers(200), **answer.headers}, b"", _opened(answer.data))
+        data = with_times_in_millis(answer.data) if in_millis else answer.data
+        return self._response(answer, data, envelope)
+
+    def _authenticated(self, headers: Mapping[str, str]) -> tuple[str, int]:
+        token = next((value for name, value in headers.items() if name.lower() == "x-trackertoken"), None)
+        if self.world.reader is not None:
+            return token or "", self.world.reader
+        if not token:
+            raise ApiError(
+                401,
+                "unauthenticated",
+                "No authentication credentials were presented.",
+                possible_fix="Send your API token in the header X-TrackerToken.",
+            )
+        if token not in self.world.tokens:
+            raise ApiError(
+                403,
+                "invalid_authentication",
+                "Invalid authentication credentials were presented.",
+                possible_fix="Verify that your token value matches what's shown on your Profile page in Tracker.",
+            )
+        return token, self.world.tokens[token]
+
+    def _found(self, call: Call, endpoint: Callable[..., Answer], arguments: Mapping[str, Any]) -> Answer:
+        if "project_id" not in arguments:
+            return endpoint(call, **arguments)
+        names = dict(arguments)
+        found = self.world.projects.get(names.pop("project_id"))
+        if found is None:
+            raise unfound_resource()
+        answer = endpoint(call, call.enter(found), **names)
+        answer.project = found
+        return answer
+
+    def _response(self, answer: Answer, data: Any, envelope: bool) -> Response:
+        headers = {**json_headers(200), **answer.headers}
+        wrapped: Row = {"http_status": "200"}
+        if answer.project is not None and self._dialect.versions:
+            headers["X-Tracker-Project-Version"] = str(answer.project.version)
+            wrapped["project_version"] = answer.project.version
+        if answer.page is not None and self._dialect.pagination_headers:
+            wrapped["pagination"] = vars(answer.page)
+            for name, number in vars(answer.page).items():
+                headers[f"X-Tracker-Pagination-{name.capitalize()}"] = str(number)
+        body = orjson.dumps({**wrapped, "data": data} if envelope else data)
+        headers["ETag"] = f'W/"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        return Response(200, headers, body)
+
+
+def _opened(file: StoredFile) -> IO[bytes]:
+    """The file for reading. Raises ApiError where it cannot be had any more."""
+    try:
+        return file.open()
+    except OSError as error:
+        raise ApiError(
+            500,
+            "unhandled_condition",
+            "The server cannot read the file.",
+            general_problem=f"{file.filename} cannot be read: {error.strerror or error}.",
+        ) from None

@@ -1,0 +1,118 @@
+"""A project as requests read it, and what a person may read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from tracker_server.derived import Figures
+from tracker_server.world import Project, Row, World
+
+
+class View:
+    """A project as requests read it: its rows, the world around it, and what is derived from both."""
+
+    def __init__(self, world: World, project: Project, views: Views) -> None:
+        self.world = world
+        self.project = project
+        self.views = views
+        self.stamp = (project.version, world.now)
+
+    @cached_property
+    def figures(self) -> Figures:
+        return Figures(self.project, self.project.as_of or self.world.now)
+
+    @cached_property
+    def story_places(self) -> dict[int, int]:
+        """The index of each story in the priority order."""
+        return {story_id: place for place, story_id in enumerate(self.project.order)}
+
+    @cached_property
+    def epic_order(self) -> list[int]:
+        return list(self.project.epics)
+
+    @cached_property
+    def epic_places(self) -> dict[int, int]:
+        return {epic_id: place for place, epic_id in enumerate(self.epic_order)}
+
+    @cached_property
+    def transitions(self) -> dict[int, list[Row]]:
+        """The transitions of each story, oldest first."""
+        by_story = defaultdict(list)
+        for transition in self.project.transitions:
+            by_story[transition["story_id"]].append(transition)
+        return by_story
+
+    @cached_property
+    def times_before_owners(self) -> dict[int, str]:
+        """For stories whose last edits were all of their owners alone: their `updated_at` before these."""
+        times: dict[int, str] = {}
+        for activity in self.project.activity:
+            for change in activity["changes"]:
+                if change["kind"] != "story":
+                    continue
+                if change.get("new_values", {}).keys() - {"updated_at"} != {"owner_ids"}:
+                    times.pop(change["id"], None)
+                elif "updated_at" in change["original_values"]:
+                    times.setdefault(change["id"], change["original_values"]["updated_at"])
+        return times
+
+    def sorted_labels(self) -> list[Row]:
+        return sorted(self.project.labels.values(), key=lambda label: str(label["name"]).casefold())
+
+    def memberships(self) -> list[Row]:
+        """The memberships that the API tells of: inactive ones are never among them."""
+        return [row for row in self.project.memberships.values() if row.get("role") != "inactive"]
+
+
+class Views:
+    """The views of a world's projects, each kept until the project's version or the world's clock moves."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.nowhere = View(world, Project(row={}), self)
+        self._kept: dict[int, View] = {}
+
+    def of(self, project: Project) -> View:
+        kept = self._kept.get(project.id)
+        if kept is None or kept.project is not project or kept.stamp != (project.version, self.world.now):
+            kept = self._kept[project.id] = View(self.world, project, self)
+        return kept
+
+
+def rows_by_id(table: Mapping[int, Row], ids: Iterable[int] | None) -> list[Row]:
+    """The rows with these ids, in the order of the ids, without those that are gone."""
+    return [table[row_id] for row_id in ids or () if row_id in table]
+
+
+def row_with_id(rows: list[Row], row_id: int) -> Row | None:
+    return next((row for row in rows if row["id"] == row_id), None)
+
+
+def membership_of(project: Project, person_id: int) -> Row | None:
+    """The membership through which this person may read the project, if there is one."""
+    for membership in project.memberships.values():
+        if membership["person_id"] == person_id and membership.get("role") != "inactive":
+            return membership
+    return None
+
+
+def projects_of(world: World, person_id: int) -> list[Project]:
+    """The active projects that this person is a member of; for the reader of a world, all of them."""
+    return [
+        project
+        for project in world.projects.values()
+        if project.row.get("status", "active") == "active"
+        and (person_id == world.reader or membership_of(project, person_id))
+    ]
+
+
+def accounts_of(world: World, person_id: int) -> list[Row]:
+    """The accounts that this person owns or administers."""
+    ids = {
+        row["account_id"]
+        for row in world.account_memberships.values()
+        if row["person_id"] == person_id and (row.get("owner") or row.get("admin"))
+    }
+    return [account for account_id, account in world.accounts.items() if account_id in ids]
