@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 from tracker_server import edits
 from tracker_server.collector import uncollected
+from tracker_server.edits.priority import PLACES
 from tracker_server.world import Project, Row, StoredFile, World, iso
 
 SAMPLE_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
@@ -326,7 +327,7 @@ def _story_life(team: Team, number: int, fate: str, end: int) -> Iterator[int]:
     story = _create_story(team, number, story_type, "unscheduled" if unscheduled else "unstarted", begin)
     for moment, act in zip(moments, acts, strict=True):
         yield moment
-        if act in edits.PLACES:
+        if act in PLACES:
             _advance(team, story, act)
         else:
             _, make = PARTS[act]

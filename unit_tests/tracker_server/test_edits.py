@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tracker_server import edits
-from tracker_server.edits import PLACES
+from tracker_server.edits.priority import PLACES
 from tracker_server.world import Project, Row, World, iso
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "tracker_api"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tracker_server.edits import PLACES
+from tracker_server.edits.priority import PLACES
 from tracker_server.sample import NOW, SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import STORY_PARTS, Project, Row, World, iso
 
