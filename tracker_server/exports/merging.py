@@ -20,7 +20,7 @@ from tracker_server.exports.ids import made_id
 from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import digits_in_order, slug
 from tracker_server.exports.notes import Notes
-from tracker_server.exports.project import Export, Exports, export_time, missing_proofs
+from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
 from tracker_server.exports.rows import Reader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
@@ -33,7 +33,7 @@ SAME = 0.9
 """Of the stories of the smaller one; two projects that share more are one that was renamed."""
 
 
-def grouped(layout: Layout, ids: Mapping[str, int]) -> list[Exports]:
+def grouped(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
     """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`."""
     by_project: dict[str, list[Table]] = {}
     for table in sorted(layout.tables, key=lambda table: digits_in_order(table.label)):
@@ -59,7 +59,7 @@ def grouped(layout: Layout, ids: Mapping[str, int]) -> list[Exports]:
             )
             for table in tables
         ]
-        projects.append(Exports(tables[0].project, ids.get(name) or made_id("project", name), found, by_owner))
+        projects.append(ProjectExports(tables[0].project, ids.get(name) or made_id("project", name), found, by_owner))
     return projects
 
 
@@ -91,7 +91,7 @@ class _Scan:
         return self.at, self.reader.newest, len(self.ids), len(self.export.attachments), self.export.label
 
 
-def in_order(exports: Exports, report: Report) -> Exports:
+def in_order(exports: ProjectExports, report: Report) -> ProjectExports:
     """The exports with the newest first. `report` is told what becomes of the others.
 
     Raises ExportError where one cannot be read, or where they are of two projects with one name.
@@ -229,7 +229,7 @@ def renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
         places.update(dict.fromkeys(project.story_ids, place))
 
 
-def joined(exports: Sequence[Exports], ids: Mapping[str, int]) -> Exports:
+def joined(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
     """The exports of one project under the name of which the id was given, or else that of the first of them."""
     named = next((each for each in exports if slug(each.name) in ids), exports[0])
     return replace(named, all=[export for each in exports for export in each.all])

@@ -11,13 +11,16 @@ from functools import partial
 
 from tracker_server.api.errors import ApiError
 from tracker_server.collector import uncollected
+from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.iterations import CLOSED
-from tracker_server.exports.layout import Attachment, Layout, lay_out
+from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import grouped, in_order, joined, renamed
 from tracker_server.exports.names import digits_in_order, slug
-from tracker_server.exports.project import Exports, Reading, Summary, by_owner, read_project
+from tracker_server.exports.project import build_project, by_owner
+from tracker_server.exports.project_exports import ProjectExports
+from tracker_server.exports.project_reader import ProjectReader, Summary
 from tracker_server.exports.shelf import Shelf, ShelvedProject, sorted_ids
 from tracker_server.exports.sources import Source
 from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
@@ -56,7 +59,7 @@ class ExportReport:
 class _Read:
     """A project that was read. Without `project`, nothing of its rows is kept but their ids."""
 
-    exports: Exports
+    exports: ProjectExports
     summary: Summary
     story_ids: Sequence[int]
     epic_ids: Sequence[int]
@@ -124,7 +127,7 @@ class _Reader:
         self._found = _Found()
 
     def read(self, sources: Iterable[Source], ids: Mapping[str, int]) -> _Found:
-        layout = lay_out(sources, self._report)
+        layout = classify(sources, self._report)
         found = self._found
         found.failures = list(layout.failures)
         spoiling = layout.failures
@@ -140,7 +143,7 @@ class _Reader:
         _tell_of_moved(found.projects, self._report)
         return found
 
-    def _is_spoiled(self, exports: Exports, failures: Sequence[Failure]) -> bool:
+    def _is_spoiled(self, exports: ProjectExports, failures: Sequence[Failure]) -> bool:
         """Whether a file that cannot be read may be of the project; then what the others tell may be out of date."""
         origins = frozenset[str]().union(*(export.table.origins for export in exports.all))
         is_spoiled = any(not origins.isdisjoint(failure.projects) for failure in failures)
@@ -150,7 +153,7 @@ class _Reader:
             self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return is_spoiled
 
-    def _project(self, exports: Exports) -> _Read | None:
+    def _project(self, exports: ProjectExports) -> _Read | None:
         try:
             with _reading_told(exports.all[0].label), uncollected():
                 return self._kept(in_order(exports, self._report))
@@ -164,14 +167,14 @@ class _Reader:
         self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return None
 
-    def _kept(self, exports: Exports) -> _Read:
-        reading = Reading(exports, self._report)
+    def _kept(self, exports: ProjectExports) -> _Read:
+        reading = ProjectReader(exports, self._report)
         project = None
         if self._shelf is None:
             for _ in reading.rows():
                 pass
         else:
-            whole = read_project(reading, links=self._links)
+            whole = build_project(reading, links=self._links)
             read_again = partial(_again, exports, whole.version, links=self._links)
             project = ShelvedProject(whole, self._shelf, read_again)
         stories, epics = sorted_ids(reading.story_ids), sorted_ids(reading.epic_ids)
@@ -226,7 +229,7 @@ def _why_nothing(failures: Sequence[Failure]) -> str:
     return f"{words}{more}" or "There is no export of Tracker: no CSV with stories in it."
 
 
-def _check(ids: Mapping[str, int], groups: Sequence[Exports], failures: Sequence[Failure]) -> None:
+def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:
     """Raises ExportError where an id is for a project that is not there, or two projects have one."""
     names = {slug(exports.name): exports.name for exports in groups}
     spoiled = {name for failure in failures for name in failure.projects}
@@ -277,13 +280,13 @@ def _files(all_read: Iterable[_Read]) -> Iterator[tuple[int, StoredFile]]:
             yield from ((file_id, attachment.file) for file_id, attachment in owned)
 
 
-def _again(exports: Exports, version: int, *, links: bool) -> Project:
+def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     """The project as it was read before. Raises ApiError where that cannot be had any more."""
     label = exports.all[0].label
     problem = "it has changed since then"
     try:
         with _reading_told(label), uncollected():
-            project = read_project(Reading(exports, lambda _: None), links=links)
+            project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
         problem = str(error)
     else:

@@ -1,0 +1,299 @@
+"""What lies at a place: which of its files are exports, which are files of stories, and what the others are.
+
+People have what Tracker gave them in many shapes: a ZIP, the CSV out of it, the ZIP unpacked (a folder with the CSV and
+a folder for each story that has files, named by its number), any of these in folders by year or by project, on a disk
+or in an object store, and all of that in a ZIP again. One rule decides for all of them what a file is:
+
+- It is in a folder that is named by a number, with a CSV of stories beside that folder or above: a file of the story
+  with this number. If something in the folder may be an export itself, a row of that CSV has to have the number.
+- It is in such a folder with no export beside or above, and none in it: a file of the story with this number, wherever
+  the CSV with that lies.
+- It is a CSV with the columns of stories: an export. With those of a history: not read.
+- It is a ZIP: what is in it is looked at by the same rule.
+- An operating system put it there: counted.
+- Anything else is named.
+
+So a folder that is named by a number and has exports in it is that of a year or a project, as 2024 or 1027488, as long
+as no CSV beside or above it has a row with that number.
+"""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import IO
+
+from tracker_server.exports.archive import MAGIC, members, names_in
+from tracker_server.exports.cells import row_number
+from tracker_server.exports.columns import is_of_history, is_of_stories
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.folders import File, Folder, folder_trees
+from tracker_server.exports.layout import Attachment, Layout, Path, Table
+from tracker_server.exports.names import (
+    ARCHIVES,
+    ENDINGS,
+    PERHAPS_TABLES,
+    TABLES,
+    base_name,
+    copy_mark,
+    has_trackers_stamp,
+    named,
+    named_inside,
+    slug,
+)
+from tracker_server.exports.sources import Source, is_of_the_system
+from tracker_server.exports.table import MOST_COLUMNS, Sheet, damage_told
+from tracker_server.world import StoredFile
+
+MOST_NESTED = 3
+"""ZIPs in each other; each is read anew for what is in it."""
+_NUMBER = re.compile("[0-9]{1,15}")
+_TYPES = mimetypes.MimeTypes()
+_NO_EXPORT = "it is no CSV and no ZIP, and not in the folder of a story"
+_HISTORY = "it is the history of a project"
+_NO_COLUMNS = "its first line must name the columns, and Title (or Story) among them"
+
+
+def classify(sources: Iterable[Source], report: Report) -> Layout:
+    """Find out what each file is. `report` is told of what is neither an export nor a file of a story."""
+    found = _Classifier(report)
+    once = {source.name: source for source in sources}
+    for root, folder in folder_trees(list(once.values())).items():
+        found.visit(folder, (root,), (folder.home,) if folder.home else (), ())
+        found.tell_of_the_system(base_name(folder.home))
+    found.tell_of_others()
+    return found.layout
+
+
+class _Classifier:
+    def __init__(self, report: Report) -> None:
+        self.layout = Layout()
+        self._report = report
+        self._of_the_system: list[File] = []
+        self._others: list[tuple[File, Path, str]] = []
+        self._ids: dict[str, set[int] | None] = {}
+
+    def visit(self, folder: Folder, path: Path, around: Path, above: Sequence[Table], nested: int = 0) -> int:
+        """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
+
+        `around` are the names of the folders and ZIPs in which it lies, the innermost first; `above` are the tables
+        beside it and on the way up.
+        """
+        tables: list[Table] = []
+        archives: list[File] = []
+        failures = len(self.layout.failures)
+        for file in folder.files:
+            if is_of_the_system(file.name, is_folder=file.source.is_folder):
+                self._of_the_system.append(file)
+                continue
+            kind = self._kind(file, path, around, tables)
+            if kind == "archive":
+                archives.append(file)
+            elif kind:
+                self._others.append((file, around, kind))
+        self.layout.tables += tables
+        failed = len(self.layout.failures) - failures
+        count = len(tables) + failed
+        above = [*tables, *above]
+        for file in archives:
+            count += self._visit_archive(file, path, around, nested)
+        for name, inner in folder.folders.items():
+            if is_of_the_system(name, is_folder=True):
+                self._of_the_system += (file for _, file in inner.all_files())
+            elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
+                self._attach(int(name), inner, above)
+            elif _NUMBER.fullmatch(name) and failed:
+                reason = "not read, for a CSV beside it that cannot be read may say whose it is"
+                self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
+            else:
+                count += self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
+        return count
+
+    def _visit_folder(
+        self, name: str, folder: Folder, path: Path, around: Path, above: Sequence[Table], nested: int
+    ) -> int:
+        """As `visit`. What lies in a folder with a number and is no export may be of a story in a CSV elsewhere."""
+        others = len(self._others)
+        count = self.visit(folder, path, around, above, nested)
+        if _NUMBER.fullmatch(name) and not count:
+            del self._others[others:]
+            self._attach(int(name), folder, ())
+        return count
+
+    def tell_of_others(self) -> None:
+        """Tell of the files that are of no use; one that is called like an export may be one that nobody can read."""
+        known = {
+            name for table in self.layout.tables for name in (slug(table.project), slug(named(table.label).project))
+        }
+        for file, around, kind in self._others:
+            is_called_so = slug(named(file.name).project) in known or has_trackers_stamp(file.name)
+            if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
+                words = f"{file.label} is called like an export of Tracker, and cannot be read as one: {kind}."
+                self.layout.failures.append(Failure(file.label, words, _projects_of(file.name, around)))
+            else:
+                self._report(Finding(file.label, 0, "", f"not read: {kind}"))
+
+    def tell_of_the_system(self, folder: str) -> None:
+        """Tell of the files until now that an operating system put there, in one line for the folder or each ZIP."""
+        times = Counter(folder or file.label.partition("/")[0] for file in self._of_the_system)
+        self._of_the_system.clear()
+        for label, number in times.items():
+            entries = "1 entry" if number == 1 else f"{number:,} entries"
+            self._report(Finding(label, 0, "", f"{entries} of an operating system; not read"))
+
+    def _kind(self, file: File, path: Path, around: Path, tables: list[Table]) -> str:
+        """Put a file where it belongs; `archive` for a ZIP, or what it is where it is of no use."""
+        name = file.name.lower()
+        is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
+        if not is_wanted and not name.endswith(ENDINGS):
+            return _NO_EXPORT
+        with self._failing(file, around):
+            try:
+                header = None if name.endswith(ARCHIVES) else _header(file)
+            except ExportError:
+                if is_wanted:
+                    raise
+                return _NO_EXPORT
+            if header is None:
+                return "archive"
+            if is_of_stories(header):
+                if len(header) > MOST_COLUMNS:
+                    raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
+                tables.append(_table(file, path, around))
+                return ""
+            if is_of_history(header):
+                self.layout.histories.add(path)
+            if is_of_history(header) or (is_wanted and not file.source.is_named and "history" in name):
+                return _HISTORY
+            if file.source.is_named or (is_wanted and not header):
+                raise ExportError(f"{file.label} is no export of Tracker: {_NO_COLUMNS}.")
+            return "its columns are not those of stories" if is_wanted else _NO_EXPORT
+        return ""
+
+    def _visit_archive(self, file: File, path: Path, around: Path, nested: int) -> int:
+        before = sum(map(len, self.layout.attachments.values()))
+        with self._failing(file, around):
+            if nested == MOST_NESTED:
+                raise ExportError(f"{file.label} is a ZIP in {nested} others; unpack the outer ones.")
+            inner = Folder()
+            for member in members(file.source, file.label):
+                inner.put(File(member, f"{file.label}/{'/'.join(member.parts)}"), member.parts)
+            count = self.visit(inner, (*path, file.name), (file.name, *around), (), nested + 1)
+            if not count and file.source.is_named:
+                raise ExportError(f"{file.label} is no export of Tracker: there is no CSV with stories in it.")
+            if not count and before == sum(map(len, self.layout.attachments.values())):
+                self._others.append((file, around, "there is no CSV with stories in it"))
+            return count
+        return 1
+
+    @contextmanager
+    def _failing(self, file: File, around: Path) -> Iterator[None]:
+        """Notes that a file cannot be read, and of which project it may be."""
+        try:
+            with damage_told(file.label):
+                yield
+        except OSError as error:
+            place = file.source.name if file.source.is_named else file.label
+            words = f"{place} cannot be read: {error.strerror or error}."
+        except ExportError as error:
+            words = str(error)
+        else:
+            return
+        inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
+        projects = _projects_of(file.name, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
+        self.layout.failures.append(Failure(file.label, words, projects))
+
+    def _is_of_a_story(self, number: int, folder: Folder, above: Sequence[Table]) -> bool:
+        """Whether what is in the folder is of the story with this number.
+
+        It is where nothing in it may be an export, or a row of the tables `above` has the number.
+        """
+        if not above:
+            return False
+        paths = [path for path, _ in folder.all_files()]
+        is_plain = not any(
+            path[-1].lower().endswith(ENDINGS) or any(map(_NUMBER.fullmatch, path[:-1])) for path in paths
+        )
+        return is_plain or self._may_have(above, number)
+
+    def _may_have(self, tables: Sequence[Table], number: int) -> bool:
+        """Whether a row of these tables has the number, or may have it, where one of them cannot be read."""
+        for table in tables:
+            if table.label not in self._ids:
+                try:
+                    self._ids[table.label] = set(_ids_of(table))
+                except (ExportError, OSError):
+                    self._ids[table.label] = None
+            ids = self._ids[table.label]
+            if ids is None or number in ids:
+                return True
+        return False
+
+    def _attach(self, number: int, folder: Folder, above: Sequence[Table]) -> None:
+        attached = self.layout.attachments.setdefault(tuple(table.label for table in above), [])
+        for path, file in folder.all_files():
+            if is_of_the_system(path[-1], is_folder=file.source.is_folder) or any(
+                is_of_the_system(name, is_folder=True) for name in path[:-1]
+            ):
+                self._of_the_system.append(file)
+                continue
+            source = file.source
+            if source.is_folder:
+                with self._failing(file, ()):
+                    source.open()
+                continue
+            opened = source.open if source.member else partial(_unchanged, source)
+            stored = StoredFile("/".join(path), source.size, _TYPES.guess_type(path[-1])[0], opened)
+            member = source.member or "/".join(source.parts)
+            archive = source.archive or source.place.removesuffix(f"/{member}")
+            attached.append(Attachment(number, file.label, source.stamp, stored, archive, member))
+
+
+def _unchanged(source: Source) -> IO[bytes]:
+    """The file, opened. Raises OSError where it has another size than before."""
+    file = source.open()
+    if file.seek(0, io.SEEK_END) != source.size:
+        file.close()
+        raise OSError(f"{source.place} has changed")
+    file.seek(0)
+    return file
+
+
+def _header(file: File) -> list[str] | None:
+    """The names of the columns of a CSV; None for a ZIP, whatever it is called."""
+    with file.source.open() as opened:
+        if opened.read(len(MAGIC[0])).startswith(MAGIC):
+            return None
+        opened.seek(0)
+        return Sheet(opened, file.label).header
+
+
+def _table(file: File, path: Path, around: Path) -> Table:
+    project, at = named_inside(file.name, around)
+    return Table(file.label, project, at, file.source.open, path, copy_mark(file.name), _origins(file, around))
+
+
+def _projects_of(name: str, around: Path) -> frozenset[str]:
+    """The projects of which a file of this name may be; none for a file that is no export by its name."""
+    if not name.lower().endswith(ENDINGS):
+        return frozenset()
+    return frozenset({slug(named(name).project), slug(named_inside(name, around).project)})
+
+
+def _origins(file: File, around: Path) -> frozenset[str]:
+    """What may be of the same project: what is called like it, or like a ZIP around it."""
+    archives = (name for name in around if name.lower().endswith(ARCHIVES))
+    return frozenset(slug(named(name).project) for name in archives) | _projects_of(file.name, around)
+
+
+def _ids_of(table: Table) -> Iterator[int]:
+    """The numbers in a table. Raises ExportError and OSError."""
+    with table.open() as file:
+        for single in Sheet(file, table.label).single_cells():
+            if number := row_number(single):
+                yield number

@@ -1,0 +1,72 @@
+"""The exports of one project, the newest first, and what each proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from tracker_server.exports.iterations import Span
+from tracker_server.exports.layout import Attachment, Table
+from tracker_server.exports.panels import Panels
+from tracker_server.exports.rows import Reader
+
+
+@dataclass(frozen=True)
+class Export:
+    """A table of one project, and the files that lie with it, which may be those of other projects too.
+
+    `group` is equal for the tables that one export may have been split into. `is_alone`: no table of another export
+    lies in the same ZIP or folder, so what lies there came with this one; `has_history`: a history does.
+    """
+
+    table: Table
+    attachments: list[Attachment]
+    group: tuple[object, ...] = ()
+    is_alone: bool = True
+    has_history: bool = False
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.table.label
+
+
+@dataclass(frozen=True)
+class ProjectExports:
+    """All exports of one project, the newest first. `by_owner` are all files at the place, by the number of the story.
+
+    Of several, `made` is when each was made, as far as it or its name tells, and `whole` are by kind of row (`story`,
+    `epic`) the places of those that prove to be all of the project; of a single one its rows tell that.
+    """
+
+    name: str
+    project_id: int
+    all: list[Export]
+    by_owner: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
+    made: Sequence[datetime] = ()
+    whole: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+def export_time(export: Export, reader: Reader) -> datetime | None:
+    """When an export was made, as its name says, or else the last day in its rows; None where neither is there."""
+    if export.table.stamp:
+        return export.table.stamp
+    return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
+
+
+def missing_proofs(exports: Sequence[Export], readers: Sequence[Reader]) -> Mapping[str, str | None]:
+    """By kind of row, what is missing for a proof that these tables of one export are all of their project.
+
+    None where nothing is.
+    """
+    panels, spans = Panels(), dict[int, Span]()
+    for reader in readers:
+        panels.join(reader.panels)
+        spans |= reader.spans
+    ids = set[int]().union(*(reader.story_ids | reader.epic_ids for reader in readers))
+    came_along = (export for export in exports if export.is_alone)
+    is_of_page = any(e.has_history or any(file.owner_id in ids for file in e.attachments) for e in came_along)
+    stamps = [export.table.stamp for export in exports if export.table.stamp]
+    stories = panels.missing(spans, stamps, is_of_page=is_of_page)
+    return {"story": stories, "epic": stories if panels.has_epics else "it has no epic"}
