@@ -1,8 +1,8 @@
 """Export archives of Pivotal Tracker: read into a world that the server can serve, inspected, and written."""
 
 from tracker_server.exports.errors import ExportError, Failure, Finding
+from tracker_server.exports.exports_world import ExportReport, inspect, read_exports
 from tracker_server.exports.project_reader import Summary
-from tracker_server.exports.reading import ExportReport, inspect, read_exports
 from tracker_server.exports.sources import Source, refuse_none, sources_at
 from tracker_server.exports.untold import UNTOLD_PERSON
 from tracker_server.exports.writing import write_export

@@ -14,9 +14,9 @@ from pathlib import Path
 from tracker_server import arguments
 from tracker_server.app import TrackerServer
 from tracker_server.exports.errors import ExportError, Finding
+from tracker_server.exports.exports_world import MOST_KEPT, ExportReport, inspect, read_exports
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import Summary
-from tracker_server.exports.reading import MOST_KEPT, ExportReport, inspect, read_exports
 from tracker_server.exports.sources import Source, refuse_none, sources_at
 from tracker_server.exports.writing import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files

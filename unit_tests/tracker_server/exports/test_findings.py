@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tracker_server.exports import ExportError, reading
+from tracker_server.exports import ExportError
+from tracker_server.exports.exports_world import MOST_FINDINGS
 from unit_tests.tracker_server.exports.exported import MODERN, NAME, modern, packed, served
 
 STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, unscheduled"
@@ -157,7 +158,7 @@ def test_iterations_in_a_wrong_order_are_told_of() -> None:
 def test_a_report_counts_all_findings_and_keeps_the_first_thousand() -> None:
     rows = b"".join(b"%d,A,x\n" % number for number in range(1, 1_501))
     report = served(b"Id,Title,Estimate\n" + rows).report
-    assert (report.finding_count, len(report.findings)) == (1_500, reading.MOST_FINDINGS)
+    assert (report.finding_count, len(report.findings)) == (1_500, MOST_FINDINGS)
 
 
 def test_statuses_and_states_may_be_written_in_another_case() -> None:

@@ -1,10 +1,10 @@
-"""From files to a world: which exports there are, how those of one project go together, and what was understood."""
+"""Reads the projects of which there are exports at a place."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,50 +13,21 @@ from tracker_server.api.errors import ApiError
 from tracker_server.collector import uncollected
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
-from tracker_server.exports.ids import made_id
-from tracker_server.exports.iterations import CLOSED
 from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import grouped, in_order, joined, renamed
-from tracker_server.exports.names import digits_in_order, slug
-from tracker_server.exports.project import build_project, by_owner
+from tracker_server.exports.names import slug
+from tracker_server.exports.project import build_project
 from tracker_server.exports.project_exports import ProjectExports
 from tracker_server.exports.project_reader import ProjectReader, Summary
 from tracker_server.exports.shelf import Shelf, ShelvedProject, sorted_ids
 from tracker_server.exports.sources import Source
-from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
-from tracker_server.world import Project, Row, StoredFile, World
+from tracker_server.world import Project
 
 logger = logging.getLogger("tracker_server")
 
-MOST_KEPT = 40_000
-"""Stories. With all that hangs on it, one takes about 5 kB of memory."""
-MOST_FINDINGS = 1_000
-"""How many of them a report keeps."""
-
-READER: Row = {"kind": "person", "id": made_id("reader"), "name": "Reader of the export"}
-"""The made-up person as whom everybody reads."""
-
-
-@dataclass
-class ExportReport:
-    """The projects that are served, the files that cannot be read, and what was not understood.
-
-    `findings` are the first MOST_FINDINGS of `finding_count`.
-    """
-
-    served: list[Summary] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    finding_count: int = 0
-
-    def find(self, finding: Finding) -> None:
-        self.finding_count += 1
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding)
-
 
 @dataclass(frozen=True)
-class _Read:
+class ReadProject:
     """A project that was read. Without `project`, nothing of its rows is kept but their ids."""
 
     exports: ProjectExports
@@ -67,66 +38,24 @@ class _Read:
     project: ShelvedProject | None
 
 
-def read_exports(
-    sources: Iterable[Source],
-    ids: Mapping[str, int] | None = None,
-    most_kept: int = MOST_KEPT,
-    *,
-    links: bool = True,
-) -> tuple[World, ExportReport]:
-    """The world that the exports tell of. Raises ExportError where none can be read, or `ids` do not fit.
-
-    `ids` gives projects their ids, by name; the others have one that is made of the name. Several exports of one
-    project are put together row by row (see `merging`). A file that cannot be read costs the projects of which it may
-    be: they are not in the world, and the report says why. Without `links`, files tell where they lie.
-
-    At most `most_kept` stories are in memory at a time, or those of the one largest project. The sources are opened
-    again later, for projects that are not in memory and for files, so they have to stay as they are: to ask for a
-    project that has changed is answered with an error.
-    """
-    report = ExportReport()
-    shelf = Shelf(most_kept)
-    read = _Reader(report.find, shelf, links=links).read(sources, ids or {})
-    report.failures = read.failures
-    if not read.projects:
-        raise ExportError(_why_nothing(report.failures))
-    report.served = sorted((each.summary for each in read.projects), key=lambda summary: summary.name.casefold())
-    return _world(read.projects), report
-
-
-def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | ExportError]:
-    """What is understood of each project, or why a file cannot be read. Nothing of the rows is kept.
-
-    `report` is told what is not understood while the exports are read.
-    """
-    read = _Reader(report, None).read(sources, {})
-    found: list[tuple[str, Summary | ExportError]] = [
-        *((failure.file, ExportError(failure.words)) for failure in read.failures),
-        *((project.summary.files[0], project.summary) for project in read.projects),
-    ]
-    yield from (outcome for _, outcome in sorted(found, key=lambda pair: digits_in_order(pair[0])))
-    if not read.projects and not read.failures:
-        yield ExportError(_why_nothing(()))
-
-
 @dataclass
-class _Found:
+class PlaceContent:
     """The projects that were read, the one with the oldest export first, and the files that could not be read."""
 
-    projects: list[_Read] = field(default_factory=list)
+    projects: list[ReadProject] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
 
-class _Reader:
+class PlaceReader:
     """Reads the projects at a place, into a shelf if there is one."""
 
     def __init__(self, report: Report, shelf: Shelf | None, *, links: bool = True) -> None:
         self._report = report
         self._shelf = shelf
         self._links = links
-        self._found = _Found()
+        self._found = PlaceContent()
 
-    def read(self, sources: Iterable[Source], ids: Mapping[str, int]) -> _Found:
+    def read(self, sources: Iterable[Source], ids: Mapping[str, int]) -> PlaceContent:
         layout = classify(sources, self._report)
         found = self._found
         found.failures = list(layout.failures)
@@ -153,7 +82,7 @@ class _Reader:
             self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return is_spoiled
 
-    def _project(self, exports: ProjectExports) -> _Read | None:
+    def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
             with _reading_told(exports.all[0].label), uncollected():
                 return self._kept(in_order(exports, self._report))
@@ -167,7 +96,7 @@ class _Reader:
         self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return None
 
-    def _kept(self, exports: ProjectExports) -> _Read:
+    def _kept(self, exports: ProjectExports) -> ReadProject:
         reading = ProjectReader(exports, self._report)
         project = None
         if self._shelf is None:
@@ -178,9 +107,9 @@ class _Reader:
             read_again = partial(_again, exports, whole.version, links=self._links)
             project = ShelvedProject(whole, self._shelf, read_again)
         stories, epics = sorted_ids(reading.story_ids), sorted_ids(reading.epic_ids)
-        return _Read(exports, reading.summary(), stories, epics, reading.attachments, project)
+        return ReadProject(exports, reading.summary(), stories, epics, reading.attachments, project)
 
-    def _with_renamed_joined(self, projects: list[_Read], ids: Mapping[str, int]) -> list[_Read]:
+    def _with_renamed_joined(self, projects: list[ReadProject], ids: Mapping[str, int]) -> list[ReadProject]:
         """The projects, with those as one that are so by their stories: a project was renamed, or its file."""
         while True:
             pairs = (
@@ -223,12 +152,6 @@ def _reading_told(label: str) -> Iterator[None]:
         raise ExportError(f"{label} cannot be read: {error.strerror or error}.") from None
 
 
-def _why_nothing(failures: Sequence[Failure]) -> str:
-    words = " ".join(failure.words for failure in failures[:3])
-    more = f" And {len(failures) - 3:,} more." if len(failures) > 3 else ""
-    return f"{words}{more}" or "There is no export of Tracker: no CSV with stories in it."
-
-
 def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:
     """Raises ExportError where an id is for a project that is not there, or two projects have one."""
     names = {slug(exports.name): exports.name for exports in groups}
@@ -240,7 +163,7 @@ def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: S
             raise ExportError(f"Several projects have the id {project_id}.")
 
 
-def _tell_of_moved(oldest_first: Sequence[_Read], report: Report) -> None:
+def _tell_of_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
     """Tells of the stories that exports of several projects have: they moved between them.
 
     The newer export is served after the older, so a reader who keeps the last row of a number has that of the newer.
@@ -253,31 +176,6 @@ def _tell_of_moved(oldest_first: Sequence[_Read], report: Report) -> None:
             reason = f"{times:,} of its stories are in {other} too, which is of another project: that one counts"
             report(Finding(file, 0, "Id", reason))
         newer.update(dict.fromkeys(read.story_ids, file))
-
-
-def _world(oldest_first: Collection[_Read]) -> World:
-    reader_id = int(READER["id"])
-    names = {name for read in oldest_first for name in read.summary.people}
-    people = {made_id("person", name): name for name in sorted(names)}
-    projects = [read.project for read in oldest_first if read.project]
-    return World(
-        now=max((read.summary.as_of for read in oldest_first), default=CLOSED),
-        projects={project.id: project for project in projects},
-        people={
-            reader_id: dict(READER),
-            **{person_id: {"kind": "person", "id": person_id, "name": name} for person_id, name in people.items()},
-        },
-        files=dict(_files(oldest_first)),
-        untold=UNTOLD,
-        untold_attributes=UNTOLD_ATTRIBUTES,
-        reader=reader_id,
-    )
-
-
-def _files(all_read: Iterable[_Read]) -> Iterator[tuple[int, StoredFile]]:
-    for read in all_read:
-        for owned in by_owner(read.attachments).values():
-            yield from ((file_id, attachment.file) for file_id, attachment in owned)
 
 
 def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:

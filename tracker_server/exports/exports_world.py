@@ -1,0 +1,116 @@
+"""The world that the exports at a place make, and the report of what was understood of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.ids import made_id
+from tracker_server.exports.iterations import CLOSED
+from tracker_server.exports.names import digits_in_order
+from tracker_server.exports.place_reader import PlaceReader, ReadProject
+from tracker_server.exports.project import by_owner
+from tracker_server.exports.project_reader import Summary
+from tracker_server.exports.shelf import Shelf
+from tracker_server.exports.sources import Source
+from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
+from tracker_server.world import Row, StoredFile, World
+
+MOST_KEPT = 40_000
+"""Stories. With all that hangs on it, one takes about 5 kB of memory."""
+MOST_FINDINGS = 1_000
+"""How many of them a report keeps."""
+READER: Row = {"kind": "person", "id": made_id("reader"), "name": "Reader of the export"}
+"""The made-up person as whom everybody reads."""
+
+
+@dataclass
+class ExportReport:
+    """The projects that are served, the files that cannot be read, and what was not understood.
+
+    `findings` are the first MOST_FINDINGS of `finding_count`.
+    """
+
+    served: list[Summary] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    finding_count: int = 0
+
+    def find(self, finding: Finding) -> None:
+        self.finding_count += 1
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+
+
+def read_exports(
+    sources: Iterable[Source],
+    ids: Mapping[str, int] | None = None,
+    most_kept: int = MOST_KEPT,
+    *,
+    links: bool = True,
+) -> tuple[World, ExportReport]:
+    """The world that the exports tell of. Raises ExportError where none can be read, or `ids` do not fit.
+
+    `ids` gives projects their ids, by name; the others have one that is made of the name. Several exports of one
+    project are put together row by row (see `merging`). A file that cannot be read costs the projects of which it may
+    be: they are not in the world, and the report says why. Without `links`, files tell where they lie.
+
+    At most `most_kept` stories are in memory at a time, or those of the one largest project. The sources are opened
+    again later, for projects that are not in memory and for files, so they have to stay as they are: to ask for a
+    project that has changed is answered with an error.
+    """
+    report = ExportReport()
+    shelf = Shelf(most_kept)
+    read = PlaceReader(report.find, shelf, links=links).read(sources, ids or {})
+    report.failures = read.failures
+    if not read.projects:
+        raise ExportError(_why_nothing(report.failures))
+    report.served = sorted((each.summary for each in read.projects), key=lambda summary: summary.name.casefold())
+    return _world(read.projects), report
+
+
+def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | ExportError]:
+    """What is understood of each project, or why a file cannot be read. Nothing of the rows is kept.
+
+    `report` is told what is not understood while the exports are read.
+    """
+    read = PlaceReader(report, None).read(sources, {})
+    found: list[tuple[str, Summary | ExportError]] = [
+        *((failure.file, ExportError(failure.words)) for failure in read.failures),
+        *((project.summary.files[0], project.summary) for project in read.projects),
+    ]
+    yield from (outcome for _, outcome in sorted(found, key=lambda pair: digits_in_order(pair[0])))
+    if not read.projects and not read.failures:
+        yield ExportError(_why_nothing(()))
+
+
+def _why_nothing(failures: Sequence[Failure]) -> str:
+    words = " ".join(failure.words for failure in failures[:3])
+    more = f" And {len(failures) - 3:,} more." if len(failures) > 3 else ""
+    return f"{words}{more}" or "There is no export of Tracker: no CSV with stories in it."
+
+
+def _world(oldest_first: Collection[ReadProject]) -> World:
+    reader_id = int(READER["id"])
+    names = {name for read in oldest_first for name in read.summary.people}
+    people = {made_id("person", name): name for name in sorted(names)}
+    projects = [read.project for read in oldest_first if read.project]
+    return World(
+        now=max((read.summary.as_of for read in oldest_first), default=CLOSED),
+        projects={project.id: project for project in projects},
+        people={
+            reader_id: dict(READER),
+            **{person_id: {"kind": "person", "id": person_id, "name": name} for person_id, name in people.items()},
+        },
+        files=dict(_files(oldest_first)),
+        untold=UNTOLD,
+        untold_attributes=UNTOLD_ATTRIBUTES,
+        reader=reader_id,
+    )
+
+
+def _files(all_read: Iterable[ReadProject]) -> Iterator[tuple[int, StoredFile]]:
+    for read in all_read:
+        for owned in by_owner(read.attachments).values():
+            yield from ((file_id, attachment.file) for file_id, attachment in owned)
