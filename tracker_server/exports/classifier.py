@@ -193,7 +193,7 @@ class _Classifier:
 
     @contextmanager
     def _failing(self, file: File, around: Path) -> Iterator[None]:
-        """Notes that a file cannot be read, and of which project it may be."""
+        """CellReader that a file cannot be read, and of which project it may be."""
         try:
             with damage_told(file.label):
                 yield

@@ -15,11 +15,11 @@ from functools import cached_property
 from itertools import combinations, compress
 from typing import Protocol
 
+from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import digits_in_order, slug
-from tracker_server.exports.notes import Notes
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
 from tracker_server.exports.rows import Reader
 
@@ -116,7 +116,7 @@ def in_order(exports: ProjectExports, report: Report) -> ProjectExports:
 
 
 def _scan(export: Export, project_id: int) -> _Scan:
-    reader = Reader(Notes(project_id, lambda _: None))
+    reader = Reader(CellReader(project_id, lambda _: None))
     for _ in reader.rows(export.table):
         pass
     at = export_time(export, reader)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.cells import branch, pull_request, signed, unguarded
 from tracker_server.exports.columns import Cells, Columns
 from tracker_server.exports.errors import shown
 from tracker_server.exports.ids import part_ids
-from tracker_server.exports.notes import Notes
 from tracker_server.world import Row
 
 TASK_STATUSES = {"completed": True, "not completed": False, "": False}
@@ -18,17 +18,17 @@ REVIEW_STATUSES = {status: status for status in ("unstarted", "in_review", "pass
 Groups = Sequence[tuple[str, ...]]
 
 
-def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, notes: Notes) -> dict[str, list[Row]]:
+def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: CellReader) -> dict[str, list[Row]]:
     """All of them, by kind, without the kinds that the story has none of."""
     parts = {}
     if found := columns.groups("Task", cells):
-        parts["tasks"] = _tasks(found, story_id, notes)
+        parts["tasks"] = _tasks(found, story_id, reader)
     if texts := columns.texts("Comment", cells):
-        parts["comments"] = comments(texts, "story_id", story_id, notes)
+        parts["comments"] = comments(texts, "story_id", story_id, reader)
     if found := columns.groups("Blocker", cells):
-        parts["blockers"] = _blockers(found, story_id, notes)
+        parts["blockers"] = _blockers(found, story_id, reader)
     if found := columns.groups("Review Type", cells):
-        parts["reviews"] = _reviews(found, story_id, notes)
+        parts["reviews"] = _reviews(found, story_id, reader)
     if texts := columns.texts("Pull Request", cells):
         parts["pull_requests"] = _links("pull_request", pull_request, texts, story_id)
     if texts := columns.texts("Git Branch", cells):
@@ -36,7 +36,7 @@ def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, notes: Notes
     return parts
 
 
-def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> list[Row]:
+def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader) -> list[Row]:
     """The comments on a story or an epic; `owner` is what they call it. One without a signature has no times yet."""
     rows = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
@@ -44,30 +44,30 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, notes: Notes) -> l
         signature = signed(cell)
         if signature is None:
             row["text"] = unguarded(cell)
-            notes.doubt("Comment", f"{shown(cell)} has no (Author - Nov 22, 2014) at its end; both are left out")
+            reader.warn("Comment", f"{shown(cell)} has no (Author - Nov 22, 2014) at its end; both are left out")
         else:
             text, author, day = signature
             row["text"] = unguarded(text)
             row["created_at"] = row["updated_at"] = day
             if author:
-                row["person_id"] = notes.person_id(author)
+                row["person_id"] = reader.person_id(author)
         rows.append(row)
     return rows
 
 
-def _tasks(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
-    tasks = _with_status("task", "complete", TASK_STATUSES, groups, story_id, notes)
+def _tasks(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
+    tasks = _with_status("task", "complete", TASK_STATUSES, groups, story_id, reader)
     for position, row in enumerate(tasks, 1):
         row["position"] = position
     return tasks
 
 
-def _blockers(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
-    return _with_status("blocker", "resolved", BLOCKER_STATUSES, groups, story_id, notes)
+def _blockers(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
+    return _with_status("blocker", "resolved", BLOCKER_STATUSES, groups, story_id, reader)
 
 
 def _with_status(
-    kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, notes: Notes
+    kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, reader: CellReader
 ) -> list[Row]:
     """Texts that each have a status, which the attribute `done` tells."""
     column = kind.capitalize()
@@ -76,27 +76,27 @@ def _with_status(
     rows = []
     for part_id, (text, status) in zip(ids, groups, strict=True):
         if not text:
-            notes.doubt(status_column, f"there is no {column} to it; it counts as one without words")
+            reader.warn(status_column, f"there is no {column} to it; it counts as one without words")
         rows.append(
             {
                 "kind": kind,
                 "id": part_id,
                 "story_id": story_id,
                 "description": unguarded(text),
-                done: notes.one_of(statuses, status, status_column) or False,
+                done: reader.one_of(statuses, status, status_column) or False,
             }
         )
     return rows
 
 
-def _reviews(groups: Groups, story_id: int, notes: Notes) -> list[Row]:
+def _reviews(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
     ids = part_ids("review", story_id, ["\0".join(group[:2]) for group in groups])
     rows = []
     for review_id, (review_type, reviewer, status) in zip(ids, groups, strict=True):
         told = {
-            "review_type_id": notes.review_type_id(review_type),
-            "reviewer_id": notes.person_id(reviewer),
-            "status": notes.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
+            "review_type_id": reader.review_type_id(review_type),
+            "reviewer_id": reader.person_id(reviewer),
+            "status": reader.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
         }
         row: Row = {"kind": "review", "id": review_id, "story_id": story_id}
         rows.append(row | {name: value for name, value in told.items() if value is not None})

@@ -29,7 +29,7 @@ def build_project(reading: ProjectReader, *, links: bool = True) -> Project:
     project = Project(row={"kind": "project", "id": reading.exports.project_id, "name": reading.exports.name})
     for row in reading.rows():
         (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
-    notes, iterations = reading.notes, reading.iterations
+    cells, iterations = reading.cell_reader, reading.iterations
     project.iteration_starts = iterations.starts
     project.iteration_of = reading.iteration_of
     project.knows_days = iterations.is_told or not project.iteration_of
@@ -39,13 +39,13 @@ def build_project(reading: ProjectReader, *, links: bool = True) -> Project:
     project.order = _order(project)
     project.labels = {
         label_id: {"kind": "label", "id": label_id, "project_id": project.id, "name": name}
-        for name, label_id in notes.labels.items()
+        for name, label_id in cells.labels.items()
     }
     project.review_types = {
         type_id: {"kind": "review_type", "id": type_id, "project_id": project.id, "name": name}
-        for name, type_id in sorted(notes.review_types.items())
+        for name, type_id in sorted(cells.review_types.items())
     }
-    for name, person_id in sorted(notes.people.items()):
+    for name, person_id in sorted(cells.people.items()):
         membership: Row = {"kind": "project_membership", "id": made_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
     attachments = reading.attachments

@@ -10,11 +10,11 @@ from datetime import datetime
 from functools import cached_property
 
 from tracker_server.derived import Figures
+from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
 from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.iterations import Calendar, Span, calendar, made_at, midnight
 from tracker_server.exports.layout import Attachment
-from tracker_server.exports.notes import Notes
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
 from tracker_server.exports.rows import TYPES, Newer, Reader
 from tracker_server.world import STORY_PARTS, Project, Row
@@ -51,7 +51,7 @@ class ProjectReader:
 
     def __init__(self, exports: ProjectExports, report: Report) -> None:
         self.exports = exports
-        self.notes = Notes(exports.project_id, report)
+        self.cell_reader = CellReader(exports.project_id, report)
         self._report = report
         self._newer = Newer()
         self._readers: list[Reader] = []
@@ -61,7 +61,7 @@ class ProjectReader:
         newer = self._newer
         for place, export in enumerate(self.exports.all):
             newer.has_all_stories, newer.has_all_epics = (self._has_whole(kind, place) for kind in ("story", "epic"))
-            reader = Reader(self.notes, newer)
+            reader = Reader(self.cell_reader, newer)
             self._readers.append(reader)
             yield from reader.rows(export.table)
             newer.story_ids |= reader.story_ids
@@ -160,8 +160,8 @@ class ProjectReader:
             files=[export.label for export in self.exports.all],
             rows={kind: counts[kind] for kind in TYPES if counts[kind]},
             parts={kind: counts[kind] for kind in STORY_PARTS if counts[kind]},
-            people=sorted(self.notes.people, key=str.casefold),
-            labels=len(self.notes.labels),
+            people=sorted(self.cell_reader.people, key=str.casefold),
+            labels=len(self.cell_reader.labels),
             iterations=(min(numbers, default=0), max(numbers, default=0)),
             oldest=min(days, default=""),
             newest=max(days, default=""),

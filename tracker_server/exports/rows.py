@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.cells import given_id, id_in_url, row_number, unguarded
 from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
 from tracker_server.exports.dates import Dated, Days, latest_day
@@ -14,7 +15,6 @@ from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Table
-from tracker_server.exports.notes import Notes
 from tracker_server.exports.panels import NONE, Panels
 from tracker_server.exports.parts import comments, parts_of_a_story
 from tracker_server.exports.table import UNSTORABLE, Sheet
@@ -65,7 +65,7 @@ class Reader:
     the stories that are accepted.
     """
 
-    notes: Notes
+    reader: CellReader
     newer: Newer = field(default_factory=Newer)
     spans: dict[int, Span] = field(default_factory=dict)
     iteration_of: dict[int, int] = field(default_factory=dict)
@@ -84,17 +84,17 @@ class Reader:
 
     def rows(self, table: Table) -> Iterator[Row]:
         """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
-        notes = self.notes
-        notes.file, notes.days = table.label, Days(partial(_dated, table))
+        reader = self.reader
+        reader.file, reader.days = table.label, Days(partial(_dated, table))
         with table.open() as file:
             sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
-            for notes.line, cells in sheet.before:
+            for reader.line, cells in sheet.before:
                 self._tell_of_no_story(cells)
             header, columns, is_short = sheet.header, sheet.columns, False
-            for notes.line, row_cells in sheet.rows():
+            for reader.line, row_cells in sheet.rows():
                 if row_cells is None:
-                    notes.doubt("", "the names of the columns once more; no story")
+                    reader.warn("", "the names of the columns once more; no story")
                     self._tell_of_unknown(header, columns, unknown)
                     header, columns = sheet.header, sheet.columns
                     unknown.clear()
@@ -103,25 +103,25 @@ class Reader:
                 is_short = len(cells) < columns.width
                 beyond = columns.pad(cells)
                 if any(beyond):
-                    notes.doubt("", f"{len(beyond)} cells are beyond the last column and left out")
+                    reader.warn("", f"{len(beyond)} cells are beyond the last column and left out")
                 if columns.unknown:
                     unknown.update(position for position in columns.unknown if cells[position])
                 if any(cells) and (row := self._row(columns, cells)):
                     yield row
         if is_short and not sheet.records.ends_in_a_line:
-            notes.doubt("", "the last row is short, and its line has no end: the file may be cut short")
+            reader.warn("", "the last row is short, and its line has no end: the file may be cut short")
         self._tell_of_unknown(header, columns, unknown)
-        if notes.days.unsure:
-            notes.line = 0
-            more = f" and {notes.days.unsure - 1:,} more cells" if notes.days.unsure > 1 else ""
-            reason = f"{shown(notes.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
-            notes.doubt("", f"{reason}left out")
+        if reader.days.unsure:
+            reader.line = 0
+            more = f" and {reader.days.unsure - 1:,} more cells" if reader.days.unsure > 1 else ""
+            reason = f"{shown(reader.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
+            reader.warn("", f"{reason}left out")
 
     def _tell_of_unknown(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
-        self.notes.line = 1
+        self.reader.line = 1
         for position in columns.unknown:
             reason = f"not a column that Tracker writes; {unknown[position]:,} cells are left out"
-            self.notes.doubt(header[position].strip() or f"column {position + 1}", reason)
+            self.reader.warn(header[position].strip() or f"column {position + 1}", reason)
 
     def _storable(self, cells: Cells, header: Cells) -> Cells:
         """The cells without the characters that a warehouse refuses."""
@@ -132,7 +132,7 @@ class Reader:
             if times:
                 column = header[position] if position < len(header) else ""
                 reason = "a character that no database takes (U+0000 or like it) is left out"
-                self.notes.doubt(column, reason if times == 1 else f"{times:,} times {reason}")
+                self.reader.warn(column, reason if times == 1 else f"{times:,} times {reason}")
         return storable
 
     def _row(self, columns: Columns, cells: Cells) -> Row | None:
@@ -141,16 +141,16 @@ class Reader:
         if not (single["Title"].strip() or row_number(single)):
             self._tell_of_no_story(cells)
             return None
-        story_type = self.notes.one_of(TYPES, single["Type"], "Type") or "feature"
-        created_at = self.notes.day(single["Created at"], "Created at")
+        story_type = self.reader.one_of(TYPES, single["Type"], "Type") or "feature"
+        created_at = self.reader.day(single["Created at"], "Created at")
         is_epic = story_type == "epic"
         row_id = self._id(single, story_type, created_at or "")
         taken = self.epic_ids if is_epic else self.story_ids
         if row_id in taken:
-            self.notes.doubt("Id", f"{row_id} came before in this export; this row is left out")
+            self.reader.warn("Id", f"{row_id} came before in this export; this row is left out")
             return None
         if len(taken) == MOST_ROWS:
-            raise ExportError(f"{self.notes.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
+            raise ExportError(f"{self.reader.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
         if self.newer.has(row_id, is_epic=is_epic):
             self.passed.add(row_id)
             return None
@@ -159,7 +159,7 @@ class Reader:
         row: Row = {
             "kind": "epic" if is_epic else "story",
             "id": row_id,
-            "project_id": self.notes.project_id,
+            "project_id": self.reader.project_id,
             "name": unguarded(single["Title"]),
         }
         if not is_epic:
@@ -175,7 +175,7 @@ class Reader:
 
     def _words(self, row: Row, single: dict[str, str]) -> None:
         if not single["Title"]:
-            self.notes.doubt("Title", "there is none")
+            self.reader.warn("Title", "there is none")
         if description := single["Description"]:
             row["description"] = unguarded(description)
         if url := single["URL"]:
@@ -186,20 +186,20 @@ class Reader:
         if filled:
             more = f" and {len(filled) - 1:,} more cells" if len(filled) > 1 else ""
             reason = f"{shown(filled[0])}{more}: no story, for there is neither a title nor a number; left out"
-            self.notes.doubt("", reason)
+            self.reader.warn("", reason)
 
     def _story(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of a story."""
-        notes = self.notes
-        row["current_state"] = notes.one_of(STATES, single["Current State"], "Current State") or "unscheduled"
-        row["owner_ids"] = notes.people_ids(columns.texts("Owned By", cells))
-        row["label_ids"] = notes.label_ids(single["Labels"])
+        reader = self.reader
+        row["current_state"] = reader.one_of(STATES, single["Current State"], "Current State") or "unscheduled"
+        row["owner_ids"] = reader.people_ids(columns.texts("Owned By", cells))
+        row["label_ids"] = reader.label_ids(single["Labels"])
         told = {
-            "accepted_at": notes.day(single["Accepted at"], "Accepted at"),
-            "deadline": notes.day(single["Deadline"], "Deadline"),
-            "requested_by_id": notes.person_id(single["Requested By"]),
-            "estimate": notes.points(single["Estimate"]),
-            "story_priority": notes.priority(single["Priority"]),
+            "accepted_at": reader.day(single["Accepted at"], "Accepted at"),
+            "deadline": reader.day(single["Deadline"], "Deadline"),
+            "requested_by_id": reader.person_id(single["Requested By"]),
+            "estimate": reader.points(single["Estimate"]),
+            "story_priority": reader.priority(single["Priority"]),
         }
         for name, value in told.items():
             if value is not None:
@@ -208,7 +208,7 @@ class Reader:
         if row["current_state"] == "accepted":
             self.accepted_ids.add(row["id"])
         self.panels.note(row["current_state"], self.iteration_of.get(row["id"], NONE))
-        parts = parts_of_a_story(row["id"], columns, cells, notes)
+        parts = parts_of_a_story(row["id"], columns, cells, reader)
         updated_at = self._date(row, parts.get("comments", ()))
         for kind, part_rows in parts.items():
             row[kind] = part_rows
@@ -218,24 +218,24 @@ class Reader:
 
     def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
-        notes = self.notes
-        label_ids = notes.label_ids(single["Labels"])
+        reader = self.reader
+        label_ids = reader.label_ids(single["Labels"])
         if label_ids:
             row["label_id"] = label_ids[0]
         if len(label_ids) > 1:
             reason = f"{shown(single['Labels'])} is more than the one label of an epic; the others are left out"
-            notes.doubt("Labels", reason)
-        row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], notes)
+            reader.warn("Labels", reason)
+        row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], reader)
         self.counts["comments"] += len(row["comments"])
         self.panels.has_epics = True
         if updated_at := self._date(row, row["comments"]):
             _date_parts(row["comments"], updated_at)
         for column, text in single.items():
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
-                notes.left_out(column, text, "nothing that an epic has")
+                reader.warn_left_out(column, text, "nothing that an epic has")
         for column, *_ in REPEATED:
             for group in columns.groups(column, cells) if column != "Comment" else ():
-                notes.left_out(column, ", ".join(group), "nothing that an epic has here")
+                reader.warn_left_out(column, ", ".join(group), "nothing that an epic has here")
 
     def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
         number = single["Id"].strip()
@@ -244,30 +244,30 @@ class Reader:
             return row_id
         row_id = id_in_url(single["URL"])
         if number:
-            self.notes.doubt(
+            self.reader.warn(
                 "Id", f"{shown(number)} is no number of a story; its address or else its content gives one"
             )
         if row_id:
             return row_id
-        content = (self.notes.project_id, story_type, single["Title"], created_at)
+        content = (self.reader.project_id, story_type, single["Title"], created_at)
         row_id = made_id("story", *content)
         taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
         while row_id in taken or row_id in self.passed:
             times += 1
             row_id = made_id("story", *content, times)
         if not number:
-            self.notes.doubt("Id", "there is no number; one is made up")
+            self.reader.warn("Id", "there is no number; one is made up")
         return row_id
 
     def _iteration(self, row: Row, text: str, start: str, end: str) -> None:
-        notes = self.notes
+        reader = self.reader
         if not text:
             if start or end:
-                notes.left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
+                reader.warn_left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
             return
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
         if not 0 < number <= MOST_ITERATIONS:
-            notes.left_out("Iteration", text, "no number of an iteration")
+            reader.warn_left_out("Iteration", text, "no number of an iteration")
             return
         self.iteration_of[row["id"]] = number
         state = row["current_state"]
@@ -279,9 +279,9 @@ class Reader:
                 self.first_waiting.append(row.get("estimate") or 0)
         if state not in WAITING:
             self.reached = max(self.reached, number)
-        span = (notes.day(start, "Iteration Start") or "", notes.day(end, "Iteration End") or "")
+        span = (reader.day(start, "Iteration Start") or "", reader.day(end, "Iteration End") or "")
         if self.spans.setdefault(number, span) != span:
-            notes.doubt("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
+            reader.warn("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
 
     def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
         """Sets and gives `updated_at`, the last day that the row tells of as past; None without any."""

@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 
 @dataclass
-class Notes:
+class CellReader:
     """Reads cells of the exports of one project.
 
     `report` is told of each cell that makes no sense, with the `file` and `line` in which reading is; the cell then
@@ -37,13 +37,13 @@ class Notes:
     line: int = 0
     days: Days = field(default_factory=lambda: Days(tuple))
 
-    def doubt(self, column: str, reason: str) -> None:
+    def warn(self, column: str, reason: str) -> None:
         """Tell of something in the row, or in one cell of it."""
         self.report(Finding(self.file, self.line, column, reason))
 
-    def left_out(self, column: str, text: str, why: str) -> None:
+    def warn_left_out(self, column: str, text: str, why: str) -> None:
         """Tell of a cell that is left out."""
-        self.doubt(column, f"{shown(text)} is {why}; left out")
+        self.warn(column, f"{shown(text)} is {why}; left out")
 
     def one_of(self, known: Mapping[str, Value], text: str, column: str) -> Value | None:
         """What a cell stands for, in whatever case; None where that is nothing known."""
@@ -52,7 +52,7 @@ class Notes:
         text = text.strip()
         value = known.get(text.lower())
         if value is None and text:
-            self.left_out(column, text, f"none of {', '.join(filter(None, known))}")
+            self.warn_left_out(column, text, f"none of {', '.join(filter(None, known))}")
         return value
 
     def day(self, text: str, column: str) -> str | None:
@@ -64,7 +64,7 @@ class Notes:
             unsure = self.days.unsure
             found = self.days.read(text)
             if found is None and self.days.unsure == unsure:
-                self.left_out(column, text, "no date like Nov 22, 2014")
+                self.warn_left_out(column, text, "no date like Nov 22, 2014")
         return found
 
     def points(self, text: str) -> float | None:
@@ -75,7 +75,7 @@ class Notes:
             return points(text)
         except ValueError:
             if text.strip():
-                self.left_out("Estimate", text, "no number of points")
+                self.warn_left_out("Estimate", text, "no number of points")
             return None
 
     def priority(self, text: str) -> str | None:
