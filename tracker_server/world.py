@@ -92,8 +92,9 @@ class World:
     `notifications` are lists by person id. `files` is by the id of the attachment. `lock` is held while the world is
     read for a response or changed.
 
-    `untold` names the endpoints, after their functions in `tracker_server.api.endpoints`, that ask for what this world
-    cannot know, each with a sentence that says so; `untold_attributes` has such attributes, as `story.follower_ids`.
+    `unavailable_endpoints` are those that ask for what this world cannot know, by the names of their functions in
+    `tracker_server.api.endpoints`, each with a sentence that says so. `unavailable_attributes` are named like
+    `story.follower_ids`.
     `reader` is the person as whom everybody reads every project, with whatever token; None where `tokens` decide.
     """
 
@@ -107,8 +108,8 @@ class World:
     workspaces: dict[int, list[Row]] = field(default_factory=dict)
     notifications: dict[int, list[Row]] = field(default_factory=dict)
     files: Mapping[int, StoredFile] = field(default_factory=dict)
-    untold: Mapping[str, str] = field(default_factory=dict)
-    untold_attributes: frozenset[str] = frozenset()
+    unavailable_endpoints: Mapping[str, str] = field(default_factory=dict)
+    unavailable_attributes: frozenset[str] = frozenset()
     reader: int | None = None
     next_id: int = 1000
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)

@@ -21,7 +21,7 @@ from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX, Request
 from tracker_server.api.tracker_api import TrackerApi
-from tracker_server.exports import UNTOLD_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
+from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -59,7 +59,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
         url = urlsplit(str(request.url))
         api = self._opened()
         if url.path.removeprefix(PREFIX).startswith(OF_A_PERSON):
-            answer = error_response(route_not_found(general_problem=UNTOLD_PERSON))
+            answer = error_response(route_not_found(general_problem=UNAVAILABLE_PERSON))
         else:
             answer = api.handle(Request("GET", url.path, url.query))
         raw = urllib3.HTTPResponse(io.BytesIO(answer.body), answer.headers, answer.status, preload_content=False)

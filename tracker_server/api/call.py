@@ -113,7 +113,7 @@ class Call:
         try:
             if fields is not None:
                 refuse(kind, fields, self.dialect.refused_attributes)
-            return selector(kind, wanted, self.dialect.shape, self.world.untold_attributes, listed=listed)
+            return selector(kind, wanted, self.dialect.shape, self.world.unavailable_attributes, listed=listed)
         except FieldsError as error:
             raise invalid_parameter(f"'fields' cannot be used: {error}") from None
 

@@ -53,8 +53,8 @@ Shape = Callable[[str, bool, Selector], Selector]
 """Given a kind, whether its rows stand in a list, and a selector of them: the one to use instead."""
 
 
-def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
-    """`wanted` with `:default` spelled out and the key added, less the untold. Raises FieldsError on unknown names."""
+def _chosen(kind: str, wanted: Wanted, unavailable: frozenset[str]) -> Wanted:
+    """`wanted` with `:default` spelled out and the key, without `unavailable`. Raises FieldsError for unknown names."""
     resource = RESOURCES[kind]
     unknown = sorted(wanted.keys() - resource.attributes - {":default"})
     if unknown:
@@ -68,7 +68,7 @@ def _chosen(kind: str, wanted: Wanted, untold: frozenset[str]) -> Wanted:
         if asked in wanted:
             names.pop(ousted, None)
     names.update((name, inner) for name, inner in wanted.items() if name != ":default")
-    return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in untold}
+    return {name: inner for name, inner in names.items() if f"{kind}.{name}" not in unavailable}
 
 
 def refuse(kind: str, fields: str, refused: frozenset[str]) -> None:
@@ -90,14 +90,14 @@ def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
     return select
 
 
-def _compiled(kind: str, wanted: Wanted, shape: Shape, untold: frozenset[str], *, listed: bool) -> Selector:
+def _compiled(kind: str, wanted: Wanted, shape: Shape, unavailable: frozenset[str], *, listed: bool) -> Selector:
     made = RESOURCES[kind].made
     plain: list[str] = []
     computed: list[tuple[str, Getter]] = []
     nested: list[tuple[str, Made, Selector]] = []
-    for name, inner in _chosen(kind, wanted, untold).items():
+    for name, inner in _chosen(kind, wanted, unavailable).items():
         if name in made and made[name].kind:
-            each = _compiled(made[name].kind, inner or {":default": None}, shape, untold, listed=made[name].many)
+            each = _compiled(made[name].kind, inner or {":default": None}, shape, unavailable, listed=made[name].many)
             nested.append((name, made[name], each))
         elif inner is not None:
             raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
@@ -139,13 +139,13 @@ def selector(
     kind: str,
     fields: str = ":default",
     shape: Shape = _as_tracker,
-    untold: frozenset[str] = frozenset(),
+    unavailable: frozenset[str] = frozenset(),
     *,
     listed: bool = False,
 ) -> Selector:
     """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
 
-    `listed` says whether the rows stand in a list, and `shape` may have another selector then. `untold` has the
-    attributes that are left out, as `World.untold_attributes` has them.
+    `listed` says whether the rows stand in a list, and `shape` may have another selector then. `unavailable` has the
+    attributes that are left out, as `World.unavailable_attributes` has them.
     """
-    return _compiled(kind, parse_fields(fields), shape, untold, listed=listed)
+    return _compiled(kind, parse_fields(fields), shape, unavailable, listed=listed)

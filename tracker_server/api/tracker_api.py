@@ -47,8 +47,8 @@ class TrackerApi:
         if request.method != "GET":
             raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
         function = endpoint.func if isinstance(endpoint, partial) else endpoint
-        if function.__name__ in self.world.untold:
-            raise route_not_found(general_problem=self.world.untold[function.__name__])
+        if function.__name__ in self.world.unavailable_endpoints:
+            raise route_not_found(general_problem=self.world.unavailable_endpoints[function.__name__])
         token, person_id = self._authenticated(request.headers)
         parameters = Parameters(request.query, self._dialect.ignored)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"

@@ -109,7 +109,7 @@ class Edit:
         return {"kind": kind, "id": self._world.new_id(), **given, "created_at": now, "updated_at": now}
 
     def new_story(self, values: Mapping[str, Any]) -> Row:
-        """A story in its place of the priority list, untold so far."""
+        """A story in its place of the priority list; its creation is not recorded yet."""
         project = self._project
         defaults = {
             "story_type": "feature",

@@ -4,11 +4,11 @@ from tracker_server.exports.errors import ExportError, Failure, Finding
 from tracker_server.exports.exports_world import ExportReport, inspect, read_exports
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, refuse_none, sources_at
-from tracker_server.exports.untold import UNTOLD_PERSON
+from tracker_server.exports.unavailable import UNAVAILABLE_PERSON
 from tracker_server.exports.writing import write_export
 
 __all__ = [
-    "UNTOLD_PERSON",
+    "UNAVAILABLE_PERSON",
     "ExportError",
     "ExportReport",
     "Failure",

@@ -14,7 +14,7 @@ from tracker_server.exports.project import by_owner
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.shelf import Shelf
 from tracker_server.exports.sources import Source
-from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
+from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILABLE_ENDPOINTS
 from tracker_server.world import Row, StoredFile, World
 
 MOST_KEPT = 40_000
@@ -104,8 +104,8 @@ def _world(oldest_first: Collection[ReadProject]) -> World:
             **{person_id: {"kind": "person", "id": person_id, "name": name} for person_id, name in people.items()},
         },
         files=dict(_files(oldest_first)),
-        untold=UNTOLD,
-        untold_attributes=UNTOLD_ATTRIBUTES,
+        unavailable_endpoints=UNAVAILABLE_ENDPOINTS,
+        unavailable_attributes=UNAVAILABLE_ATTRIBUTES,
         reader=reader_id,
     )
 

@@ -685,7 +685,7 @@ def test_equal_answers_have_equal_etags(client: Client) -> None:
 
 
 def test_an_endpoint_that_asks_for_what_the_world_cannot_know_says_so(world: World) -> None:
-    world.untold = {"activity": "The archive does not tell who did what."}
+    world.unavailable_endpoints = {"activity": "The archive does not tell who did what."}
     status, error = Client(world).error("/projects/99/activity")
     assert (status, error["code"]) == (404, "route_not_found")
     assert error["general_problem"] == "The archive does not tell who did what."
@@ -694,7 +694,7 @@ def test_an_endpoint_that_asks_for_what_the_world_cannot_know_says_so(world: Wor
 
 def test_an_attribute_that_the_world_cannot_know_is_left_out_wherever_it_is_asked_for(world: World) -> None:
     edits.create_story(world, world.projects[99], ANN, name="A", comments=["Hm"])
-    world.untold_attributes = frozenset({"story.follower_ids", "comment.google_attachments", "project.account_id"})
+    world.unavailable_attributes = frozenset({"story.follower_ids", "comment.google_attachments", "project.account_id"})
     fields = ":default,follower_ids,comments(text,google_attachments)"
     (row,) = Client(world).rows("/projects/99/stories", fields=fields)
     assert "follower_ids" not in row

@@ -16,7 +16,7 @@ import pytest
 from tracker_server.api.resources import RESOURCES
 from tracker_server.api.routes import OF_A_PERSON, OF_A_PROJECT
 from tracker_server.exports import ExportError, Source
-from tracker_server.exports.untold import UNTOLD, UNTOLD_ATTRIBUTES
+from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILABLE_ENDPOINTS
 from unit_tests.tracker_server.exports.exported import NAME, Served, modern, packed, served, source
 
 FIRST = {"Iteration": "1", "Iteration Start": "Nov 3, 2014", "Iteration End": "Nov 16, 2014"}
@@ -162,24 +162,24 @@ def test_one_id_for_two_projects_is_an_error() -> None:
         Served(source(modern({}), "a.csv"), source(modern({}), "b.csv"), a=1, b=1)
 
 
-def test_each_endpoint_that_is_untold_is_one_and_says_so() -> None:
+def test_each_endpoint_that_is_unavailable_is_one_and_says_so() -> None:
     exported = served(modern({}))
     named = {
         template: getattr(endpoint, "__name__", "")
         for template, endpoint in [*OF_A_PERSON.items(), *OF_A_PROJECT.items()]
     }
-    assert UNTOLD.keys() <= set(named.values())
-    paths = {name: template for template, name in named.items() if name in UNTOLD}
-    assert paths.keys() == UNTOLD.keys()
+    assert UNAVAILABLE_ENDPOINTS.keys() <= set(named.values())
+    paths = {name: template for template, name in named.items() if name in UNAVAILABLE_ENDPOINTS}
+    assert paths.keys() == UNAVAILABLE_ENDPOINTS.keys()
     for name, path in paths.items():
         project = "" if path in OF_A_PERSON else "{p}"
         found = re.sub(r"<int:\w+>", "1", project.format(p=f"/projects/{exported.project_id}") + path)
         error = orjson.loads(exported.respond(found).body)
-        assert (error["code"], error["general_problem"]) == ("route_not_found", UNTOLD[name])
+        assert (error["code"], error["general_problem"]) == ("route_not_found", UNAVAILABLE_ENDPOINTS[name])
 
 
-def test_every_attribute_that_is_untold_is_one() -> None:
-    for attribute in UNTOLD_ATTRIBUTES:
+def test_every_attribute_that_is_unavailable_is_one() -> None:
+    for attribute in UNAVAILABLE_ATTRIBUTES:
         kind, _, name = attribute.partition(".")
         assert name in RESOURCES[kind].attributes
 

@@ -22,13 +22,15 @@ _WHAT = {
     "my_workspace": "of workspaces",
     "my_notifications": "what people were notified of",
 }
-UNTOLD: Mapping[str, str] = {endpoint: f"An export does not tell {what}." for endpoint, what in _WHAT.items()}
-"""As `World.untold`."""
+UNAVAILABLE_ENDPOINTS: Mapping[str, str] = {
+    endpoint: f"An export does not tell {what}." for endpoint, what in _WHAT.items()
+}
+"""As `World.unavailable_endpoints`."""
 
-UNTOLD_PERSON = "An export does not tell whose it is."
+UNAVAILABLE_PERSON = "An export does not tell whose it is."
 """Of `/me` and all below `/my`, for who wants no made-up person: a world cannot do without one."""
 
-UNTOLD_ATTRIBUTES = frozenset(
+UNAVAILABLE_ATTRIBUTES = frozenset(
     (
         "me.accounts", "me.account_ids", "me.workspaces", "me.workspace_ids",
         "project.account", "project.integration_ids", "project.shown_iterations_start_time",
@@ -38,4 +40,4 @@ UNTOLD_ATTRIBUTES = frozenset(
         "iteration.team_strength", "iteration.effective_points",
     )
 )  # fmt: skip
-"""As `World.untold_attributes`."""
+"""As `World.unavailable_attributes`."""
