@@ -11,8 +11,8 @@ from tracker_server.exports.iterations import CLOSED
 from tracker_server.exports.names import digits_in_order
 from tracker_server.exports.place_reader import PlaceReader, ReadProject
 from tracker_server.exports.project import by_owner
+from tracker_server.exports.project_cache import ProjectCache
 from tracker_server.exports.project_reader import Summary
-from tracker_server.exports.shelf import Shelf
 from tracker_server.exports.sources import Source
 from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILABLE_ENDPOINTS
 from tracker_server.world import Row, StoredFile, World
@@ -61,8 +61,8 @@ def read_exports(
     project that has changed is answered with an error.
     """
     report = ExportReport()
-    shelf = Shelf(most_kept)
-    read = PlaceReader(report.find, shelf, links=links).read(sources, ids or {})
+    cache = ProjectCache(most_kept)
+    read = PlaceReader(report.find, cache, links=links).read(sources, ids or {})
     report.failures = read.failures
     if not read.projects:
         raise ExportError(_why_nothing(report.failures))

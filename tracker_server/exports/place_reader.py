@@ -17,9 +17,9 @@ from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import grouped, in_order, joined, renamed
 from tracker_server.exports.names import slug
 from tracker_server.exports.project import build_project
+from tracker_server.exports.project_cache import CachedProject, ProjectCache, sorted_ids
 from tracker_server.exports.project_exports import ProjectExports
 from tracker_server.exports.project_reader import ProjectReader, Summary
-from tracker_server.exports.shelf import Shelf, ShelvedProject, sorted_ids
 from tracker_server.exports.sources import Source
 from tracker_server.world import Project
 
@@ -35,7 +35,7 @@ class ReadProject:
     story_ids: Sequence[int]
     epic_ids: Sequence[int]
     attachments: list[Attachment]
-    project: ShelvedProject | None
+    project: CachedProject | None
 
 
 @dataclass
@@ -47,11 +47,11 @@ class PlaceContent:
 
 
 class PlaceReader:
-    """Reads the projects at a place, into a shelf if there is one."""
+    """Reads the projects at a place, into a cache if there is one."""
 
-    def __init__(self, report: Report, shelf: Shelf | None, *, links: bool = True) -> None:
+    def __init__(self, report: Report, cache: ProjectCache | None, *, links: bool = True) -> None:
         self._report = report
-        self._shelf = shelf
+        self._cache = cache
         self._links = links
         self._found = PlaceContent()
 
@@ -99,13 +99,13 @@ class PlaceReader:
     def _kept(self, exports: ProjectExports) -> ReadProject:
         reading = ProjectReader(exports, self._report)
         project = None
-        if self._shelf is None:
+        if self._cache is None:
             for _ in reading.rows():
                 pass
         else:
             whole = build_project(reading, links=self._links)
             read_again = partial(_again, exports, whole.version, links=self._links)
-            project = ShelvedProject(whole, self._shelf, read_again)
+            project = CachedProject(whole, self._cache, read_again)
         stories, epics = sorted_ids(reading.story_ids), sorted_ids(reading.epic_ids)
         return ReadProject(exports, reading.summary(), stories, epics, reading.attachments, project)
 
