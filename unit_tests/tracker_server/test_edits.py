@@ -58,13 +58,13 @@ def kinds(project: Project) -> list[tuple[str, str]]:
 
 def every_command(world: World, project: Project, target: Project) -> list[tuple[str, Callable[[], object]]]:
     """Each command once, in an order in which each finds what it needs, with the kind of its activity."""
-    made: Row = {}
+    rows: Row = {}
 
     def keep(name: str, row: Row) -> None:
-        made[name] = row
+        rows[name] = row
 
     def of(name: str) -> int:
-        return int(made[name]["id"])
+        return int(rows[name]["id"])
 
     w, p = world, project
     return [
@@ -141,12 +141,12 @@ def test_activities_have_the_keys_that_tracker_was_recorded_with(kind: str) -> N
     for _, command in every_command(world, project, new_project(world, 20))[:10]:
         later(world)
         command()
-    made = [row for row in project.activity if row["kind"] == f"{kind}_activity"]
-    assert made
-    assert set(made[0]) == set(recorded[0])
-    assert set(made[0]["primary_resources"][0]) == set(recorded[0]["primary_resources"][0])
+    activity_rows = [row for row in project.activity if row["kind"] == f"{kind}_activity"]
+    assert activity_rows
+    assert set(activity_rows[0]) == set(recorded[0])
+    assert set(activity_rows[0]["primary_resources"][0]) == set(recorded[0]["primary_resources"][0])
     shapes = {(c["kind"], c["change_type"]): set(c) for row in recorded for c in row["changes"]}
-    for change in made[-1]["changes"]:
+    for change in activity_rows[-1]["changes"]:
         assert set(change) == shapes[change["kind"], change["change_type"]]
 
 

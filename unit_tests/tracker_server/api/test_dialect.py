@@ -96,12 +96,12 @@ Expected = Callable[[Answer, str, World], Answer]
 def rows(kinds: str, change: Callable[[Row, World], object], *, only_listed: bool = False) -> Expected:
     """A change of each row of these kinds, wherever it stands, but not of what only refers to it."""
 
-    def changed(each: Any, world: World, *, is_listed: bool = False) -> Any:
-        if isinstance(each, list):
-            return [changed(item, world, is_listed=True) for item in each]
-        if not isinstance(each, dict):
-            return each
-        row = {name: changed(value, world) for name, value in each.items()}
+    def changed(data: Any, world: World, *, is_listed: bool = False) -> Any:
+        if isinstance(data, list):
+            return [changed(item, world, is_listed=True) for item in data]
+        if not isinstance(data, dict):
+            return data
+        row = {name: changed(value, world) for name, value in data.items()}
         is_row = row.keys() & {"created_at", "guid"} and str(row.get("kind")).endswith(tuple(kinds.split()))
         if is_row and (is_listed or not only_listed):
             change(row, world)
@@ -140,14 +140,15 @@ def entitle(row: Row, _: World) -> None:
 def show_owners(row: Row, world: World) -> None:
     people = [world.people[person_id] for person_id in row["owner_ids"]]
     row["owners"] = [
-        {"user_id": each["id"], **{name: each[name] for name in ("name", "initials", "username")}} for each in people
+        {"user_id": person["id"], **{name: person[name] for name in ("name", "initials", "username")}}
+        for person in people
     ]
 
 
 def forget_an_edit_of_owners(row: Row, world: World) -> None:
     newest: Row = {}
     for activity in world.projects[row["project_id"]].activity:
-        of_it = (each for each in activity["changes"] if (each["kind"], each.get("id")) == ("story", row["id"]))
+        of_it = (change for change in activity["changes"] if (change["kind"], change.get("id")) == ("story", row["id"]))
         newest = next(of_it, newest)
     if set(newest.get("new_values", ())) == {"owner_ids", "updated_at"}:
         row["updated_at"] = newest["original_values"]["updated_at"]
@@ -192,7 +193,7 @@ OTHERS = {"page_cap", "refused_attributes", "failing", "failing_seed"}
 
 
 def test_every_difference_is_tested() -> None:
-    assert {each.name for each in fields(Dialect)} == {*EXPECTED, *IGNORED, *OTHERS}
+    assert {difference.name for difference in fields(Dialect)} == {*EXPECTED, *IGNORED, *OTHERS}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -259,14 +260,14 @@ def test_caps_that_are_given_count_more_than_the_dialect(world: World) -> None:
     assert len(get(api, f"/projects/{first(world).id}/stories", {}).body) == 7
 
 
-@pytest.mark.parametrize(("name", "told"), [("pagination_headers", "pagination"), ("versions", "project_version")])
-def test_an_envelope_tells_no_more_than_the_headers(name: str, told: str, world: World) -> None:
+@pytest.mark.parametrize(("name", "attribute"), [("pagination_headers", "pagination"), ("versions", "project_version")])
+def test_an_envelope_tells_no_more_than_the_headers(name: str, attribute: str, world: World) -> None:
     query = {"envelope": "true", "fields": "id"}
     plain, other = (
         get(TrackerApi(world, dialect=dialect), f"/projects/{first(world).id}/stories", query).body
         for dialect in (TRACKER, EXPECTED[name][0])
     )
-    assert other == {key: value for key, value in plain.items() if key != told}
+    assert other == {key: value for key, value in plain.items() if key != attribute}
 
 
 def test_attributes_that_are_asked_for_come_under_the_names_of_the_dialect(world: World) -> None:
@@ -287,7 +288,7 @@ Edit = Callable[[World, Project, int, int], object]
 
 def own(*people: int) -> Edit:
     def edit(world: World, project: Project, by: int, story_id: int) -> None:
-        edits.update_story(world, project, by, story_id, owner_ids=[list(world.people)[each] for each in people])
+        edits.update_story(world, project, by, story_id, owner_ids=[list(world.people)[index] for index in people])
 
     return edit
 
@@ -389,8 +390,8 @@ def test_the_command_serves_both_modes(mode: str, world: World) -> None:
 
 def test_the_command_has_an_option_for_each_difference(world: World) -> None:
     options = []
-    for each in fields(Dialect):
-        value, name = getattr(LITETRACKER, each.name), each.name.replace("_", "-")
+    for difference in fields(Dialect):
+        value, name = getattr(LITETRACKER, difference.name), difference.name.replace("_", "-")
         if isinstance(value, bool):
             options += [f"--{name}" if value else f"--no-{name}"]
         else:

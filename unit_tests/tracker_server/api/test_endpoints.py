@@ -281,7 +281,7 @@ def test_only_an_administrator_reads_the_members_of_an_account(client: Client) -
 def test_me_has_the_token_and_a_summary_of_each_membership(client: Client) -> None:
     row = client.rows("/me", by=BOB)
     assert row["api_token"] == TOKEN_OF[BOB]
-    assert [(each["project_id"], each["project_name"], each["role"]) for each in row["projects"]] == [
+    assert [(project["project_id"], project["project_name"], project["role"]) for project in row["projects"]] == [
         (99, "Project 99", "viewer")
     ]
 
@@ -654,7 +654,7 @@ def test_my_people_are_the_members_of_the_project_that_must_be_named(client: Cli
 
 def test_a_workspace_shows_each_project_as_that_project_is(client: Client) -> None:
     rows = client.rows("/my/workspaces", fields="projects(name,current_velocity)")
-    assert [each["name"] for each in rows[0]["projects"]] == ["Project 99", "Project 100"]
+    assert [project["name"] for project in rows[0]["projects"]] == ["Project 99", "Project 100"]
 
 
 def test_labels_are_sorted_by_name(client: Client, project: Project) -> None:

@@ -63,20 +63,22 @@ def asked() -> list[Exchange]:
     for exchange in exchanges():
         if exchange.method == "GET" and not NOT_SERVED.fullmatch(exchange.path):
             request = re.sub(r"\d+", "N", exchange.path) + "?" + urlencode(exchange.query)
-            fullest[request] = max(fullest.get(request, exchange), exchange, key=lambda each: len(str(each.body)))
+            fullest[request] = max(
+                fullest.get(request, exchange), exchange, key=lambda exchange: len(str(exchange.body))
+            )
     return list(fullest.values())
 
 
 every_exchange = pytest.mark.parametrize(
-    "exchange", asked(), ids=lambda each: f"{each.path}?{urlencode(each.query, safe=':,()')}"
+    "exchange", asked(), ids=lambda exchange: f"{exchange.path}?{urlencode(exchange.query, safe=':,()')}"
 )
 
 
 def objects(value: Any, place: str = "") -> Iterator[tuple[str, Row]]:
     """Every object in a body, with the names that lead to it: `stories.labels`."""
     if isinstance(value, list):
-        for each in value:
-            yield from objects(each, place)
+        for item in value:
+            yield from objects(item, place)
     elif isinstance(value, dict):
         yield place, value
         for name in value.keys() - OPEN:
@@ -128,9 +130,9 @@ def our_ids(nouns: list[str], world: World) -> Iterator[tuple[int, ...]]:
                 for comment in parent["comments"]:
                     yield project.id, parent["id"], comment["id"]
         case ["projects", noun]:
-            yield from ((project.id, each) for each in things[noun])
+            yield from ((project.id, row_id) for row_id in things[noun])
         case [noun]:
-            yield from ((each,) for each in things[noun])
+            yield from ((row_id,) for row_id in things[noun])
 
 
 @cache
@@ -162,7 +164,7 @@ def type_of(value: Any) -> str:
 def types(rows: list[Row], name: str) -> set[str]:
     """The types of this attribute, and for a list also those of its elements: `list`, `list of int`."""
     values = [row[name] for row in rows if name in row]
-    elements = {f"list of {type_of(each)}" for value in values if isinstance(value, list) for each in value}
+    elements = {f"list of {type_of(item)}" for value in values if isinstance(value, list) for item in value}
     return {type_of(value) for value in values} | elements
 
 
@@ -186,7 +188,7 @@ def test_the_values_have_the_types_that_tracker_sent(exchange: Exchange) -> None
             if name in FRACTIONAL:
                 known |= {"int", "float"}
             if known == {"list"}:
-                ours = {each for each in ours if not each.startswith("list of")}
+                ours = {name for name in ours if not name.startswith("list of")}
             assert ours <= known, f"{place}.{name}"
 
 
@@ -214,7 +216,7 @@ def test_the_page_begins_and_is_limited_where_tracker_did_it(exchange: Exchange)
 
 @needs_recordings
 def test_a_day_of_history_has_the_columns_that_tracker_sent() -> None:
-    recorded = next(each.body for each in exchanges() if each.path.endswith("/days"))
+    recorded = next(exchange.body for exchange in exchanges() if exchange.path.endswith("/days"))
     project_id = next(iter(api().world.projects))
     served = orjson.loads(_answered(f"/projects/{project_id}/history/days", "").body)
     assert (served["kind"], served["header"]) == (recorded["kind"], recorded["header"])
@@ -224,7 +226,7 @@ def test_a_day_of_history_has_the_columns_that_tracker_sent() -> None:
 
 @needs_recordings
 def test_an_error_has_the_words_and_the_keys_that_tracker_sent() -> None:
-    recorded = next(each for each in exchanges() if each.status == 400)
+    recorded = next(exchange for exchange in exchanges() if exchange.status == 400)
     served = _answered("/projects", "colour=red")
     body = orjson.loads(served.body)
     assert (served.status, body["code"], body["error"]) == (400, recorded.body["code"], recorded.body["error"])

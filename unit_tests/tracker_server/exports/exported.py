@@ -41,11 +41,11 @@ def table(header: str, *rows: Mapping[str, str | Iterable[str]], end: str = "\n"
 
 def modern(*rows: Mapping[str, str | Iterable[str]]) -> bytes:
     """A CSV with the columns of the last exports; each row has an Id and a Title, and was created in 2014."""
-    made = [
+    with_defaults = [
         {"Id": str(1000 + number), "Title": f"Story {number}", "Created at": "Nov 22, 2014", **row}
         for number, row in enumerate(rows)
     ]
-    return table(MODERN, *made)
+    return table(MODERN, *with_defaults)
 
 
 def packed(members: Mapping[str, bytes]) -> bytes:

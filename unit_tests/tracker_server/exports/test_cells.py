@@ -102,7 +102,7 @@ def test_the_apostrophe_before_an_equals_sign_is_not_of_the_text(text: str, bare
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "expected"),
     [
         ("https://github.com/Plan/tracker_api/pull/148", ("https://github.com/", "Plan", "tracker_api", 148)),
         ("https://github.com/o/r/pull/7/files?w=1#diff", ("https://github.com/", "o", "r", 7)),
@@ -112,20 +112,20 @@ def test_the_apostrophe_before_an_equals_sign_is_not_of_the_text(text: str, bare
         ("in words", (None, None, None, None)),
     ],
 )  # fmt: skip
-def test_a_pull_request_is_what_its_address_tells(address: str, told: tuple[object, ...]) -> None:
+def test_a_pull_request_is_what_its_address_tells(address: str, expected: tuple[object, ...]) -> None:
     row = pull_request(address)
-    assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "number")) == told
+    assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "number")) == expected
     assert row["original_url"] == address
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("https://github.com/o/r/tree/123-a/b", ("https://github.com/", "o", "r", "123-a/b")),
         ("https://git.example.com/a/b/r/-/tree/main", ("https://git.example.com/", "a/b", "r", "main")),
         ("reset-password", (None, None, None, "reset-password")),
     ],
 )
-def test_a_branch_is_what_its_address_tells_or_a_name(text: str, told: tuple[object, ...]) -> None:
+def test_a_branch_is_what_its_address_tells_or_a_name(text: str, expected: tuple[object, ...]) -> None:
     row = branch(text)
-    assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "name")) == told
+    assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "name")) == expected

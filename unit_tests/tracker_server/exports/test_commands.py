@@ -83,7 +83,7 @@ def test_a_folder_stands_for_the_exports_in_it(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "inspect"])
-def test_a_file_that_is_not_there_is_told_in_one_sentence(tmp_path: Path, command: str) -> None:
+def test_a_file_that_is_not_there_is_reported_in_one_sentence(tmp_path: Path, command: str) -> None:
     ended = run(command, tmp_path / "a.zip")
     assert ended.returncode == 1
     assert "a.zip cannot be read: No such file or directory." in ended.stdout + ended.stderr
@@ -99,7 +99,7 @@ def test_serve_refuses_what_is_no_export(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_without_exports_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_exports_is_reported_in_one_sentence(tmp_path: Path) -> None:
     ended = run("serve", tmp_path)
     assert (ended.returncode, ended.stderr) == (1, f"{tmp_path} holds no .zip and no .csv.\n")
 
@@ -205,7 +205,10 @@ def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None
         requests.get(f"{url}/me", timeout=PATIENCE)
         requests.get(url.removesuffix("/services/v5") + "/file_attachments/1/download", timeout=PATIENCE)
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [(each["path"], each["status"]) for each in logged] == [("/me", 200), ("/file_attachments/1/download", 404)]
+    assert [(request["path"], request["status"]) for request in logged] == [
+        ("/me", 200),
+        ("/file_attachments/1/download", 404),
+    ]
 
 
 def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path) -> None:
@@ -266,13 +269,13 @@ def test_serve_serves_what_can_be_read_and_says_what_cannot(tmp_path: Path) -> N
 def test_inspect_and_serve_tell_the_same_of_several_exports_of_a_project(tmp_path: Path) -> None:
     (tmp_path / "p_20240101_0000.csv").write_bytes(modern({}, {}))
     (tmp_path / "p_20250101_0000.csv").write_bytes(modern({"Title": "New"}))
-    told = run("inspect", tmp_path).stdout.splitlines()
+    lines = run("inspect", tmp_path).stdout.splitlines()
     line = (
         "p_20240101_0000.csv: 1 of its rows are not in p_20250101_0000.csv, which is newer; they stay, for nothing"
         " proves that p_20250101_0000.csv is all of the project: it may be a selection, without an epic, a file of a"
         " story or a history"
     )
-    assert told[0] == line
-    assert told[2:4] == ["  of p_20250101_0000.csv: 1 rows count", "  of p_20240101_0000.csv: 1 rows count"]
+    assert lines[0] == line
+    assert lines[2:4] == ["  of p_20250101_0000.csv: 1 rows count", "  of p_20240101_0000.csv: 1 rows count"]
     with serving(tmp_path) as lines:
         assert lines[4].endswith("as of 2025-01-01: 2 feature")

@@ -87,7 +87,7 @@ def test_an_export_of_2012_calls_some_columns_differently() -> None:
     assert [comment["text"] for comment in story["comments"]] == ["First", "Second"]
 
 
-def test_columns_are_told_by_their_names_wherever_they_stand() -> None:
+def test_columns_are_found_by_their_names_wherever_they_stand() -> None:
     row = {"Title": "A", "Task": ["a", "b"], "Task Status": ["completed", "not completed"], "Id": "7"}
     story = served(table("Task Status,Task,Title,Task,Id,Task Status", row)).story("name,tasks")
     assert (story["id"], story["name"]) == (7, "A")
@@ -245,7 +245,7 @@ def test_a_zip_may_hold_its_csv_and_its_files_in_a_folder() -> None:
     assert [file["filename"] for file in comment["file_attachments"]] == ["photo.png"]
 
 
-def test_a_history_csv_is_told_of_and_not_read() -> None:
+def test_a_history_csv_is_reported_and_not_read() -> None:
     exported = served(packed({NAME: modern({}), "history.csv": b"Time,What\nnow,this\n"}), "a.zip")
     assert len(exported.stories()) == 1
     assert exported.findings == ["a.zip/history.csv: not read: it is the history of a project"]
@@ -302,8 +302,10 @@ NO_ADDRESSES = (
 def test_a_blocker_names_the_story_by_its_number_or_its_address(text: str) -> None:
     blocked = {"Blocker": text, "Blocker Status": "blocked"}
     exported = served(modern(blocked, {**blocked, "Blocker Status": "resolved"}, {}, {}))
-    told = {story["id"]: story.get("blocked_story_ids", []) for story in exported.stories(":default,blocked_story_ids")}
-    assert told[1003] == ([1000] if text in ADDRESSES else [])
+    blocked_ids = {
+        story["id"]: story.get("blocked_story_ids", []) for story in exported.stories(":default,blocked_story_ids")
+    }
+    assert blocked_ids[1003] == ([1000] if text in ADDRESSES else [])
 
 
 @pytest.mark.parametrize("kind", ["feature", "epic"])

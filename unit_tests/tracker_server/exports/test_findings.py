@@ -14,7 +14,7 @@ STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, 
 
 
 @pytest.mark.parametrize(
-    ("cells", "finding", "told"),
+    ("cells", "finding", "attribute"),
     [
         ({"Type": "spike"}, "Type: 'spike' is none of feature, bug, chore, release, epic", ("story_type", "feature")),
         ({"Current State": "done"}, f"Current State: 'done' is none of {STATES}", ("current_state", "unscheduled")),
@@ -46,12 +46,12 @@ STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, 
         ),
     ],
 )
-def test_a_cell_that_makes_no_sense_counts_as_empty_and_is_told_of(
-    cells: dict[str, str], finding: str, told: tuple[str, Any]
+def test_a_cell_that_makes_no_sense_counts_as_empty_and_is_reported(
+    cells: dict[str, str], finding: str, attribute: tuple[str, Any]
 ) -> None:
     exported = served(modern({}, {**cells, "Id": "1000", "Title": "Odd"}).replace(b"1000,Story 0", b"7,Story 0"))
     odd = next(story for story in exported.stories() if story["name"] == "Odd")
-    assert odd.get(told[0]) == told[1]
+    assert odd.get(attribute[0]) == attribute[1]
     assert exported.findings == [f"{NAME}, line 3, {finding}; left out"]
 
 
@@ -107,7 +107,7 @@ def test_lines_are_counted_as_the_file_has_them() -> None:
     assert finding.startswith(f"{NAME}, line 7, Estimate: ")
 
 
-def test_a_column_that_is_not_trackers_is_told_of_with_the_number_of_its_cells() -> None:
+def test_a_column_that_is_not_trackers_is_reported_with_the_number_of_its_cells() -> None:
     content = b"Id,Title,Mood,\n1,A,good,\n2,B,,x\n3,C\n"
     assert served(content).findings == [
         f"{NAME}, line 1, Mood: not a column that Tracker writes; 1 cells are left out",
@@ -115,13 +115,13 @@ def test_a_column_that_is_not_trackers_is_told_of_with_the_number_of_its_cells()
     ]
 
 
-def test_the_second_column_of_a_name_that_does_not_repeat_is_told_of() -> None:
+def test_the_second_column_of_a_name_that_does_not_repeat_is_reported() -> None:
     exported = served(b"Id,Title,Title\n1,A,B\n")
     assert exported.story()["name"] == "A"
     assert exported.findings == [f"{NAME}, line 1, Title: not a column that Tracker writes; 1 cells are left out"]
 
 
-def test_cells_beyond_the_last_column_are_told_of() -> None:
+def test_cells_beyond_the_last_column_are_reported() -> None:
     exported = served(b"Id,Title\n1,A,,\n2,B,x\n")
     assert exported.findings == [f"{NAME}, line 3: 1 cells are beyond the last column and left out"]
 
@@ -132,13 +132,13 @@ def test_a_row_with_the_id_of_an_earlier_one_is_left_out_and_told_of() -> None:
     assert exported.findings == [f"{NAME}, line 4, Id: 7 came before in this export; this row is left out"]
 
 
-def test_a_csv_of_a_zip_whose_rows_are_in_another_one_is_told_of() -> None:
+def test_a_csv_of_a_zip_whose_rows_are_in_another_one_is_reported() -> None:
     exported = served(packed({"p.csv": modern({}), "p_2.csv": modern({}, {"Id": "5"})}), "p.zip")
     assert len(exported.stories()) == 2
     assert exported.findings == ["p.zip/p.csv: not served: p.zip/p_2.csv is as new an export of 'p'"]
 
 
-def test_days_of_an_iteration_that_differ_between_rows_are_told_of() -> None:
+def test_days_of_an_iteration_that_differ_between_rows_are_reported() -> None:
     first = {"Iteration": "1", "Iteration Start": "Nov 3, 2014", "Iteration End": "Nov 9, 2014"}
     exported = served(modern(first, {**first, "Iteration End": "Nov 16, 2014"}))
     assert exported.get("{p}/iterations")[0]["finish"] == "2014-11-10T00:00:00Z"
@@ -147,7 +147,7 @@ def test_days_of_an_iteration_that_differ_between_rows_are_told_of() -> None:
     ]
 
 
-def test_iterations_in_a_wrong_order_are_told_of() -> None:
+def test_iterations_in_a_wrong_order_are_reported() -> None:
     first = {"Iteration": "1", "Iteration Start": "Nov 3, 2014"}
     exported = served(modern(first, {**first, "Iteration": "2"}))
     assert exported.findings == [
@@ -246,7 +246,7 @@ def test_semicolons_bring_commas_into_numbers() -> None:
     assert (story["estimate"], [label["name"] for label in story["labels"]]) == (0.5, ["a", "b"])
 
 
-def test_a_file_that_ends_in_the_middle_of_a_row_is_told_of() -> None:
+def test_a_file_that_ends_in_the_middle_of_a_row_is_reported() -> None:
     content = modern({}, {"Current State": "accepted", "Accepted at": "Dec 1, 2014"})
     exported = served(content[: content.rfind(b"accepted")])
     assert exported.findings == [

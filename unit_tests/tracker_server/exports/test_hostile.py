@@ -214,20 +214,20 @@ def inspected(path: Path) -> tuple[subprocess.CompletedProcess[str], int]:
     return ended, int(ended.stderr.split()[-1])
 
 
-def rows_of(size: int, each: int) -> Iterator[bytes]:
+def rows_of(size: int, row_size: int) -> Iterator[bytes]:
     yield MODERN.encode() + b"\n"
-    for number in range(1, size // each + 1):
-        yield b'%d,Story,,,,,feature,1,,started,"Nov 22, 2014",,,Ann,%s\n' % (number, b"words " * (each // 6))
+    for number in range(1, size // row_size + 1):
+        yield b'%d,Story,,,,,feature,1,,started,"Nov 22, 2014",,,Ann,%s\n' % (number, b"words " * (row_size // 6))
 
 
-@pytest.mark.parametrize("each", [1_200, 20_000])
-def test_200_mb_of_csv_are_inspected_in_little_memory(tmp_path: Path, each: int) -> None:
+@pytest.mark.parametrize("row_size", [1_200, 20_000])
+def test_200_mb_of_csv_are_inspected_in_little_memory(tmp_path: Path, row_size: int) -> None:
     path = tmp_path / "a.csv"
     with path.open("wb") as out:
-        out.writelines(rows_of(200_000_000, each))
+        out.writelines(rows_of(200_000_000, row_size))
     ended, memory = inspected(path)
     path.unlink()
-    assert f"rows        {200_000_000 // each:,} feature" in ended.stdout
+    assert f"rows        {200_000_000 // row_size:,} feature" in ended.stdout
     assert (ended.returncode, memory < MOST_MEMORY) == (0, True), memory
 
 

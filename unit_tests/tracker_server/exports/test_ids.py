@@ -31,7 +31,7 @@ FIELDS = (
 def ids_in(data: Any) -> list[int]:
     """The ids in an answer, wherever they stand."""
     if isinstance(data, list):
-        return [row_id for each in data for row_id in ids_in(each)]
+        return [row_id for item in data for row_id in ids_in(item)]
     if isinstance(data, dict):
         own = [value for name, value in data.items() if name == "id"]
         return own + [row_id for value in data.values() for row_id in ids_in(value)]
@@ -117,7 +117,7 @@ def test_a_story_without_a_number_has_the_one_in_its_address() -> None:
     assert exported.findings == []
 
 
-def test_a_story_without_any_number_gets_one_of_its_content_and_is_told_of() -> None:
+def test_a_story_without_any_number_gets_one_of_its_content_and_is_reported() -> None:
     rows = [{"Id": "", "Title": "A"}, {"Id": "", "Title": "A"}, {"Id": "x7", "Title": "B"}]
     exported, again = served(modern(*rows)), served(modern(*rows))
     ids = [story["id"] for story in exported.stories()]

@@ -23,7 +23,7 @@ def week(first: int) -> Span:
 def days(spans: dict[int, Span], oldest: str = "") -> list[str]:
     """When the iterations begin, in January."""
     doubts: list[str] = []
-    begin = [f"{each:%m-%d}" for each in calendar(spans, oldest, doubts.append).first_days]
+    begin = [f"{day:%m-%d}" for day in calendar(spans, oldest, doubts.append).first_days]
     return begin + doubts
 
 
@@ -38,7 +38,15 @@ def days(spans: dict[int, Span], oldest: str = "") -> list[str]:
         ({1: (day(1), ""), 2: (day(8), "")}, ["01-01", "01-08"]),
         ({1: (day(1), day(14)), 2: (day(15), day(28))}, ["01-01", "01-15", "01-29"]),
     ],
-    ids=["told", "before", "between", "a longer one", "a longer one that is empty", "without ends", "of two weeks"],
+    ids=[
+        "in the rows",
+        "before",
+        "between",
+        "a longer one",
+        "a longer one that is empty",
+        "without ends",
+        "of two weeks",
+    ],
 )
 def test_iterations_begin_when_rows_tell_and_between_those_regularly(spans: dict[int, Span], begin: list[str]) -> None:
     assert days(spans) == begin
@@ -56,7 +64,7 @@ def test_without_any_there_are_weeks_from_the_monday_before_the_first_day() -> N
     assert (found.first_days, found.weeks) == ([date(2024, 1, 8)], 1)
 
 
-def test_an_iteration_after_those_that_are_told_has_the_common_length() -> None:
+def test_an_iteration_after_those_in_the_rows_has_the_common_length() -> None:
     found = calendar({1: (day(1), day(14)), 2: (day(15), day(28))}, "", lambda _: None)
     assert [found.first_day(number) for number in (3, 4, 5)] == [
         date(2024, 1, 29),
@@ -67,10 +75,10 @@ def test_an_iteration_after_those_that_are_told_has_the_common_length() -> None:
 
 
 @given(st.dictionaries(st.integers(1, 60), st.tuples(st.dates(date(2010, 1, 1), date(2030, 1, 1)), st.integers(0, 30))))
-def test_whatever_rows_tell_each_iteration_begins_after_the_one_before(told: dict[int, tuple[date, int]]) -> None:
+def test_whatever_rows_tell_each_iteration_begins_after_the_one_before(rows: dict[int, tuple[date, int]]) -> None:
     spans = {
         number: (f"{first}T00:00:00Z", f"{date.fromordinal(first.toordinal() + length)}T00:00:00Z")
-        for number, (first, length) in told.items()
+        for number, (first, length) in rows.items()
     }
     found = calendar(spans, "", lambda _: None).first_days
     assert all(before < after for before, after in pairwise(found))
@@ -80,7 +88,7 @@ NOON = datetime(2024, 1, 10, 12, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("told", "reached", "not_beyond", "moment"),
+    ("last_day", "reached", "not_beyond", "moment"),
     [
         (NOON, 0, 0, NOON),
         (NOON, 2, 2, NOON),
@@ -92,7 +100,7 @@ NOON = datetime(2024, 1, 10, 12, tzinfo=timezone.utc)
     ],
 )
 def test_an_export_was_made_in_the_iteration_in_which_something_is_in_work(
-    told: datetime | None, reached: int, not_beyond: int, moment: datetime
+    last_day: datetime | None, reached: int, not_beyond: int, moment: datetime
 ) -> None:
     iterations = calendar({1: week(1), 2: week(8), 3: week(15)}, "", lambda _: None)
-    assert made_at(told, reached, not_beyond, iterations) == moment
+    assert made_at(last_day, reached, not_beyond, iterations) == moment

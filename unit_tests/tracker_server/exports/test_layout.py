@@ -55,10 +55,10 @@ def test_in_every_shape_the_same_rows_files_and_findings_come_of_it(shape: str, 
     assert (project.row["name"], list(project.stories), list(project.epics)) == ("my_project", [1000, 1001], [1002])
     assert attached(world) == ATTACHED
     assert report.failures == []
-    told = [str(finding) for finding in report.findings]
-    of_the_system = [words for words in told if "operating system" in words]
-    others = [words for words in told if words not in of_the_system]
-    assert sorted(words[words.index(own) :] for words in others for own in TOLD if words.endswith(own)) == TOLD
+    lines = [str(finding) for finding in report.findings]
+    of_the_system = [line for line in lines if "operating system" in line]
+    others = [line for line in lines if line not in of_the_system]
+    assert sorted(line[line.index(own) :] for line in others for own in TOLD if line.endswith(own)) == TOLD
     assert len(others) == len(TOLD)
     assert sum(int(words.rpartition(": ")[2].split()[0]) for words in of_the_system) in (4, 5)
 
@@ -148,7 +148,7 @@ every_bad_file = pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("folder", ["", "2023/", "packed"])
 def test_a_file_that_cannot_be_read_costs_its_project_and_no_other(name: str, folder: str, tmp_path: Path) -> None:
     files = BAD[name]
-    bad = {"more.zip": packed(files)} if folder == "packed" else {f"{folder}{each}": files[each] for each in files}
+    bad = {"more.zip": packed(files)} if folder == "packed" else {f"{folder}{path}": files[path] for path in files}
     good = {"good.csv": modern({}), "bad_20240101_0000.csv": modern({"Id": "7"})}
     world, report = found(laid(tmp_path, {**good, **bad}))
     assert [project.row["name"] for project in world.projects.values()] == ["good"]
@@ -156,7 +156,9 @@ def test_a_file_that_cannot_be_read_costs_its_project_and_no_other(name: str, fo
     assert next(iter(files)) in words[0]
     also = "bad_20240101_0000.csv: not read, for a file of 'bad' that cannot be read may be newer."
     assert words[1:] in ([], [also])
-    errors = [str(each) for each in inspect(sources_at(tmp_path), lambda _: None) if isinstance(each, ExportError)]
+    errors = [
+        str(outcome) for outcome in inspect(sources_at(tmp_path), lambda _: None) if isinstance(outcome, ExportError)
+    ]
     assert sorted(errors) == sorted(words)
 
 

@@ -48,7 +48,7 @@ def test_the_row_of_the_newest_export_that_has_it_counts_in_whatever_order_they_
     have = {"20230101": (1, 2), "20230201": (2, 3), "20230301": (3,)}
     titles = dict(zip(have, ("Oldest", "Newer", "Newest"), strict=True))
     files = [
-        (f"my_project_{day}_0000.csv", modern(*(story(each, "started", Title=titles[day]) for each in numbers)))
+        (f"my_project_{day}_0000.csv", modern(*(story(number, "started", Title=titles[day]) for number in numbers)))
         for day, numbers in have.items()
     ]
     exported = served(*(files[place] for place in order))
@@ -126,7 +126,7 @@ def test_done_and_icebox_of_one_project_are_put_together_and_a_line_says_so() ->
     exported = served((OLD, modern(DONE)), (NEW, modern(ICEBOX)))
     assert ids(exported) == [1, 4]
     assert any(
-        "taken for parts of one project; rename one of them if they are of two" in each for each in exported.findings
+        "taken for parts of one project; rename one of them if they are of two" in line for line in exported.findings
     )
 
 
@@ -220,7 +220,7 @@ def test_a_story_that_an_older_export_planned_into_an_iteration_that_is_over_is_
 
 
 def summaries(exported: Served) -> list[dict[str, Any]]:
-    return [each.counting for each in exported.report.served]
+    return [summary.counting for summary in exported.report.served]
 
 
 def test_the_report_says_how_many_rows_of_each_file_count() -> None:

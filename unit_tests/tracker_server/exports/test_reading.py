@@ -42,8 +42,10 @@ PLANNED = (
 def test_the_iterations_are_those_of_the_export() -> None:
     exported = served(modern(*PLANNED), "a.csv")
     rows = exported.get("{p}/iterations", fields="number,length,start,finish,story_ids,points,accepted_points")
-    told = [(row["number"], row["length"], row["start"][:10], row["finish"][:10], row["story_ids"]) for row in rows]
-    assert told == [
+    iterations = [
+        (row["number"], row["length"], row["start"][:10], row["finish"][:10], row["story_ids"]) for row in rows
+    ]
+    assert iterations == [
         (1, 2, "2014-11-03", "2014-11-17", [1000]),
         (2, 1, "2014-11-17", "2014-11-24", [1001]),
         (3, 1, "2014-11-24", "2014-12-01", []),
@@ -130,7 +132,7 @@ def test_the_version_is_the_same_for_the_same_content_however_it_is_written() ->
         content, b"\xef\xbb\xbf" + content, content.replace(b"\n", b"\r\n"), content.replace(b",,,,\n", b"\n"),
         "".join([*lines[:1], *lines[-1:], *lines[1:-1]]).encode(),
     ]  # fmt: skip
-    versions = {served(each).get("{p}")["version"] for each in written}
+    versions = {served(content).get("{p}")["version"] for content in written}
     packed_version = served(packed({NAME: content}), "my_project_20250401_1212.zip").get("{p}")["version"]
     assert versions == {packed_version}
 
@@ -227,7 +229,7 @@ def test_files_of_an_epic_hang_on_a_comment_of_it() -> None:
     assert (comment["epic_id"], comment["file_attachments"][0]["filename"]) == (1000, "plan.pdf")
 
 
-def test_files_of_no_story_are_told_of() -> None:
+def test_files_of_no_story_are_reported() -> None:
     exported = served(packed({NAME: modern({}), "7/a.png": b"", "notes.txt": b"", "__MACOSX/7/._a.png": b""}), "a.zip")
     assert sorted(exported.findings) == [
         "a.zip/7/a.png: left out: no row has the number 7",

@@ -16,8 +16,8 @@ from tracker_server.exports import ExportReport, read_exports, write_export
 from tracker_server.exports.columns import SINGLE
 from tracker_server.sample import make_world, sample_files
 from tracker_server.world import Project, Row, StoredFile, World
+from unit_tests.tracker_server.exports.expected_export import expected_export
 from unit_tests.tracker_server.exports.exported import served, source
-from unit_tests.tracker_server.exports.told import told
 
 NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)
 
@@ -52,18 +52,18 @@ def small_world(zone: str = "America/Los_Angeles") -> World:
 def test_a_sample_world_is_the_same_after_a_round_trip(seed: int) -> None:
     world = make_world(3, 120, seed)
     again, report = read_again(world)
-    before, after = told(world), told(again)
+    before, after = expected_export(world), expected_export(again)
     assert report.findings == []
-    assert sorted(each["order"] for each in before) == sorted(each["order"] for each in after)
-    by_stories = {tuple(each["order"]): each for each in after}
-    for each in before:
-        assert by_stories[tuple(each["order"])] == each
+    assert sorted(project["order"] for project in before) == sorted(project["order"] for project in after)
+    by_stories = {tuple(project["order"]): project for project in after}
+    for project in before:
+        assert by_stories[tuple(project["order"])] == project
 
 
 def test_the_files_of_a_world_are_the_same_after_a_round_trip() -> None:
     world = make_world(1, 30)
     world.files = sample_files(world)
-    before, after = told(world), told(read_again(world)[0])
+    before, after = expected_export(world), expected_export(read_again(world)[0])
     files = [story["files"] for story in before[0]["stories"].values()]
     assert any(files)
     assert files == [story["files"] for story in after[0]["stories"].values()]
@@ -129,7 +129,7 @@ NASTY = st.sampled_from(
     ]
 )  # fmt: skip
 TEXT = st.lists(st.one_of(NASTY, ANY_TEXT), min_size=1, max_size=4).map("".join)
-GUARDED = TEXT.filter(lambda text: not text.startswith("'="))  # what begins so cannot be told from a guarded text
+GUARDED = TEXT.filter(lambda text: not text.startswith("'="))  # a text that begins like this looks like an escaped one
 NAME = GUARDED.filter(str.strip).map(lambda name: name.strip().replace(",", " ").strip()).filter(bool)
 LABEL = NAME.map(lambda name: name.replace("\n", " ").replace("\r", " ").strip()).filter(bool)
 STATES = ("accepted", "delivered", "finished", "started", "rejected", "unstarted", "unscheduled")
@@ -163,7 +163,7 @@ def worlds(draw: st.DrawFn) -> World:
 @given(worlds())
 def test_texts_of_any_kind_come_back_as_they_were(world: World) -> None:
     again, report = read_again(world)
-    assert told(again) == told(world)
+    assert expected_export(again) == expected_export(world)
     assert report.findings == []
 
 

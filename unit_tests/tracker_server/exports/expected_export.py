@@ -13,15 +13,15 @@ from tracker_server.world import Project, Row, World
 LINK = ("original_url", "host_url", "owner", "repo", "number", "name")
 
 
-def told(world: World) -> list[dict[str, Any]]:
+def expected_export(world: World) -> list[dict[str, Any]]:
     """What an export says of each project: days without their time, people, labels and types of reviews by name.
 
-    Ids are those of stories and epics only. A comment that has neither words nor a day is not told, only its files are.
+    Ids are those of stories and epics only. A comment with neither text nor day is left out; its files are not.
     """
-    return [_Told(world, project).project() for project in world.projects.values()]
+    return [_ExpectedExport(world, project).project() for project in world.projects.values()]
 
 
-class _Told:
+class _ExpectedExport:
     def __init__(self, world: World, project: Project) -> None:
         self._world = world
         self._project = project
