@@ -21,7 +21,7 @@ from tracker_server.exports.ids import made_id
 from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import digits_in_order, slug
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
-from tracker_server.exports.rows import Reader
+from tracker_server.exports.table_reader import TableReader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
 """The time of an export of which nothing tells when it was made: it is the oldest."""
@@ -73,7 +73,7 @@ class _Scan:
     """An export, read once without the others. `lacks` is what is missing for a proof that it is a whole project."""
 
     export: Export
-    reader: Reader
+    reader: TableReader
     at: datetime
     lacks: Mapping[str, str | None]
 
@@ -116,7 +116,7 @@ def in_order(exports: ProjectExports, report: Report) -> ProjectExports:
 
 
 def _scan(export: Export, project_id: int) -> _Scan:
-    reader = Reader(CellReader(project_id, lambda _: None))
+    reader = TableReader(CellReader(project_id, lambda _: None))
     for _ in reader.rows(export.table):
         pass
     at = export_time(export, reader)

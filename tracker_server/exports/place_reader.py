@@ -97,17 +97,17 @@ class PlaceReader:
         return None
 
     def _kept(self, exports: ProjectExports) -> ReadProject:
-        reading = ProjectReader(exports, self._report)
+        reader = ProjectReader(exports, self._report)
         project = None
         if self._cache is None:
-            for _ in reading.rows():
+            for _ in reader.rows():
                 pass
         else:
-            whole = build_project(reading, links=self._links)
+            whole = build_project(reader, links=self._links)
             read_again = partial(_again, exports, whole.version, links=self._links)
             project = CachedProject(whole, self._cache, read_again)
-        stories, epics = sorted_ids(reading.story_ids), sorted_ids(reading.epic_ids)
-        return ReadProject(exports, reading.summary(), stories, epics, reading.attachments, project)
+        stories, epics = sorted_ids(reader.story_ids), sorted_ids(reader.epic_ids)
+        return ReadProject(exports, reader.summary(), stories, epics, reader.attachments, project)
 
     def _with_renamed_joined(self, projects: list[ReadProject], ids: Mapping[str, int]) -> list[ReadProject]:
         """The projects, with those as one that are so by their stories: a project was renamed, or its file."""

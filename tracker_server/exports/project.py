@@ -21,21 +21,21 @@ AT_A_TIME = 100
 """Stories that a digest takes."""
 
 
-def build_project(reading: ProjectReader, *, links: bool = True) -> Project:
+def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
     """The project, with all that its exports tell. Raises ExportError.
 
     `links`: files have an address at which a server has them; else they tell where they lie.
     """
-    project = Project(row={"kind": "project", "id": reading.exports.project_id, "name": reading.exports.name})
-    for row in reading.rows():
+    project = Project(row={"kind": "project", "id": reader.exports.project_id, "name": reader.exports.name})
+    for row in reader.rows():
         (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
-    cells, iterations = reading.cell_reader, reading.iterations
+    cells, iterations = reader.cell_reader, reader.iterations
     project.iteration_starts = iterations.starts
-    project.iteration_of = reading.iteration_of
+    project.iteration_of = reader.iteration_of
     project.knows_days = iterations.is_told or not project.iteration_of
-    project.as_of = reading.as_of
-    project.whole_at = reading.whole_at
-    project.row |= _settings(project, reading)
+    project.as_of = reader.as_of
+    project.whole_at = reader.whole_at
+    project.row |= _settings(project, reader)
     project.order = _order(project)
     project.labels = {
         label_id: {"kind": "label", "id": label_id, "project_id": project.id, "name": name}
@@ -48,17 +48,17 @@ def build_project(reading: ProjectReader, *, links: bool = True) -> Project:
     for name, person_id in sorted(cells.people.items()):
         membership: Row = {"kind": "project_membership", "id": made_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
-    attachments = reading.attachments
+    attachments = reader.attachments
     _tell_what_is_blocked(project)
-    project.version = _version(project, reading.as_of, attachments)
+    project.version = _version(project, reader.as_of, attachments)
     _attach(project, attachments, links=links)
     return project
 
 
-def _settings(project: Project, reading: ProjectReader) -> Row:
+def _settings(project: Project, reader: ProjectReader) -> Row:
     """The settings of the project that its rows show."""
     settings: Row = {}
-    iterations = reading.iterations
+    iterations = reader.iterations
     if iterations.is_told:
         settings = {"iteration_length": iterations.weeks, "week_start_day": iterations.week_start_day}
     if iterations.tells_the_first:

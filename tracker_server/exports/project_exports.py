@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Attachment, Table
 from tracker_server.exports.panels import Panels
-from tracker_server.exports.rows import Reader
+from tracker_server.exports.table_reader import TableReader
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class ProjectExports:
     whole: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
-def export_time(export: Export, reader: Reader) -> datetime | None:
+def export_time(export: Export, reader: TableReader) -> datetime | None:
     """When an export was made, as its name says, or else the last day in its rows; None where neither is there."""
     if export.table.stamp:
         return export.table.stamp
     return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
 
 
-def missing_proofs(exports: Sequence[Export], readers: Sequence[Reader]) -> Mapping[str, str | None]:
+def missing_proofs(exports: Sequence[Export], readers: Sequence[TableReader]) -> Mapping[str, str | None]:
     """By kind of row, what is missing for a proof that these tables of one export are all of their project.
 
     None where nothing is.

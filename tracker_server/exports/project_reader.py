@@ -16,7 +16,7 @@ from tracker_server.exports.errors import Finding, Report
 from tracker_server.exports.iterations import Calendar, Span, calendar, made_at, midnight
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
-from tracker_server.exports.rows import TYPES, Newer, Reader
+from tracker_server.exports.table_reader import TYPES, NewerExports, TableReader
 from tracker_server.world import STORY_PARTS, Project, Row
 
 
@@ -53,15 +53,15 @@ class ProjectReader:
         self.exports = exports
         self.cell_reader = CellReader(exports.project_id, report)
         self._report = report
-        self._newer = Newer()
-        self._readers: list[Reader] = []
+        self._newer = NewerExports()
+        self._readers: list[TableReader] = []
 
     def rows(self) -> Iterator[Row]:
         """The stories and epics that count: of the newest export that has them. Raises ExportError."""
         newer = self._newer
         for place, export in enumerate(self.exports.all):
             newer.has_all_stories, newer.has_all_epics = (self._has_whole(kind, place) for kind in ("story", "epic"))
-            reader = Reader(self.cell_reader, newer)
+            reader = TableReader(self.cell_reader, newer)
             self._readers.append(reader)
             yield from reader.rows(export.table)
             newer.story_ids |= reader.story_ids
@@ -172,7 +172,7 @@ class ProjectReader:
         )
 
 
-def _at_rest(reader: Reader) -> int:
+def _at_rest(reader: TableReader) -> int:
     """The iteration that must have been current, by what waits, where nothing happened for a while.
 
     Tracker puts what waits into the current iteration as long as it fits: into a later one after empty ones only what

@@ -35,7 +35,7 @@ EMPTY = frozenset({"", "-1", "none"})
 
 
 @dataclass
-class Newer:
+class NewerExports:
     """What newer exports of the project tell: an older row of one of these ids does not count.
 
     `has_all_stories` and `has_all_epics`: what they do not have was deleted.
@@ -46,7 +46,7 @@ class Newer:
     has_all_stories: bool = False
     has_all_epics: bool = False
 
-    def has(self, row_id: int, *, is_epic: bool) -> bool:
+    def supersedes(self, row_id: int, *, is_epic: bool) -> bool:
         """Whether a row of this id does not count."""
         if is_epic:
             return self.has_all_epics or row_id in self.epic_ids
@@ -54,19 +54,18 @@ class Newer:
 
 
 @dataclass
-class Reader:
+class TableReader:
     """Reads a table of a project, and keeps what its rows have in common.
 
-    Rows that `newer` exports have are passed over; `passed` are their ids. `spans` and `iteration_of` are what is told
-    of iterations; `reached` is the last in which something is accepted or in work, `not_beyond` the first in which
-    something is not accepted, both 0 where there is none; `first_waiting` are the points of what waits there, story by
-    story. `oldest` and `newest` are the first and the last day that a row tells of as past, up to `latest` (ISO 8601,
-    `""` without any). `counts` has the number of rows by type, and of what hangs on them by kind. `accepted_ids` are
-    the stories that are accepted.
+    Rows that `newer` exports have are skipped; `superseded` has their ids. `spans` and `iteration_of` are what the rows
+    say of iterations. `reached` is the last iteration in which a story is accepted or in work, `not_beyond` the first
+    in which one is not accepted; both are 0 without any. `first_waiting` has the points of the stories that wait there.
+    `oldest` and `newest` are the first and the last past day in the rows, up to `latest` (ISO 8601, `""` without any).
+    `counts` has the number of rows by type, and of their parts by kind. `accepted_ids` are the accepted stories.
     """
 
     reader: CellReader
-    newer: Newer = field(default_factory=Newer)
+    newer: NewerExports = field(default_factory=NewerExports)
     spans: dict[int, Span] = field(default_factory=dict)
     iteration_of: dict[int, int] = field(default_factory=dict)
     reached: int = 0
@@ -80,7 +79,7 @@ class Reader:
     story_ids: set[int] = field(default_factory=set)
     epic_ids: set[int] = field(default_factory=set)
     accepted_ids: set[int] = field(default_factory=set)
-    passed: set[int] = field(default_factory=set)
+    superseded: set[int] = field(default_factory=set)
 
     def rows(self, table: Table) -> Iterator[Row]:
         """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
@@ -151,8 +150,8 @@ class Reader:
             return None
         if len(taken) == MOST_ROWS:
             raise ExportError(f"{self.reader.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
-        if self.newer.has(row_id, is_epic=is_epic):
-            self.passed.add(row_id)
+        if self.newer.supersedes(row_id, is_epic=is_epic):
+            self.superseded.add(row_id)
             return None
         taken.add(row_id)
         self.counts[story_type] += 1
@@ -252,7 +251,7 @@ class Reader:
         content = (self.reader.project_id, story_type, single["Title"], created_at)
         row_id = made_id("story", *content)
         taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
-        while row_id in taken or row_id in self.passed:
+        while row_id in taken or row_id in self.superseded:
             times += 1
             row_id = made_id("story", *content, times)
         if not number:
