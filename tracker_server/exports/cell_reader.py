@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tracker_server.exports.cells import day, points
+from tracker_server.exports.cells import parse_day, parse_points
 from tracker_server.exports.dates import Days
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import made_id
@@ -59,7 +59,7 @@ class CellReader:
         """A date in ISO 8601."""
         if not text:
             return None
-        found = day(text)
+        found = parse_day(text)
         if found is None and text.strip():
             unsure = self.days.unsure
             found = self.days.read(text)
@@ -72,7 +72,7 @@ class CellReader:
         if not text:
             return None
         try:
-            return points(text)
+            return parse_points(text)
         except ValueError:
             if text.strip():
                 self.warn_left_out("Estimate", text, "no number of points")

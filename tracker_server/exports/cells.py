@@ -1,4 +1,4 @@
-"""What is written in a cell: days, points, signed comments, addresses of pull requests and branches."""
+"""What is written in a cell: days, points, parse_signature comments, addresses of pull requests and branches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
 
 
 @lru_cache(maxsize=65_536)
-def day(text: str) -> str | None:
+def parse_day(text: str) -> str | None:
     """`Nov 22, 2014` as `2014-11-22T00:00:00Z`: an export has no time of day and no zone. None for anything else."""
     found = _DAY.fullmatch(text.strip())
     if found is None or found[1] not in MONTHS:
@@ -46,13 +46,13 @@ def iso_day(year: int, month: int, number: int) -> str | None:
         return None
 
 
-def written_day(moment: date) -> str:
+def format_day(moment: date) -> str:
     """A date as an export has it."""
     return f"{MONTHS[moment.month - 1]} {moment.day}, {moment.year:04}"
 
 
 @lru_cache(maxsize=1024)
-def points(text: str) -> float | None:
+def parse_points(text: str) -> float | None:
     """An estimate, an int where it is whole; -1 is none. Raises ValueError for what is no estimate."""
     if text.strip() == "-1":
         return None
@@ -62,7 +62,7 @@ def points(text: str) -> float | None:
     return int(number) if number == int(number) else number
 
 
-def given_id(text: str) -> int | None:
+def parse_id(text: str) -> int | None:
     """The number that a story or an epic has in Tracker; None where the text is no such number."""
     text = text.strip()
     number = int(text) if _ID.fullmatch(text) else 0
@@ -72,37 +72,37 @@ def given_id(text: str) -> int | None:
 def id_in_url(url: str) -> int | None:
     """The number in `https://www.pivotaltracker.com/story/show/123`, or in the address of an epic."""
     found = _SHOWN_AT.fullmatch(url.strip())
-    return given_id(found[1]) if found else None
+    return parse_id(found[1]) if found else None
 
 
-def stories_named(text: str) -> list[int]:
+def linked_story_ids(text: str) -> list[int]:
     """The numbers of the stories that a text links to, as `#123` or by their addresses in Tracker."""
     return [int(number or address) for number, address in _STORY_LINK.findall(text)]
 
 
 def row_number(single: Mapping[str, str]) -> int | None:
     """The number of a row, by its cells: as its column has it, or else its address."""
-    return given_id(single["Id"]) or id_in_url(single["URL"])
+    return parse_id(single["Id"]) or id_in_url(single["URL"])
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """The text with an apostrophe before `=`, so that a spreadsheet does not compute it."""
     return f"'{text}" if text.startswith("=") else text
 
 
-def unguarded(text: str) -> str:
+def unescape_formula(text: str) -> str:
     """The text without that apostrophe."""
     return text[1:] if text.startswith("'=") else text
 
 
-def signed(cell: str) -> tuple[str, str, str] | None:
+def parse_signature(cell: str) -> tuple[str, str, str] | None:
     """Text, author and day (ISO 8601) of `text (Author - Nov 22, 2014)`.
 
     Only the last parentheses are the signature, and an author may have some in the name. None without a signature.
     """
     cell = cell.rstrip()
     dash = cell.rfind(" - ")
-    if dash < 0 or cell[-1] != ")" or (at := day(cell[dash + 3 : -1])) is None:
+    if dash < 0 or cell[-1] != ")" or (at := parse_day(cell[dash + 3 : -1])) is None:
         return None
     opening = _opening(cell, max(0, dash - LONGEST_NAME), dash)
     if opening < 0:
@@ -120,7 +120,7 @@ def _opening(cell: str, start: int, end: int) -> int:
     return last if opening < 0 else opening
 
 
-def pull_request(address: str) -> Row:
+def parse_pull_request(address: str) -> Row:
     """The attributes of a pull request that its address tells (recording get_story_with_pull_requests.json)."""
     found = _PULL_REQUEST.fullmatch(address)
     row: Row = {"original_url": address}
@@ -129,7 +129,7 @@ def pull_request(address: str) -> Row:
     return row
 
 
-def branch(text: str) -> Row:
+def parse_branch(text: str) -> Row:
     """The attributes of a branch that its address tells, or else its name alone."""
     found = _BRANCH.fullmatch(text)
     if not found:

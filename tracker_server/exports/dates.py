@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from tracker_server.exports.cells import day, iso_day
+from tracker_server.exports.cells import iso_day, parse_day
 
 ORDERS = {"month, day, year": (2, 0, 1), "day, month, year": (2, 1, 0), "year, month, day": (0, 1, 2)}
 """Where year, month and day stand among three numbers."""
@@ -64,7 +64,7 @@ class Days:
     def read(self, text: str) -> str | None:
         """The day in ISO 8601; None for what is none, or could be two."""
         text = text.strip()
-        found = day(text) or _told_by_itself(text)
+        found = parse_day(text) or _told_by_itself(text)
         if found or not _NUMBERS.fullmatch(text):
             return found
         readings = {reading for order in self.orders if (reading := _in_order(text, order))}
@@ -80,7 +80,7 @@ class Days:
         """The orders of three numbers that are possible in this file, for all that its cells tell."""
         rows = [row for row in self._rows() if any(map(_NUMBERS.fullmatch, row[:5]))]
         cells = {cell.strip() for row in rows for cell in row[:5]}
-        open_cells = [cell for cell in cells if not (day(cell) or _told_by_itself(cell))]
+        open_cells = [cell for cell in cells if not (parse_day(cell) or _told_by_itself(cell))]
         days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
         orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)] or list(ORDERS)
         for contradictions, least in ((_in_iterations, 1), (_in_stories, LEAST_IN_STORIES)):
@@ -148,5 +148,5 @@ def _in_stories(rows: Iterable[Dated], order: str) -> int:
 
 def _date(cell: str, order: str) -> date | None:
     cell = cell.strip()
-    found = day(cell) or _told_by_itself(cell) or _in_order(cell, order)
+    found = parse_day(cell) or _told_by_itself(cell) or _in_order(cell, order)
     return date.fromisoformat(found[:10]) if found else None

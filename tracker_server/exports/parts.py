@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import branch, pull_request, signed, unguarded
+from tracker_server.exports.cells import parse_branch, parse_pull_request, parse_signature, unescape_formula
 from tracker_server.exports.columns import Cells, Columns
 from tracker_server.exports.errors import shown
 from tracker_server.exports.ids import part_ids
@@ -30,9 +30,9 @@ def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: Cell
     if found := columns.groups("Review Type", cells):
         parts["reviews"] = _reviews(found, story_id, reader)
     if texts := columns.texts("Pull Request", cells):
-        parts["pull_requests"] = _links("pull_request", pull_request, texts, story_id)
+        parts["pull_requests"] = _links("pull_request", parse_pull_request, texts, story_id)
     if texts := columns.texts("Git Branch", cells):
-        parts["branches"] = _links("branch", branch, texts, story_id)
+        parts["branches"] = _links("branch", parse_branch, texts, story_id)
     return parts
 
 
@@ -41,13 +41,13 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader
     rows = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
         row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}
-        signature = signed(cell)
+        signature = parse_signature(cell)
         if signature is None:
-            row["text"] = unguarded(cell)
+            row["text"] = unescape_formula(cell)
             reader.warn("Comment", f"{shown(cell)} has no (Author - Nov 22, 2014) at its end; both are left out")
         else:
             text, author, day = signature
-            row["text"] = unguarded(text)
+            row["text"] = unescape_formula(text)
             row["created_at"] = row["updated_at"] = day
             if author:
                 row["person_id"] = reader.person_id(author)
@@ -82,7 +82,7 @@ def _with_status(
                 "kind": kind,
                 "id": part_id,
                 "story_id": story_id,
-                "description": unguarded(text),
+                "description": unescape_formula(text),
                 done: reader.one_of(statuses, status, status_column) or False,
             }
         )

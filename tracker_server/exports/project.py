@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tracker_server.derived import Figures
-from tracker_server.exports.cells import stories_named
+from tracker_server.exports.cells import linked_story_ids
 from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_reader import ProjectReader
@@ -120,7 +120,7 @@ def _tell_what_is_blocked(project: Project) -> None:
     """Sets `blocked_story_ids` of the stories that an open blocker names."""
     for story in project.stories.values():
         texts = [blocker["description"] for blocker in story.get("blockers", ()) if not blocker["resolved"]]
-        named = dict.fromkeys(number for text in texts for number in stories_named(text))
+        named = dict.fromkeys(number for text in texts for number in linked_story_ids(text))
         for blocking in named:
             if blocking in project.stories and blocking != story["id"]:
                 project.stories[blocking].setdefault("blocked_story_ids", []).append(story["id"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import given_id, id_in_url, row_number, unguarded
+from tracker_server.exports.cells import id_in_url, parse_id, row_number, unescape_formula
 from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
 from tracker_server.exports.dates import Dated, Days, latest_day
 from tracker_server.exports.errors import ExportError, shown
@@ -159,7 +159,7 @@ class TableReader:
             "kind": "epic" if is_epic else "story",
             "id": row_id,
             "project_id": self.reader.project_id,
-            "name": unguarded(single["Title"]),
+            "name": unescape_formula(single["Title"]),
         }
         if not is_epic:
             row["story_type"] = story_type
@@ -176,7 +176,7 @@ class TableReader:
         if not single["Title"]:
             self.reader.warn("Title", "there is none")
         if description := single["Description"]:
-            row["description"] = unguarded(description)
+            row["description"] = unescape_formula(description)
         if url := single["URL"]:
             row["url"] = url
 
@@ -238,7 +238,7 @@ class TableReader:
 
     def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
         number = single["Id"].strip()
-        row_id = given_id(number)
+        row_id = parse_id(number)
         if row_id:
             return row_id
         row_id = id_in_url(single["URL"])

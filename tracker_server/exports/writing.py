@@ -13,7 +13,7 @@ from typing import IO
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
-from tracker_server.exports.cells import guarded, written_day
+from tracker_server.exports.cells import escape_formula, format_day
 from tracker_server.exports.columns import REPEATED, SINGLE
 from tracker_server.world import Project, Row, StoredFile, World
 
@@ -101,12 +101,12 @@ class _Cells:
         return single, {
             "Owned By": [(self._name(owner_id),) for owner_id in story["owner_ids"]],
             "Blocker": [
-                (guarded(row["description"]), "resolved" if row["resolved"] else "blocked")
+                (escape_formula(row["description"]), "resolved" if row["resolved"] else "blocked")
                 for row in story.get("blockers", ())
             ],
             "Comment": self._comments(story),
             "Task": [
-                (guarded(row["description"]), "completed" if row["complete"] else "not completed")
+                (escape_formula(row["description"]), "completed" if row["complete"] else "not completed")
                 for row in story.get("tasks", ())
             ],
             "Review Type": [self._review(row) for row in story.get("reviews", ())],
@@ -117,9 +117,9 @@ class _Cells:
     def _common(self, row: Row) -> dict[str, str]:
         return {
             "Id": str(row["id"]),
-            "Title": guarded(row.get("name") or ""),
+            "Title": escape_formula(row.get("name") or ""),
             "Created at": self._day(row.get("created_at")),
-            "Description": guarded(row.get("description") or ""),
+            "Description": escape_formula(row.get("description") or ""),
             "URL": row.get("url") or "",
         }
 
@@ -131,7 +131,7 @@ class _Cells:
             day = self._day(comment.get("created_at"))
             signature = [f"({author} - {day})"] if day else []
             if text or signature:
-                comments.append((guarded(" ".join([text, *signature])),))
+                comments.append((escape_formula(" ".join([text, *signature])),))
         return comments
 
     def _review(self, row: Row) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class _Cells:
         if not moment:
             return ""
         at = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(self._zone)
-        return written_day((at.replace(tzinfo=None) - before).date())
+        return format_day((at.replace(tzinfo=None) - before).date())
 
 
 def _address(link: Row, place: str) -> str:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tracker_server.exports.cells import branch, day, given_id, id_in_url, points, pull_request, signed, unguarded
+from tracker_server.exports.cells import (
+    id_in_url,
+    parse_branch,
+    parse_day,
+    parse_id,
+    parse_points,
+    parse_pull_request,
+    parse_signature,
+    unescape_formula,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,19 +36,19 @@ from tracker_server.exports.cells import branch, day, given_id, id_in_url, point
     ],
 )
 def test_a_day(text: str, moment: str | None) -> None:
-    assert day(text) == moment
+    assert parse_day(text) == moment
 
 
 @pytest.mark.parametrize(("text", "number"), [("3", 3), ("0.5", 0.5), ("2.0", 2), ("-1", None), ("0", 0)])
 def test_points(text: str, number: float | None) -> None:
-    assert points(text) == number
-    assert type(points(text)) is type(number)
+    assert parse_points(text) == number
+    assert type(parse_points(text)) is type(number)
 
 
 @pytest.mark.parametrize("text", ["five", "-2", "nan", "inf", "1e999"])
 def test_what_is_no_number_of_points(text: str) -> None:
     with pytest.raises(ValueError, match=r"no estimate|could not convert"):
-        points(text)
+        parse_points(text)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def test_what_is_no_number_of_points(text: str) -> None:
     [("186456829", 186456829), (" 7 ", 7), ("0", None), ("-7", None), ("7.0", None), ("٧", None), ("9" * 17, None)],
 )
 def test_an_id(text: str, number: int | None) -> None:
-    assert given_id(text) == number
+    assert parse_id(text) == number
 
 
 @pytest.mark.parametrize(
@@ -91,14 +100,14 @@ NOVEMBER_22 = "2014-11-22T00:00:00Z"
     ],
 )
 def test_the_last_parentheses_of_a_comment_are_its_signature(cell: str, signature: tuple[str, str, str] | None) -> None:
-    assert signed(cell) == signature
+    assert parse_signature(cell) == signature
 
 
 @pytest.mark.parametrize(
     ("text", "bare"), [("'=1+1", "=1+1"), ("'a'", "'a'"), ("=1", "=1"), ("''=1", "''=1"), ("'", "'"), ("", "")]
 )
 def test_the_apostrophe_before_an_equals_sign_is_not_of_the_text(text: str, bare: str) -> None:
-    assert unguarded(text) == bare
+    assert unescape_formula(text) == bare
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,7 @@ def test_the_apostrophe_before_an_equals_sign_is_not_of_the_text(text: str, bare
     ],
 )  # fmt: skip
 def test_a_pull_request_is_what_its_address_tells(address: str, expected: tuple[object, ...]) -> None:
-    row = pull_request(address)
+    row = parse_pull_request(address)
     assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "number")) == expected
     assert row["original_url"] == address
 
@@ -127,5 +136,5 @@ def test_a_pull_request_is_what_its_address_tells(address: str, expected: tuple[
     ],
 )
 def test_a_branch_is_what_its_address_tells_or_a_name(text: str, expected: tuple[object, ...]) -> None:
-    row = branch(text)
+    row = parse_branch(text)
     assert tuple(row.get(name) for name in ("host_url", "owner", "repo", "name")) == expected

@@ -129,8 +129,8 @@ NASTY = st.sampled_from(
     ]
 )  # fmt: skip
 TEXT = st.lists(st.one_of(NASTY, ANY_TEXT), min_size=1, max_size=4).map("".join)
-GUARDED = TEXT.filter(lambda text: not text.startswith("'="))  # a text that begins like this looks like an escaped one
-NAME = GUARDED.filter(str.strip).map(lambda name: name.strip().replace(",", " ").strip()).filter(bool)
+ESCAPED = TEXT.filter(lambda text: not text.startswith("'="))  # a text that begins like this looks like an escaped one
+NAME = ESCAPED.filter(str.strip).map(lambda name: name.strip().replace(",", " ").strip()).filter(bool)
 LABEL = NAME.map(lambda name: name.replace("\n", " ").replace("\r", " ").strip()).filter(bool)
 STATES = ("accepted", "delivered", "finished", "started", "rejected", "unstarted", "unscheduled")
 
@@ -149,12 +149,12 @@ def worlds(draw: st.DrawFn) -> World:
         if project.labels:
             values["label_ids"] = draw(st.lists(st.sampled_from(list(project.labels)), unique=True))
         if draw(st.booleans()):
-            values["description"] = draw(GUARDED)
+            values["description"] = draw(ESCAPED)
         values["estimate"] = draw(st.sampled_from([0, 0.5, 3])) if state != "unscheduled" else None
         values["owner_ids"] = draw(st.sampled_from([[], [1], [2, 1]]))
-        tasks, comments = draw(st.lists(GUARDED, max_size=2)), draw(st.lists(GUARDED, max_size=2))
-        story = edits.create_story(world, project, 2, name=draw(GUARDED), tasks=tasks, comments=comments, **values)
-        for text in draw(st.lists(GUARDED, max_size=2)):
+        tasks, comments = draw(st.lists(ESCAPED, max_size=2)), draw(st.lists(ESCAPED, max_size=2))
+        story = edits.create_story(world, project, 2, name=draw(ESCAPED), tasks=tasks, comments=comments, **values)
+        for text in draw(st.lists(ESCAPED, max_size=2)):
             edits.create_blocker(world, project, 1, story["id"], description=text)
     return world
 
