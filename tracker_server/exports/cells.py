@@ -1,4 +1,4 @@
-"""What is written in a cell: days, points, parse_signature comments, addresses of pull requests and branches."""
+"""What is written in a cell: days, points, signed comments, addresses of pull requests and branches."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ from tracker_server.exports.names import (
     base_name,
     copy_mark,
     has_trackers_stamp,
-    named,
-    named_inside,
+    parse_inner_name,
+    parse_name,
     slug,
 )
 from tracker_server.exports.sources import Source, is_of_the_system
@@ -128,10 +128,12 @@ class _Classifier:
     def tell_of_others(self) -> None:
         """Tell of the files that are of no use; one that is called like an export may be one that nobody can read."""
         known = {
-            name for table in self.layout.tables for name in (slug(table.project), slug(named(table.label).project))
+            name
+            for table in self.layout.tables
+            for name in (slug(table.project), slug(parse_name(table.label).project))
         }
         for file, around, kind in self._others:
-            is_called_so = slug(named(file.name).project) in known or has_trackers_stamp(file.name)
+            is_called_so = slug(parse_name(file.name).project) in known or has_trackers_stamp(file.name)
             if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
                 words = f"{file.label} is called like an export of Tracker, and cannot be read as one: {kind}."
                 self.layout.failures.append(Failure(file.label, words, _projects_of(file.name, around)))
@@ -274,7 +276,7 @@ def _header(file: File) -> list[str] | None:
 
 
 def _table(file: File, path: Path, around: Path) -> Table:
-    project, at = named_inside(file.name, around)
+    project, at = parse_inner_name(file.name, around)
     return Table(file.label, project, at, file.source.open, path, copy_mark(file.name), _origins(file, around))
 
 
@@ -282,13 +284,13 @@ def _projects_of(name: str, around: Path) -> frozenset[str]:
     """The projects of which a file of this name may be; none for a file that is no export by its name."""
     if not name.lower().endswith(ENDINGS):
         return frozenset()
-    return frozenset({slug(named(name).project), slug(named_inside(name, around).project)})
+    return frozenset({slug(parse_name(name).project), slug(parse_inner_name(name, around).project)})
 
 
 def _origins(file: File, around: Path) -> frozenset[str]:
     """What may be of the same project: what is called like it, or like a ZIP around it."""
     archives = (name for name in around if name.lower().endswith(ARCHIVES))
-    return frozenset(slug(named(name).project) for name in archives) | _projects_of(file.name, around)
+    return frozenset(slug(parse_name(name).project) for name in archives) | _projects_of(file.name, around)
 
 
 def _ids_of(table: Table) -> Iterator[int]:

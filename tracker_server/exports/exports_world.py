@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.iterations import CLOSED
-from tracker_server.exports.names import digits_in_order
+from tracker_server.exports.names import natural_sort_key
 from tracker_server.exports.place_reader import PlaceReader, ReadProject
 from tracker_server.exports.project import by_owner
 from tracker_server.exports.project_cache import ProjectCache
@@ -80,7 +80,7 @@ def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | Exp
         *((failure.file, ExportError(failure.words)) for failure in read.failures),
         *((project.summary.files[0], project.summary) for project in read.projects),
     ]
-    yield from (outcome for _, outcome in sorted(found, key=lambda pair: digits_in_order(pair[0])))
+    yield from (outcome for _, outcome in sorted(found, key=lambda pair: natural_sort_key(pair[0])))
     if not read.projects and not read.failures:
         yield ExportError(_why_nothing(()))
 

@@ -19,7 +19,7 @@ from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import made_id
 from tracker_server.exports.layout import Attachment, Layout, Table
-from tracker_server.exports.names import digits_in_order, slug
+from tracker_server.exports.names import natural_sort_key, slug
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
 from tracker_server.exports.table_reader import TableReader
 
@@ -36,7 +36,7 @@ SAME = 0.9
 def grouped(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
     """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`."""
     by_project: dict[str, list[Table]] = {}
-    for table in sorted(layout.tables, key=lambda table: digits_in_order(table.label)):
+    for table in sorted(layout.tables, key=lambda table: natural_sort_key(table.label)):
         by_project.setdefault(slug(table.project), []).append(table)
     groups = Counter((table.folder, *_group(table)) for table in layout.tables)
     shared = Counter(folder for folder, *_ in groups)
@@ -231,5 +231,5 @@ def renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
 
 def joined(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
     """The exports of one project under the name of which the id was given, or else that of the first of them."""
-    named = next((each for each in exports if slug(each.name) in ids), exports[0])
-    return replace(named, all=[export for each in exports for export in each.all])
+    chosen = next((each for each in exports if slug(each.name) in ids), exports[0])
+    return replace(chosen, all=[export for each in exports for export in each.all])

@@ -37,7 +37,7 @@ _PART = re.compile(
 )
 
 
-class Named(NamedTuple):
+class ParsedName(NamedTuple):
     """A project, and when its export was made (UTC is assumed), if the name of the file says that."""
 
     project: str
@@ -57,32 +57,32 @@ def readable(name: str) -> str:
     return letters if letters.isprintable() else re.sub(r"[^\S ]|[\0-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", letters)
 
 
-def named(file: str) -> Named:
+def parse_name(file: str) -> ParsedName:
     """What the name of a file says, given with or without folders."""
-    own = _own(file)
-    return own if own.project else Named(NAMELESS, own.at)
+    own = _parse(file)
+    return own if own.project else ParsedName(NAMELESS, own.at)
 
 
-def named_inside(file: str, around: Iterable[str]) -> Named:
+def parse_inner_name(file: str, around: Iterable[str]) -> ParsedName:
     """What the name of a file says that lies in the ZIPs and folders `around` it, the innermost first.
 
     It belongs to the project of the first of them that names one, where it is called like that or after a part of an
     export (`stories.csv`, `my_project_2.csv`); else it is a project of its own.
     """
-    own = _own(file)
+    own = _parse(file)
     at = own.at
     for each in around:
-        outer = _own(each)
+        outer = _parse(each)
         at = at or outer.at
         if not _PART.fullmatch(outer.project):
             is_part = _PART.fullmatch(own.project.removeprefix(outer.project))
-            return Named(outer.project if is_part else own.project, at)
-    return Named(own.project or NAMELESS, at)
+            return ParsedName(outer.project if is_part else own.project, at)
+    return ParsedName(own.project or NAMELESS, at)
 
 
 def has_trackers_stamp(file: str) -> bool:
     """Whether a file is called as Tracker calls exports, with the minute in which it was made."""
-    return bool(re.search("_[0-9]{8}_[0-9]{4}", base_name(file))) and _own(file).at is not None
+    return bool(re.search("_[0-9]{8}_[0-9]{4}", base_name(file))) and _parse(file).at is not None
 
 
 def slug(project: str) -> str:
@@ -91,7 +91,7 @@ def slug(project: str) -> str:
     return re.sub(r"[\W_]+", "_", letters).strip("_") or letters
 
 
-def digits_in_order(name: str) -> list[str | int]:
+def natural_sort_key(name: str) -> list[str | int]:
     """Sorts `part_2` before `part_10`."""
     parts = re.split("([0-9]{1,18})", name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
@@ -103,17 +103,17 @@ def copy_mark(file: str) -> str:
     return stem.removeprefix(_without(_COPY, stem))
 
 
-def _own(file: str) -> Named:
-    """As `named`, with an empty name where only a time is left."""
+def _parse(file: str) -> ParsedName:
+    """As `parse_name`, with an empty name where only a time is left."""
     stem = _without(_COPY, _without(_FILE_TYPE, unicodedata.normalize("NFC", base_name(file))))
     found = _STAMP.fullmatch(stem)
     at = found and _moment(found)
     if not found or at is None:
-        return Named(stem, None)
+        return ParsedName(stem, None)
     name, rest = found["name"] or "", found["rest"]
     if not _PART.fullmatch(rest):
         name = name + rest if name else rest.lstrip(" _.-")
-    return Named(_without(_COPY, name), at)
+    return ParsedName(_without(_COPY, name), at)
 
 
 def _without(ending: re.Pattern[str], name: str) -> str:

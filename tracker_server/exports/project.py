@@ -120,8 +120,8 @@ def _tell_what_is_blocked(project: Project) -> None:
     """Sets `blocked_story_ids` of the stories that an open blocker names."""
     for story in project.stories.values():
         texts = [blocker["description"] for blocker in story.get("blockers", ()) if not blocker["resolved"]]
-        named = dict.fromkeys(number for text in texts for number in linked_story_ids(text))
-        for blocking in named:
+        linked = dict.fromkeys(number for text in texts for number in linked_story_ids(text))
+        for blocking in linked:
             if blocking in project.stories and blocking != story["id"]:
                 project.stories[blocking].setdefault("blocked_story_ids", []).append(story["id"])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tracker_server.exports.names import Named, named, named_inside, slug
+from tracker_server.exports.names import ParsedName, parse_inner_name, parse_name, slug
 
 APRIL_1 = datetime(2025, 4, 1, 12, 12, tzinfo=timezone.utc)
 
@@ -46,7 +46,7 @@ APRIL_1 = datetime(2025, 4, 1, 12, 12, tzinfo=timezone.utc)
     ],
 )
 def test_the_name_of_a_file(file: str, project: str, at: datetime | None) -> None:
-    assert named(file) == Named(project, at)
+    assert parse_name(file) == ParsedName(project, at)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_name_of_a_file(file: str, project: str, at: datetime | None) -> Non
 )
 @pytest.mark.parametrize("around", ["my_project_20250401_1212.zip", "my_project_20250401_1212"])
 def test_the_name_of_a_csv_in_a_zip_or_a_folder(member: str, project: str, around: str) -> None:
-    assert named_inside(member, [around, "exports"]) == Named(project, APRIL_1)
+    assert parse_inner_name(member, [around, "exports"]) == ParsedName(project, APRIL_1)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_name_of_a_csv_in_a_zip_or_a_folder(member: str, project: str, aroun
     ],
 )
 def test_a_csv_called_after_a_part_belongs_to_the_folder_that_names_a_project(around: list[str], project: str) -> None:
-    assert named_inside("stories.csv", around) == Named(project, None)
+    assert parse_inner_name("stories.csv", around) == ParsedName(project, None)
 
 
 @pytest.mark.parametrize(
