@@ -30,7 +30,7 @@ from typing import IO
 
 from tracker_server.exports.archive import MAGIC, members, names_in
 from tracker_server.exports.cells import row_number
-from tracker_server.exports.columns import is_of_history, is_of_stories
+from tracker_server.exports.columns import is_history_header, is_story_header
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.folders import File, Folder, folder_trees
 from tracker_server.exports.layout import Attachment, Layout, Path, Table
@@ -163,14 +163,14 @@ class _Classifier:
                 return _NO_EXPORT
             if header is None:
                 return "archive"
-            if is_of_stories(header):
+            if is_story_header(header):
                 if len(header) > MOST_COLUMNS:
                     raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
                 tables.append(_table(file, path, around))
                 return ""
-            if is_of_history(header):
+            if is_history_header(header):
                 self.layout.histories.add(path)
-            if is_of_history(header) or (is_wanted and not file.source.is_named and "history" in name):
+            if is_history_header(header) or (is_wanted and not file.source.is_named and "history" in name):
                 return _HISTORY
             if file.source.is_named or (is_wanted and not header):
                 raise ExportError(f"{file.label} is no export of Tracker: {_NO_COLUMNS}.")

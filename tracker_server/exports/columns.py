@@ -17,7 +17,7 @@ REPEATED = (
     ("Owned By",), ("Blocker", "Blocker Status"), ("Comment",), ("Task", "Task Status"),
     ("Review Type", "Reviewer", "Review Status"), ("Pull Request",), ("Git Branch",),
 )  # fmt: skip
-FORMER = {"story": "title", "story type": "type", "note": "comment"}
+FORMER_NAMES = {"story": "title", "story type": "type", "note": "comment"}
 """What the columns were called in 2012."""
 
 HISTORY = frozenset({"message", "performed by", "occurred at"})
@@ -32,30 +32,30 @@ _SIZES = {group[0]: len(group) for group in REPEATED}
 Cells = list[str]
 
 
-def is_of_stories(header: Cells) -> bool:
+def is_story_header(header: Cells) -> bool:
     """Whether this is the first line of an export of stories."""
     names = _names(header)
     return "title" in names and not names.isdisjoint(_BESIDE_TITLE)
 
 
-def is_of_history(header: Cells) -> bool:
+def is_history_header(header: Cells) -> bool:
     """Whether this is the first line of a project's history."""
     return _names(header) >= HISTORY
 
 
 def is_header(header: Cells) -> bool:
     """Whether this is the first line of either."""
-    return is_of_stories(header) or is_of_history(header)
+    return is_story_header(header) or is_history_header(header)
 
 
-def is_header_again(cells: Cells) -> bool:
+def is_repeated_header(cells: Cells) -> bool:
     """Whether a row is the first line of an export of stories once more, and no story."""
-    return is_of_stories(cells) and _names(cells) - {""} <= _KNOWN
+    return is_story_header(cells) and _names(cells) - {""} <= _KNOWN
 
 
 def _names(header: Cells) -> set[str]:
     places = (name.strip().strip("\ufeff").lower() for name in header)
-    return {FORMER.get(place, place) for place in places}
+    return {FORMER_NAMES.get(place, place) for place in places}
 
 
 _Getter = Callable[[Cells], tuple[str, ...]]
@@ -72,7 +72,7 @@ class Columns:
         places: dict[str, list[int]] = {}
         for position, name in enumerate(header):
             place = name.strip().strip("\ufeff").lower()
-            places.setdefault(FORMER.get(place, place), []).append(position)
+            places.setdefault(FORMER_NAMES.get(place, place), []).append(position)
         known = [name.lower() for group in REPEATED for name in group]
         self.unknown = [
             position

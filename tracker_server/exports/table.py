@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import IO
 
-from tracker_server.exports.columns import SINGLE, Cells, Columns, is_header, is_header_again
+from tracker_server.exports.columns import SINGLE, Cells, Columns, is_header, is_repeated_header
 from tracker_server.exports.errors import ExportError
 
 LONGEST_RECORD = 8_000_000
@@ -165,14 +165,14 @@ class Sheet:
         self._left = iter(self.records)
         first = list(islice(self._left, MOST_BEFORE + 1))
         place = next((place for place, (_, cells) in enumerate(first) if is_header(cells)), 0)
-        self.before = first[:place]
+        self.above_header = first[:place]
         self._left = chain(first[place + 1 :], self._left)
         self._take(first[place][1] if first else [])
 
     def rows(self) -> Iterator[tuple[int, Cells | None]]:
         """Each row with its line; None in place of one that is a header again, which holds for the rows after it."""
         for line, cells in self._left:
-            if is_header_again(cells):
+            if is_repeated_header(cells):
                 self._take(cells)
                 yield line, None
             else:

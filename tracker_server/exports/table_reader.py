@@ -88,7 +88,7 @@ class TableReader:
         with table.open() as file:
             sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
-            for reader.line, cells in sheet.before:
+            for reader.line, cells in sheet.above_header:
                 self._tell_of_no_story(cells)
             header, columns, is_short = sheet.header, sheet.columns, False
             for reader.line, row_cells in sheet.rows():
