@@ -21,7 +21,7 @@ from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX, Request
 from tracker_server.api.tracker_api import TrackerApi
-from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read_exports, refuse_none, sources_at
+from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read_exports, require_exports, sources_at
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -79,7 +79,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
 
     def _read(self) -> TrackerApi:
         sources = _sources(self._place)
-        refuse_none(self._place, sources)
+        require_exports(self._place, sources)
         world, report = read_exports(sources, links=False)
         self._whole_at = {project.id: project.whole_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]

@@ -3,7 +3,7 @@
 from tracker_server.exports.errors import ExportError, Failure, Finding
 from tracker_server.exports.exports_world import ExportReport, inspect, read_exports
 from tracker_server.exports.project_reader import Summary
-from tracker_server.exports.sources import Source, refuse_none, sources_at
+from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.unavailable import UNAVAILABLE_PERSON
 from tracker_server.exports.writing import write_export
 
@@ -17,7 +17,7 @@ __all__ = [
     "Summary",
     "inspect",
     "read_exports",
-    "refuse_none",
+    "require_exports",
     "sources_at",
     "write_export",
 ]

@@ -13,7 +13,7 @@ from typing import IO, cast
 from tracker_server.exports.errors import ExportError
 from tracker_server.exports.names import ENDINGS
 from tracker_server.exports.sources import MOST_DEPTH, Source
-from tracker_server.exports.table import damage_told
+from tracker_server.exports.table import converting_zip_errors
 
 MOST_EXPANSION = 200
 """Text shrinks to a tenth in a ZIP; what is larger than SMALL and shrinks to less than a 200th is a bomb."""
@@ -33,7 +33,7 @@ def members(archive: Source, label: str) -> Iterator[Source]:
 
     Raises ExportError where it is damaged, encrypted, leads out of itself or expands to more than any text does.
     """
-    with archive.open() as file, damage_told(label), zipfile.ZipFile(file) as opened:
+    with archive.open() as file, converting_zip_errors(label), zipfile.ZipFile(file) as opened:
         infos = opened.infolist()
     if any(info.filename.count("/") > MOST_DEPTH for info in infos):
         raise ExportError(f"{label} has folders that lie in {MOST_DEPTH} others, so it is no export of Tracker.")

@@ -46,8 +46,8 @@ from tracker_server.exports.names import (
     parse_name,
     slug,
 )
-from tracker_server.exports.sources import Source, is_of_the_system
-from tracker_server.exports.table import MOST_COLUMNS, Sheet, damage_told
+from tracker_server.exports.sources import Source, is_system_file
+from tracker_server.exports.table import MOST_COLUMNS, Sheet, converting_zip_errors
 from tracker_server.world import StoredFile
 
 MOST_NESTED = 3
@@ -65,7 +65,7 @@ def classify(sources: Iterable[Source], report: Report) -> Layout:
     once = {source.name: source for source in sources}
     for root, folder in folder_trees(list(once.values())).items():
         found.visit(folder, (root,), (folder.home,) if folder.home else (), ())
-        found.tell_of_the_system(base_name(folder.home))
+        found.report_system_files(base_name(folder.home))
     found.tell_of_others()
     return found.layout
 
@@ -74,7 +74,7 @@ class _Classifier:
     def __init__(self, report: Report) -> None:
         self.layout = Layout()
         self._report = report
-        self._of_the_system: list[File] = []
+        self._system_files: list[File] = []
         self._others: list[tuple[File, Path, str]] = []
         self._ids: dict[str, set[int] | None] = {}
 
@@ -88,8 +88,8 @@ class _Classifier:
         archives: list[File] = []
         failures = len(self.layout.failures)
         for file in folder.files:
-            if is_of_the_system(file.name, is_folder=file.source.is_folder):
-                self._of_the_system.append(file)
+            if is_system_file(file.name, is_folder=file.source.is_folder):
+                self._system_files.append(file)
                 continue
             kind = self._kind(file, path, around, tables)
             if kind == "archive":
@@ -103,8 +103,8 @@ class _Classifier:
         for file in archives:
             count += self._visit_archive(file, path, around, nested)
         for name, inner in folder.folders.items():
-            if is_of_the_system(name, is_folder=True):
-                self._of_the_system += (file for _, file in inner.all_files())
+            if is_system_file(name, is_folder=True):
+                self._system_files += (file for _, file in inner.all_files())
             elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
                 self._attach(int(name), inner, above)
             elif _NUMBER.fullmatch(name) and failed:
@@ -140,10 +140,10 @@ class _Classifier:
             else:
                 self._report(Finding(file.label, 0, "", f"not read: {kind}"))
 
-    def tell_of_the_system(self, folder: str) -> None:
+    def report_system_files(self, folder: str) -> None:
         """Tell of the files until now that an operating system put there, in one line for the folder or each ZIP."""
-        times = Counter(folder or file.label.partition("/")[0] for file in self._of_the_system)
-        self._of_the_system.clear()
+        times = Counter(folder or file.label.partition("/")[0] for file in self._system_files)
+        self._system_files.clear()
         for label, number in times.items():
             entries = "1 entry" if number == 1 else f"{number:,} entries"
             self._report(Finding(label, 0, "", f"{entries} of an operating system; not read"))
@@ -154,7 +154,7 @@ class _Classifier:
         is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
         if not is_wanted and not name.endswith(ENDINGS):
             return _NO_EXPORT
-        with self._failing(file, around):
+        with self._recording_failure(file, around):
             try:
                 header = None if name.endswith(ARCHIVES) else _header(file)
             except ExportError:
@@ -179,7 +179,7 @@ class _Classifier:
 
     def _visit_archive(self, file: File, path: Path, around: Path, nested: int) -> int:
         before = sum(map(len, self.layout.attachments.values()))
-        with self._failing(file, around):
+        with self._recording_failure(file, around):
             if nested == MOST_NESTED:
                 raise ExportError(f"{file.label} is a ZIP in {nested} others; unpack the outer ones.")
             inner = Folder()
@@ -194,10 +194,10 @@ class _Classifier:
         return 1
 
     @contextmanager
-    def _failing(self, file: File, around: Path) -> Iterator[None]:
+    def _recording_failure(self, file: File, around: Path) -> Iterator[None]:
         """CellReader that a file cannot be read, and of which project it may be."""
         try:
-            with damage_told(file.label):
+            with converting_zip_errors(file.label):
                 yield
         except OSError as error:
             place = file.source.name if file.source.is_named else file.label
@@ -239,14 +239,14 @@ class _Classifier:
     def _attach(self, number: int, folder: Folder, above: Sequence[Table]) -> None:
         attached = self.layout.attachments.setdefault(tuple(table.label for table in above), [])
         for path, file in folder.all_files():
-            if is_of_the_system(path[-1], is_folder=file.source.is_folder) or any(
-                is_of_the_system(name, is_folder=True) for name in path[:-1]
+            if is_system_file(path[-1], is_folder=file.source.is_folder) or any(
+                is_system_file(name, is_folder=True) for name in path[:-1]
             ):
-                self._of_the_system.append(file)
+                self._system_files.append(file)
                 continue
             source = file.source
             if source.is_folder:
-                with self._failing(file, ()):
+                with self._recording_failure(file, ()):
                     source.open()
                 continue
             opened = source.open if source.member else partial(_unchanged, source)

@@ -17,7 +17,7 @@ from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.exports_world import MOST_KEPT, ExportReport, inspect, read_exports
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import Summary
-from tracker_server.exports.sources import Source, refuse_none, sources_at
+from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.writing import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import serve, stop_when_told
@@ -94,7 +94,7 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
     """The files, and those in the folders. Raises ExportError for a folder without any export."""
     for path in paths:
         sources = list(sources_at(path))
-        refuse_none(str(path), sources)
+        require_exports(str(path), sources)
         yield from sources
 
 

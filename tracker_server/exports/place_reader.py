@@ -84,7 +84,7 @@ class PlaceReader:
 
     def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
-            with _reading_told(exports.all[0].label), uncollected():
+            with _converting_os_errors(exports.all[0].label), uncollected():
                 return self._kept(in_order(exports, self._report))
         except ExportError as error:
             words = str(error)
@@ -144,7 +144,7 @@ class PlaceReader:
 
 
 @contextmanager
-def _reading_told(label: str) -> Iterator[None]:
+def _converting_os_errors(label: str) -> Iterator[None]:
     """Turns what a file that cannot be had raises into an ExportError."""
     try:
         yield
@@ -183,7 +183,7 @@ def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     label = exports.all[0].label
     problem = "it has changed since then"
     try:
-        with _reading_told(label), uncollected():
+        with _converting_os_errors(label), uncollected():
             project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
         problem = str(error)

@@ -15,7 +15,7 @@ from typing import IO
 from tracker_server.exports.errors import ExportError
 from tracker_server.exports.names import ENDINGS, base_name, readable
 
-OF_THE_SYSTEM = re.compile(
+SYSTEM_NAMES = re.compile(
     r"[.]_.*|[.]DS_Store|[.]localized|[.]apdisk|[.]~lock[.].*|[.]nfs[0-9a-f]+|~[$].*|.*~|Thumbs[.]db|desktop[.]ini"
     r"|ehthumbs(?:_vista)?[.]db|Icon[\r\ufffd]|__MACOSX|[$]RECYCLE[.]BIN|lost[+]found|System Volume Information|@eaDir",
     re.IGNORECASE,
@@ -111,7 +111,7 @@ def sources_at(path: Path) -> Iterator[Source]:
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
             found = Source.of(Path(entry.path), path)
-            if found.is_folder and not is_of_the_system(entry.name, is_folder=True):
+            if found.is_folder and not is_system_file(entry.name, is_folder=True):
                 yield from below(Path(entry.path), depth + 1)
             else:
                 yield found
@@ -119,15 +119,15 @@ def sources_at(path: Path) -> Iterator[Source]:
     yield from below(path, 0)
 
 
-def refuse_none(place: str, sources: Iterable[Source]) -> None:
+def require_exports(place: str, sources: Iterable[Source]) -> None:
     """Raises ExportError where the files at a place cannot be exports, by their names."""
     if not any(source.is_named or source.is_folder or source.parts[-1].lower().endswith(ENDINGS) for source in sources):
         raise ExportError(f"{place} holds no .zip and no .csv.")
 
 
-def is_of_the_system(name: str, *, is_folder: bool = False) -> bool:
+def is_system_file(name: str, *, is_folder: bool = False) -> bool:
     """Whether a file or a folder of this name is none of the user's own; a folder that is hidden is none."""
-    return bool(OF_THE_SYSTEM.fullmatch(name)) or (is_folder and name.startswith("."))
+    return bool(SYSTEM_NAMES.fullmatch(name)) or (is_folder and name.startswith("."))
 
 
 def _refused(error: OSError) -> IO[bytes]:

@@ -62,7 +62,7 @@ class Records:
         self._file = file
         self._label = label
         self._room = LONGEST_RECORD
-        with damage_told(label):
+        with converting_zip_errors(label):
             head = file.read(BLOCK)
             if head.startswith(_UTF_16) or b"\0" in head[: head.find(b"\n") + 1 or None]:
                 raise ExportError(f"{label} is in UTF-16; save the file as CSV in UTF-8.")
@@ -80,7 +80,7 @@ class Records:
         label = self._label
         reader = csv.reader(chain.from_iterable(self._lines()), strict=True, delimiter=self.delimiter)
         begin = 1 + self._skipped
-        with damage_told(label):
+        with converting_zip_errors(label):
             while True:
                 try:
                     cells = next(reader)
@@ -139,7 +139,7 @@ class Records:
 
 
 @contextmanager
-def damage_told(label: str) -> Iterator[None]:
+def converting_zip_errors(label: str) -> Iterator[None]:
     """Turns what a damaged ZIP raises into an ExportError."""
     try:
         yield
