@@ -9,7 +9,7 @@ from typing import TypeVar
 from tracker_server.exports.cells import parse_day, parse_points
 from tracker_server.exports.dates import Days
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
-from tracker_server.exports.ids import made_id
+from tracker_server.exports.ids import hashed_id
 
 PRIORITIES = {priority: priority for priority in ("p0", "p1", "p2", "p3", "none")}
 
@@ -104,5 +104,5 @@ class CellReader:
         if found is None:
             if len(ids) == MOST_NAMES:
                 raise ExportError(f"{self.file} has more than {MOST_NAMES:,} names of one kind, so it is no export.")
-            found = ids[name] = made_id(kind, *within, name)
+            found = ids[name] = hashed_id(kind, *within, name)
         return found

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
-from tracker_server.exports.ids import made_id
+from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.iterations import CLOSED
 from tracker_server.exports.names import natural_sort_key
 from tracker_server.exports.place_reader import PlaceReader, ReadProject
@@ -21,7 +21,7 @@ MOST_KEPT = 40_000
 """Stories. With all that hangs on it, one takes about 5 kB of memory."""
 MOST_FINDINGS = 1_000
 """How many of them a report keeps."""
-READER: Row = {"kind": "person", "id": made_id("reader"), "name": "Reader of the export"}
+READER: Row = {"kind": "person", "id": hashed_id("reader"), "name": "Reader of the export"}
 """The made-up person as whom everybody reads."""
 
 
@@ -94,7 +94,7 @@ def _why_nothing(failures: Sequence[Failure]) -> str:
 def _world(oldest_first: Collection[ReadProject]) -> World:
     reader_id = int(READER["id"])
     names = {name for read in oldest_first for name in read.summary.people}
-    people = {made_id("person", name): name for name in sorted(names)}
+    people = {hashed_id("person", name): name for name in sorted(names)}
     projects = [read.project for read in oldest_first if read.project]
     return World(
         now=max((read.summary.as_of for read in oldest_first), default=CLOSED),

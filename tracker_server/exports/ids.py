@@ -31,7 +31,7 @@ UNUSED_BITS = 64 - 53
 _EMPTY = blake2b(digest_size=8)
 
 
-def made_id(kind: str, *content: object) -> int:
+def hashed_id(kind: str, *content: object) -> int:
     """The id of a thing of this kind with this content."""
     return _number("\0".join([kind, *map(str, content)]))
 
@@ -45,7 +45,7 @@ def part_ids(kind: str, owner_id: int, contents: Sequence[str]) -> list[int]:
             before = times.get(content, 0)
             times[content] = before + 1
             if before:
-                ids[place] = made_id(kind, owner_id, content, before)
+                ids[place] = hashed_id(kind, owner_id, content, before)
     return ids
 
 

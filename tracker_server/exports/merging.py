@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.errors import ExportError, Finding, Report
-from tracker_server.exports.ids import made_id
+from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.layout import Attachment, Layout, Table
 from tracker_server.exports.names import natural_sort_key, slug
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
@@ -59,7 +59,7 @@ def grouped(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
             )
             for table in tables
         ]
-        projects.append(ProjectExports(tables[0].project, ids.get(name) or made_id("project", name), found, by_owner))
+        projects.append(ProjectExports(tables[0].project, ids.get(name) or hashed_id("project", name), found, by_owner))
     return projects
 
 

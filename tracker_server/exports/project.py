@@ -11,7 +11,7 @@ import orjson
 
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import linked_story_ids
-from tracker_server.exports.ids import UNUSED_BITS, made_id, part_ids
+from tracker_server.exports.ids import UNUSED_BITS, hashed_id, part_ids
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_reader import ProjectReader
 from tracker_server.world import Project, Row
@@ -46,7 +46,7 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
         for name, type_id in sorted(cells.review_types.items())
     }
     for name, person_id in sorted(cells.people.items()):
-        membership: Row = {"kind": "project_membership", "id": made_id("membership", project.id, name)}
+        membership: Row = {"kind": "project_membership", "id": hashed_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
     attachments = reader.attachments
     _tell_what_is_blocked(project)
@@ -85,7 +85,7 @@ def _attach(project: Project, attachments: Iterable[Attachment], *, links: bool)
     for owner_id, files in by_owner(attachments).items():
         is_epic = owner_id not in project.stories
         owner = (project.epics if is_epic else project.stories)[owner_id]
-        comment: Row = {"kind": "comment", "id": made_id("comment with files", owner_id), "text": ""}
+        comment: Row = {"kind": "comment", "id": hashed_id("comment with files", owner_id), "text": ""}
         comment["epic_id" if is_epic else "story_id"] = owner_id
         if "updated_at" in owner:
             comment["updated_at"] = owner["updated_at"]

@@ -12,7 +12,7 @@ from tracker_server.exports.cells import id_in_url, parse_id, row_number, unesca
 from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
 from tracker_server.exports.dates import Dated, Days, latest_day
 from tracker_server.exports.errors import ExportError, shown
-from tracker_server.exports.ids import made_id
+from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Table
 from tracker_server.exports.panels import NONE, Panels
@@ -249,11 +249,11 @@ class TableReader:
         if row_id:
             return row_id
         content = (self.reader.project_id, story_type, single["Title"], created_at)
-        row_id = made_id("story", *content)
+        row_id = hashed_id("story", *content)
         taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
         while row_id in taken or row_id in self.superseded:
             times += 1
-            row_id = made_id("story", *content, times)
+            row_id = hashed_id("story", *content, times)
         if not number:
             self.reader.warn("Id", "there is no number; one is made up")
         return row_id

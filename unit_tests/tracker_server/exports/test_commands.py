@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tracker_server.exports.ids import made_id
+from tracker_server.exports.ids import hashed_id
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 PATIENCE = 60
@@ -253,7 +253,7 @@ def test_the_locale_of_the_machine_changes_nothing(
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     first, *others = ended.stdout.splitlines()
-    assert first == f"Project grün (id {made_id('project', 'grün')}), from grün_20250401_1212.csv"
+    assert first == f"Project grün (id {hashed_id('project', 'grün')}), from grün_20250401_1212.csv"
     assert "  people      1: Zoë 😀" in others
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_server.exports.ids import LARGEST_ID, made_id, part_ids
+from tracker_server.exports.ids import LARGEST_ID, hashed_id, part_ids
 from unit_tests.tracker_server.exports.exported import NAME, Served, modern, packed, served, source
 
 BUSY: dict[str, Any] = {
@@ -46,7 +46,7 @@ def parts(exported: Served) -> dict[str, list[int]]:
 
 @given(st.lists(st.text()), st.text())
 def test_an_id_is_positive_and_has_53_bits(content: list[str], kind: str) -> None:
-    assert 0 < made_id(kind, *content) <= LARGEST_ID
+    assert 0 < hashed_id(kind, *content) <= LARGEST_ID
 
 
 @given(st.lists(st.text(max_size=3)))
