@@ -66,7 +66,7 @@ def classify(sources: Iterable[Source], report: Report) -> Layout:
     for root, folder in folder_trees(list(once.values())).items():
         found.visit(folder, (root,), (folder.home,) if folder.home else (), ())
         found.report_system_files(base_name(folder.home))
-    found.tell_of_others()
+    found.report_unread_files()
     return found.layout
 
 
@@ -125,7 +125,7 @@ class _Classifier:
             self._attach(int(name), folder, ())
         return count
 
-    def tell_of_others(self) -> None:
+    def report_unread_files(self) -> None:
         """Tell of the files that are of no use; one that is called like an export may be one that nobody can read."""
         known = {
             name

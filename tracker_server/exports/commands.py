@@ -117,23 +117,23 @@ def _what_is_served(report: ExportReport) -> Iterator[str]:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
-    def tell(finding: Finding) -> None:
-        told["findings"] += 1
+    def print_finding(finding: Finding) -> None:
+        counts["findings"] += 1
         print(json.dumps({"finding": asdict(finding)}) if options.json else finding)
 
-    for found in inspect(_sources(options.exports), tell):
+    for found in inspect(_sources(options.exports), print_finding):
         if isinstance(found, ExportError):
-            told["errors"] += 1
+            counts["errors"] += 1
             print(json.dumps({"error": str(found)}) if options.json else found)
         elif options.json:
             print(json.dumps({"export": asdict(found)}, default=str))
         else:
             print(*_described(found), sep="\n")
     if not options.json:
-        print(f"{told['findings']:,} things were not understood, and {told['errors']:,} files could not be read.")
-    return 1 if told["errors"] else 0
+        print(f"{counts['findings']:,} things were not understood, and {counts['errors']:,} files could not be read.")
+    return 1 if counts["errors"] else 0
 
 
 def _described(summary: Summary) -> Iterator[str]:

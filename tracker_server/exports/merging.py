@@ -102,7 +102,7 @@ def in_order(exports: ProjectExports, report: Report) -> ProjectExports:
     groups.sort(key=lambda group: max(scan.order for scan in group), reverse=True)
     newest_first = [scan for group in groups for scan in group]
     _refuse_two_projects(exports.name, newest_first[::-1], report)
-    _tell_of_older(exports.name, newest_first, report)
+    _report_older(exports.name, newest_first, report)
     proofs = {
         kind: frozenset(place for place, scan in enumerate(newest_first) if scan.lacks[kind] is None)
         for kind in ("story", "epic")
@@ -147,7 +147,7 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
     return found
 
 
-def _tell_of_older(name: str, newest_first: Sequence[_Scan], report: Report) -> None:
+def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> None:
     """Tells of each export that has a newer one what becomes of its rows that the newer ones do not have."""
     newer = newest_first[0]
     seen = set(newer.ids)

@@ -68,8 +68,8 @@ class PlaceReader:
         ]
         projects.sort(key=lambda each: each.summary.as_of)
         found.projects = self._with_renamed_joined(projects, ids)
-        self._tell_of_unclaimed(layout)
-        _tell_of_moved(found.projects, self._report)
+        self._report_unclaimed(layout)
+        _report_moved(found.projects, self._report)
         return found
 
     def _is_spoiled(self, exports: ProjectExports, failures: Sequence[Failure]) -> bool:
@@ -130,7 +130,7 @@ class PlaceReader:
             projects += [again] if again else []
             projects.sort(key=lambda each: each.summary.as_of)
 
-    def _tell_of_unclaimed(self, layout: Layout) -> None:
+    def _report_unclaimed(self, layout: Layout) -> None:
         """Tells of the files that lie in the folder of no story of any export."""
         claimed = {each.label for read in self._found.projects for each in read.attachments}
         spoiled = {name for failure in self._found.failures for name in failure.projects}
@@ -163,7 +163,7 @@ def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: S
             raise ExportError(f"Several projects have the id {project_id}.")
 
 
-def _tell_of_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
+def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
     """Tells of the stories that exports of several projects have: they moved between them.
 
     The newer export is served after the older, so a reader who keeps the last row of a number has that of the newer.

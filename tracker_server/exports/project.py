@@ -49,7 +49,7 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
         membership: Row = {"kind": "project_membership", "id": hashed_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
     attachments = reader.attachments
-    _tell_what_is_blocked(project)
+    _set_blocked_story_ids(project)
     project.version = _version(project, reader.as_of, attachments)
     _attach(project, attachments, links=links)
     return project
@@ -116,7 +116,7 @@ def _file(file_id: int, attachment: Attachment, *, links: bool) -> Row:
     return row
 
 
-def _tell_what_is_blocked(project: Project) -> None:
+def _set_blocked_story_ids(project: Project) -> None:
     """Sets `blocked_story_ids` of the stories that an open blocker names."""
     for story in project.stories.values():
         texts = [blocker["description"] for blocker in story.get("blockers", ()) if not blocker["resolved"]]

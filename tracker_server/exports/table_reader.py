@@ -89,12 +89,12 @@ class TableReader:
             sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
             for reader.line, cells in sheet.above_header:
-                self._tell_of_no_story(cells)
+                self._report_no_story(cells)
             header, columns, is_short = sheet.header, sheet.columns, False
             for reader.line, row_cells in sheet.rows():
                 if row_cells is None:
                     reader.warn("", "the names of the columns once more; no story")
-                    self._tell_of_unknown(header, columns, unknown)
+                    self._report_unknown_columns(header, columns, unknown)
                     header, columns = sheet.header, sheet.columns
                     unknown.clear()
                     continue
@@ -109,14 +109,14 @@ class TableReader:
                     yield row
         if is_short and not sheet.records.ends_in_a_line:
             reader.warn("", "the last row is short, and its line has no end: the file may be cut short")
-        self._tell_of_unknown(header, columns, unknown)
+        self._report_unknown_columns(header, columns, unknown)
         if reader.days.unsure:
             reader.line = 0
             more = f" and {reader.days.unsure - 1:,} more cells" if reader.days.unsure > 1 else ""
             reason = f"{shown(reader.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
             reader.warn("", f"{reason}left out")
 
-    def _tell_of_unknown(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
+    def _report_unknown_columns(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
         self.reader.line = 1
         for position in columns.unknown:
             reason = f"not a column that Tracker writes; {unknown[position]:,} cells are left out"
@@ -138,7 +138,7 @@ class TableReader:
         """The story or epic of a record; None where it is none, or one that does not count."""
         single = dict(zip(SINGLE, columns.single(cells), strict=True))
         if not (single["Title"].strip() or row_number(single)):
-            self._tell_of_no_story(cells)
+            self._report_no_story(cells)
             return None
         story_type = self.reader.one_of(TYPES, single["Type"], "Type") or "feature"
         created_at = self.reader.day(single["Created at"], "Created at")
@@ -180,7 +180,7 @@ class TableReader:
         if url := single["URL"]:
             row["url"] = url
 
-    def _tell_of_no_story(self, cells: Cells) -> None:
+    def _report_no_story(self, cells: Cells) -> None:
         filled = [cell for cell in cells if cell.strip()]
         if filled:
             more = f" and {len(filled) - 1:,} more cells" if len(filled) > 1 else ""
