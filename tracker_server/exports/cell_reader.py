@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tracker_server.exports.cells import parse_day, parse_points
-from tracker_server.exports.dates import Days
+from tracker_server.exports.dates import DayReader
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import hashed_id
 
@@ -35,7 +35,7 @@ class CellReader:
     review_types: dict[str, int] = field(default_factory=dict)
     file: str = ""
     line: int = 0
-    days: Days = field(default_factory=lambda: Days(tuple))
+    days: DayReader = field(default_factory=lambda: DayReader(tuple))
 
     def warn(self, column: str, reason: str) -> None:
         """Tell of something in the row, or in one cell of it."""
@@ -61,9 +61,9 @@ class CellReader:
             return None
         found = parse_day(text)
         if found is None and text.strip():
-            unsure = self.days.unsure
+            ambiguous = self.days.ambiguous_count
             found = self.days.read(text)
-            if found is None and self.days.unsure == unsure:
+            if found is None and self.days.ambiguous_count == ambiguous:
                 self.warn_left_out(column, text, "no date like Nov 22, 2014")
         return found
 

@@ -39,7 +39,7 @@ _NAMED = (
 _NUMBERS = re.compile(rf"([0-9]{{1,4}})([-/.]) ?([0-9]{{1,2}})\2 ?([0-9]{{1,4}})[.]?{_TIME}")
 
 
-class Dated(NamedTuple):
+class DateCells(NamedTuple):
     """The cells of a row that are to hold days, as they stand in the file, and the number of its iteration."""
 
     created: str
@@ -50,29 +50,29 @@ class Dated(NamedTuple):
     iteration: str
 
 
-class Days:
+class DayReader:
     """Reads the days of one file. `rows` gives all of them; it is asked once, where a cell alone does not tell.
 
-    `unsure` are the cells that could be two days, as many as were read, and the first of them.
+    `ambiguous_count` is how many cells that could be two days, as many as were read, and the first of them.
     """
 
-    def __init__(self, rows: Callable[[], Iterable[Dated]]) -> None:
+    def __init__(self, rows: Callable[[], Iterable[DateCells]]) -> None:
         self._rows = rows
-        self.unsure = 0
-        self.first_unsure = ""
+        self.ambiguous_count = 0
+        self.first_ambiguous = ""
 
     def read(self, text: str) -> str | None:
         """The day in ISO 8601; None for what is none, or could be two."""
         text = text.strip()
-        found = parse_day(text) or _told_by_itself(text)
+        found = parse_day(text) or _unambiguous_day(text)
         if found or not _NUMBERS.fullmatch(text):
             return found
         readings = {reading for order in self.orders if (reading := _in_order(text, order))}
         if len(readings) == 1:
             return readings.pop()
         if readings:
-            self.unsure += 1
-            self.first_unsure = self.first_unsure or text
+            self.ambiguous_count += 1
+            self.first_ambiguous = self.first_ambiguous or text
         return None
 
     @cached_property
@@ -80,7 +80,7 @@ class Days:
         """The orders of three numbers that are possible in this file, for all that its cells tell."""
         rows = [row for row in self._rows() if any(map(_NUMBERS.fullmatch, row[:5]))]
         cells = {cell.strip() for row in rows for cell in row[:5]}
-        open_cells = [cell for cell in cells if not (parse_day(cell) or _told_by_itself(cell))]
+        open_cells = [cell for cell in cells if not (parse_day(cell) or _unambiguous_day(cell))]
         days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
         orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)] or list(ORDERS)
         for contradictions, least in ((_in_iterations, 1), (_in_stories, LEAST_IN_STORIES)):
@@ -96,7 +96,7 @@ def latest_day() -> str:
     return f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
 
 
-def _told_by_itself(text: str) -> str | None:
+def _unambiguous_day(text: str) -> str | None:
     """The day of a text that can be only one: it names the month, begins with the year, or has points between."""
     for form in _NAMED:
         if found := form.fullmatch(text):
@@ -128,7 +128,7 @@ def _year(text: str) -> int:
     return int(text) + (CENTURY if len(text) == 2 else 0)
 
 
-def _in_iterations(rows: Iterable[Dated], order: str) -> int:
+def _in_iterations(rows: Iterable[DateCells], order: str) -> int:
     """How many iterations would not take whole weeks, or not follow each other."""
     starts: dict[int, date] = {}
     wrong = 0
@@ -140,7 +140,7 @@ def _in_iterations(rows: Iterable[Dated], order: str) -> int:
     return wrong + sum(before >= after for (_, before), (_, after) in pairwise(sorted(starts.items())))
 
 
-def _in_stories(rows: Iterable[Dated], order: str) -> int:
+def _in_stories(rows: Iterable[DateCells], order: str) -> int:
     """How many stories would have been accepted before they were created."""
     days = ((_date(row.created, order), _date(row.accepted, order)) for row in rows)
     return sum(bool(created and accepted and accepted < created) for created, accepted in days)
@@ -148,5 +148,5 @@ def _in_stories(rows: Iterable[Dated], order: str) -> int:
 
 def _date(cell: str, order: str) -> date | None:
     cell = cell.strip()
-    found = parse_day(cell) or _told_by_itself(cell) or _in_order(cell, order)
+    found = parse_day(cell) or _unambiguous_day(cell) or _in_order(cell, order)
     return date.fromisoformat(found[:10]) if found else None

@@ -24,13 +24,13 @@ Span = tuple[str, str]
 class Calendar:
     """The first days of the iterations 1, 2, …; after them an iteration takes `weeks`.
 
-    `is_told`: a row tells of the days of some iteration; else all are made up. `tells_the_first`: of iteration 1.
+    `is_known`: a row tells of the days of some iteration; else all are made up. `knows_the_first`: of iteration 1.
     """
 
     first_days: list[date]
     weeks: int
-    is_told: bool = True
-    tells_the_first: bool = False
+    is_known: bool = True
+    knows_the_first: bool = False
 
     def first_day(self, number: int) -> date:
         """The day on which an iteration begins."""
@@ -53,17 +53,17 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), timezone.utc)
 
 
-def calendar(spans: Mapping[int, Span], oldest: str, doubt: Callable[[str], None]) -> Calendar:
+def calendar(spans: Mapping[int, Span], oldest: str, warn: Callable[[str], None]) -> Calendar:
     """The iterations of a project, from the days that its rows tell of some of them.
 
     An iteration that no row is in has the days between its neighbours, in the length that is most common. Where no
     row tells of any, there are weeks from the Monday before `oldest` (ISO 8601, or `""`) on, which is what Tracker does
-    with a new project. `doubt` is told of an iteration whose days contradict those before it.
+    with a new project. `warn` is told of an iteration whose days contradict those before it.
     """
-    known = _first_days(spans, doubt)
+    known = _first_days(spans, warn)
     if not known:
         day = date.fromisoformat(oldest[:10]) if oldest else CLOSED.date()
-        return Calendar([day - day.weekday() * DAY], 1, is_told=False)
+        return Calendar([day - day.weekday() * DAY], 1, is_known=False)
     numbers = sorted(known)
     lengths = Counter((known[n + 1] - known[n]).days for n in numbers if n + 1 in known)
     weeks = min(MOST_WEEKS, max(1, round(lengths.most_common(1)[0][0] / 7))) if lengths else 1
@@ -74,10 +74,10 @@ def calendar(spans: Mapping[int, Span], oldest: str, doubt: Callable[[str], None
         for empty in range(number + 1, following):
             latest = known[following] - (following - empty) * DAY
             days.append(min(days[-1] + regular, latest))
-    return Calendar(days, weeks, tells_the_first=bool(spans.get(1, ("", ""))[0]))
+    return Calendar(days, weeks, knows_the_first=bool(spans.get(1, ("", ""))[0]))
 
 
-def _first_days(spans: Mapping[int, Span], doubt: Callable[[str], None]) -> dict[int, date]:
+def _first_days(spans: Mapping[int, Span], warn: Callable[[str], None]) -> dict[int, date]:
     """By the number of the iteration, in the order of both."""
     days = {number: date.fromisoformat(start[:10]) for number, (start, _) in spans.items() if start}
     for number, (_, end) in spans.items():
@@ -87,21 +87,23 @@ def _first_days(spans: Mapping[int, Span], doubt: Callable[[str], None]) -> dict
     before = 0
     for number in sorted(days):
         if before and (days[number] - known[before]).days < number - before:
-            doubt(f"iteration {number} does not begin after iteration {before}; its days are left out")
+            warn(f"iteration {number} does not begin after iteration {before}; its days are left out")
             continue
         known[number] = days[number]
         before = number
     return known
 
 
-def made_at(told: datetime | None, reached: int, not_beyond: int | None, iterations: Calendar) -> datetime:
-    """When an export was made, as far as its rows tell.
+def estimated_export_time(
+    last_day: datetime | None, reached: int, not_beyond: int | None, iterations: Calendar
+) -> datetime:
+    """When an export was made, as far as its rows show.
 
-    `told` is the last day in them, or what the name of the file says. The iteration that was the current one then is
-    at least `reached`, the last in which something is accepted or in work, and not beyond the first in which
-    something still waits.
+    `last_day` is the last day in them, or the time in the name of the file. The iteration that was current then is
+    `reached` or a later one: the last in which a story is accepted or in work. It is `not_beyond` or an earlier one:
+    the first in which a story still waits.
     """
-    moment = told or CLOSED
+    moment = last_day or CLOSED
     if not_beyond:
         moment = min(moment, midnight(iterations.first_day(not_beyond + 1)) - timedelta(seconds=1))
     if reached:

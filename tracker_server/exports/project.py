@@ -32,7 +32,7 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
     cells, iterations = reader.cell_reader, reader.iterations
     project.iteration_starts = iterations.starts
     project.iteration_of = reader.iteration_of
-    project.knows_days = iterations.is_told or not project.iteration_of
+    project.knows_days = iterations.is_known or not project.iteration_of
     project.as_of = reader.as_of
     project.whole_at = reader.whole_at
     project.row |= _settings(project, reader)
@@ -59,9 +59,9 @@ def _settings(project: Project, reader: ProjectReader) -> Row:
     """The settings of the project that its rows show."""
     settings: Row = {}
     iterations = reader.iterations
-    if iterations.is_told:
+    if iterations.is_known:
         settings = {"iteration_length": iterations.weeks, "week_start_day": iterations.week_start_day}
-    if iterations.tells_the_first:
+    if iterations.knows_the_first:
         settings |= {"start_date": iterations.first_days[0].isoformat(), "start_time": iterations.starts[0]}
     if any("estimate" in story and story["story_type"] in ("bug", "chore") for story in project.stories.values()):
         settings["bugs_and_chores_are_estimatable"] = True

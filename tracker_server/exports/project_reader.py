@@ -13,7 +13,7 @@ from tracker_server.derived import Figures
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
 from tracker_server.exports.errors import Finding, Report
-from tracker_server.exports.iterations import Calendar, Span, calendar, made_at, midnight
+from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
 from tracker_server.exports.table_reader import TYPES, NewerExports, TableReader
@@ -143,7 +143,7 @@ class ProjectReader:
         reached = reader.reached if export.table.stamp else max(reader.reached, _at_rest(reader))
         if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > latest_day()[:10]:
             reached = 0
-        return made_at(export_time(export, reader), reached, reader.not_beyond, self.iterations)
+        return estimated_export_time(export_time(export, reader), reached, reader.not_beyond, self.iterations)
 
     def summary(self) -> Summary:
         counts = sum((reader.counts for reader in self._readers), Counter[str]())

@@ -10,7 +10,7 @@ from functools import partial
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.cells import id_in_url, parse_id, row_number, unescape_formula
 from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
-from tracker_server.exports.dates import Dated, Days, latest_day
+from tracker_server.exports.dates import DateCells, DayReader, latest_day
 from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.iterations import Span
@@ -84,7 +84,7 @@ class TableReader:
     def rows(self, table: Table) -> Iterator[Row]:
         """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
         reader = self.reader
-        reader.file, reader.days = table.label, Days(partial(_dated, table))
+        reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
         with table.open() as file:
             sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
@@ -110,10 +110,12 @@ class TableReader:
         if is_short and not sheet.records.ends_in_a_line:
             reader.warn("", "the last row is short, and its line has no end: the file may be cut short")
         self._report_unknown_columns(header, columns, unknown)
-        if reader.days.unsure:
+        if reader.days.ambiguous_count:
             reader.line = 0
-            more = f" and {reader.days.unsure - 1:,} more cells" if reader.days.unsure > 1 else ""
-            reason = f"{shown(reader.days.first_unsure)}{more} could be two days, and no cell of the file tells which; "
+            more = f" and {reader.days.ambiguous_count - 1:,} more cells" if reader.days.ambiguous_count > 1 else ""
+            reason = (
+                f"{shown(reader.days.first_ambiguous)}{more} could be two days, and no cell of the file tells which; "
+            )
             reader.warn("", f"{reason}left out")
 
     def _report_unknown_columns(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
@@ -302,11 +304,11 @@ def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
             part["updated_at"] = updated_at
 
 
-def _dated(table: Table) -> Iterator[Dated]:
+def _date_cells(table: Table) -> Iterator[DateCells]:
     """The cells of a table that are to hold days. Raises ExportError."""
     with table.open() as file:
         for single in Sheet(file, table.label).single_cells():
-            yield Dated(
+            yield DateCells(
                 single["Created at"], single["Accepted at"], single["Deadline"],
                 single["Iteration Start"], single["Iteration End"], single["Iteration"],
             )  # fmt: skip

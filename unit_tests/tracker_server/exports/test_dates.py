@@ -1,4 +1,4 @@
-"""Days as spreadsheets write them: one form a file, found out from all its cells, and never guessed."""
+"""DayReader as spreadsheets write them: one form a file, found out from all its cells, and never guessed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_server.exports.dates import Dated, Days
+from tracker_server.exports.dates import DateCells, DayReader
 from unit_tests.tracker_server.exports.exported import Served, modern, served
 
 
-def days(*rows: Dated) -> Days:
-    return Days(lambda: rows)
+def days(*rows: DateCells) -> DayReader:
+    return DayReader(lambda: rows)
 
 
-def dated(created: str = "", accepted: str = "", start: str = "", end: str = "", iteration: str = "") -> Dated:
-    return Dated(created, accepted, "", start, end, iteration)
+def dated(created: str = "", accepted: str = "", start: str = "", end: str = "", iteration: str = "") -> DateCells:
+    return DateCells(created, accepted, "", start, end, iteration)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_day_that_can_be_read_in_one_way_is_read_wherever_it_stands(text: str)
 )  # fmt: skip
 def test_what_is_no_day_is_none(text: str) -> None:
     reader = days(dated(text))
-    assert (reader.read(text), reader.unsure) == (None, 0)
+    assert (reader.read(text), reader.ambiguous_count) == (None, 0)
 
 
 TELLING = {
@@ -85,10 +85,10 @@ def test_iterations_that_follow_each_other_tell_the_order() -> None:
     ],
     ids=["one", "as good in both", "both orders in one file"],
 )
-def test_what_could_be_two_days_is_none_and_counted(rows: list[Dated]) -> None:
+def test_what_could_be_two_days_is_none_and_counted(rows: list[DateCells]) -> None:
     reader = days(*rows)
     assert [reader.read("11/05/2023"), reader.read("05/11/2023")] == [None, None]
-    assert (reader.unsure, reader.first_unsure) == (2, "11/05/2023")
+    assert (reader.ambiguous_count, reader.first_ambiguous) == (2, "11/05/2023")
 
 
 @given(
@@ -120,8 +120,8 @@ def test_the_days_of_a_spreadsheet_are_those_of_the_story_and_of_its_iteration()
 
 
 def test_where_days_could_be_two_they_and_those_of_iterations_are_left_out_with_one_line() -> None:
-    unsure = {**SPREADSHEET, "Iteration Start": "11/06/2023", "Iteration End": ""}
-    exported = served(modern(*[unsure] * 3), "a.csv")
+    ambiguous = {**SPREADSHEET, "Iteration Start": "11/06/2023", "Iteration End": ""}
+    exported = served(modern(*[ambiguous] * 3), "a.csv")
     assert all("created_at" not in story for story in exported.stories())
     rows = exported.get("{p}/iterations", fields=":default,story_ids")
     assert {key for row in rows for key in row} & {"start", "finish", "length"} == set()

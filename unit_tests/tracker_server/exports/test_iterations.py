@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_server.exports.iterations import CLOSED, Span, calendar, made_at
+from tracker_server.exports.iterations import CLOSED, Span, calendar, estimated_export_time
 
 
 def day(number: int, month: int = 1) -> str:
@@ -22,9 +22,9 @@ def week(first: int) -> Span:
 
 def days(spans: dict[int, Span], oldest: str = "") -> list[str]:
     """When the iterations begin, in January."""
-    doubts: list[str] = []
-    begin = [f"{day:%m-%d}" for day in calendar(spans, oldest, doubts.append).first_days]
-    return begin + doubts
+    warnings: list[str] = []
+    begin = [f"{day:%m-%d}" for day in calendar(spans, oldest, warnings.append).first_days]
+    return begin + warnings
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_iterations_begin_when_rows_tell_and_between_those_regularly(spans: dict
     assert days(spans) == begin
 
 
-def test_iterations_that_contradict_those_before_are_doubted() -> None:
+def test_iterations_that_contradict_those_before_are_left_out() -> None:
     assert days({1: week(8), 2: (day(1), ""), 3: week(22)}) == [
         "01-08", "01-15", "01-22", "01-29",
         "iteration 2 does not begin after iteration 1; its days are left out",
@@ -103,4 +103,4 @@ def test_an_export_was_made_in_the_iteration_in_which_something_is_in_work(
     last_day: datetime | None, reached: int, not_beyond: int, moment: datetime
 ) -> None:
     iterations = calendar({1: week(1), 2: week(8), 3: week(15)}, "", lambda _: None)
-    assert made_at(last_day, reached, not_beyond, iterations) == moment
+    assert estimated_export_time(last_day, reached, not_beyond, iterations) == moment
