@@ -33,7 +33,7 @@ SAME = 0.9
 """Of the stories of the smaller one; two projects that share more are one that was renamed."""
 
 
-def grouped(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
+def group_by_project(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
     """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`."""
     by_project: dict[str, list[Table]] = {}
     for table in sorted(layout.tables, key=lambda table: natural_sort_key(table.label)):
@@ -91,7 +91,7 @@ class _Scan:
         return self.at, self.reader.newest, len(self.ids), len(self.export.attachments), self.export.label
 
 
-def in_order(exports: ProjectExports, report: Report) -> ProjectExports:
+def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExports:
     """The exports with the newest first. `report` is told what becomes of the others.
 
     Raises ExportError where one cannot be read, or where they are of two projects with one name.
@@ -214,7 +214,7 @@ class HasStories(Protocol):
     def story_ids(self) -> Sequence[int]: ...
 
 
-def renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
+def find_renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
     """The places of two projects each that have nearly all stories in common, the older one first, and how many.
 
     Tracker's stories have numbers of their own over all projects. `projects` are the oldest first.
@@ -229,7 +229,7 @@ def renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
         places.update(dict.fromkeys(project.story_ids, place))
 
 
-def joined(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
+def join_exports(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
     """The exports of one project under the name of which the id was given, or else that of the first of them."""
     chosen = next((each for each in exports if slug(each.name) in ids), exports[0])
     return replace(chosen, all=[export for each in exports for export in each.all])

@@ -14,7 +14,7 @@ from tracker_server.collector import uncollected
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.layout import Attachment, Layout
-from tracker_server.exports.merging import grouped, in_order, joined, renamed
+from tracker_server.exports.merging import find_renamed, group_by_project, join_exports, sorted_newest_first
 from tracker_server.exports.names import slug
 from tracker_server.exports.project import build_project
 from tracker_server.exports.project_cache import CachedProject, ProjectCache, sorted_ids
@@ -61,7 +61,7 @@ class PlaceReader:
         found.failures = list(layout.failures)
         spoiling = layout.failures
         ids = {slug(name): project_id for name, project_id in ids.items()}
-        groups = grouped(layout, ids)
+        groups = group_by_project(layout, ids)
         _check(ids, groups, found.failures)
         projects = [
             read for exports in groups if not self._is_spoiled(exports, spoiling) and (read := self._project(exports))
@@ -85,7 +85,7 @@ class PlaceReader:
     def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
             with _converting_os_errors(exports.all[0].label), uncollected():
-                return self._kept(in_order(exports, self._report))
+                return self._kept(sorted_newest_first(exports, self._report))
         except ExportError as error:
             words = str(error)
         except Exception as error:  # one project costs no other
@@ -114,14 +114,14 @@ class PlaceReader:
         while True:
             pairs = (
                 (older, newer, times)
-                for older, newer, times in renamed(projects)
+                for older, newer, times in find_renamed(projects)
                 if not {slug(projects[older].exports.name), slug(projects[newer].exports.name)} <= ids.keys()
             )
             older, newer, times = next(pairs, (0, 0, 0))
             if not times:
                 return projects
             one, other = projects[older], projects[newer]
-            joining = joined([one.exports, other.exports], ids)
+            joining = join_exports([one.exports, other.exports], ids)
             among = f"{times:,} of its {len(other.story_ids):,} stories"
             reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {joining.name!r}"
             self._report(Finding(other.exports.all[0].label, 0, "", reason))
