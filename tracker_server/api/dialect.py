@@ -65,7 +65,7 @@ class Dialect:
         }
         return frozenset(name for name, is_heeded in heeded.items() if not is_heeded)
 
-    def lacks(self, endpoint: str) -> bool:
+    def is_missing(self, endpoint: str) -> bool:
         """Whether an endpoint, by its name, is missing."""
         return any(endpoint == name or endpoint.startswith(f"{name}/") for name in self.missing_endpoints)
 

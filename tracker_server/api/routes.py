@@ -78,7 +78,7 @@ def name_of(path: str) -> str:
 
 
 def routes(dialect: Dialect) -> Map:
-    there = {path: endpoint for path, endpoint in ENDPOINTS.items() if not dialect.lacks(name_of(path))}
+    there = {path: endpoint for path, endpoint in ENDPOINTS.items() if not dialect.is_missing(name_of(path))}
     rules = [Rule(PREFIX + path, endpoint=endpoint) for path, endpoint in there.items()]
     rules.append(Rule("/file_attachments/<int:attachment_id>/download", endpoint=files.download))
     return Map(rules, strict_slashes=False, merge_slashes=False)

@@ -70,12 +70,12 @@ def _group(table: Table) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class _Scan:
-    """An export, read once without the others. `lacks` is what is missing for a proof that it is a whole project."""
+    """An export, read on its own. `missing_proofs` has by kind of row what it lacks to be all of the project."""
 
     export: Export
     reader: TableReader
     at: datetime
-    lacks: Mapping[str, str | None]
+    missing_proofs: Mapping[str, str | None]
 
     @cached_property
     def ids(self) -> set[tuple[str, int]]:
@@ -83,7 +83,7 @@ class _Scan:
 
     @property
     def is_whole(self) -> bool:
-        return self.lacks["story"] is None
+        return self.missing_proofs["story"] is None
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -104,7 +104,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
     _refuse_two_projects(exports.name, newest_first[::-1], report)
     _report_older(exports.name, newest_first, report)
     proofs = {
-        kind: frozenset(place for place, scan in enumerate(newest_first) if scan.lacks[kind] is None)
+        kind: frozenset(place for place, scan in enumerate(newest_first) if scan.missing_proofs[kind] is None)
         for kind in ("story", "epic")
     }
     return replace(
@@ -120,10 +120,10 @@ def _scan(export: Export, project_id: int) -> _Scan:
     for _ in reader.rows(export.table):
         pass
     at = export_time(export, reader)
-    lacks = (
+    missing = (
         missing_proofs([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing tells when it was made")
     )
-    return _Scan(export, reader, at or UNDATED, lacks)
+    return _Scan(export, reader, at or UNDATED, missing)
 
 
 def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
@@ -142,8 +142,8 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
             found += ([scan] for scan in group)
             continue
         at = max(scan.at for scan in group)
-        lacks = missing_proofs([scan.export for scan in group], [scan.reader for scan in group])
-        found.append([replace(scan, at=at, lacks=lacks) for scan in group])
+        missing = missing_proofs([scan.export for scan in group], [scan.reader for scan in group])
+        found.append([replace(scan, at=at, missing_proofs=missing) for scan in group])
     return found
 
 
@@ -165,7 +165,7 @@ def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> N
             )
         else:
             reason = f"{len(missing):,} of its rows are not in {label}, which is newer; they stay, for nothing proves "
-            reason += f"that {label} is all of the project: {newer.lacks['story']}"
+            reason += f"that {label} is all of the project: {newer.missing_proofs['story']}"
         if missing or scan.ids:
             report(Finding(scan.export.label, 0, "", reason))
         seen |= scan.ids

@@ -68,8 +68,8 @@ class Panels:
             "Backlog": self._shows_backlog(),
             "the Icebox": self.has_icebox,
         }
-        lacking = [panel for panel, is_shown in shown.items() if not is_shown]
-        return f"it shows no story in {', '.join(lacking)}" if lacking else None
+        missing = [panel for panel, is_shown in shown.items() if not is_shown]
+        return f"it shows no story in {', '.join(missing)}" if missing else None
 
     @property
     def _current(self) -> int:

@@ -87,8 +87,8 @@ class ProjectReader:
             return {kind: self.exports.made[min(places)] for kind, places in self.exports.whole.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
         made = export_time(export, reader)
-        lacking = missing_proofs([export], [reader]) if made else {}
-        return {kind: made for kind, lacks in lacking.items() if lacks is None and made}
+        missing = missing_proofs([export], [reader]) if made else {}
+        return {kind: made for kind, proof in missing.items() if proof is None and made}
 
     @cached_property
     def attachments(self) -> list[Attachment]:
