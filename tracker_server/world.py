@@ -40,8 +40,8 @@ class Project:
     the iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's.
     Without `knows_days` nobody knows when the iterations began, and `iteration_starts` only says which is the current.
 
-    `whole_at` is by kind of row (`story`, `epic`) a time of which all is known: what there was before and is not here
-    was deleted.
+    `complete_at` has, by kind of row (`story`, `epic`), a time at which all rows were known: a row that existed before
+    then and is not here was deleted.
     """
 
     row: Row
@@ -60,7 +60,7 @@ class Project:
     iteration_of: dict[int, int] = field(default_factory=dict)
     as_of: datetime | None = None
     knows_days: bool = True
-    whole_at: Mapping[str, datetime] = field(default_factory=dict)
+    complete_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def id(self) -> int:

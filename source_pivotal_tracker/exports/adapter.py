@@ -81,7 +81,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
         sources = _sources(self._place)
         require_exports(self._place, sources)
         world, report = read_exports(sources, links=False)
-        self._whole_at = {project.id: project.whole_at for project in world.projects.values()}
+        self._whole_at = {project.id: project.complete_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]
         for summary in report.served:
             counts = (f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in summary.rows.items())

@@ -82,7 +82,7 @@ class _Scan:
         return {("story", each) for each in self.reader.story_ids} | {("epic", each) for each in self.reader.epic_ids}
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.missing_proofs["story"] is None
 
     @property
@@ -111,7 +111,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
         exports,
         all=[scan.export for scan in newest_first],
         made=[scan.at for scan in newest_first],
-        whole=proofs,
+        complete=proofs,
     )
 
 
@@ -137,7 +137,7 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
     found: list[list[_Scan]] = []
     for group in groups.values():
         number = sum(len(scan.ids) for scan in group)
-        are_parts = len(set().union(*(scan.ids for scan in group))) == number and sum(s.is_whole for s in group) < 2
+        are_parts = len(set().union(*(scan.ids for scan in group))) == number and sum(s.is_complete for s in group) < 2
         if len(group) == 1 or not are_parts or any(scan.at == UNDATED for scan in group):
             found += ([scan] for scan in group)
             continue
@@ -153,7 +153,7 @@ def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> N
     seen = set(newer.ids)
     label = newer.export.label
     for scan in newest_first[1:]:
-        proof = next((each for each in newest_first if each.at > scan.at and each.is_whole), None)
+        proof = next((each for each in newest_first if each.at > scan.at and each.is_complete), None)
         missing = scan.ids - seen
         if not missing and scan.ids:
             how = "a newer" if scan.at < newer.at else "as new an"
@@ -197,7 +197,7 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
 
 def _contradict(one: _Scan, other: _Scan) -> bool:
     """Whether two exports without a row in common cannot be of one project."""
-    if one.is_whole and other.is_whole:
+    if one.is_complete and other.is_complete:
         return True
     if min(len(one.reader.accepted_ids), len(other.reader.accepted_ids)) > MOST_ACCEPTED_APART:
         return True

@@ -47,7 +47,7 @@ class CachedProject(Project):
         # The class has defaults for these, so __getattr__ would not be called.
         self.as_of = project.as_of
         self.knows_days = project.knows_days
-        self.whole_at = project.whole_at
+        self.complete_at = project.complete_at
         self._stories = sorted_ids(project.stories)
         self._epics = sorted_ids(project.epics)
         self._cache = cache

@@ -34,10 +34,10 @@ class Export:
 
 @dataclass(frozen=True)
 class ProjectExports:
-    """All exports of one project, the newest first. `by_owner` are all files at the place, by the number of the story.
+    """All exports of one project, the newest first. `by_owner` has all files at the place, by the id of their story.
 
-    Of several, `made` is when each was made, as far as it or its name tells, and `whole` are by kind of row (`story`,
-    `epic`) the places of those that prove to be all of the project; of a single one its rows tell that.
+    The other two are known where there are several exports; of a single one, its rows say both. `made` is when each
+    was made. `complete` has by kind of row (`story`, `epic`) the indexes of those that prove to be all of the project.
     """
 
     name: str
@@ -45,7 +45,7 @@ class ProjectExports:
     all: list[Export]
     by_owner: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
     made: Sequence[datetime] = ()
-    whole: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    complete: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 def export_time(export: Export, reader: TableReader) -> datetime | None:

@@ -60,17 +60,17 @@ class ProjectReader:
         """The stories and epics that count: of the newest export that has them. Raises ExportError."""
         newer = self._newer
         for place, export in enumerate(self.exports.all):
-            newer.has_all_stories, newer.has_all_epics = (self._has_whole(kind, place) for kind in ("story", "epic"))
+            newer.has_all_stories, newer.has_all_epics = (self._has_complete(kind, place) for kind in ("story", "epic"))
             reader = TableReader(self.cell_reader, newer)
             self._readers.append(reader)
             yield from reader.rows(export.table)
             newer.story_ids |= reader.story_ids
             newer.epic_ids |= reader.epic_ids
 
-    def _has_whole(self, kind: str, place: int) -> bool:
+    def _has_complete(self, kind: str, place: int) -> bool:
         """Whether an export that is newer than the one at this place is all of the project."""
         made = self.exports.made
-        return any(made[other] > made[place] for other in self.exports.whole.get(kind, ()))
+        return any(made[other] > made[place] for other in self.exports.complete.get(kind, ()))
 
     @property
     def story_ids(self) -> Collection[int]:
@@ -81,10 +81,10 @@ class ProjectReader:
         return self._newer.epic_ids
 
     @property
-    def whole_at(self) -> Mapping[str, datetime]:
-        """As `Project.whole_at`: when the newest export was made that proves to be all of the project."""
+    def complete_at(self) -> Mapping[str, datetime]:
+        """As `Project.complete_at`: when the newest export was made that proves to be all of the project."""
         if self.exports.made:
-            return {kind: self.exports.made[min(places)] for kind, places in self.exports.whole.items() if places}
+            return {kind: self.exports.made[min(places)] for kind, places in self.exports.complete.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
         made = export_time(export, reader)
         missing = missing_proofs([export], [reader]) if made else {}
