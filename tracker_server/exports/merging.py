@@ -110,7 +110,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
     return replace(
         exports,
         all=[scan.export for scan in newest_first],
-        made=[scan.at for scan in newest_first],
+        times=[scan.at for scan in newest_first],
         complete=proofs,
     )
 

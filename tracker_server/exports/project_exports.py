@@ -36,7 +36,7 @@ class Export:
 class ProjectExports:
     """All exports of one project, the newest first. `by_owner` has all files at the place, by the id of their story.
 
-    The other two are known where there are several exports; of a single one, its rows say both. `made` is when each
+    The other two are known where there are several exports; of a single one, its rows say both. `times` are when each
     was made. `complete` has by kind of row (`story`, `epic`) the indexes of those that prove to be all of the project.
     """
 
@@ -44,7 +44,7 @@ class ProjectExports:
     project_id: int
     all: list[Export]
     by_owner: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
-    made: Sequence[datetime] = ()
+    times: Sequence[datetime] = ()
     complete: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 

@@ -69,8 +69,8 @@ class ProjectReader:
 
     def _has_complete(self, kind: str, place: int) -> bool:
         """Whether an export that is newer than the one at this place is all of the project."""
-        made = self.exports.made
-        return any(made[other] > made[place] for other in self.exports.complete.get(kind, ()))
+        times = self.exports.times
+        return any(times[other] > times[place] for other in self.exports.complete.get(kind, ()))
 
     @property
     def story_ids(self) -> Collection[int]:
@@ -83,12 +83,12 @@ class ProjectReader:
     @property
     def complete_at(self) -> Mapping[str, datetime]:
         """As `Project.complete_at`: when the newest export was made that proves to be all of the project."""
-        if self.exports.made:
-            return {kind: self.exports.made[min(places)] for kind, places in self.exports.complete.items() if places}
+        if self.exports.times:
+            return {kind: self.exports.times[min(places)] for kind, places in self.exports.complete.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
-        made = export_time(export, reader)
-        missing = missing_proofs([export], [reader]) if made else {}
-        return {kind: made for kind, proof in missing.items() if proof is None and made}
+        time = export_time(export, reader)
+        missing = missing_proofs([export], [reader]) if time else {}
+        return {kind: time for kind, proof in missing.items() if proof is None and time}
 
     @cached_property
     def attachments(self) -> list[Attachment]:
