@@ -95,7 +95,8 @@ class World:
     `unavailable_endpoints` are those that ask for what this world cannot know, by the names of their functions in
     `tracker_server.api.endpoints`, each with a sentence that says so. `unavailable_attributes` are named like
     `story.follower_ids`.
-    `reader` is the person as whom everybody reads every project, with whatever token; None where `tokens` decide.
+    With `anonymous_person_id`, everybody reads every project as this person, whatever the token; with None, `tokens`
+    decide.
     """
 
     now: datetime
@@ -110,7 +111,7 @@ class World:
     files: Mapping[int, StoredFile] = field(default_factory=dict)
     unavailable_endpoints: Mapping[str, str] = field(default_factory=dict)
     unavailable_attributes: frozenset[str] = frozenset()
-    reader: int | None = None
+    anonymous_person_id: int | None = None
     next_id: int = 1000
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 

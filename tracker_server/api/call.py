@@ -65,7 +65,7 @@ class Call:
 
     def enter(self, project: Project) -> View:
         """The project's view. Raises ApiError when the person may not read it."""
-        is_open = project.row.get("public") or self.person_id == self.world.reader
+        is_open = project.row.get("public") or self.person_id == self.world.anonymous_person_id
         if not is_open and membership_of(project, self.person_id) is None:
             raise unauthorized_operation("You aren't authorized to access the requested project.")
         return self.views.of(project)

@@ -63,8 +63,8 @@ class TrackerApi:
 
     def _authenticated(self, headers: Mapping[str, str]) -> tuple[str, int]:
         token = next((value for name, value in headers.items() if name.lower() == "x-trackertoken"), None)
-        if self.world.reader is not None:
-            return token or "", self.world.reader
+        if self.world.anonymous_person_id is not None:
+            return token or "", self.world.anonymous_person_id
         if not token:
             raise ApiError(
                 401,

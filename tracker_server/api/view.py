@@ -99,12 +99,12 @@ def membership_of(project: Project, person_id: int) -> Row | None:
 
 
 def projects_of(world: World, person_id: int) -> list[Project]:
-    """The active projects that this person is a member of; for the reader of a world, all of them."""
+    """The active projects that this person is a member of; all of them for the anonymous person of a world."""
     return [
         project
         for project in world.projects.values()
         if project.row.get("status", "active") == "active"
-        and (person_id == world.reader or membership_of(project, person_id))
+        and (person_id == world.anonymous_person_id or membership_of(project, person_id))
     ]
 
 

@@ -21,7 +21,7 @@ MOST_KEPT = 40_000
 """Stories. With all that hangs on it, one takes about 5 kB of memory."""
 MOST_FINDINGS = 1_000
 """How many of them a report keeps."""
-READER: Row = {"kind": "person", "id": hashed_id("reader"), "name": "Reader of the export"}
+ANONYMOUS: Row = {"kind": "person", "id": hashed_id("reader"), "name": "Reader of the export"}
 """The made-up person as whom everybody reads."""
 
 
@@ -92,7 +92,7 @@ def _why_nothing(failures: Sequence[Failure]) -> str:
 
 
 def _world(oldest_first: Collection[ReadProject]) -> World:
-    reader_id = int(READER["id"])
+    anonymous_id = int(ANONYMOUS["id"])
     names = {name for read in oldest_first for name in read.summary.people}
     people = {hashed_id("person", name): name for name in sorted(names)}
     projects = [read.project for read in oldest_first if read.project]
@@ -100,13 +100,13 @@ def _world(oldest_first: Collection[ReadProject]) -> World:
         now=max((read.summary.as_of for read in oldest_first), default=CLOSED),
         projects={project.id: project for project in projects},
         people={
-            reader_id: dict(READER),
+            anonymous_id: dict(ANONYMOUS),
             **{person_id: {"kind": "person", "id": person_id, "name": name} for person_id, name in people.items()},
         },
         files=dict(_files(oldest_first)),
         unavailable_endpoints=UNAVAILABLE_ENDPOINTS,
         unavailable_attributes=UNAVAILABLE_ATTRIBUTES,
-        reader=reader_id,
+        anonymous_person_id=anonymous_id,
     )
 
 

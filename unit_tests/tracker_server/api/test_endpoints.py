@@ -703,7 +703,7 @@ def test_an_attribute_that_the_world_cannot_know_is_left_out_wherever_it_is_aske
 
 
 def test_a_reader_reads_every_project_with_any_token_or_none(world: World) -> None:
-    world.reader = EVE
+    world.anonymous_person_id = EVE
     edits.create_story(world, world.projects[99], ANN, name="A")
     api = TrackerApi(world)
     for headers in ({"X-TrackerToken": "whatever"}, {}):
