@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from tracker_server.api.resources import RESOURCES, Getter, Made
+from tracker_server.api.resources import RESOURCES, Computed, Getter
 from tracker_server.api.view import View
 from tracker_server.world import Row
 
@@ -78,12 +78,12 @@ def refuse(kind: str, fields: str, refused: frozenset[str]) -> None:
 
 
 def _refuse(kind: str, wanted: Wanted, refused: frozenset[str]) -> None:
-    made = RESOURCES[kind].made
+    attributes = RESOURCES[kind].computed
     for name, inner in wanted.items():
         if f"{kind}.{name}" in refused:
             raise FieldsError(f"'{name}' is not an attribute of {kind}")
-        if inner is not None and name in made and made[name].kind:
-            _refuse(made[name].kind, inner, refused)
+        if inner is not None and name in attributes and attributes[name].kind:
+            _refuse(attributes[name].kind, inner, refused)
 
 
 def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
@@ -91,39 +91,41 @@ def _as_tracker(_kind: str, _listed: bool, select: Selector) -> Selector:
 
 
 def _compiled(kind: str, wanted: Wanted, shape: Shape, unavailable: frozenset[str], *, listed: bool) -> Selector:
-    made = RESOURCES[kind].made
-    plain: list[str] = []
+    attributes = RESOURCES[kind].computed
+    stored: list[str] = []
     computed: list[tuple[str, Getter]] = []
-    nested: list[tuple[str, Made, Selector]] = []
+    nested: list[tuple[str, Computed, Selector]] = []
     for name, inner in _chosen(kind, wanted, unavailable).items():
-        if name in made and made[name].kind:
-            each = _compiled(made[name].kind, inner or {":default": None}, shape, unavailable, listed=made[name].many)
-            nested.append((name, made[name], each))
+        attribute = attributes.get(name)
+        if attribute and attribute.kind:
+            inner = inner or {":default": None}
+            select = _compiled(attribute.kind, inner, shape, unavailable, listed=attribute.many)
+            nested.append((name, attribute, select))
         elif inner is not None:
             raise FieldsError(f"'{name}' of {kind} has no attributes of its own")
-        elif name in made:
-            computed.append((name, made[name].get))
+        elif attribute:
+            computed.append((name, attribute.get))
         else:
-            plain.append(name)
+            stored.append(name)
 
-    select = shape(kind, listed, _selecting(plain, computed, nested))
+    select = shape(kind, listed, _selecting(stored, computed, nested))
     return _in_its_own_view(select) if kind == "project" else select
 
 
 def _selecting(
-    plain: list[str], computed: list[tuple[str, Getter]], nested: list[tuple[str, Made, Selector]]
+    stored: list[str], computed: list[tuple[str, Getter]], nested: list[tuple[str, Computed, Selector]]
 ) -> Selector:
     def select(row: Row, view: View) -> Row:
-        picked = {name: value for name in plain if (value := row.get(name)) is not None}
+        picked = {name: value for name in stored if (value := row.get(name)) is not None}
         for name, get in computed:
             if (value := get(row, view)) is not None:
                 picked[name] = value
-        for name, made, inner in nested:
-            found = made.get(row, view)
-            if made.many:
-                picked[name] = [inner(each, view) for each in found]
+        for name, attribute, select_inner in nested:
+            found = attribute.get(row, view)
+            if attribute.many:
+                picked[name] = [select_inner(inner_row, view) for inner_row in found]
             elif found is not None:
-                picked[name] = inner(found, view)
+                picked[name] = select_inner(found, view)
         return picked
 
     return select

@@ -1,4 +1,4 @@
-"""What each resource of the v5 API has: the attributes that it shows, and how some of them are made."""
+"""What each resource of the v5 API has: the attributes that it shows, and how some of them are computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Getter = Callable[[Row, View], Any]
 
 
 @dataclass(frozen=True)
-class Made:
+class Computed:
     """An attribute that is more than a value stored under its own name.
 
     `kind` is the resource that `get` returns one row of (or None), or a list of rows where `many`.
@@ -27,70 +27,70 @@ class Made:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource: the attributes it shows unasked, those it shows when asked, and how some of them are made.
+    """A resource: the attributes it shows unasked, those it shows when asked, and how some of them are computed.
 
     `key` comes whatever is asked for. `replaces` maps an asked-for attribute to the default one that it ousts.
     """
 
     default: str
-    asked: str = ""
+    on_request: str = ""
     key: str | None = "id"
-    made: Mapping[str, Made] = field(default_factory=dict)
+    computed: Mapping[str, Computed] = field(default_factory=dict)
     replaces: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def attributes(self) -> frozenset[str]:
-        return frozenset([*self.default.split(), *self.asked.split(), *self.made])
+        return frozenset([*self.default.split(), *self.on_request.split(), *self.computed])
 
 
 def ids_of(rows: Iterable[Row] | None) -> list[int]:
     return [row["id"] for row in rows or ()]
 
 
-def stored_list(name: str) -> Made:
-    return Made(lambda row, _: row.get(name) or [])
+def stored_list(name: str) -> Computed:
+    return Computed(lambda row, _: row.get(name) or [])
 
 
-def part(name: str, kind: str) -> Made:
-    return Made(lambda row, _: row.get(name) or (), kind, many=True)
+def part(name: str, kind: str) -> Computed:
+    return Computed(lambda row, _: row.get(name) or (), kind, many=True)
 
 
-def part_ids(name: str) -> Made:
-    return Made(lambda row, _: ids_of(row.get(name)))
+def part_ids(name: str) -> Computed:
+    return Computed(lambda row, _: ids_of(row.get(name)))
 
 
-def person(id_name: str) -> Made:
-    return Made(lambda row, view: view.world.people.get(row.get(id_name, 0)), "person")
+def person(id_name: str) -> Computed:
+    return Computed(lambda row, view: view.world.people.get(row.get(id_name, 0)), "person")
 
 
-def people(ids_name: str) -> Made:
-    return Made(lambda row, view: rows_by_id(view.world.people, row.get(ids_name)), "person", many=True)
+def people(ids_name: str) -> Computed:
+    return Computed(lambda row, view: rows_by_id(view.world.people, row.get(ids_name)), "person", many=True)
 
 
-def release_figure(name: str) -> Made:
+def release_figure(name: str) -> Computed:
     """A figure of `Figures.release`, which only releases have."""
-    return Made(lambda row, view: view.figures.release(row["id"])[name] if row["story_type"] == "release" else None)
+    return Computed(lambda row, view: view.figures.release(row["id"])[name] if row["story_type"] == "release" else None)
 
 
-def epic_figure(name: str) -> Made:
-    return Made(lambda row, view: view.figures.epic(row["id"])[name])
+def epic_figure(name: str) -> Computed:
+    return Computed(lambda row, view: view.figures.epic(row["id"])[name])
 
 
-def neighbour(order: Callable[[View], list[int]], places: Callable[[View], dict[int, int]], step: int) -> Made:
+def neighbour(order: Callable[[View], list[int]], places: Callable[[View], dict[int, int]], step: int) -> Computed:
     """The id that stands `step` places further down the priority order."""
 
     def get(row: Row, view: View) -> int | None:
         ids, place = order(view), places(view)[row["id"]] + step
         return ids[place] if 0 <= place < len(ids) else None
 
-    return Made(get)
+    return Computed(get)
 
 
-def story_neighbour(step: int) -> Made:
+def story_neighbour(step: int) -> Computed:
     return neighbour(lambda view: view.project.order, lambda view: view.story_places, step)
 
 
-def epic_neighbour(step: int) -> Made:
+def epic_neighbour(step: int) -> Computed:
     return neighbour(lambda view: view.epic_order, lambda view: view.epic_places, step)
 
 
@@ -141,35 +141,35 @@ RESOURCES: Mapping[str, Resource] = {
     "me": Resource(
         "kind id name initials username email time_zone api_token has_google_identity"
         " receives_in_app_notifications projects accounts personal_settings created_at updated_at",
-        made={
-            "projects": Made(membership_summaries, "membership_summary", many=True),
-            "project_ids": Made(lambda row, view: [p.id for p in projects_of(view.world, row["id"])]),
-            "accounts": Made(lambda row, view: accounts_of(view.world, row["id"]), "account", many=True),
-            "account_ids": Made(lambda row, view: ids_of(accounts_of(view.world, row["id"]))),
-            "workspaces": Made(lambda row, view: view.world.workspaces.get(row["id"], ()), "workspace", many=True),
-            "workspace_ids": Made(lambda row, view: ids_of(view.world.workspaces.get(row["id"]))),
+        computed={
+            "projects": Computed(membership_summaries, "membership_summary", many=True),
+            "project_ids": Computed(lambda row, view: [p.id for p in projects_of(view.world, row["id"])]),
+            "accounts": Computed(lambda row, view: accounts_of(view.world, row["id"]), "account", many=True),
+            "account_ids": Computed(lambda row, view: ids_of(accounts_of(view.world, row["id"]))),
+            "workspaces": Computed(lambda row, view: view.world.workspaces.get(row["id"], ()), "workspace", many=True),
+            "workspace_ids": Computed(lambda row, view: ids_of(view.world.workspaces.get(row["id"]))),
         },
     ),
     "membership_summary": Resource("kind id project_id project_name project_color favorite role last_viewed_at"),
     "person": Resource("kind id name initials username email"),
-    "my_person": Resource("person", key=None, made={"person": person("person_id")}),
+    "my_person": Resource("person", key=None, computed={"person": person("person_id")}),
     "account": Resource(
         "id kind name plan status days_left over_the_limit created_at updated_at",
-        made={
-            "projects": Made(account_projects, "project", many=True),
-            "project_ids": Made(lambda row, view: ids_of(account_projects(row, view))),
+        computed={
+            "projects": Computed(account_projects, "project", many=True),
+            "project_ids": Computed(lambda row, view: ids_of(account_projects(row, view))),
         },
     ),
-    "account_summary": Resource("kind id name status plan", asked="days_left over_the_limit"),
+    "account_summary": Resource("kind id name status plan", on_request="days_left over_the_limit"),
     "account_membership": Resource(
         "kind id account_id person owner admin project_creator timekeeper time_enterer created_at updated_at",
-        asked="person_id",
-        made={"person": person("person_id")},
+        on_request="person_id",
+        computed={"person": person("person_id")},
     ),
     "workspace": Resource(
         "kind id name person_id project_ids",
-        made={
-            "projects": Made(workspace_projects, "project", many=True),
+        computed={
+            "projects": Computed(workspace_projects, "project", many=True),
             "project_ids": stored_list("project_ids"),
         },
     ),
@@ -184,43 +184,43 @@ RESOURCES: Mapping[str, Resource] = {
         " profile_content enable_incoming_emails initial_velocity public atom_enabled project_type start_time"
         " created_at updated_at account_id current_iteration_number enable_following show_story_priority"
         " show_priority_icon show_priority_icon_in_all_panels",
-        asked="status accounting_type featured",
-        made={
-            "version": Made(lambda _, view: view.project.version),
-            "current_iteration_number": Made(lambda _, view: view.figures.current_iteration_number),
-            "current_velocity": Made(lambda _, view: view.figures.current_velocity),
-            "current_volatility": Made(lambda _, view: view.figures.current_volatility),
-            "current_standard_deviation": Made(lambda _, view: view.figures.current_standard_deviation),
-            "shown_iterations_start_time": Made(lambda _, view: view.figures.shown_iterations_start_time),
-            "account": Made(account_summary, "account_summary"),
-            "labels": Made(lambda _, view: view.sorted_labels(), "label", many=True),
-            "label_ids": Made(lambda _, view: ids_of(view.sorted_labels())),
-            "epics": Made(lambda _, view: view.project.epics.values(), "epic", many=True),
-            "epic_ids": Made(lambda _, view: list(view.project.epics)),
-            "memberships": Made(lambda _, view: view.memberships(), "project_membership", many=True),
-            "membership_ids": Made(lambda _, view: ids_of(view.memberships())),
-            "review_types": Made(lambda _, view: view.project.review_types.values(), "review_type", many=True),
-            "review_type_ids": Made(lambda _, view: list(view.project.review_types)),
-            "story_ids": Made(lambda _, view: list(view.project.order)),
-            "integration_ids": Made(lambda _, view: list(view.project.integrations)),
+        on_request="status accounting_type featured",
+        computed={
+            "version": Computed(lambda _, view: view.project.version),
+            "current_iteration_number": Computed(lambda _, view: view.figures.current_iteration_number),
+            "current_velocity": Computed(lambda _, view: view.figures.current_velocity),
+            "current_volatility": Computed(lambda _, view: view.figures.current_volatility),
+            "current_standard_deviation": Computed(lambda _, view: view.figures.current_standard_deviation),
+            "shown_iterations_start_time": Computed(lambda _, view: view.figures.shown_iterations_start_time),
+            "account": Computed(account_summary, "account_summary"),
+            "labels": Computed(lambda _, view: view.sorted_labels(), "label", many=True),
+            "label_ids": Computed(lambda _, view: ids_of(view.sorted_labels())),
+            "epics": Computed(lambda _, view: view.project.epics.values(), "epic", many=True),
+            "epic_ids": Computed(lambda _, view: list(view.project.epics)),
+            "memberships": Computed(lambda _, view: view.memberships(), "project_membership", many=True),
+            "membership_ids": Computed(lambda _, view: ids_of(view.memberships())),
+            "review_types": Computed(lambda _, view: view.project.review_types.values(), "review_type", many=True),
+            "review_type_ids": Computed(lambda _, view: list(view.project.review_types)),
+            "story_ids": Computed(lambda _, view: list(view.project.order)),
+            "integration_ids": Computed(lambda _, view: list(view.project.integrations)),
         },
     ),
     "project_membership": Resource(
         "kind id project_id person role project_color favorite last_viewed_at"
         " wants_comment_notification_emails will_receive_mention_notifications_or_emails created_at updated_at",
-        asked="person_id",
-        made={"person": person("person_id")},
+        on_request="person_id",
+        computed={"person": person("person_id")},
     ),
     "label": Resource(
         "id project_id kind name created_at updated_at",
-        made={"counts": Made(lambda row, view: view.figures.label_counts(row["id"]))},
+        computed={"counts": Computed(lambda row, view: view.figures.label_counts(row["id"]))},
     ),
     "review_type": Resource("kind id project_id name hidden created_at updated_at"),
     "epic": Resource(
         "id kind project_id name description url label created_at updated_at",
-        asked="label_id",
-        made={
-            "label": Made(lambda row, view: view.project.labels.get(row.get("label_id", 0)), "label"),
+        on_request="label_id",
+        computed={
+            "label": Computed(lambda row, view: view.project.labels.get(row.get("label_id", 0)), "label"),
             "comments": part("comments", "comment"),
             "comment_ids": part_ids("comments"),
             "followers": people("follower_ids"),
@@ -238,15 +238,15 @@ RESOURCES: Mapping[str, Resource] = {
         "kind id created_at updated_at accepted_at estimate story_type story_priority name description"
         " current_state requested_by_id url project_id owner_ids labels owned_by_id deadline external_id"
         " integration_id",
-        made={
-            "labels": Made(story_labels, "label", many=True),
-            "label_ids": Made(lambda row, view: ids_of(story_labels(row, view))),
+        computed={
+            "labels": Computed(story_labels, "label", many=True),
+            "label_ids": Computed(lambda row, view: ids_of(story_labels(row, view))),
             "requested_by": person("requested_by_id"),
-            "owned_by": Made(
+            "owned_by": Computed(
                 lambda row, view: view.world.people.get(first_owner(row, view) or 0),
                 "person",
             ),
-            "owned_by_id": Made(first_owner),
+            "owned_by_id": Computed(first_owner),
             "owners": people("owner_ids"),
             "owner_ids": stored_list("owner_ids"),
             "followers": people("follower_ids"),
@@ -254,8 +254,10 @@ RESOURCES: Mapping[str, Resource] = {
             "blocked_story_ids": stored_list("blocked_story_ids"),
             **{name: part(name, kind) for name, kind in STORY_PART_KINDS.items()},
             **{f"{kind}_ids": part_ids(name) for name, kind in STORY_PART_KINDS.items()},
-            "transitions": Made(lambda row, view: view.transitions.get(row["id"], ()), "story_transition", many=True),
-            "cycle_time_details": Made(lambda row, view: view.figures.cycle_time(row["id"]), "cycle_time_details"),
+            "transitions": Computed(
+                lambda row, view: view.transitions.get(row["id"], ()), "story_transition", many=True
+            ),
+            "cycle_time_details": Computed(lambda row, view: view.figures.cycle_time(row["id"]), "cycle_time_details"),
             "before_id": story_neighbour(+1),
             "after_id": story_neighbour(-1),
             "points_accepted": release_figure("points_accepted"),
@@ -268,10 +270,10 @@ RESOURCES: Mapping[str, Resource] = {
     ),
     "release": Resource(
         "kind id created_at updated_at accepted_at name description current_state url project_id labels deadline",
-        made={
-            "kind": Made(lambda *_: "release"),
-            "labels": Made(story_labels, "label", many=True),
-            "label_ids": Made(lambda row, view: ids_of(story_labels(row, view))),
+        computed={
+            "kind": Computed(lambda *_: "release"),
+            "labels": Computed(story_labels, "label", many=True),
+            "label_ids": Computed(lambda row, view: ids_of(story_labels(row, view))),
             "story_ids": release_figure("story_ids"),
             "points_accepted": release_figure("points_accepted"),
             "points_total": release_figure("points_total"),
@@ -284,13 +286,13 @@ RESOURCES: Mapping[str, Resource] = {
     "comment": Resource(
         "kind id story_id epic_id text person_id created_at updated_at commit_identifier commit_type"
         " external_source external_author external_link",
-        made={
+        computed={
             "person": person("person_id"),
             "file_attachments": part("file_attachments", "file_attachment"),
             "file_attachment_ids": part_ids("file_attachments"),
             "google_attachments": part("google_attachments", "google_attachment"),
             "google_attachment_ids": part_ids("google_attachments"),
-            "attachment_ids": Made(attachment_ids),
+            "attachment_ids": Computed(attachment_ids),
         },
     ),
     "file_attachment": Resource(
@@ -303,8 +305,8 @@ RESOURCES: Mapping[str, Resource] = {
     "blocker": Resource("id kind story_id person_id description resolved created_at updated_at"),
     "review": Resource(
         "kind id story_id review_type_id reviewer_id status created_at updated_at",
-        made={
-            "review_type": Made(
+        computed={
+            "review_type": Computed(
                 lambda row, view: view.project.review_types.get(row.get("review_type_id", 0)), "review_type"
             )
         },
@@ -321,10 +323,12 @@ RESOURCES: Mapping[str, Resource] = {
     ),
     "iteration": Resource(
         "number project_id length team_strength stories start finish kind",
-        asked="velocity points accepted_points effective_points",
+        on_request="velocity points accepted_points effective_points",
         key="number",
-        made={
-            "stories": Made(lambda row, view: rows_by_id(view.project.stories, row["story_ids"]), "story", many=True),
+        computed={
+            "stories": Computed(
+                lambda row, view: rows_by_id(view.project.stories, row["story_ids"]), "story", many=True
+            ),
             "story_ids": stored_list("story_ids"),
         },
     ),
