@@ -63,35 +63,35 @@ class Call:
     person_id: int
     parameters: Parameters
 
-    def enter(self, project: Project) -> View:
+    def authorized_view(self, project: Project) -> View:
         """The project's view. Raises ApiError when the person may not read it."""
         is_open = project.row.get("public") or self.person_id == self.world.anonymous_person_id
         if not is_open and membership_of(project, self.person_id) is None:
             raise unauthorized_operation("You aren't authorized to access the requested project.")
         return self.views.of(project)
 
-    def need_owner(self, project: Project) -> None:
+    def require_owner(self, project: Project) -> None:
         membership = membership_of(project, self.person_id)
         if membership is None or membership["role"] != "owner":
             raise unauthorized_operation("Only an owner of the project may do this.")
 
-    def one(self, kind: str, row: Row | None, view: View) -> Answer:
+    def single(self, kind: str, row: Row | None, view: View) -> Answer:
         """A single row; raises ApiError where there is none."""
         if row is None:
             raise unfound_resource()
         return Answer(self._select(kind, listed=False)(row, view))
 
-    def every(self, kind: str, rows: Collection[Row], view: View) -> Answer:
+    def unpaginated(self, kind: str, rows: Collection[Row], view: View) -> Answer:
         """All the rows, without pagination."""
         select = self._select(kind, listed=True)
         return Answer([select(row, view) for row in rows])
 
-    def some(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
+    def page(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
         """The page of the rows that is asked for; `limit` is the endpoint's default."""
         return self._page(kind, rows, view, cap, limit, from_end=False)
 
-    def some_from_either_end(self, kind: str, rows: list[Row], view: View, cap: int, limit: int) -> Answer:
-        """As `some`, but a negative offset counts from behind the last row."""
+    def page_from_either_end(self, kind: str, rows: list[Row], view: View, cap: int, limit: int) -> Answer:
+        """As `page`, but a negative offset counts from behind the last row."""
         return self._page(kind, rows, view, cap, limit, from_end=True)
 
     def _page(self, kind: str, rows: list[Row], view: View, cap: int, limit: int, from_end: bool) -> Answer:
@@ -103,7 +103,7 @@ class Call:
             raise invalid_parameter("'offset' must not be negative")
         limit = min(limit if asked_limit is None else asked_limit, cap)
         start = offset if offset >= 0 else max(len(rows) + offset, 0)
-        answer = self.every(kind, rows[start : start + limit], view)
+        answer = self.unpaginated(kind, rows[start : start + limit], view)
         answer.page = Page(len(rows), limit, offset, len(answer.data))
         return answer
 
@@ -130,6 +130,6 @@ class Call:
             rows = [row for row in rows if (time(row) or "~") < bound]
         return rows
 
-    def no_search(self) -> None:
+    def refuse_search(self) -> None:
         if self.parameters.text("filter") is not None:
             raise invalid_parameter("this server has no search, so 'filter' cannot be used")

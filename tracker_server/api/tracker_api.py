@@ -88,7 +88,7 @@ class TrackerApi:
         found = self.world.projects.get(names.pop("project_id"))
         if found is None:
             raise unfound_resource()
-        answer = endpoint(call, call.enter(found), **names)
+        answer = endpoint(call, call.authorized_view(found), **names)
         answer.project = found
         return answer
 

@@ -71,7 +71,7 @@ class Views:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.nowhere = View(world, Project(row={}), self)
+        self.outside_projects = View(world, Project(row={}), self)
         self._kept: dict[int, View] = {}
 
     def of(self, project: Project) -> View:

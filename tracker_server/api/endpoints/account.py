@@ -16,7 +16,7 @@ NOTIFICATION_WINDOW = timedelta(days=10)
 def me(call: Call) -> Answer:
     settings = call.world.person_settings.get(call.person_id, {})
     row = {**call.world.people[call.person_id], **settings, "kind": "me", "api_token": call.token or None}
-    return call.one("me", row, call.views.nowhere)
+    return call.single("me", row, call.views.outside_projects)
 
 
 def my_people(call: Call) -> Answer:
@@ -26,14 +26,16 @@ def my_people(call: Call) -> Answer:
         raise invalid_parameter(problem)
     if project_id not in call.world.projects:
         raise unfound_resource()
-    view = call.enter(call.world.projects[project_id])
-    return call.every("my_person", view.memberships(), view)
+    view = call.authorized_view(call.world.projects[project_id])
+    return call.unpaginated("my_person", view.memberships(), view)
 
 
 def my_notifications(call: Call) -> Answer:
     rows = call.world.notifications.get(call.person_id, [])
     after = iso(call.parameters.moment("created_after") or call.world.now - NOTIFICATION_WINDOW)
-    answer = call.every("notification", [row for row in rows if row["created_at"] > after], call.views.nowhere)
+    answer = call.unpaginated(
+        "notification", [row for row in rows if row["created_at"] > after], call.views.outside_projects
+    )
     if rows:
         newest = max(row["updated_at"] for row in rows)
         answer.headers["X-Tracker-Last-Notification-Timestamp"] = str(to_millis(newest))
@@ -41,17 +43,17 @@ def my_notifications(call: Call) -> Answer:
 
 
 def my_workspaces(call: Call) -> Answer:
-    return call.every("workspace", call.world.workspaces.get(call.person_id, []), call.views.nowhere)
+    return call.unpaginated("workspace", call.world.workspaces.get(call.person_id, []), call.views.outside_projects)
 
 
 def my_workspace(call: Call, workspace_id: int) -> Answer:
     rows = call.world.workspaces.get(call.person_id, [])
     row = next((row for row in rows if row["id"] == workspace_id), None)
-    return call.one("workspace", row, call.views.nowhere)
+    return call.single("workspace", row, call.views.outside_projects)
 
 
 def accounts(call: Call) -> Answer:
-    return call.every("account", accounts_of(call.world, call.person_id), call.views.nowhere)
+    return call.unpaginated("account", accounts_of(call.world, call.person_id), call.views.outside_projects)
 
 
 def _administered(call: Call, account_id: int) -> Row:
@@ -64,10 +66,10 @@ def _administered(call: Call, account_id: int) -> Row:
 
 
 def account(call: Call, account_id: int) -> Answer:
-    return call.one("account", _administered(call, account_id), call.views.nowhere)
+    return call.single("account", _administered(call, account_id), call.views.outside_projects)
 
 
 def account_memberships(call: Call, account_id: int) -> Answer:
     _administered(call, account_id)
     rows = [row for row in call.world.account_memberships.values() if row["account_id"] == account_id]
-    return call.every("account_membership", rows, call.views.nowhere)
+    return call.unpaginated("account_membership", rows, call.views.outside_projects)

@@ -22,7 +22,7 @@ def my_activity(call: Call) -> Answer:
     ]
     rows.sort(key=lambda row: (row["occurred_at"], row["project_version"]), reverse=True)
     rows = call.between(rows, OCCURRED_AT, "occurred")
-    return call.some("activity", rows, call.views.nowhere, call.caps.activity)
+    return call.page("activity", rows, call.views.outside_projects, call.caps.activity)
 
 
 def activity(call: Call, view: View) -> Answer:
@@ -52,15 +52,15 @@ def _activity(call: Call, view: View, oldest_first: list[Row]) -> Answer:
     if since is not None:
         rows = [row for row in rows if row["project_version"] > since]
     rows = call.between(rows, OCCURRED_AT, "occurred")
-    return call.some("activity", rows, view, call.caps.activity)
+    return call.page("activity", rows, view, call.caps.activity)
 
 
 def story_transitions(call: Call, view: View, story_id: int) -> Answer:
     story_row(view, story_id)
     rows = view.transitions.get(story_id, [])
-    return call.some("story_transition", rows, view, call.caps.transitions)
+    return call.page("story_transition", rows, view, call.caps.transitions)
 
 
 def transitions(call: Call, view: View) -> Answer:
     rows = call.between(view.project.transitions, OCCURRED_AT, "occurred")
-    return call.some("story_transition", rows, view, call.caps.transitions)
+    return call.page("story_transition", rows, view, call.caps.transitions)

@@ -9,19 +9,19 @@ from tracker_server.world import Row
 
 
 def epics(call: Call, view: View) -> Answer:
-    call.no_search()
-    return call.every("epic", view.project.epics.values(), view)
+    call.refuse_search()
+    return call.unpaginated("epic", view.project.epics.values(), view)
 
 
 def epic(call: Call, view: View, epic_id: int) -> Answer:
-    return call.one("epic", view.project.epics.get(epic_id), view)
+    return call.single("epic", view.project.epics.get(epic_id), view)
 
 
 def top_epic(call: Call, epic_id: int) -> Answer:
     found = call.world.with_epic(epic_id)
     if found is None:
         raise unfound_resource()
-    answer = epic(call, call.enter(found), epic_id)
+    answer = epic(call, call.authorized_view(found), epic_id)
     answer.project = found
     return answer
 
@@ -33,8 +33,8 @@ def epic_row(view: View, epic_id: int) -> Row:
 
 
 def epic_comments(call: Call, view: View, epic_id: int) -> Answer:
-    return call.every("comment", epic_row(view, epic_id)["comments"], view)
+    return call.unpaginated("comment", epic_row(view, epic_id)["comments"], view)
 
 
 def epic_comment(call: Call, view: View, epic_id: int, comment_id: int) -> Answer:
-    return call.one("comment", row_with_id(epic_row(view, epic_id)["comments"], comment_id), view)
+    return call.single("comment", row_with_id(epic_row(view, epic_id)["comments"], comment_id), view)

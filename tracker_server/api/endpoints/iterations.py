@@ -14,14 +14,14 @@ def iterations(call: Call, view: View) -> Answer:
     scope = call.parameters.text("scope", SCOPES)
     rows, current = view.figures.iterations, view.figures.current_iteration_number
     if scope == "current":
-        return call.every("iteration", [row for row in rows if row["number"] == current], view)
+        return call.unpaginated("iteration", [row for row in rows if row["number"] == current], view)
     if scope == "done":
         done = [row for row in rows if row["number"] < current]
-        return call.some_from_either_end("iteration", done, view, call.caps.iterations, limit=10)
+        return call.page_from_either_end("iteration", done, view, call.caps.iterations, limit=10)
     first = {"backlog": current + 1, "current_backlog": current}.get(scope or "", 1)
     last = current if scope == "done_current" else len(rows)
     rows = [row for row in rows if first <= row["number"] <= last]
-    return call.some("iteration", rows, view, call.caps.iterations, limit=10)
+    return call.page("iteration", rows, view, call.caps.iterations, limit=10)
 
 
 def _iteration_row(view: View, number: int) -> Row:
@@ -32,10 +32,10 @@ def _iteration_row(view: View, number: int) -> Row:
 
 
 def iteration(call: Call, view: View, number: int) -> Answer:
-    return call.one("iteration", _iteration_row(view, number), view)
+    return call.single("iteration", _iteration_row(view, number), view)
 
 
 def iteration_cycle_times(call: Call, view: View, number: int) -> Answer:
     story_ids = _iteration_row(view, number)["story_ids"]
     rows = [view.figures.cycle_time(story_id) for story_id in story_ids]
-    return call.every("cycle_time_details", rows, view)
+    return call.unpaginated("cycle_time_details", rows, view)

@@ -10,41 +10,41 @@ def projects(call: Call) -> Answer:
     account_ids = call.parameters.ids("account_ids")
     found = projects_of(call.world, call.person_id)
     rows = [each.row for each in found if account_ids is None or each.row.get("account_id") in account_ids]
-    return call.every("project", rows, call.views.nowhere)
+    return call.unpaginated("project", rows, call.views.outside_projects)
 
 
 def project(call: Call, view: View) -> Answer:
-    return call.one("project", view.project.row, view)
+    return call.single("project", view.project.row, view)
 
 
 def memberships(call: Call, view: View) -> Answer:
     rows = view.memberships()
     if call.parameters.text("sort_by", ["name"]):
         rows.sort(key=lambda row: str(call.world.people[row["person_id"]]["name"]).casefold())
-    return call.every("project_membership", rows, view)
+    return call.unpaginated("project_membership", rows, view)
 
 
 def membership(call: Call, view: View, membership_id: int) -> Answer:
     row = next((row for row in view.memberships() if row["id"] == membership_id), None)
-    return call.one("project_membership", row, view)
+    return call.single("project_membership", row, view)
 
 
 def labels(call: Call, view: View) -> Answer:
-    return call.every("label", view.sorted_labels(), view)
+    return call.unpaginated("label", view.sorted_labels(), view)
 
 
 def label(call: Call, view: View, label_id: int) -> Answer:
-    return call.one("label", view.project.labels.get(label_id), view)
+    return call.single("label", view.project.labels.get(label_id), view)
 
 
 def webhooks(call: Call, view: View) -> Answer:
-    call.need_owner(view.project)
-    return call.every("webhook", view.project.webhooks.values(), view)
+    call.require_owner(view.project)
+    return call.unpaginated("webhook", view.project.webhooks.values(), view)
 
 
 def integrations(call: Call, view: View) -> Answer:
-    call.need_owner(view.project)
-    return call.every("integration", view.project.integrations.values(), view)
+    call.require_owner(view.project)
+    return call.unpaginated("integration", view.project.integrations.values(), view)
 
 
 def history_days(call: Call, view: View) -> Answer:

@@ -26,7 +26,7 @@ def stories_in_order(view: View) -> list[Row]:
 
 
 def stories(call: Call, view: View) -> Answer:
-    call.no_search()
+    call.refuse_search()
     rows = stories_in_order(view)
     places = view.story_places
     for name, allowed in (("story_type", STORY_TYPES), ("state", STATES), ("story_priority", PRIORITIES)):
@@ -48,7 +48,7 @@ def stories(call: Call, view: View) -> Answer:
     rows = call.between(rows, methodcaller("get", "created_at"), "created")
     rows = call.between(rows, call.dialect.updated_at(view), "updated")
     rows = call.between(rows, methodcaller("get", "deadline"), "deadline")
-    return call.some("story", rows, view, call.caps.stories)
+    return call.page("story", rows, view, call.caps.stories)
 
 
 def _place(call: Call, view: View, parameter: str) -> int | None:
@@ -64,7 +64,7 @@ def stories_bulk(call: Call, view: View) -> Answer:
         raise invalid_parameter("this endpoint requires at least one of the following parameters: ids")
     if len(ids) > BULK_MAX:
         raise invalid_parameter(f"'ids' may hold at most {BULK_MAX} ids")
-    return call.every("story", rows_by_id(view.project.stories, dict.fromkeys(ids)), view)
+    return call.unpaginated("story", rows_by_id(view.project.stories, dict.fromkeys(ids)), view)
 
 
 def story_row(view: View, story_id: int) -> Row:
@@ -74,40 +74,40 @@ def story_row(view: View, story_id: int) -> Row:
 
 
 def story(call: Call, view: View, story_id: int) -> Answer:
-    return call.one("story", story_row(view, story_id), view)
+    return call.single("story", story_row(view, story_id), view)
 
 
 def top_story(call: Call, story_id: int) -> Answer:
     found = call.world.with_story(story_id)
     if found is None:
         raise unfound_resource()
-    answer = story(call, call.enter(found), story_id)
+    answer = story(call, call.authorized_view(found), story_id)
     answer.project = found
     return answer
 
 
 def story_part(call: Call, view: View, story_id: int, part: str) -> Answer:
-    return call.every(STORY_PART_KINDS[part], story_row(view, story_id).get(part, ()), view)
+    return call.unpaginated(STORY_PART_KINDS[part], story_row(view, story_id).get(part, ()), view)
 
 
 def story_part_row(call: Call, view: View, story_id: int, part: str, part_id: int) -> Answer:
-    return call.one(STORY_PART_KINDS[part], row_with_id(story_row(view, story_id).get(part, []), part_id), view)
+    return call.single(STORY_PART_KINDS[part], row_with_id(story_row(view, story_id).get(part, []), part_id), view)
 
 
 def story_owners(call: Call, view: View, story_id: int) -> Answer:
-    return call.every("person", rows_by_id(call.world.people, story_row(view, story_id)["owner_ids"]), view)
+    return call.unpaginated("person", rows_by_id(call.world.people, story_row(view, story_id)["owner_ids"]), view)
 
 
 def story_labels(call: Call, view: View, story_id: int) -> Answer:
     rows = rows_by_id(view.project.labels, story_row(view, story_id)["label_ids"])
-    return call.every("label", rows, view)
+    return call.unpaginated("label", rows, view)
 
 
 def releases(call: Call, view: View) -> Answer:
     state = call.parameters.text("with_state", STATES)
     rows = [row for row in stories_in_order(view) if row["story_type"] == "release"]
     rows = [row for row in rows if state is None or row["current_state"] == state]
-    return call.some("release", rows, view, call.caps.releases)
+    return call.page("release", rows, view, call.caps.releases)
 
 
 def _release_row(view: View, release_id: int) -> Row:
@@ -118,10 +118,10 @@ def _release_row(view: View, release_id: int) -> Row:
 
 
 def release(call: Call, view: View, release_id: int) -> Answer:
-    return call.one("release", _release_row(view, release_id), view)
+    return call.single("release", _release_row(view, release_id), view)
 
 
 def release_stories(call: Call, view: View, release_id: int) -> Answer:
     _release_row(view, release_id)
     story_ids = view.figures.release(release_id)["story_ids"]
-    return call.every("story", rows_by_id(view.project.stories, story_ids), view)
+    return call.unpaginated("story", rows_by_id(view.project.stories, story_ids), view)
