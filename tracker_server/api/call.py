@@ -109,7 +109,7 @@ class Call:
 
     def _select(self, kind: str, *, listed: bool) -> Callable[[Row, View], Row]:
         fields = self.parameters.text("fields")
-        wanted = self.dialect.unasked(kind) if fields is None else fields
+        wanted = self.dialect.default_fields(kind) if fields is None else fields
         try:
             if fields is not None:
                 refuse(kind, fields, self.dialect.refused_attributes)

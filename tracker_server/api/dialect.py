@@ -55,7 +55,7 @@ class Dialect:
     failing_seed: int = _switch(1, "the same seed gives the same failures to the same sequence of requests")
 
     @property
-    def ignored(self) -> frozenset[str]:
+    def ignored_parameters(self) -> frozenset[str]:
         """The parameters that make no difference, whatever their values."""
         heeded = {
             "fields": self.fields,
@@ -69,7 +69,7 @@ class Dialect:
         """Whether an endpoint, by its name, is missing."""
         return any(endpoint == name or endpoint.startswith(f"{name}/") for name in self.missing_endpoints)
 
-    def unasked(self, kind: str) -> str:
+    def default_fields(self, kind: str) -> str:
         """The `fields` of a resource where a request names none."""
         with_attachments = self.comment_attachments and kind == "comment"
         return ":default,file_attachments,google_attachments" if with_attachments else ":default"

@@ -50,7 +50,7 @@ class TrackerApi:
         if function.__name__ in self.world.unavailable_endpoints:
             raise route_not_found(general_problem=self.world.unavailable_endpoints[function.__name__])
         token, person_id = self._authenticated(request.headers)
-        parameters = Parameters(request.query, self._dialect.ignored)
+        parameters = Parameters(request.query, self._dialect.ignored_parameters)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"
         in_millis = parameters.text("date_format", ["iso8601", "millis"]) == "millis"
         call = Call(self.world, self._views, self.caps, self._dialect, token, person_id, parameters)
