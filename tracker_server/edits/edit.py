@@ -33,7 +33,7 @@ def command(edit: Command) -> Command:
 
 
 class Edit:
-    """A command under way: who edits which project, and the changes so far, which `end` puts into the activity."""
+    """A command under way: who edits which project, and the changes so far, which `commit` puts into the activity."""
 
     def __init__(self, world: World, project: Project, by: int) -> None:
         self._world = world
@@ -41,7 +41,7 @@ class Edit:
         self._actor = person_by_id(world, by)
         self._changes: list[Row] = []
 
-    def end(self, kind: str, highlight: str, detail: str, *resources: Row) -> None:
+    def commit(self, kind: str, highlight: str, detail: str, *resources: Row) -> None:
         """The project's next version, and the activity that tells what it was."""
         project, actor = self._project, self._actor
         project.version += 1
@@ -62,22 +62,22 @@ class Edit:
             }
         )
 
-    def tell(self, change_type: str, row: Row, **values: Row) -> None:
+    def record(self, change_type: str, row: Row, **values: Row) -> None:
         """A change repeats of a story, an epic or a label its name and type."""
         title = {key: row[key] for key in ("name", "story_type") if key in row}
         self._changes.append({"kind": row["kind"], "change_type": change_type, "id": row["id"]} | values | title)
 
-    def tell_creation(self, row: Row, **more: Any) -> None:
+    def record_creation(self, row: Row, **more: Any) -> None:
         values = {key: value for key, value in row.items() if key not in ("kind", "url")}
-        self.tell("create", row, new_values=values | more)
+        self.record("create", row, new_values=values | more)
 
-    def tell_story(self, story: Row) -> None:
+    def record_story(self, story: Row) -> None:
         """The creation of a story, which tells where it stands and how its labels are called, but not its parts."""
-        told = {key: value for key, value in story.items() if key not in ("story_priority", *STORY_PARTS)}
+        values = {key: value for key, value in story.items() if key not in ("story_priority", *STORY_PARTS)}
         place = neighbours_at(self._project.order, position_of(self._project, story))
-        self.tell_creation(told, **place, labels=label_names(self._project, story))
+        self.record_creation(values, **place, labels=label_names(self._project, story))
 
-    def touch(self, row: Row, values: Mapping[str, Any], neighbours: tuple[Row, Row] = ({}, {})) -> None:
+    def update_row(self, row: Row, values: Mapping[str, Any], neighbours: tuple[Row, Row] = ({}, {})) -> None:
         """Set values on a row, move its `updated_at`, and tell the change, unless all of it was so before.
 
         `neighbours` are a moved story's, then and now; they are told, not stored.
@@ -100,7 +100,7 @@ class Edit:
         original |= neighbours[0]
         new |= neighbours[1]
         if new:
-            self.tell("update", row, original_values=original, new_values=new)
+            self.record("update", row, original_values=original, new_values=new)
 
     def new_row(self, kind: str, **values: Any) -> Row:
         """A row made now; a value of None is left out."""
@@ -128,10 +128,10 @@ class Edit:
             story.setdefault("accepted_at", iso(self._world.now))
         project.stories[story["id"]] = story
         insert(project, story)
-        self.transit(story)
+        self.record_transition(story)
         return story
 
-    def transit(self, story: Row) -> None:
+    def record_transition(self, story: Row) -> None:
         """Note a story's state under the version that the command is about to make."""
         self._project.transitions.append(
             {
@@ -145,7 +145,7 @@ class Edit:
             }
         )
 
-    def take_out(self, stories: Sequence[Row]) -> None:
+    def remove_stories(self, stories: Sequence[Row]) -> None:
         """Take stories out of the project and untie them from the ones they wait for."""
         project = self._project
         gone = {story["id"] for story in stories}
@@ -155,21 +155,21 @@ class Edit:
             project.order[:] = [story_id for story_id in project.order if story_id not in gone]
         waited_for = dict.fromkeys(blocking for story in stories for blocking in blocking_ids(project, story))
         for story in stories:
-            self.tell("delete", story)
+            self.record("delete", story)
             del project.stories[story["id"]]
             story["blocked_story_ids"] = []
         for blocking in waited_for:
             if blocking not in gone:
                 blocked = [i for i in project.stories[blocking]["blocked_story_ids"] if i not in gone]
-                self.touch(project.stories[blocking], {"blocked_story_ids": blocked})
+                self.update_row(project.stories[blocking], {"blocked_story_ids": blocked})
 
     def new_label(self, name: str) -> Row:
         label = self.new_row("label", project_id=self._project.id, name=name.lower())
         self._project.labels[label["id"]] = label
-        self.tell_creation(label)
+        self.record_creation(label)
         return label
 
-    def label_named(self, name: str) -> Row:
+    def find_or_create_label(self, name: str) -> Row:
         """The project's label of this name, made if it is missing."""
         labels = self._project.labels.values()
         return next((label for label in labels if label["name"] == name.lower()), None) or self.new_label(name)
@@ -211,7 +211,7 @@ class Edit:
             files, documents = ([row["id"] for row in part[each]] for each in ATTACHMENTS)
             attached = {"file_attachment_ids": files, "google_attachment_ids": documents}
             attached["attachment_ids"] = files + documents
-        self.tell_creation(part, **attached)
+        self.record_creation(part, **attached)
         return part
 
     def create_part(
@@ -220,7 +220,7 @@ class Edit:
         """The whole command for a new part of a story or an epic."""
         waiting = blocking_ids(self._project, parent)
         part = self.append_part(parent, kind, values)
-        self.touch(parent, parent_values)
+        self.update_row(parent, parent_values)
         self._end_part("create", kind, parent, waiting, highlight, detail)
         return part
 
@@ -228,8 +228,8 @@ class Edit:
         """The whole command for a part that changes."""
         kind, waiting = part["kind"], blocking_ids(self._project, parent)
         refuse_unknown(values, PART_ATTRIBUTES[kind], f"a {kind}")
-        self.touch(part, values)
-        self.touch(parent, {})
+        self.update_row(part, values)
+        self.update_row(parent, {})
         self._end_part("update", kind, parent, waiting, highlight, detail)
         return part
 
@@ -237,8 +237,8 @@ class Edit:
         """The whole command for a part that goes."""
         part, waiting = part_by_id(parent, kind, part_id), blocking_ids(self._project, parent)
         parent[PART_LISTS[kind]].remove(part)
-        self.tell("delete", part)
-        self.touch(parent, {})
+        self.record("delete", part)
+        self.update_row(parent, {})
         self._end_part("delete", kind, parent, waiting, f"deleted a {kind}", "")
 
     def _end_part(self, verb: str, kind: str, parent: Row, waiting: Sequence[int], highlight: str, detail: str) -> None:
@@ -249,8 +249,8 @@ class Edit:
                 other = self._project.stories[blocking]
                 blocked = [i for i in other["blocked_story_ids"] if i != parent["id"]]
                 blocked += [parent["id"]] if blocking in now else []
-                self.touch(other, {"blocked_story_ids": blocked})
-        self.end(f"{kind}_{verb}", highlight, detail, parent)
+                self.update_row(other, {"blocked_story_ids": blocked})
+        self.commit(f"{kind}_{verb}", highlight, detail, parent)
 
 
 def this_type(story: Row) -> str:

@@ -15,13 +15,13 @@ def create_epic(
 ) -> Row:
     """A new epic, last in priority; without `label_id` it gets the label of its own name, made if it is missing."""
     edit = Edit(world, project, by)
-    label = edit.label_named(name) if label_id is None else label_by_id(project, label_id)
+    label = edit.find_or_create_label(name) if label_id is None else label_by_id(project, label_id)
     epic = edit.new_row("epic", project_id=project.id, name=name, description=description)
     epic |= {"label_id": label["id"], "follower_ids": [], "url": f"{SITE}/epic/show/{epic['id']}"}
-    edit.tell_creation(epic)
+    edit.record_creation(epic)
     epic["comments"] = []
     project.epics[epic["id"]] = epic
-    edit.end("epic_create", "added", "this epic", epic)
+    edit.commit("epic_create", "added", "this epic", epic)
     return epic
 
 
@@ -32,8 +32,8 @@ def update_epic(world: World, project: Project, by: int, epic_id: int, **values:
     refuse_unknown(values, {"name", "description", "label_id"}, "an epic")
     if values.get("label_id") is not None:
         label_by_id(project, values["label_id"])
-    edit.touch(epic, values)
-    edit.end("epic_update", "edited", "this epic", epic)
+    edit.update_row(epic, values)
+    edit.commit("epic_update", "edited", "this epic", epic)
     return epic
 
 
@@ -42,5 +42,5 @@ def delete_epic(world: World, project: Project, by: int, epic_id: int) -> None:
     """Delete an epic with its comments; its label and the stories that carry it stay."""
     edit, epic = Edit(world, project, by), epic_by_id(project, epic_id)
     del project.epics[epic_id]
-    edit.tell("delete", epic)
-    edit.end("epic_delete", "deleted", "this epic", epic)
+    edit.record("delete", epic)
+    edit.commit("epic_delete", "deleted", "this epic", epic)

@@ -15,7 +15,7 @@ def create_label(world: World, project: Project, by: int, *, name: str) -> Row:
     edit = Edit(world, project, by)
     refuse_taken_name(project, name)
     label = edit.new_label(name)
-    edit.end("label_create", "created", f'label "{label["name"]}"', label)
+    edit.commit("label_create", "created", f'label "{label["name"]}"', label)
     return label
 
 
@@ -25,8 +25,8 @@ def update_label(world: World, project: Project, by: int, label_id: int, *, name
     edit, label = Edit(world, project, by), label_by_id(project, label_id)
     if name.lower() != label["name"]:
         refuse_taken_name(project, name)
-    edit.touch(label, {"name": name.lower()})
-    edit.end("label_update", "edited", f'label "{label["name"]}"', label)
+    edit.update_row(label, {"name": name.lower()})
+    edit.commit("label_update", "edited", f'label "{label["name"]}"', label)
     return label
 
 
@@ -34,14 +34,14 @@ def update_label(world: World, project: Project, by: int, label_id: int, *, name
 def delete_label(world: World, project: Project, by: int, label_id: int) -> None:
     """Delete a label and take it off its stories, and off its epic if it has one."""
     edit, label = Edit(world, project, by), label_by_id(project, label_id)
-    edit.tell("delete", label)
+    edit.record("delete", label)
     for story in stories_with_labels(project, {label_id}):
-        edit.touch(story, {"label_ids": [i for i in story["label_ids"] if i != label_id]})
+        edit.update_row(story, {"label_ids": [i for i in story["label_ids"] if i != label_id]})
     for epic in project.epics.values():
         if epic.get("label_id") == label_id:
-            edit.touch(epic, {"label_id": None})
+            edit.update_row(epic, {"label_id": None})
     del project.labels[label_id]
-    edit.end("label_delete", "deleted", f'label "{label["name"]}"', label)
+    edit.commit("label_delete", "deleted", f'label "{label["name"]}"', label)
 
 
 @command
@@ -53,13 +53,13 @@ def merge_labels(world: World, project: Project, by: int, into_id: int, label_id
     if gone & {epic.get("label_id") for epic in project.epics.values()}:
         raise ValueError("the label of an epic cannot be merged into another")
     for label in merged:
-        edit.tell("delete", label)
+        edit.record("delete", label)
     for story in stories_with_labels(project, gone):
         kept = dict.fromkeys(into_id if i in gone else i for i in story["label_ids"])
-        edit.touch(story, {"label_ids": list(kept)})
+        edit.update_row(story, {"label_ids": list(kept)})
     for label_id in gone:
         del project.labels[label_id]
-    edit.end("label_merge", "merged", f'{len(merged)} labels into "{into["name"]}"', into, *merged)
+    edit.commit("label_merge", "merged", f'{len(merged)} labels into "{into["name"]}"', into, *merged)
     return into
 
 

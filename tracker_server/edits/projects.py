@@ -27,8 +27,8 @@ def create_membership(
     attributes = {"project_id": project.id, "person_id": person_id, "role": role, **defaults, **values}
     membership = edit.new_row("project_membership", **attributes)
     project.memberships[membership["id"]] = membership
-    edit.tell_creation(membership)
-    edit.end("project_membership_create", "added", f"{person['name']} as {role}", membership)
+    edit.record_creation(membership)
+    edit.commit("project_membership_create", "added", f"{person['name']} as {role}", membership)
     return membership
 
 
@@ -37,9 +37,9 @@ def update_membership(world: World, project: Project, by: int, membership_id: in
     """Set attributes of a membership: `role`, `project_color`, `favorite`, …"""
     edit, membership = Edit(world, project, by), row_by_id(project.memberships, membership_id, "membership", project)
     refuse_unknown(values, membership.keys() - {"kind", "id", "project_id", "person_id"}, "a membership")
-    edit.touch(membership, values)
+    edit.update_row(membership, values)
     detail = f"the membership of {person_by_id(world, membership['person_id'])['name']}"
-    edit.end("project_membership_update", "changed", detail, membership)
+    edit.commit("project_membership_update", "changed", detail, membership)
     return membership
 
 
@@ -48,9 +48,9 @@ def delete_membership(world: World, project: Project, by: int, membership_id: in
     """End a membership; what the person wrote and owns stays as it is."""
     edit, membership = Edit(world, project, by), row_by_id(project.memberships, membership_id, "membership", project)
     del project.memberships[membership_id]
-    edit.tell("delete", membership)
+    edit.record("delete", membership)
     detail = f"the membership of {person_by_id(world, membership['person_id'])['name']}"
-    edit.end("project_membership_delete", "deleted", detail, membership)
+    edit.commit("project_membership_delete", "deleted", detail, membership)
 
 
 @command
@@ -59,5 +59,5 @@ def update_project(world: World, project: Project, by: int, **values: Any) -> No
     edit = Edit(world, project, by)
     settings = project.row.keys() | {"description", "profile_content", "start_date"}
     refuse_unknown(values, settings - {"kind", "id", "created_at", "updated_at"}, "a project")
-    edit.touch(project.row, values)
-    edit.end("project_update", "edited", "this project", project.row)
+    edit.update_row(project.row, values)
+    edit.commit("project_update", "edited", "this project", project.row)

@@ -46,12 +46,12 @@ def create_story(
     """
     edit = Edit(world, project, by)
     story = edit.new_story(checked_values(world, project, {"name": name, **values}, CREATION_ATTRIBUTES))
-    edit.tell_story(story)
+    edit.record_story(story)
     for position, description in enumerate(tasks, 1):
         edit.append_part(story, "task", {"description": description, "complete": False, "position": position})
     for text in comments:
         edit.append_part(story, "comment", comment_values(by, text))
-    edit.end("story_create", "added", this_type(story), story)
+    edit.commit("story_create", "added", this_type(story), story)
     return story
 
 
@@ -81,15 +81,15 @@ def update_story(world: World, project: Project, by: int, story_id: int, **value
             neighbours = shift(project, position_of(project, story), stretch_start(project, place) - 1)
         elif place < old_place:
             neighbours = shift(project, position_of(project, story), stretch_start(project, place + 1))
-    edit.touch(story, values, neighbours)
+    edit.update_row(story, values, neighbours)
     highlight, detail = "edited", this_type(story)
     if state != old_state:
-        edit.transit(story)
+        edit.record_transition(story)
         highlight = state
     elif set(values) == {"estimate"} and values["estimate"] is not None:
         points = values["estimate"]
         highlight, detail = "estimated", f"{detail} as {points} point{'' if points == 1 else 's'}"
-    edit.end("story_update", highlight, detail, story)
+    edit.commit("story_update", highlight, detail, story)
     return story
 
 
@@ -114,8 +114,8 @@ def move_story(
     to = position_of(project, other) + (before is None)
     to -= to > index
     first, last = stretch_start(project, place), stretch_start(project, place + 1) - 1
-    edit.touch(story, {}, shift(project, index, min(max(to, first), last)))
-    edit.end("story_move", "moved", this_type(story), story)
+    edit.update_row(story, {}, shift(project, index, min(max(to, first), last)))
+    edit.commit("story_move", "moved", this_type(story), story)
     return story
 
 
@@ -126,9 +126,9 @@ def delete_stories(world: World, project: Project, by: int, story_ids: Iterable[
     stories = [story_by_id(project, story_id) for story_id in dict.fromkeys(story_ids)]
     if not stories:
         raise ValueError("no story to delete")
-    edit.take_out(stories)
+    edit.remove_stories(stories)
     what = this_type(stories[0]) if len(stories) == 1 else f"{len(stories)} stories"
-    edit.end("story_delete", "deleted", what, *stories)
+    edit.commit("story_delete", "deleted", what, *stories)
 
 
 @command
@@ -142,10 +142,10 @@ def move_story_to_project(world: World, source: Project, target: Project, by: in
     if source is target:
         raise ValueError(f"story {story_id} is in project {target.id} already")
     names = [label["name"] for label in labels_by_id(source, story["label_ids"])]
-    label_ids = [arriving.label_named(name)["id"] for name in names]
-    leaving.take_out([story])
+    label_ids = [arriving.find_or_create_label(name)["id"] for name in names]
+    leaving.remove_stories([story])
     what = this_type(story)
-    leaving.end("story_move_from_project", "moved", f"{what} to {target.row['name']}", story)
+    leaving.commit("story_move_from_project", "moved", f"{what} to {target.row['name']}", story)
 
     story |= {"project_id": target.id, "label_ids": label_ids, "updated_at": iso(world.now)}
     target_types = {row["name"]: row["id"] for row in target.review_types.values()}
@@ -154,8 +154,8 @@ def move_story_to_project(world: World, source: Project, target: Project, by: in
         review["review_type_id"] = target_types.get(type_name, review["review_type_id"])
     target.stories[story_id] = story
     insert(target, story)
-    arriving.tell_story(story)
-    arriving.end("story_move_into_project", "moved", f"{what} into this project", story)
+    arriving.record_story(story)
+    arriving.commit("story_move_into_project", "moved", f"{what} into this project", story)
     return story
 
 
@@ -168,8 +168,8 @@ def import_stories(world: World, project: Project, by: int, rows: Sequence[Mappi
         raise ValueError("a story needs a name")
     stories = [edit.new_story(values) for values in checked]
     for story in stories:
-        edit.tell_story(story)
-    edit.end("model_import", "imported", f"{len(stories)} stories", *stories)
+        edit.record_story(story)
+    edit.commit("model_import", "imported", f"{len(stories)} stories", *stories)
     return stories
 
 
@@ -178,8 +178,8 @@ def add_follower(world: World, project: Project, by: int, story_id: int, person_
     """Let a person follow a story."""
     edit, story = Edit(world, project, by), story_by_id(project, story_id)
     follower = person_by_id(world, person_id)
-    edit.touch(story, {"follower_ids": [i for i in story["follower_ids"] if i != person_id] + [person_id]})
-    edit.end("follower_create", "added", f"{follower['name']} as a follower of {this_type(story)}", story)
+    edit.update_row(story, {"follower_ids": [i for i in story["follower_ids"] if i != person_id] + [person_id]})
+    edit.commit("follower_create", "added", f"{follower['name']} as a follower of {this_type(story)}", story)
     return story
 
 
