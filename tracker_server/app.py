@@ -87,7 +87,7 @@ class Failures:
         self._chance = chance
         self._random = random.Random(seed)  # noqa: S311
 
-    def instead(self) -> Response | None:
+    def next_response(self) -> Response | None:
         """The answer to the next request, where it fails."""
         if self._random.random() >= self._chance:
             return None
@@ -191,20 +191,20 @@ class TrackerServer:
         if self._latency:
             time.sleep(self._latency)
         response = self._response(request)
-        self._note(at, request, response)
+        self._log_request(at, request, response)
         headers = {"Content-Length": str(len(response.body)), **response.headers}
         start_response(f"{response.status} {http.client.responses.get(response.status, '')}", list(headers.items()))
         return [response.body] if response.file is None else FileWrapper(response.file, FILE_BLOCK)
 
     def _response(self, request: Request) -> Response:
         try:
-            in_place = self._turned_away(request) or self._put_in_place(request) or self._failures.instead()
+            in_place = self._rate_limited(request) or self._replacement(request) or self._failures.next_response()
             return in_place or self._api.handle(request)
         except Exception:
             logger.exception("no answer to %s %s", request.method, request.path)
             return error_response(ApiError(500, "unhandled_condition", "The server failed; see its own log."))
 
-    def _turned_away(self, request: Request) -> Response | None:
+    def _rate_limited(self, request: Request) -> Response | None:
         if self._rate_limit is None:
             return None
         wait = self._rate_limit.wait(request.headers.get("x-trackertoken", ""), time.monotonic())
@@ -214,10 +214,10 @@ class TrackerServer:
         refused.headers["Retry-After"] = str(math.ceil(wait))
         return refused
 
-    def _put_in_place(self, request: Request) -> Response | None:
+    def _replacement(self, request: Request) -> Response | None:
         return self._before(request) if self._before else None
 
-    def _note(self, at: float, request: Request, response: Response) -> None:
+    def _log_request(self, at: float, request: Request, response: Response) -> None:
         token = request.headers.get("x-trackertoken")
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         logged = LoggedRequest(

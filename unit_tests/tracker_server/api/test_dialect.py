@@ -356,7 +356,7 @@ def test_a_server_that_fails_now_and_then_does_so_as_a_proxy_in_html_and_by_its_
 @pytest.mark.parametrize(("chance", "fewest", "most"), [(0.0, 0, 0), (0.1, 50, 150), (1.0, 1000, 1000)])
 def test_it_fails_as_often_as_it_is_told(chance: float, fewest: int, most: int) -> None:
     failures = Failures(chance, seed=1)
-    assert fewest <= sum(failures.instead() is not None for _ in range(1000)) <= most
+    assert fewest <= sum(failures.next_response() is not None for _ in range(1000)) <= most
 
 
 @contextmanager
