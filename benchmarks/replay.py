@@ -13,7 +13,7 @@ from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
-from tracker_server.serving import serve, stop_when_told
+from tracker_server.serving import exit_on_signals, serve
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--request-log", type=Path)
     options = parser.parse_args(arguments)
-    stop_when_told()
+    exit_on_signals()
     world = make_world(options.projects, options.stories)
     api = TrackerApi(world)
     answers: dict[tuple[str, str], Response] = {}

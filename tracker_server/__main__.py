@@ -18,7 +18,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.encoding import use_utf_8
 from tracker_server.exports import commands
 from tracker_server.sample import SAMPLE_TOKEN, make_world
-from tracker_server.serving import serve, stop_when_told
+from tracker_server.serving import exit_on_signals, serve
 
 SAMPLE = "sample"
 """The command that may be left out."""
@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv[:1] == [SAMPLE]:
         argv = argv[1:]
     options = _parser().parse_args(argv)
-    stop_when_told()
+    exit_on_signals()
     server = TrackerServer(
         make_world(options.projects, options.stories, options.seed),
         options.host,

@@ -21,7 +21,7 @@ def _stop(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def stop_when_told() -> None:
+def exit_on_signals() -> None:
     """From now on, SIGINT and SIGTERM end this process with exit code 0."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)

@@ -20,7 +20,7 @@ from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.writing import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
-from tracker_server.serving import serve, stop_when_told
+from tracker_server.serving import exit_on_signals, serve
 
 NAMES = ("serve", "inspect", "export")
 
@@ -28,7 +28,7 @@ NAMES = ("serve", "inspect", "export")
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns the exit code, which is 1 where a file cannot be read or written, after a sentence."""
     options = _parser().parse_args(argv)
-    stop_when_told()
+    exit_on_signals()
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.api.errors import ApiError
-from tracker_server.collector import uncollected
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.layout import Attachment, Layout
@@ -21,6 +20,7 @@ from tracker_server.exports.project_cache import CachedProject, ProjectCache, so
 from tracker_server.exports.project_exports import ProjectExports
 from tracker_server.exports.project_reader import ProjectReader, Summary
 from tracker_server.exports.sources import Source
+from tracker_server.garbage_collection import gc_paused
 from tracker_server.world import Project
 
 logger = logging.getLogger("tracker_server")
@@ -84,7 +84,7 @@ class PlaceReader:
 
     def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
-            with _converting_os_errors(exports.all[0].label), uncollected():
+            with _converting_os_errors(exports.all[0].label), gc_paused():
                 return self._kept(sorted_newest_first(exports, self._report))
         except ExportError as error:
             words = str(error)
@@ -183,7 +183,7 @@ def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     label = exports.all[0].label
     problem = "it has changed since then"
     try:
-        with _converting_os_errors(label), uncollected():
+        with _converting_os_errors(label), gc_paused():
             project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
         problem = str(error)

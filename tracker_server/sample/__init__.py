@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heapreplace
 from io import BytesIO
 from typing import IO
 
-from tracker_server.collector import uncollected
+from tracker_server.garbage_collection import gc_paused
 from tracker_server.sample.last_days import last_days
 from tracker_server.sample.people import create_accounts, create_notifications, create_people, create_workspaces
 from tracker_server.sample.team import HISTORY_ENDS, create_team
@@ -28,7 +28,7 @@ def make_world(projects: int = 3, stories: int = 250, seed: int = 1, now: dateti
 
     SAMPLE_TOKEN belongs to a person who is in every project, and in the third, if there is one, only as a viewer.
     """
-    with uncollected():
+    with gc_paused():
         return _make(projects, stories, seed, now)
 
 

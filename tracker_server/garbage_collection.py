@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Without the garbage collector: rows hold no cycles, and looking for some takes up to half the time."""
     was_on = gc.isenabled()
     gc.disable()
