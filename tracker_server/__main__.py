@@ -49,14 +49,14 @@ def endpoints(text: str) -> frozenset[str]:
     names = frozenset(text.split(",")) - {""}
     known = [name_of(path) for path in ENDPOINTS]
     for name in names:
-        if not any(f"{each}/".startswith(f"{name}/") for each in known):
+        if not any(f"{endpoint}/".startswith(f"{name}/") for endpoint in known):
             raise argparse.ArgumentTypeError(f"{name} is no endpoint; there are {', '.join(sorted(set(known)))}")
     return names
 
 
 def attributes(text: str) -> frozenset[str]:
     names = frozenset(text.split(",")) - {""}
-    known = {f"{kind}.{name}" for kind, each in RESOURCES.items() for name in (DEFAULT, *each.attributes)}
+    known = {f"{kind}.{name}" for kind, resource in RESOURCES.items() for name in (DEFAULT, *resource.attributes)}
     for name in sorted(names - known):
         raise argparse.ArgumentTypeError(f"{name} is no attribute; there are such as story.points_total")
     return names
@@ -89,14 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")
     add("--mode", choices=MODES, default="tracker", help="whose v5 it speaks (%(default)s)")
     differences = parser.add_argument_group("differences", "what a mode says can be changed one by one")
-    for each in fields(Dialect):
-        kind = DIFFERENCES.get(each.name, {"action": argparse.BooleanOptionalAction})
-        differences.add_argument(f"--{each.name.replace('_', '-')}", help=each.metadata["fact"], **kind)
+    for difference in fields(Dialect):
+        kind = DIFFERENCES.get(difference.name, {"action": argparse.BooleanOptionalAction})
+        differences.add_argument(f"--{difference.name.replace('_', '-')}", help=difference.metadata["fact"], **kind)
     return parser
 
 
 def _dialect(options: argparse.Namespace) -> Dialect:
-    given = {each.name: getattr(options, each.name) for each in fields(Dialect)}
+    given = {difference.name: getattr(options, difference.name) for difference in fields(Dialect)}
     return replace(MODES[options.mode], **{name: value for name, value in given.items() if value is not None})
 
 

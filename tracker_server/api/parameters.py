@@ -41,7 +41,7 @@ class Parameters:
         value = self.text(name)
         if value is not None and not re.fullmatch("[0-9]{1,18}(,[0-9]{1,18})*", value):
             raise invalid_parameter(f"'{name}' must be a list of ids with commas between them")
-        return None if value is None else [int(each) for each in value.split(",")]
+        return None if value is None else [int(number) for number in value.split(",")]
 
     def moment(self, name: str) -> datetime | None:
         """A time in ISO 8601 (UTC where it has no offset) or in milliseconds since 1970."""

@@ -34,7 +34,7 @@ def to_millis(text: str) -> int:
 def with_times_in_millis(data: Any) -> Any:
     """The same data with every time, known by its name, in milliseconds since 1970."""
     if isinstance(data, list):
-        return [with_times_in_millis(each) for each in data]
+        return [with_times_in_millis(item) for item in data]
     if isinstance(data, dict):
         return {
             name: to_millis(value) if name in TIMES and isinstance(value, str) else with_times_in_millis(value)

@@ -75,10 +75,10 @@ class Views:
         self._kept: dict[int, View] = {}
 
     def of(self, project: Project) -> View:
-        kept = self._kept.get(project.id)
-        if kept is None or kept.project is not project or kept.stamp != (project.version, self.world.now):
-            kept = self._kept[project.id] = View(self.world, project, self)
-        return kept
+        view = self._kept.get(project.id)
+        if view is None or view.project is not project or view.stamp != (project.version, self.world.now):
+            view = self._kept[project.id] = View(self.world, project, self)
+        return view
 
 
 def rows_by_id(table: Mapping[int, Row], ids: Iterable[int] | None) -> list[Row]:

@@ -208,7 +208,7 @@ class Edit:
         attached: Row = {}
         if kind == "comment":
             set_comment_id(part["id"], part)
-            files, documents = ([row["id"] for row in part[each]] for each in ATTACHMENTS)
+            files, documents = ([row["id"] for row in part[name]] for name in ATTACHMENTS)
             attached = {"file_attachment_ids": files, "google_attachment_ids": documents}
             attached["attachment_ids"] = files + documents
         self.record_creation(part, **attached)

@@ -87,8 +87,8 @@ class Columns:
         positions = [places.get(name.lower(), []) for name in group]
         most = max(map(len, positions))
         # The cell behind the last is always empty. It stands in for what is missing, and makes two groups the least.
-        paired = zip(*(each + [self.width] * (most - len(each) + 2) for each in positions), strict=True)
-        return itemgetter(*(position for each in paired for position in each))
+        paired = zip(*(column + [self.width] * (most - len(column) + 2) for column in positions), strict=True)
+        return itemgetter(*(position for nth_group in paired for position in nth_group))
 
     def pad(self, cells: Cells) -> Cells:
         """The cells with an empty one behind them, as many as there are columns; gives those that are beyond."""

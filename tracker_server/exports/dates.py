@@ -81,11 +81,11 @@ class DayReader:
         rows = [row for row in self._rows() if any(map(_NUMBERS.fullmatch, row[:5]))]
         cells = {cell.strip() for row in rows for cell in row[:5]}
         open_cells = [cell for cell in cells if not (parse_day(cell) or _unambiguous_day(cell))]
-        days = [cell for cell in open_cells if any(_in_order(cell, each) for each in ORDERS)]
-        orders = [each for each in ORDERS if all(_in_order(cell, each) for cell in days)] or list(ORDERS)
+        days = [cell for cell in open_cells if any(_in_order(cell, order) for order in ORDERS)]
+        orders = [order for order in ORDERS if all(_in_order(cell, order) for cell in days)] or list(ORDERS)
         for contradictions, least in ((_in_iterations, 1), (_in_stories, LEAST_IN_STORIES)):
             if len(orders) > 1:
-                numbers = {each: contradictions(rows, each) for each in orders}
+                numbers = {order: contradictions(rows, order) for order in orders}
                 if 0 in numbers.values():
                     orders = [each for each in orders if numbers[each] < least]
         return orders
@@ -101,7 +101,7 @@ def _unambiguous_day(text: str) -> str | None:
     for form in _NAMED:
         if found := form.fullmatch(text):
             name = found["month"].lower().replace("sept", "sep") if len(found["month"]) == 4 else found["month"].lower()
-            month = next((number for number, each in enumerate(MONTHS, 1) if each.startswith(name)), 0)
+            month = next((number for number, month_name in enumerate(MONTHS, 1) if month_name.startswith(name)), 0)
             return iso_day(_year(found["year"]), month, int(found["day"]))
     found = _NUMBERS.fullmatch(text)
     if found and len(found[1]) == 4:

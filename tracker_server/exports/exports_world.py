@@ -66,7 +66,7 @@ def read_exports(
     report.failures = read.failures
     if not read.projects:
         raise ExportError(_why_nothing(report.failures))
-    report.served = sorted((each.summary for each in read.projects), key=lambda summary: summary.name.casefold())
+    report.served = sorted((project.summary for project in read.projects), key=lambda summary: summary.name.casefold())
     return _world(read.projects), report
 
 

@@ -79,7 +79,8 @@ class _Scan:
 
     @cached_property
     def ids(self) -> set[tuple[str, int]]:
-        return {("story", each) for each in self.reader.story_ids} | {("epic", each) for each in self.reader.epic_ids}
+        story_ids, epic_ids = self.reader.story_ids, self.reader.epic_ids
+        return {("story", story_id) for story_id in story_ids} | {("epic", epic_id) for epic_id in epic_ids}
 
     @property
     def is_complete(self) -> bool:
@@ -98,7 +99,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
     """
     if len(exports.all) == 1:
         return exports
-    groups = _with_parts(_scan(each, exports.project_id) for each in exports.all)
+    groups = _with_parts(_scan(export, exports.project_id) for export in exports.all)
     groups.sort(key=lambda group: max(scan.order for scan in group), reverse=True)
     newest_first = [scan for group in groups for scan in group]
     _refuse_two_projects(exports.name, newest_first[::-1], report)
@@ -153,7 +154,7 @@ def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> N
     seen = set(newer.ids)
     label = newer.export.label
     for scan in newest_first[1:]:
-        proof = next((each for each in newest_first if each.at > scan.at and each.is_complete), None)
+        proof = next((other for other in newest_first if other.at > scan.at and other.is_complete), None)
         missing = scan.ids - seen
         if not missing and scan.ids:
             how = "a newer" if scan.at < newer.at else "as new an"
@@ -179,8 +180,8 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
     groups: list[list[_Scan]] = []
     for scan in scans:
         if ids := scan.ids:
-            apart = [all(ids.isdisjoint(each.ids) for each in group) for group in groups]
-            same = [each for group, is_apart in zip(groups, apart, strict=True) if not is_apart for each in group]
+            apart = [all(ids.isdisjoint(other.ids) for other in group) for group in groups]
+            same = [other for group, is_apart in zip(groups, apart, strict=True) if not is_apart for other in group]
             groups = [*compress(groups, apart), [scan, *same]]
     for group, other in combinations(groups, 2):
         one, two = group[-1], other[-1]
@@ -221,7 +222,7 @@ def find_renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int
     """
     places: dict[int, int] = {}
     for place, project in enumerate(projects):
-        shared = Counter(places[each] for each in project.story_ids if each in places)
+        shared = Counter(places[row_id] for row_id in project.story_ids if row_id in places)
         for other, times in shared.most_common(1):
             smaller = min(len(project.story_ids), len(projects[other].story_ids))
             if times >= max(LEAST_SHARED, SAME * smaller):

@@ -71,8 +71,8 @@ def parse_inner_name(file: str, around: Iterable[str]) -> ParsedName:
     """
     own = _parse(file)
     at = own.at
-    for each in around:
-        outer = _parse(each)
+    for name in around:
+        outer = _parse(name)
         at = at or outer.at
         if not _PART.fullmatch(outer.project):
             is_part = _PART.fullmatch(own.project.removeprefix(outer.project))
@@ -124,7 +124,7 @@ def _without(ending: re.Pattern[str], name: str) -> str:
 
 
 def _moment(found: re.Match[str]) -> datetime | None:
-    parts = [int(found[each] or 0) for each in ("year", "month", "day", "hour", "minute")]
+    parts = [int(found[part] or 0) for part in ("year", "month", "day", "hour", "minute")]
     try:
         at = datetime(parts[0], parts[1], parts[2], parts[3], parts[4], tzinfo=timezone.utc)
     except ValueError:

@@ -93,13 +93,13 @@ def _reviews(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
     ids = part_ids("review", story_id, ["\0".join(group[:2]) for group in groups])
     rows = []
     for review_id, (review_type, reviewer, status) in zip(ids, groups, strict=True):
-        told = {
+        values = {
             "review_type_id": reader.review_type_id(review_type),
             "reviewer_id": reader.person_id(reviewer),
             "status": reader.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
         }
         row: Row = {"kind": "review", "id": review_id, "story_id": story_id}
-        rows.append(row | {name: value for name, value in told.items() if value is not None})
+        rows.append(row | {name: value for name, value in values.items() if value is not None})
     return rows
 
 

@@ -66,7 +66,7 @@ class PlaceReader:
         projects = [
             read for exports in groups if not self._is_spoiled(exports, spoiling) and (read := self._project(exports))
         ]
-        projects.sort(key=lambda each: each.summary.as_of)
+        projects.sort(key=lambda read: read.summary.as_of)
         found.projects = self._with_renamed_joined(projects, ids)
         self._report_unclaimed(layout)
         _report_moved(found.projects, self._report)
@@ -103,9 +103,9 @@ class PlaceReader:
             for _ in reader.rows():
                 pass
         else:
-            whole = build_project(reader, links=self._links)
-            read_again = partial(_again, exports, whole.version, links=self._links)
-            project = CachedProject(whole, self._cache, read_again)
+            built = build_project(reader, links=self._links)
+            read_again = partial(_again, exports, built.version, links=self._links)
+            project = CachedProject(built, self._cache, read_again)
         stories, epics = sorted_ids(reader.story_ids), sorted_ids(reader.epic_ids)
         return ReadProject(exports, reader.summary(), stories, epics, reader.attachments, project)
 
@@ -128,19 +128,20 @@ class PlaceReader:
             again = self._project(joining)
             del projects[newer], projects[older]
             projects += [again] if again else []
-            projects.sort(key=lambda each: each.summary.as_of)
+            projects.sort(key=lambda read: read.summary.as_of)
 
     def _report_unclaimed(self, layout: Layout) -> None:
         """Tells of the files that lie in the folder of no story of any export."""
-        claimed = {each.label for read in self._found.projects for each in read.attachments}
+        claimed = {attachment.label for read in self._found.projects for attachment in read.attachments}
         spoiled = {name for failure in self._found.failures for name in failure.projects}
         origins = {table.label: table.origins for table in layout.tables}
         for above, attachments in layout.attachments.items():
             if above and all(origins[label] & spoiled for label in above):
                 continue
-            for each in attachments:
-                if each.label not in claimed:
-                    self._report(Finding(each.label, 0, "", f"left out: no row has the number {each.owner_id}"))
+            for attachment in attachments:
+                if attachment.label not in claimed:
+                    reason = f"left out: no row has the number {attachment.owner_id}"
+                    self._report(Finding(attachment.label, 0, "", reason))
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
     newer: dict[int, str] = {}
     for read in reversed(oldest_first):
         file = read.summary.files[0]
-        shared = Counter(newer[each] for each in read.story_ids if each in newer)
+        shared = Counter(newer[story_id] for story_id in read.story_ids if story_id in newer)
         for other, times in shared.items():
             reason = f"{times:,} of its stories are in {other} too, which is of another project: that one counts"
             report(Finding(file, 0, "Id", reason))

@@ -89,17 +89,17 @@ def _attach(project: Project, attachments: Iterable[Attachment], *, links: bool)
         comment["epic_id" if is_epic else "story_id"] = owner_id
         if "updated_at" in owner:
             comment["updated_at"] = owner["updated_at"]
-        comment["file_attachments"] = [_file(*each, links=links) for each in files]
+        comment["file_attachments"] = [_file(file_id, file, links=links) for file_id, file in files]
         owner.setdefault("comments", []).append(comment)
 
 
 def by_owner(attachments: Iterable[Attachment]) -> dict[int, list[tuple[int, Attachment]]]:
     """The files of each story or epic, each with its id."""
     owned: dict[int, list[Attachment]] = {}
-    for each in attachments:
-        owned.setdefault(each.owner_id, []).append(each)
+    for attachment in attachments:
+        owned.setdefault(attachment.owner_id, []).append(attachment)
     return {
-        owner_id: list(zip(part_ids("file", owner_id, [each.file.filename for each in files]), files, strict=True))
+        owner_id: list(zip(part_ids("file", owner_id, [file.file.filename for file in files]), files, strict=True))
         for owner_id, files in owned.items()
     }
 
@@ -142,5 +142,5 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for start in range(0, len(project.order), AT_A_TIME):
         take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
-    take(sorted((each.owner_id, each.file.filename, each.checksum, each.archive, each.member) for each in attachments))
+    take(sorted((file.owner_id, file.file.filename, file.checksum, file.archive, file.member) for file in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

@@ -101,10 +101,10 @@ class ProjectReader:
         found: list[Attachment] = []
         elsewhere = [file for row_id in ids for file in self.exports.by_owner.get(row_id, ())]
         for attachments in (*(export.attachments for export in self.exports.all), elsewhere):
-            own = [each for each in attachments if each.owner_id in ids]
-            found += [each for each in own if (each.owner_id, each.file.filename) not in taken]
-            taken.update((each.owner_id, each.file.filename) for each in own)
-        return sorted(found, key=lambda each: (each.owner_id, each.file.filename))
+            own = [file for file in attachments if file.owner_id in ids]
+            found += [file for file in own if (file.owner_id, file.file.filename) not in taken]
+            taken.update((file.owner_id, file.file.filename) for file in own)
+        return sorted(found, key=lambda file: (file.owner_id, file.file.filename))
 
     @cached_property
     def iterations(self) -> Calendar:
@@ -150,8 +150,8 @@ class ProjectReader:
         numbers = self.iteration_of.values()
         files = self.attachments
         counting = {
-            each.label: len(reader.story_ids) + len(reader.epic_ids)
-            for each, reader in zip(self.exports.all, self._readers, strict=True)
+            export.label: len(reader.story_ids) + len(reader.epic_ids)
+            for export, reader in zip(self.exports.all, self._readers, strict=True)
         }
         days = [day for reader in self._readers for day in (reader.oldest, reader.newest) if day]
         return Summary(
@@ -167,7 +167,7 @@ class ProjectReader:
             newest=max(days, default=""),
             as_of=self.as_of,
             attachments=len(files),
-            attachment_bytes=sum(each.file.size for each in files),
+            attachment_bytes=sum(file.file.size for file in files),
             counting=counting if len(counting) > 1 else {},
         )
 

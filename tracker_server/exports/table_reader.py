@@ -195,14 +195,14 @@ class TableReader:
         row["current_state"] = reader.one_of(STATES, single["Current State"], "Current State") or "unscheduled"
         row["owner_ids"] = reader.people_ids(columns.texts("Owned By", cells))
         row["label_ids"] = reader.label_ids(single["Labels"])
-        told = {
+        values = {
             "accepted_at": reader.day(single["Accepted at"], "Accepted at"),
             "deadline": reader.day(single["Deadline"], "Deadline"),
             "requested_by_id": reader.person_id(single["Requested By"]),
             "estimate": reader.points(single["Estimate"]),
             "story_priority": reader.priority(single["Priority"]),
         }
-        for name, value in told.items():
+        for name, value in values.items():
             if value is not None:
                 row[name] = value
         self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
@@ -286,14 +286,14 @@ class TableReader:
 
     def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
         """Sets and gives `updated_at`, the last day that the row tells of as past; None without any."""
-        told = [row[name] for name in ("created_at", "accepted_at") if name in row]
-        told += [comment["created_at"] for comment in row_comments if "created_at" in comment]
-        if not told:
+        days = [row[name] for name in ("created_at", "accepted_at") if name in row]
+        days += [comment["created_at"] for comment in row_comments if "created_at" in comment]
+        if not days:
             return None
-        row["updated_at"] = newest = max(told)
+        row["updated_at"] = newest = max(days)
         if newest > self.newest:
-            self.newest = max([self.newest, *(day for day in told if day <= self.latest)])
-        self.oldest = min(self.oldest or newest, *told)
+            self.newest = max([self.newest, *(day for day in days if day <= self.latest)])
+        self.oldest = min(self.oldest or newest, *days)
         return str(newest)
 
 
