@@ -23,5 +23,5 @@ HOST = os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1")
 
 port = whole_number(0, 65_535)
 projects = whole_number(1, 1_000)
-kept = whole_number(1, 100_000_000)
+stories_in_memory = whole_number(1, 100_000_000)
 stories = whole_number(1, 100_000)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tracker_server import arguments
 from tracker_server.app import TrackerServer
 from tracker_server.exports.errors import ExportError, Finding
-from tracker_server.exports.exports_world import MOST_KEPT, ExportReport, inspect, read_exports
+from tracker_server.exports.exports_world import MOST_IN_MEMORY, ExportReport, inspect, read_exports
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
     command.add_argument("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
     command.add_argument(
-        "--keep", type=arguments.kept, default=MOST_KEPT, metavar="STORIES",
+        "--keep", type=arguments.stories_in_memory, default=MOST_IN_MEMORY, metavar="STORIES",
         help="so many are in memory at a time, for 5 kB each; projects beyond that are read again (%(default)s)",
     )  # fmt: skip
     command.add_argument("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")

@@ -17,7 +17,7 @@ from tracker_server.exports.sources import Source
 from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILABLE_ENDPOINTS
 from tracker_server.world import Row, StoredFile, World
 
-MOST_KEPT = 40_000
+MOST_IN_MEMORY = 40_000
 """Stories. With all that hangs on it, one takes about 5 kB of memory."""
 MOST_FINDINGS = 1_000
 """How many of them a report keeps."""
@@ -46,7 +46,7 @@ class ExportReport:
 def read_exports(
     sources: Iterable[Source],
     ids: Mapping[str, int] | None = None,
-    most_kept: int = MOST_KEPT,
+    most_in_memory: int = MOST_IN_MEMORY,
     *,
     links: bool = True,
 ) -> tuple[World, ExportReport]:
@@ -56,12 +56,12 @@ def read_exports(
     project are put together row by row (see `merging`). A file that cannot be read costs the projects of which it may
     be: they are not in the world, and the report says why. Without `links`, files tell where they lie.
 
-    At most `most_kept` stories are in memory at a time, or those of the one largest project. The sources are opened
+    At most `most_in_memory` stories are in memory at a time, or those of the one largest project. Sources are opened
     again later, for projects that are not in memory and for files, so they have to stay as they are: to ask for a
     project that has changed is answered with an error.
     """
     report = ExportReport()
-    cache = ProjectCache(most_kept)
+    cache = ProjectCache(most_in_memory)
     read = PlaceReader(report.find, cache, links=links).read(sources, ids or {})
     report.failures = read.failures
     if not read.projects:

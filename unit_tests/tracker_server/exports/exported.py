@@ -65,10 +65,10 @@ def source(content: bytes, name: str = NAME) -> Source:
 class Served:
     """The server over exports, asked in process."""
 
-    def __init__(self, *sources: Source, most_kept: int = 1_000, **ids: int) -> None:
+    def __init__(self, *sources: Source, most_in_memory: int = 1_000, **ids: int) -> None:
         self.world: World
         self.report: ExportReport
-        self.world, self.report = read_exports(sources, ids, most_kept)
+        self.world, self.report = read_exports(sources, ids, most_in_memory)
         self._api = TrackerApi(self.world)
 
     @property

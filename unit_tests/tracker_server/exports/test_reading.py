@@ -267,7 +267,7 @@ def _content(exported: Served, path: str) -> bytes:
 def test_a_project_that_is_not_in_memory_is_read_again() -> None:
     names = {f"p{n}": f"In {n}" for n in range(6)}
     many = [source(modern({"Title": name, "Id": p[1:]}), f"{p}.csv") for p, name in names.items()]
-    exported = Served(*many, most_kept=2)
+    exported = Served(*many, most_in_memory=2)
     for _ in range(2):
         for row in exported.get("/projects"):
             (story,) = exported.get(f"/projects/{row['id']}/stories")
@@ -280,7 +280,7 @@ def test_a_project_that_has_changed_since_it_was_read_is_an_error() -> None:
         return io.BytesIO(contents[name])
 
     contents = {"a.csv": modern({}), "b.csv": modern({"Id": "5"})}
-    exported = Served(*(Source(name, partial(now, name)) for name in contents), most_kept=1)
+    exported = Served(*(Source(name, partial(now, name)) for name in contents), most_in_memory=1)
     contents["a.csv"] = modern({"Title": "New"})
     response = exported.respond("/stories/1000")
     problem = orjson.loads(response.body)["general_problem"]
@@ -290,7 +290,7 @@ def test_a_project_that_has_changed_since_it_was_read_is_an_error() -> None:
 def test_a_project_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
     for name, row in (("a.csv", {"Id": "4"}), ("b.csv", {"Id": "5"})):
         (tmp_path / name).write_bytes(modern(row))
-    exported = Served(*(Source.of(tmp_path / name) for name in ("a.csv", "b.csv")), most_kept=1)
+    exported = Served(*(Source.of(tmp_path / name) for name in ("a.csv", "b.csv")), most_in_memory=1)
     (tmp_path / "a.csv").unlink()
     response = exported.respond("/stories/4")
     problem = orjson.loads(response.body)["general_problem"]
