@@ -155,7 +155,7 @@ def read_export(console: Console, world: World, archive: Path, catalog: Message)
         program,
         f"{sum(rows.values()):,} rows of {len(rows)} streams, all {len(stories)} stories among them",
     )
-    console.print(f"An export does not tell of {', '.join(untold)}.", soft_wrap=True)
+    console.print(f"An export does not contain {', '.join(untold)}.", soft_wrap=True)
     console.print(f"To have it served again: .venv/bin/tracker-server serve {archive}", soft_wrap=True)
 
 

@@ -21,7 +21,7 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import exit_on_signals, serve
 
 SAMPLE = "sample"
-"""The command that may be left out."""
+"""This command may be left out."""
 
 
 def duration(text: str) -> float:
@@ -34,7 +34,7 @@ def duration(text: str) -> float:
 def rate(text: str) -> tuple[int, float]:
     requests, _, seconds = text.partition("/")
     if int(requests) < 1 or duration(seconds) == 0:
-        raise argparse.ArgumentTypeError(f"{text} admits either nothing or everything")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of requests in a positive number of seconds")
     return int(requests), duration(seconds)
 
 
@@ -50,7 +50,7 @@ def endpoints(text: str) -> frozenset[str]:
     known = [name_of(path) for path in ENDPOINTS]
     for name in names:
         if not any(f"{endpoint}/".startswith(f"{name}/") for endpoint in known):
-            raise argparse.ArgumentTypeError(f"{name} is no endpoint; there are {', '.join(sorted(set(known)))}")
+            raise argparse.ArgumentTypeError(f"{name} is not an endpoint; there are {', '.join(sorted(set(known)))}")
     return names
 
 
@@ -58,7 +58,7 @@ def attributes(text: str) -> frozenset[str]:
     names = frozenset(text.split(",")) - {""}
     known = {f"{kind}.{name}" for kind, resource in RESOURCES.items() for name in (DEFAULT, *resource.attributes)}
     for name in sorted(names - known):
-        raise argparse.ArgumentTypeError(f"{name} is no attribute; there are such as story.points_total")
+        raise argparse.ArgumentTypeError(f"{name} is not an attribute; one is story.points_total")
     return names
 
 
@@ -69,26 +69,26 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
     "failing": {"type": chance, "metavar": "CHANCE"},
     "failing_seed": {"type": int, "metavar": "SEED"},
 }
-"""The options of a dialect's differences that are more than a yes or a no."""
+"""The options for differences of a dialect that are not booleans."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tracker_server",
         description="A read-only Tracker v5 server with sample data. It prints its base URL, then an API token.",
-        epilog=f"For exports of Pivotal Tracker there are commands, each with --help: {', '.join(commands.NAMES)}.",
+        epilog=f"Commands for exports of Pivotal Tracker, each with --help: {', '.join(commands.NAMES)}.",
     )
     add = parser.add_argument
     add("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
-    add("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
-    add("--projects", type=arguments.projects, default=3, help="how many to make up (%(default)s)")
-    add("--stories", type=arguments.stories, default=250, help="of each project (%(default)s)")
+    add("--port", type=arguments.port, default=8080, help="0 picks a free one (%(default)s)")
+    add("--projects", type=arguments.projects, default=3, help="number of projects (%(default)s)")
+    add("--stories", type=arguments.stories, default=250, help="stories in each project (%(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
-    add("--latency-ms", type=duration, default=0.0, metavar="MS", help="added to every request (%(default)s)")
-    add("--rate-limit", type=rate, metavar="N/SECONDS", help="requests of one token before it gets 429 (none)")
-    add("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")
-    add("--mode", choices=MODES, default="tracker", help="whose v5 it speaks (%(default)s)")
-    differences = parser.add_argument_group("differences", "what a mode says can be changed one by one")
+    add("--latency-ms", type=duration, default=0.0, metavar="MS", help="delay of every response (%(default)s)")
+    add("--rate-limit", type=rate, metavar="N/SECONDS", help="requests per token before it gets 429 (none)")
+    add("--request-log", type=Path, metavar="FILE", help="file for one JSON line per request (none)")
+    add("--mode", choices=MODES, default="tracker", help="whose dialect of v5 it speaks (%(default)s)")
+    differences = parser.add_argument_group("differences", "change single differences of the mode")
     for difference in fields(Dialect):
         kind = DIFFERENCES.get(difference.name, {"action": argparse.BooleanOptionalAction})
         differences.add_argument(f"--{difference.name.replace('_', '-')}", help=difference.metadata["fact"], **kind)

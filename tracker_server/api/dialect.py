@@ -27,31 +27,30 @@ class Dialect:
     these things; that it does them all at once is the hardest case. What is ignored of a query is not looked at.
     """
 
-    titles: bool = _switch(False, "projects and stories, releases among them, carry `title` in place of `name`")
-    owner_objects: bool = _switch(False, "stories carry `owners`, which have a `user_id`, beside `owner_ids`")
-    terse_lists: bool = _switch(
-        False, "a story, or a release, shows its `description` only where it is asked for alone"
+    titles: bool = _switch(False, "projects, stories and releases have `title` in place of `name`")
+    owner_objects: bool = _switch(False, "stories have `owners`, each with a `user_id`, beside `owner_ids`")
+    terse_lists: bool = _switch(False, "lists of stories and releases leave out `description`")
+    pagination_headers: bool = _switch(True, "headers, and an envelope, say which page of a list this is")
+    page_cap: int | None = _switch(None, "the largest page of every paginated list, whatever `limit` is")
+    fields: bool = _switch(True, "`fields` selects attributes; otherwise only the default ones come, without children")
+    updated_after: bool = _switch(True, "`updated_after` filters stories; otherwise all of them come")
+    since_version: bool = _switch(True, "`since_version` filters activity; otherwise all of it comes")
+    occurred_after: bool = _switch(
+        True, "`occurred_after` filters activity and transitions; otherwise all of them come"
     )
-    pagination_headers: bool = _switch(True, "headers, and an envelope, tell which page of a list this is")
-    page_cap: int | None = _switch(None, "the largest page of every list that has pages, whatever `limit` asks for")
-    fields: bool = _switch(True, "`fields` chooses the attributes; else the default ones come, without children")
-    updated_after: bool = _switch(True, "`updated_after` chooses stories; else all of them come")
-    since_version: bool = _switch(True, "`since_version` chooses activity; else all of it comes")
-    occurred_after: bool = _switch(True, "`occurred_after` chooses activity and transitions; else all of them come")
-    versions: bool = _switch(True, "headers, an envelope and the rows of projects tell the project's version")
+    versions: bool = _switch(True, "headers, an envelope and the rows of projects have the project's version")
     activity_versions: bool = _switch(True, "the rows of the activity have a `project_version`")
     owner_edits_unseen: bool = _switch(False, "an edit of the owners alone does not move a story's `updated_at`")
-    comment_attachments: bool = _switch(False, "comments show their files and Google documents unasked")
+    comment_attachments: bool = _switch(False, "comments have their files and Google documents by default")
     refused_attributes: frozenset[str] = _switch(
         frozenset(),
-        "attributes that `fields` may not name, each behind its resource, such as `story.points_total`",
+        "attributes that `fields` may not name, with their resource, such as `story.points_total`",
     )
     missing_endpoints: frozenset[str] = _switch(
         frozenset(),
-        "endpoints that answer 404, with those below them, by their paths without ids and project, such as"
-        " `stories/bulk`",
+        "endpoints that answer 404, with those below them, as paths without ids and project, such as `stories/bulk`",
     )
-    failing: float = _switch(0.0, "the chance from 0 to 1 that a proxy answers 502, 503 or 504 in HTML instead")
+    failing: float = _switch(0.0, "the probability from 0 to 1 that a proxy answers 502, 503 or 504 in HTML instead")
     failing_seed: int = _switch(1, "the same seed gives the same failures to the same sequence of requests")
 
     @property

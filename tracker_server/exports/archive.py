@@ -36,13 +36,13 @@ def members(archive: Source, label: str) -> Iterator[Source]:
     with archive.open() as file, converting_zip_errors(label), zipfile.ZipFile(file) as opened:
         infos = opened.infolist()
     if any(info.filename.count("/") > MOST_DEPTH for info in infos):
-        raise ExportError(f"{label} has folders that lie in {MOST_DEPTH} others, so it is no export of Tracker.")
+        raise ExportError(f"{label} has folders nested more than {MOST_DEPTH} deep, so it is not a Tracker export.")
     if len(infos) > MOST_MEMBERS:
-        raise ExportError(f"{label} holds {len(infos):,} files, so it is no export of Tracker.")
+        raise ExportError(f"{label} holds {len(infos):,} files, so it is not a Tracker export.")
     for info in infos:
         path = _path(info)
         if _LEADS_OUT.search(path):
-            raise ExportError(f"{label} holds {path!r}, a path that leads out of it, so it is no export of Tracker.")
+            raise ExportError(f"{label} holds {path!r}, a path that leads outside it, so it is not a Tracker export.")
         if info.flag_bits & 1:
             raise ExportError(f"{label} is encrypted; unpack it with its password, and pack it again without one.")
         if path.endswith("/"):
@@ -50,7 +50,7 @@ def members(archive: Source, label: str) -> Iterator[Source]:
         if path.lower().endswith(ENDINGS) and info.file_size > max(SMALL, MOST_EXPANSION * info.compress_size):
             raise ExportError(
                 f"{label}/{path} would expand to {info.file_size:,} bytes from {info.compress_size:,}, which no text"
-                " does: it is no export of Tracker."
+                " does: it is not a Tracker export."
             )
         yield Source(
             f"{archive.name}/{path}", partial(_member, archive, info), archive.name, info.file_size, info.CRC,

@@ -64,7 +64,7 @@ class CellReader:
             ambiguous = self.days.ambiguous_count
             found = self.days.read(text)
             if found is None and self.days.ambiguous_count == ambiguous:
-                self.warn_left_out(column, text, "no date like Nov 22, 2014")
+                self.warn_left_out(column, text, "not a date like Nov 22, 2014")
         return found
 
     def points(self, text: str) -> float | None:
@@ -75,7 +75,7 @@ class CellReader:
             return parse_points(text)
         except ValueError:
             if text.strip():
-                self.warn_left_out("Estimate", text, "no number of points")
+                self.warn_left_out("Estimate", text, "not a number of points")
             return None
 
     def priority(self, text: str) -> str | None:
@@ -103,6 +103,7 @@ class CellReader:
         found = ids.get(name)
         if found is None:
             if len(ids) == MOST_NAMES:
-                raise ExportError(f"{self.file} has more than {MOST_NAMES:,} names of one kind, so it is no export.")
+                problem = f"{self.file} has more than {MOST_NAMES:,} names of one kind"
+                raise ExportError(f"{problem}, so it is not a Tracker export.")
             found = ids[name] = hashed_id(kind, *within, name)
         return found

@@ -54,9 +54,9 @@ MOST_NESTED = 3
 """ZIPs in each other; each is read anew for what is in it."""
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()
-_NO_EXPORT = "it is no CSV and no ZIP, and not in the folder of a story"
+_NO_EXPORT = "it is neither a CSV nor a ZIP, and not in the folder of a story"
 _HISTORY = "it is the history of a project"
-_NO_COLUMNS = "its first line must name the columns, and Title (or Story) among them"
+_NO_COLUMNS = "its first line must name the columns, with Title (or Story) among them"
 
 
 def classify(sources: Iterable[Source], report: Report) -> Layout:
@@ -108,7 +108,7 @@ class _Classifier:
             elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
                 self._attach(int(name), inner, above)
             elif _NUMBER.fullmatch(name) and failed:
-                reason = "not read, for a CSV beside it that cannot be read may say whose it is"
+                reason = "not read, because a CSV beside it that cannot be read may say which story it belongs to"
                 self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
             else:
                 count += self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
@@ -135,7 +135,7 @@ class _Classifier:
         for file, around, kind in self._others:
             is_called_so = slug(parse_name(file.name).project) in known or has_trackers_stamp(file.name)
             if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
-                words = f"{file.label} is called like an export of Tracker, and cannot be read as one: {kind}."
+                words = f"{file.label} is named like a Tracker export, but cannot be read as one: {kind}."
                 self.layout.failures.append(Failure(file.label, words, _projects_of(file.name, around)))
             else:
                 self._report(Finding(file.label, 0, "", f"not read: {kind}"))
@@ -165,7 +165,7 @@ class _Classifier:
                 return "archive"
             if is_story_header(header):
                 if len(header) > MOST_COLUMNS:
-                    raise ExportError(f"{file.label} has {len(header):,} columns, so it is no export of Tracker.")
+                    raise ExportError(f"{file.label} has {len(header):,} columns, so it is not a Tracker export.")
                 tables.append(_table(file, path, around))
                 return ""
             if is_history_header(header):
@@ -173,7 +173,7 @@ class _Classifier:
             if is_history_header(header) or (is_wanted and not file.source.is_named and "history" in name):
                 return _HISTORY
             if file.source.is_named or (is_wanted and not header):
-                raise ExportError(f"{file.label} is no export of Tracker: {_NO_COLUMNS}.")
+                raise ExportError(f"{file.label} is not a Tracker export: {_NO_COLUMNS}.")
             return "its columns are not those of stories" if is_wanted else _NO_EXPORT
         return ""
 
@@ -181,13 +181,13 @@ class _Classifier:
         before = sum(map(len, self.layout.attachments.values()))
         with self._recording_failure(file, around):
             if nested == MOST_NESTED:
-                raise ExportError(f"{file.label} is a ZIP in {nested} others; unpack the outer ones.")
+                raise ExportError(f"{file.label} is nested in {nested} other ZIPs; unpack the outer ones.")
             inner = Folder()
             for member in members(file.source, file.label):
                 inner.put(File(member, f"{file.label}/{'/'.join(member.parts)}"), member.parts)
             count = self.visit(inner, (*path, file.name), (file.name, *around), (), nested + 1)
             if not count and file.source.is_named:
-                raise ExportError(f"{file.label} is no export of Tracker: there is no CSV with stories in it.")
+                raise ExportError(f"{file.label} is not a Tracker export: there is no CSV with stories in it.")
             if not count and before == sum(map(len, self.layout.attachments.values())):
                 self._others.append((file, around, "there is no CSV with stories in it"))
             return count

@@ -40,27 +40,27 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tracker-server", description="Your exports of Pivotal Tracker, read again.")
+    parser = argparse.ArgumentParser(prog="tracker-server", description="Serve, inspect or write exports of Tracker.")
     commands = parser.add_subparsers(required=True)
 
     command = commands.add_parser("serve", help="serve exports as a Tracker v5 API, read-only")
     command.set_defaults(command=_serve)
     _add_exports(command)
     command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
-    command.add_argument("--port", type=arguments.port, default=8080, help="0 takes a free one (%(default)s)")
+    command.add_argument("--port", type=arguments.port, default=8080, help="0 picks a free one (%(default)s)")
     command.add_argument(
         "--keep", type=arguments.stories_in_memory, default=MOST_IN_MEMORY, metavar="STORIES",
-        help="so many are in memory at a time, for 5 kB each; projects beyond that are read again (%(default)s)",
+        help="stories in memory at a time, 5 kB each; projects beyond that are read again on request (%(default)s)",
     )  # fmt: skip
-    command.add_argument("--request-log", type=Path, metavar="FILE", help="gets one JSON line for each request (none)")
+    command.add_argument("--request-log", type=Path, metavar="FILE", help="file for one JSON line per request (none)")
     command.add_argument(
         "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
-        help="the id that a project had in Tracker; without it, one is made of its name",
+        help="the id that a project had in Tracker; without it, the id is derived from the name",
     )  # fmt: skip
 
     command = commands.add_parser(
-        "inspect", help="print what is understood of exports, and every cell that is not",
-        epilog="The exit code is 0 where each file can be read, whatever was not understood in it, and 1 otherwise.",
+        "inspect", help="print what is read from exports, and every cell that is not understood",
+        epilog="The exit code is 0 if every file can be read, even with parts not understood, and 1 otherwise.",
     )  # fmt: skip
     command.set_defaults(command=_inspect)
     _add_exports(command)
@@ -69,10 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("export", help="write sample data as an export")
     command.set_defaults(command=_export)
     command.add_argument("out", type=Path, metavar="OUT.zip")
-    command.add_argument("--projects", type=arguments.projects, default=3, help="how many to make up (%(default)s)")
-    command.add_argument("--stories", type=arguments.stories, default=250, help="of each project (%(default)s)")
+    command.add_argument("--projects", type=arguments.projects, default=3, help="number of projects (%(default)s)")
+    command.add_argument("--stories", type=arguments.stories, default=250, help="stories in each project (%(default)s)")
     command.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
-    command.add_argument("--no-files", action="store_true", help="leave out the files of comments")
+    command.add_argument("--no-files", action="store_true", help="leave out the attached files")
     return parser
 
 
@@ -86,7 +86,7 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
 def _name_and_id(text: str) -> tuple[str, int]:
     name, _, number = text.rpartition("=")
     if not name:
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=ID")
+        raise argparse.ArgumentTypeError(f"{text} is not of the form NAME=ID")
     return name, arguments.whole_number(1, LARGEST_ID)(number)
 
 
@@ -105,7 +105,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _what_is_served(report: ExportReport) -> Iterator[str]:
-    yield "Any token will do, and none too."
+    yield "Any token works, and so does none."
     for summary in report.served:
         yield f"{summary.name} (id {summary.project_id}) as of {summary.as_of:%Y-%m-%d}: {_counted(summary.rows)}"
     for failure in report.failures:
@@ -113,7 +113,7 @@ def _what_is_served(report: ExportReport) -> Iterator[str]:
     for finding in report.findings[:5]:
         yield f"Not understood: {finding}"
     if report.finding_count > 5:
-        yield f"And {report.finding_count - 5:,} more; tracker-server inspect tells all."
+        yield f"And {report.finding_count - 5:,} more; tracker-server inspect lists all."
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -132,7 +132,7 @@ def _inspect(options: argparse.Namespace) -> int:
         else:
             print(*_described(found), sep="\n")
     if not options.json:
-        print(f"{counts['findings']:,} things were not understood, and {counts['errors']:,} files could not be read.")
+        print(f"{counts['findings']:,} findings, {counts['errors']:,} unreadable files.")
     return 1 if counts["errors"] else 0
 
 
@@ -140,9 +140,9 @@ def _described(summary: Summary) -> Iterator[str]:
     first, last = summary.iterations
     yield f"Project {summary.name} (id {summary.project_id}), from {', '.join(summary.files)}"
     for file, rows in summary.counting.items():
-        yield f"  of {file}: {rows:,} rows count"
+        yield f"  of {file}: {rows:,} rows are used"
     yield f"  rows        {_counted(summary.rows)}"
-    yield f"  with them   {_counted(summary.parts)}"
+    yield f"  parts       {_counted(summary.parts)}"
     yield f"  files       {summary.attachments:,} of {summary.attachment_bytes:,} bytes"
     yield f"  iterations  {f'{first} to {last}' if first else 'none'}"
     yield f"  days        {f'{summary.oldest[:10]} to {summary.newest[:10]}' if summary.oldest else 'none'}"

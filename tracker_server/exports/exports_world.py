@@ -88,7 +88,7 @@ def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | Exp
 def _why_nothing(failures: Sequence[Failure]) -> str:
     words = " ".join(failure.words for failure in failures[:3])
     more = f" And {len(failures) - 3:,} more." if len(failures) > 3 else ""
-    return f"{words}{more}" or "There is no export of Tracker: no CSV with stories in it."
+    return f"{words}{more}" or "There is no Tracker export: no CSV with stories in it."
 
 
 def _world(oldest_first: Collection[ReadProject]) -> World:

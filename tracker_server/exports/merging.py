@@ -24,7 +24,7 @@ from tracker_server.exports.project_exports import Export, ProjectExports, expor
 from tracker_server.exports.table_reader import TableReader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
-"""The time of an export of which nothing tells when it was made: it is the oldest."""
+"""The time of an export of which nothing says when it was made: it is the oldest."""
 MOST_ACCEPTED_APART = 20
 """Stories. Two exports in each of which more are accepted, and none in common, are not of one project."""
 LEAST_SHARED = 10
@@ -122,7 +122,7 @@ def _scan(export: Export, project_id: int) -> _Scan:
         pass
     at = export_time(export, reader)
     missing = (
-        missing_proofs([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing tells when it was made")
+        missing_proofs([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing says when it was made")
     )
     return _Scan(export, reader, at or UNDATED, missing)
 
@@ -157,16 +157,16 @@ def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> N
         proof = next((other for other in newest_first if other.at > scan.at and other.is_complete), None)
         missing = scan.ids - seen
         if not missing and scan.ids:
-            how = "a newer" if scan.at < newer.at else "as new an"
+            how = "a newer" if scan.at < newer.at else "an equally new"
             reason = f"not served: {label} is {how} export of {name!r}"
         elif proof:
             reason = (
-                f"{len(missing):,} of its rows are not in {proof.export.label}, which is newer and all of the project:"
-                " its stories count as deleted"
+                f"{len(missing):,} of its rows are not in {proof.export.label}, which is newer and complete:"
+                " the stories among them count as deleted"
             )
         else:
-            reason = f"{len(missing):,} of its rows are not in {label}, which is newer; they stay, for nothing proves "
-            reason += f"that {label} is all of the project: {newer.missing_proofs['story']}"
+            reason = f"{len(missing):,} of its rows are not in {label}, which is newer; they stay, because nothing "
+            reason += f"proves that {label} is complete: {newer.missing_proofs['story']}"
         if missing or scan.ids:
             report(Finding(scan.export.label, 0, "", reason))
         seen |= scan.ids
@@ -189,11 +189,11 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
         labels = f"{one.export.label} and {two.export.label}"
         if contradict:
             raise ExportError(
-                f"{labels} are both called {name!r}, and have no story in common. Rename one of them: they are of two"
-                " projects."
+                f"{labels} are both called {name!r} but have no story in common, so they belong to two projects: rename"
+                " one of them."
             )
-        reason = f"no story of it is in {two.export.label}, which is called {name!r} too: taken for parts of one"
-        report(Finding(one.export.label, 0, "", f"{reason} project; rename one of them if they are of two"))
+        reason = f"it has no story in common with {two.export.label}, which is also called {name!r}: treated as parts"
+        report(Finding(one.export.label, 0, "", f"{reason} of one project; rename one of them if they belong to two"))
 
 
 def _contradict(one: _Scan, other: _Scan) -> bool:

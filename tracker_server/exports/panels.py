@@ -61,7 +61,7 @@ class Panels:
         history came with it.
         """
         if not (is_of_page or self.has_epics):
-            return "it may be a selection, without an epic, a file of a story or a history"
+            return "it has no epic, no attached file and no history, so it may be a selection of stories"
         shown = {
             "Done": self._shows_done(),
             "Current": self._shows_current(spans, [f"{stamp:%Y-%m-%d}" for stamp in stamps]),
@@ -69,7 +69,7 @@ class Panels:
             "the Icebox": self.has_icebox,
         }
         missing = [panel for panel, is_shown in shown.items() if not is_shown]
-        return f"it shows no story in {', '.join(missing)}" if missing else None
+        return f"it has no story in {', '.join(missing)}" if missing else None
 
     @property
     def _current(self) -> int:

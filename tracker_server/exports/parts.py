@@ -44,7 +44,8 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader
         signature = parse_signature(cell)
         if signature is None:
             row["text"] = unescape_formula(cell)
-            reader.warn("Comment", f"{shown(cell)} has no (Author - Nov 22, 2014) at its end; both are left out")
+            reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
+            reader.warn("Comment", f"{shown(cell)} {reason}")
         else:
             text, author, day = signature
             row["text"] = unescape_formula(text)
@@ -76,7 +77,7 @@ def _with_status(
     rows = []
     for part_id, (text, status) in zip(ids, groups, strict=True):
         if not text:
-            reader.warn(status_column, f"there is no {column} to it; it counts as one without words")
+            reader.warn(status_column, f"there is no {column} to it; it counts as one without a text")
         rows.append(
             {
                 "kind": kind,

@@ -78,7 +78,7 @@ class PlaceReader:
         is_spoiled = any(not origins.isdisjoint(failure.projects) for failure in failures)
         if is_spoiled:
             files = ", ".join(export.label for export in exports.all)
-            words = f"{files}: not read, for a file of {exports.name!r} that cannot be read may be newer."
+            words = f"{files}: not read, because a file of {exports.name!r} that cannot be read may be newer."
             self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return is_spoiled
 
@@ -89,10 +89,9 @@ class PlaceReader:
         except ExportError as error:
             words = str(error)
         except Exception as error:  # one project costs no other
-            logger.exception("A defect: %s cannot be read", exports.all[0].label)
-            words = (
-                f"{exports.all[0].label} cannot be read, by a defect of this program: {type(error).__name__}: {error}."
-            )
+            logger.exception("Bug: %s cannot be read", exports.all[0].label)
+            bug = f"{type(error).__name__}: {error}"
+            words = f"{exports.all[0].label} cannot be read because of a bug in this program: {bug}."
         self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return None
 
@@ -123,7 +122,7 @@ class PlaceReader:
             one, other = projects[older], projects[newer]
             joining = join_exports([one.exports, other.exports], ids)
             among = f"{times:,} of its {len(other.story_ids):,} stories"
-            reason = f"{among} are in {one.exports.all[0].label} too: taken for one project, {joining.name!r}"
+            reason = f"{among} are in {one.exports.all[0].label} too: treated as one project, {joining.name!r}"
             self._report(Finding(other.exports.all[0].label, 0, "", reason))
             again = self._project(joining)
             del projects[newer], projects[older]
@@ -174,7 +173,7 @@ def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
         file = read.summary.files[0]
         shared = Counter(newer[story_id] for story_id in read.story_ids if story_id in newer)
         for other, times in shared.items():
-            reason = f"{times:,} of its stories are in {other} too, which is of another project: that one counts"
+            reason = f"{times:,} of its stories are in {other} too, an export of another project: that one counts"
             report(Finding(file, 0, "Id", reason))
         newer.update(dict.fromkeys(read.story_ids, file))
 
@@ -196,5 +195,5 @@ def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
         "unhandled_condition",
         "The server cannot read the export again.",
         general_problem=f"{label}: {problem}",
-        possible_fix="Start the server again.",
+        possible_fix="Restart the server.",
     )

@@ -126,7 +126,7 @@ def require_exports(place: str, sources: Iterable[Source]) -> None:
 
 
 def is_system_file(name: str, *, is_folder: bool = False) -> bool:
-    """Whether a file or a folder of this name is none of the user's own; a folder that is hidden is none."""
+    """Whether a file or a folder of this name is not one of the user's own; a folder that is hidden is none."""
     return bool(SYSTEM_NAMES.fullmatch(name)) or (is_folder and name.startswith("."))
 
 

@@ -43,7 +43,7 @@ _PROBLEMS = {
     "unexpected end of data": "a quote opens in this row and is never closed",
     "',' expected after '\"'": "a quote in a quoted field is not doubled, or one in an earlier row is not closed",
     "field larger": "a field is longer than any of Tracker's; perhaps a quote is not closed",
-    "new-line": "a line ends in a carriage return alone; save the file with common line ends",
+    "new-line": "a line ends in a carriage return alone; save the file with LF or CRLF line ends",
 }
 """What the csv module's errors begin with, and what they mean; the delimiter in them is a comma here."""
 
@@ -135,7 +135,7 @@ class Records:
                 line.decode()
             except UnicodeDecodeError as error:
                 return f", line {number}: byte 0x{line[error.start]:02x} is not UTF-8"
-        return " has changed while it was read"
+        return " changed while it was read"
 
 
 @contextmanager
@@ -144,9 +144,10 @@ def converting_zip_errors(label: str) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ExportError(f"{label} is damaged ({error}): fetch or copy it anew.") from None
+        raise ExportError(f"{label} is damaged ({error}): download or copy it again.") from None
     except NotImplementedError as error:
-        raise ExportError(f"{label} is packed in an uncommon way ({error}): pack it as other ZIPs are.") from None
+        problem = f"{label} is compressed in an unsupported way ({error})"
+        raise ExportError(f"{problem}: pack it again with a common program.") from None
 
 
 class _TooLong(Exception):
@@ -208,4 +209,4 @@ def _first_records(text: str, delimiter: str) -> Iterator[list[str]]:
 
 def _problem(error: str) -> str:
     found = (problem for start, problem in _PROBLEMS.items() if error.startswith(start))
-    return next(found, f"this is no CSV ({error})")
+    return next(found, f"this is not a CSV ({error})")

@@ -93,7 +93,7 @@ class TableReader:
             header, columns, is_short = sheet.header, sheet.columns, False
             for reader.line, row_cells in sheet.rows():
                 if row_cells is None:
-                    reader.warn("", "the names of the columns once more; no story")
+                    reader.warn("", "a repeated header, not a story")
                     self._report_unknown_columns(header, columns, unknown)
                     header, columns = sheet.header, sheet.columns
                     unknown.clear()
@@ -102,26 +102,26 @@ class TableReader:
                 is_short = len(cells) < columns.width
                 beyond = columns.pad(cells)
                 if any(beyond):
-                    reader.warn("", f"{len(beyond)} cells are beyond the last column and left out")
+                    reader.warn("", f"{len(beyond)} cells are beyond the last column; left out")
                 if columns.unknown:
                     unknown.update(position for position in columns.unknown if cells[position])
                 if any(cells) and (row := self._row(columns, cells)):
                     yield row
         if is_short and not sheet.records.ends_in_a_line:
-            reader.warn("", "the last row is short, and its line has no end: the file may be cut short")
+            reader.warn("", "the last row is short and its line has no end: the file may be incomplete")
         self._report_unknown_columns(header, columns, unknown)
         if reader.days.ambiguous_count:
             reader.line = 0
             more = f" and {reader.days.ambiguous_count - 1:,} more cells" if reader.days.ambiguous_count > 1 else ""
             reason = (
-                f"{shown(reader.days.first_ambiguous)}{more} could be two days, and no cell of the file tells which; "
+                f"{shown(reader.days.first_ambiguous)}{more} could be two days, and no cell of the file shows which; "
             )
             reader.warn("", f"{reason}left out")
 
     def _report_unknown_columns(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
         self.reader.line = 1
         for position in columns.unknown:
-            reason = f"not a column that Tracker writes; {unknown[position]:,} cells are left out"
+            reason = f"not a column of Tracker; {unknown[position]:,} cells are left out"
             self.reader.warn(header[position].strip() or f"column {position + 1}", reason)
 
     def _storable(self, cells: Cells, header: Cells) -> Cells:
@@ -132,7 +132,7 @@ class TableReader:
             storable.append(kept)
             if times:
                 column = header[position] if position < len(header) else ""
-                reason = "a character that no database takes (U+0000 or like it) is left out"
+                reason = "a character that databases refuse (such as U+0000) is left out"
                 self.reader.warn(column, reason if times == 1 else f"{times:,} times {reason}")
         return storable
 
@@ -148,10 +148,10 @@ class TableReader:
         row_id = self._id(single, story_type, created_at or "")
         taken = self.epic_ids if is_epic else self.story_ids
         if row_id in taken:
-            self.reader.warn("Id", f"{row_id} came before in this export; this row is left out")
+            self.reader.warn("Id", f"{row_id} occurs earlier in this export; this row is left out")
             return None
         if len(taken) == MOST_ROWS:
-            raise ExportError(f"{self.reader.file} has more than {MOST_ROWS:,} rows, so it is no export of Tracker.")
+            raise ExportError(f"{self.reader.file} has more than {MOST_ROWS:,} rows, so it is not a Tracker export.")
         if self.newer.supersedes(row_id, is_epic=is_epic):
             self.superseded.add(row_id)
             return None
@@ -186,7 +186,7 @@ class TableReader:
         filled = [cell for cell in cells if cell.strip()]
         if filled:
             more = f" and {len(filled) - 1:,} more cells" if len(filled) > 1 else ""
-            reason = f"{shown(filled[0])}{more}: no story, for there is neither a title nor a number; left out"
+            reason = f"{shown(filled[0])}{more}: not a story, because it has neither a title nor a number; left out"
             self.reader.warn("", reason)
 
     def _story(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
@@ -233,10 +233,10 @@ class TableReader:
             _date_parts(row["comments"], updated_at)
         for column, text in single.items():
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
-                reader.warn_left_out(column, text, "nothing that an epic has")
+                reader.warn_left_out(column, text, "not something that an epic has")
         for column, *_ in REPEATED:
             for group in columns.groups(column, cells) if column != "Comment" else ():
-                reader.warn_left_out(column, ", ".join(group), "nothing that an epic has here")
+                reader.warn_left_out(column, ", ".join(group), "not something that an epic has here")
 
     def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
         number = single["Id"].strip()
@@ -246,7 +246,7 @@ class TableReader:
         row_id = id_in_url(single["URL"])
         if number:
             self.reader.warn(
-                "Id", f"{shown(number)} is no number of a story; its address or else its content gives one"
+                "Id", f"{shown(number)} is not the number of a story; its URL or else its content gives one"
             )
         if row_id:
             return row_id
@@ -257,7 +257,7 @@ class TableReader:
             times += 1
             row_id = hashed_id("story", *content, times)
         if not number:
-            self.reader.warn("Id", "there is no number; one is made up")
+            self.reader.warn("Id", "missing; a number is made up")
         return row_id
 
     def _iteration(self, row: Row, text: str, start: str, end: str) -> None:
@@ -268,7 +268,7 @@ class TableReader:
             return
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
         if not 0 < number <= MOST_ITERATIONS:
-            reader.warn_left_out("Iteration", text, "no number of an iteration")
+            reader.warn_left_out("Iteration", text, "not the number of an iteration")
             return
         self.iteration_of[row["id"]] = number
         state = row["current_state"]

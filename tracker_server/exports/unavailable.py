@@ -1,34 +1,34 @@
-"""What an export cannot tell: the endpoints that say so, and the attributes that are left out."""
+"""What an export does not contain: the endpoints that answer so, and the attributes that are left out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_WHAT = {
-    "activity": "who did what",
-    "story_activity": "who did what",
-    "epic_activity": "who did what",
-    "my_activity": "who did what",
-    "transitions": "when a story came into which state",
-    "story_transitions": "when a story came into which state",
-    "history_days": "how a project stood on former days",
-    "iteration_cycle_times": "how long a story was in which state",
-    "webhooks": "which webhooks a project had",
-    "integrations": "which integrations a project had",
-    "accounts": "of accounts",
-    "account": "of accounts",
-    "account_memberships": "of accounts",
-    "my_workspaces": "of workspaces",
-    "my_workspace": "of workspaces",
-    "my_notifications": "what people were notified of",
+_DOES_NOT = {
+    "activity": "say who did what",
+    "story_activity": "say who did what",
+    "epic_activity": "say who did what",
+    "my_activity": "say who did what",
+    "transitions": "say when a story came into which state",
+    "story_transitions": "say when a story came into which state",
+    "history_days": "contain the daily history of a project",
+    "iteration_cycle_times": "say how long a story was in which state",
+    "webhooks": "contain webhooks",
+    "integrations": "contain integrations",
+    "accounts": "contain accounts",
+    "account": "contain accounts",
+    "account_memberships": "contain accounts",
+    "my_workspaces": "contain workspaces",
+    "my_workspace": "contain workspaces",
+    "my_notifications": "contain notifications",
 }
 UNAVAILABLE_ENDPOINTS: Mapping[str, str] = {
-    endpoint: f"An export does not tell {what}." for endpoint, what in _WHAT.items()
+    endpoint: f"An export does not {what}." for endpoint, what in _DOES_NOT.items()
 }
 """As `World.unavailable_endpoints`."""
 
-UNAVAILABLE_PERSON = "An export does not tell whose it is."
-"""Of `/me` and all below `/my`, for who wants no made-up person: a world cannot do without one."""
+UNAVAILABLE_PERSON = "An export does not say whose it is."
+"""For `/me` and all below `/my`, where a made-up person is not wanted: a world always has one."""
 
 UNAVAILABLE_ATTRIBUTES = frozenset(
     (

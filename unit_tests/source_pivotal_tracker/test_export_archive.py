@@ -304,8 +304,8 @@ GOOD = packed({NAME: modern(*({"Description": random.Random(n).randbytes(500).he
 BAD_FILES = {
     "folder": (None, "holds no .zip and no .csv."),
     "missing.zip": (None, "cannot be read: No such file or directory."),
-    "other.csv": (b"a,b\n1,2\n", "is no export of Tracker: its first line must name the columns"),
-    "none.zip": (GOOD[: len(GOOD) // 2], "none.zip is damaged (File is not a zip file): fetch or copy it anew."),
+    "other.csv": (b"a,b\n1,2\n", "is not a Tracker export: its first line must name the columns"),
+    "none.zip": (GOOD[: len(GOOD) // 2], "none.zip is damaged (File is not a zip file): download or copy it again."),
     "turned.zip": (GOOD[:9000] + bytes(8) + GOOD[9008:], "is damaged"),
 }
 
@@ -340,7 +340,7 @@ def test_a_file_that_cannot_be_read_costs_its_project_alone_and_deletes_nothing_
     first = read(tmp_path)
     good.write_bytes(modern({"Id": "5", "Title": "New"}))
     bad.write_bytes(bad.read_bytes()[:-20])
-    words = "export_archive: bad.zip is damaged (File is not a zip file): fetch or copy it anew."
+    words = "export_archive: bad.zip is damaged (File is not a zip file): download or copy it again."
     second = read(tmp_path, state=first.state)
     assert [row["name"] for row in second.records["stories"]] == ["New"]
     assert all(tombstones(stream, second) == set() for stream in WITH_TOMBSTONES)
@@ -438,7 +438,7 @@ def test_the_same_zip_under_several_names_is_read_once_and_none_is_called_newer(
         sync = Sync(config_of(tmp_path), ["stories"])
     assert sorted(row["id"] for row in sync.records["stories"]) == [5, 6]
     told = [words for words in warned.words if "not served" in words]
-    assert [" is as new an export of " in words for words in told] == [True, True]
+    assert [" is an equally new export of " in words for words in told] == [True, True]
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
@@ -452,8 +452,8 @@ def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warnin
         sync = read(tmp_path)
     assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["Before", "After"]
     assert [words for words in warned.words if "of another project" in words] == [
-        f"Not understood in the export: {older}, Id: 1 of its stories are in {newer} too, which is of another project: "
-        "that one counts"
+        f"Not understood in the export: {older}, Id: 1 of its stories are in {newer} too, an export of another project:"
+        " that one counts"
     ]
 
 

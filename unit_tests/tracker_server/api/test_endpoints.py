@@ -685,10 +685,10 @@ def test_equal_answers_have_equal_etags(client: Client) -> None:
 
 
 def test_an_endpoint_that_asks_for_what_the_world_cannot_know_says_so(world: World) -> None:
-    world.unavailable_endpoints = {"activity": "The archive does not tell who did what."}
+    world.unavailable_endpoints = {"activity": "The archive does not say who did what."}
     status, error = Client(world).error("/projects/99/activity")
     assert (status, error["code"]) == (404, "route_not_found")
-    assert error["general_problem"] == "The archive does not tell who did what."
+    assert error["general_problem"] == "The archive does not say who did what."
     assert Client(world).rows("/my/activity") != []
 
 

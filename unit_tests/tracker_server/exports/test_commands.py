@@ -58,7 +58,7 @@ def test_serve_prints_where_and_what_it_serves(archive: Path, program: tuple[str
         stories = requests.get(f"{url}/projects/99/stories", headers=headers, timeout=PATIENCE)
         assert stories.headers["X-Tracker-Pagination-Total"] == "1"
     assert hint == f"Try: curl -H 'X-TrackerToken: {token}' '{url}/me'"
-    assert any_token == "Any token will do, and none too."
+    assert any_token == "Any token works, and so does none."
     assert project == "my_project (id 99) as of 2025-04-01: 1 feature, 1 epic"
 
 
@@ -95,7 +95,7 @@ def test_serve_refuses_what_is_no_export(tmp_path: Path) -> None:
     ended = run("serve", tmp_path / "a.csv")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "a.csv is no export of Tracker: its first line must name the columns, and Title (or Story) among them.\n"
+        "a.csv is not a Tracker export: its first line must name the columns, with Title (or Story) among them.\n"
     )
 
 
@@ -112,17 +112,17 @@ def test_a_project_that_is_not_name_and_id_is_a_usage_error(archive: Path, proje
 
 
 INSPECTED = """\
-a.csv, line 3, Estimate: 'five' is no number of points; left out
+a.csv, line 3, Estimate: 'five' is not a number of points; left out
 Project a (id {id}), from a.csv
   rows        1 feature, 1 bug, 1 epic
-  with them   2 tasks, 1 comments
+  parts       2 tasks, 1 comments
   files       0 of 0 bytes
   iterations  3 to 3
   days        2014-11-22 to 2014-12-01
   exported    2014-12-01, or soon after
   labels      2
   people      2: Ann, Bob
-1 things were not understood, and 0 files could not be read.
+1 findings, 0 unreadable files.
 """
 
 
@@ -146,9 +146,9 @@ def test_inspect_goes_on_after_a_file_that_cannot_be_read_and_ends_with_1(tmp_pa
     (tmp_path / "b.csv").write_bytes(modern({}))
     ended = run("inspect", tmp_path / "a.zip", tmp_path / "b.csv")
     first, second, *_, last = ended.stdout.splitlines()
-    assert first == "a.zip is damaged (File is not a zip file): fetch or copy it anew."
+    assert first == "a.zip is damaged (File is not a zip file): download or copy it again."
     assert second.startswith("Project b ")
-    assert last == "0 things were not understood, and 1 files could not be read."
+    assert last == "0 findings, 1 unreadable files."
     assert ended.returncode == 1
 
 
@@ -216,8 +216,8 @@ def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path
     path.write_bytes(modern(*({"Estimate": "x"} for _ in range(7))))
     with serving(path, number=11) as lines:
         pass
-    assert lines[5] == "Not understood: a.csv, line 2, Estimate: 'x' is no number of points; left out"
-    assert lines[10] == "And 2 more; tracker-server inspect tells all."
+    assert lines[5] == "Not understood: a.csv, line 2, Estimate: 'x' is not a number of points; left out"
+    assert lines[10] == "And 2 more; tracker-server inspect lists all."
 
 
 def test_the_help_of_the_server_names_the_commands() -> None:
@@ -263,7 +263,7 @@ def test_serve_serves_what_can_be_read_and_says_what_cannot(tmp_path: Path) -> N
     with serving(tmp_path, number=6) as lines:
         pass
     assert lines[4].startswith("a (id ")
-    assert lines[5] == "Not read: b.zip is damaged (File is not a zip file): fetch or copy it anew."
+    assert lines[5] == "Not read: b.zip is damaged (File is not a zip file): download or copy it again."
 
 
 def test_inspect_and_serve_tell_the_same_of_several_exports_of_a_project(tmp_path: Path) -> None:
@@ -271,11 +271,11 @@ def test_inspect_and_serve_tell_the_same_of_several_exports_of_a_project(tmp_pat
     (tmp_path / "p_20250101_0000.csv").write_bytes(modern({"Title": "New"}))
     lines = run("inspect", tmp_path).stdout.splitlines()
     line = (
-        "p_20240101_0000.csv: 1 of its rows are not in p_20250101_0000.csv, which is newer; they stay, for nothing"
-        " proves that p_20250101_0000.csv is all of the project: it may be a selection, without an epic, a file of a"
-        " story or a history"
+        "p_20240101_0000.csv: 1 of its rows are not in p_20250101_0000.csv, which is newer; they stay, because"
+        " nothing proves that p_20250101_0000.csv is complete: it has no epic, no attached file and no history, so it"
+        " may be a selection of stories"
     )
     assert lines[0] == line
-    assert lines[2:4] == ["  of p_20250101_0000.csv: 1 rows count", "  of p_20240101_0000.csv: 1 rows count"]
+    assert lines[2:4] == ["  of p_20250101_0000.csv: 1 rows are used", "  of p_20240101_0000.csv: 1 rows are used"]
     with serving(tmp_path) as lines:
         assert lines[4].endswith("as of 2025-01-01: 2 feature")

@@ -127,5 +127,5 @@ def test_where_days_could_be_two_they_and_those_of_iterations_are_left_out_with_
     assert {key for row in rows for key in row} & {"start", "finish", "length"} == set()
     assert [row["story_ids"] for row in rows if row["number"] == 4] == [[1000, 1001, 1002]]
     assert exported.findings == [
-        "a.csv: '11/05/2023' and 8 more cells could be two days, and no cell of the file tells which; left out"
+        "a.csv: '11/05/2023' and 8 more cells could be two days, and no cell of the file shows which; left out"
     ]

@@ -18,15 +18,15 @@ STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, 
     [
         ({"Type": "spike"}, "Type: 'spike' is none of feature, bug, chore, release, epic", ("story_type", "feature")),
         ({"Current State": "done"}, f"Current State: 'done' is none of {STATES}", ("current_state", "unscheduled")),
-        ({"Estimate": "XL"}, "Estimate: 'XL' is no number of points", ("estimate", None)),
-        ({"Estimate": "-3"}, "Estimate: '-3' is no number of points", ("estimate", None)),
+        ({"Estimate": "XL"}, "Estimate: 'XL' is not a number of points", ("estimate", None)),
+        ({"Estimate": "-3"}, "Estimate: '-3' is not a number of points", ("estimate", None)),
         ({"Priority": "high"}, "Priority: 'high' is none of p0, p1, p2, p3, none", ("story_priority", None)),
-        ({"Created at": "1/2/3/14"}, "Created at: '1/2/3/14' is no date like Nov 22, 2014", ("created_at", None)),
-        ({"Accepted at": "now"}, "Accepted at: 'now' is no date like Nov 22, 2014", ("accepted_at", None)),
-        ({"Deadline": "soon"}, "Deadline: 'soon' is no date like Nov 22, 2014", ("deadline", None)),
-        ({"Iteration": "0"}, "Iteration: '0' is no number of an iteration", ("id", 1000)),
-        ({"Iteration": "99999"}, "Iteration: '99999' is no number of an iteration", ("id", 1000)),
-        ({"Iteration": "one"}, "Iteration: 'one' is no number of an iteration", ("id", 1000)),
+        ({"Created at": "1/2/3/14"}, "Created at: '1/2/3/14' is not a date like Nov 22, 2014", ("created_at", None)),
+        ({"Accepted at": "now"}, "Accepted at: 'now' is not a date like Nov 22, 2014", ("accepted_at", None)),
+        ({"Deadline": "soon"}, "Deadline: 'soon' is not a date like Nov 22, 2014", ("deadline", None)),
+        ({"Iteration": "0"}, "Iteration: '0' is not the number of an iteration", ("id", 1000)),
+        ({"Iteration": "99999"}, "Iteration: '99999' is not the number of an iteration", ("id", 1000)),
+        ({"Iteration": "one"}, "Iteration: 'one' is not the number of an iteration", ("id", 1000)),
         (
             {"Iteration Start": "Nov 3, 2014"},
             "Iteration Start: 'Nov 3, 2014 – ' is of an iteration without a number",
@@ -34,7 +34,7 @@ STATES = "accepted, delivered, finished, started, rejected, planned, unstarted, 
         ),
         (
             {"Iteration": "1", "Iteration Start": "?"},
-            "Iteration Start: '?' is no date like Nov 22, 2014",
+            "Iteration Start: '?' is not a date like Nov 22, 2014",
             ("id", 1000),
         ),
         ({"Task": "a", "Task Status": "half"}, "Task Status: 'half' is none of completed, not completed", ("id", 1000)),
@@ -59,27 +59,27 @@ def test_a_cell_that_makes_no_sense_counts_as_empty_and_is_reported(
     ("cells", "finding"),
     [
         ({"Title": ""}, "Title: there is none"),
-        ({"Id": "7.5"}, "Id: '7.5' is no number of a story; its address or else its content gives one"),
-        ({"Id": ""}, "Id: there is no number; one is made up"),
+        ({"Id": "7.5"}, "Id: '7.5' is not the number of a story; its URL or else its content gives one"),
+        ({"Id": ""}, "Id: missing; a number is made up"),
         (
             {"Comment": "no signature"},
-            "Comment: 'no signature' has no (Author - Nov 22, 2014) at its end; both are left out",
+            "Comment: 'no signature' does not end in (Author - Nov 22, 2014); author and day are left out",
         ),
-        ({"Task Status": "completed"}, "Task Status: there is no Task to it; it counts as one without words"),
-        ({"Blocker Status": "blocked"}, "Blocker Status: there is no Blocker to it; it counts as one without words"),
+        ({"Task Status": "completed"}, "Task Status: there is no Task to it; it counts as one without a text"),
+        ({"Blocker Status": "blocked"}, "Blocker Status: there is no Blocker to it; it counts as one without a text"),
         (
             {"Type": "epic", "Labels": "a, b"},
             "Labels: 'a, b' is more than the one label of an epic; the others are left out",
         ),
-        ({"Type": "epic", "Estimate": "3"}, "Estimate: '3' is nothing that an epic has; left out"),
+        ({"Type": "epic", "Estimate": "3"}, "Estimate: '3' is not something that an epic has; left out"),
         (
             {"Type": "epic", "Current State": "started"},
-            "Current State: 'started' is nothing that an epic has; left out",
+            "Current State: 'started' is not something that an epic has; left out",
         ),
-        ({"Type": "epic", "Owned By": "Ann"}, "Owned By: 'Ann' is nothing that an epic has here; left out"),
+        ({"Type": "epic", "Owned By": "Ann"}, "Owned By: 'Ann' is not something that an epic has here; left out"),
         (
             {"Type": "epic", "Task": "a", "Task Status": "completed"},
-            "Task: 'a, completed' is nothing that an epic has here; left out",
+            "Task: 'a, completed' is not something that an epic has here; left out",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_an_epic_may_say_that_it_has_no_estimate_and_no_priority() -> None:
 def test_a_long_cell_is_quoted_on_one_line_and_not_in_full() -> None:
     (finding,) = served(modern({"Estimate": "1\n" * 100})).findings
     quoted = r"1\n" * 30
-    assert finding == f"{NAME}, line 2, Estimate: '{quoted}…' is no number of points; left out"
+    assert finding == f"{NAME}, line 2, Estimate: '{quoted}…' is not a number of points; left out"
 
 
 def test_lines_are_counted_as_the_file_has_them() -> None:
@@ -110,32 +110,32 @@ def test_lines_are_counted_as_the_file_has_them() -> None:
 def test_a_column_that_is_not_trackers_is_reported_with_the_number_of_its_cells() -> None:
     content = b"Id,Title,Mood,\n1,A,good,\n2,B,,x\n3,C\n"
     assert served(content).findings == [
-        f"{NAME}, line 1, Mood: not a column that Tracker writes; 1 cells are left out",
-        f"{NAME}, line 1, column 4: not a column that Tracker writes; 1 cells are left out",
+        f"{NAME}, line 1, Mood: not a column of Tracker; 1 cells are left out",
+        f"{NAME}, line 1, column 4: not a column of Tracker; 1 cells are left out",
     ]
 
 
 def test_the_second_column_of_a_name_that_does_not_repeat_is_reported() -> None:
     exported = served(b"Id,Title,Title\n1,A,B\n")
     assert exported.story()["name"] == "A"
-    assert exported.findings == [f"{NAME}, line 1, Title: not a column that Tracker writes; 1 cells are left out"]
+    assert exported.findings == [f"{NAME}, line 1, Title: not a column of Tracker; 1 cells are left out"]
 
 
 def test_cells_beyond_the_last_column_are_reported() -> None:
     exported = served(b"Id,Title\n1,A,,\n2,B,x\n")
-    assert exported.findings == [f"{NAME}, line 3: 1 cells are beyond the last column and left out"]
+    assert exported.findings == [f"{NAME}, line 3: 1 cells are beyond the last column; left out"]
 
 
 def test_a_row_with_the_id_of_an_earlier_one_is_left_out_and_told_of() -> None:
     exported = served(modern({"Id": "7"}, {"Id": "7", "Type": "epic"}, {"Id": "7", "Title": "Again"}))
     assert [story["name"] for story in exported.stories()] == ["Story 0"]
-    assert exported.findings == [f"{NAME}, line 4, Id: 7 came before in this export; this row is left out"]
+    assert exported.findings == [f"{NAME}, line 4, Id: 7 occurs earlier in this export; this row is left out"]
 
 
 def test_a_csv_of_a_zip_whose_rows_are_in_another_one_is_reported() -> None:
     exported = served(packed({"p.csv": modern({}), "p_2.csv": modern({}, {"Id": "5"})}), "p.zip")
     assert len(exported.stories()) == 2
-    assert exported.findings == ["p.zip/p.csv: not served: p.zip/p_2.csv is as new an export of 'p'"]
+    assert exported.findings == ["p.zip/p.csv: not served: p.zip/p_2.csv is an equally new export of 'p'"]
 
 
 def test_days_of_an_iteration_that_differ_between_rows_are_reported() -> None:
@@ -186,7 +186,7 @@ def test_a_character_that_a_warehouse_refuses_is_left_out_of_the_text_and_told_o
     story = exported.stories(":default,tasks,owners")[1]
     assert (story["description"], story["owners"][0]["name"]) == ("pasted from a log", "Ann")
     assert exported.stories()[2]["name"] == "Größe 😀 \ufffd\ufffc"
-    one = "a character that no database takes (U+0000 or like it) is left out"
+    one = "a character that databases refuse (such as U+0000) is left out"
     assert exported.findings == [
         f"{NAME}, line 3, Description: 2 times {one}", f"{NAME}, line 3, Owned By: {one}",
     ]  # fmt: skip
@@ -198,13 +198,13 @@ def test_utf_16_without_its_mark_is_called_so(encoding: str) -> None:
         served(modern({}).decode().encode(encoding))
 
 
-NO_STORY = "no story, for there is neither a title nor a number; left out"
+NO_STORY = "not a story, because it has neither a title nor a number; left out"
 NO_STORIES = {
     "a conflict of git": ("<<<<<<< HEAD\n", f"'<<<<<<< HEAD': {NO_STORY}"),
     "its other marks": ("=======\n", f"'=======': {NO_STORY}"),
     "a sum": ("Sum,,,,,,,12\n", f"'Sum' and 1 more cells: {NO_STORY}"),
-    "the header again": (MODERN + "\n", "the names of the columns once more; no story"),
-    "the header again with a BOM": (f"\ufeff{MODERN}\n", "the names of the columns once more; no story"),
+    "the header again": (MODERN + "\n", "a repeated header, not a story"),
+    "the header again with a BOM": (f"\ufeff{MODERN}\n", "a repeated header, not a story"),
     "blanks": (" , ,\n", None),
     "nothing": (",,,\n\n", None),
 }
@@ -250,7 +250,7 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_reported() -> None:
     content = modern({}, {"Current State": "accepted", "Accepted at": "Dec 1, 2014"})
     exported = served(content[: content.rfind(b"accepted")])
     assert exported.findings == [
-        f"{NAME}, line 3: the last row is short, and its line has no end: the file may be cut short"
+        f"{NAME}, line 3: the last row is short and its line has no end: the file may be incomplete"
     ]
 
 
@@ -280,4 +280,4 @@ def test_days_below_a_header_with_other_columns_are_read_by_those() -> None:
 def test_what_is_no_estimate_is_left_out(text: str) -> None:
     exported = served(modern({"Estimate": text}))
     assert "estimate" not in exported.story()
-    assert exported.findings == [f"{NAME}, line 2, Estimate: {text!r} is no number of points; left out"]
+    assert exported.findings == [f"{NAME}, line 2, Estimate: {text!r} is not a number of points; left out"]

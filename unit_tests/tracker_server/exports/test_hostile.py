@@ -18,8 +18,8 @@ from unit_tests.tracker_server.exports.exported import MODERN, NAME, modern, pac
 
 ZIP = "my_project.zip"
 MEMBER = f"{ZIP}/{NAME}"
-OTHER_COLUMNS = " is no export of Tracker: its first line must name the columns, and Title (or Story) among them."
-LONE_RETURN = "a line ends in a carriage return alone; save the file with common line ends."
+OTHER_COLUMNS = " is not a Tracker export: its first line must name the columns, with Title (or Story) among them."
+LONE_RETURN = "a line ends in a carriage return alone; save the file with LF or CRLF line ends."
 MOST_MEMORY = 150_000_000
 """Bytes, of the program that inspects."""
 PATIENCE = 300
@@ -65,11 +65,11 @@ QUOTED = modern({"Description": 'a, "b" and c'})
 @pytest.mark.parametrize(
     ("content", "name", "problem"),
     [
-        (GOOD[: len(GOOD) // 2], ZIP, f"{ZIP} is damaged (File is not a zip file): fetch or copy it anew."),
-        (b"", ZIP, f"{ZIP} is damaged (File is not a zip file): fetch or copy it anew."),
+        (GOOD[: len(GOOD) // 2], ZIP, f"{ZIP} is damaged (File is not a zip file): download or copy it again."),
+        (b"", ZIP, f"{ZIP} is damaged (File is not a zip file): download or copy it again."),
         (encrypted(GOOD), ZIP, f"{ZIP} is encrypted; unpack it with its password, and pack it again without one."),
-        (packed({}), ZIP, f"{ZIP} is no export of Tracker: there is no CSV with stories in it."),
-        (packed({"1/a.png": b""}), ZIP, f"{ZIP} is no export of Tracker: there is no CSV with stories in it."),
+        (packed({}), ZIP, f"{ZIP} is not a Tracker export: there is no CSV with stories in it."),
+        (packed({"1/a.png": b""}), ZIP, f"{ZIP} is not a Tracker export: there is no CSV with stories in it."),
         (b"", NAME, f"{NAME}{OTHER_COLUMNS}"),
         (
             b"Name\na\n", NAME,
@@ -77,7 +77,7 @@ QUOTED = modern({"Description": 'a, "b" and c'})
         ),
         (
             b"Id," * 20_000 + b"Title\n", NAME,
-            f"{NAME} has 20,001 columns, so it is no export of Tracker.",
+            f"{NAME} has 20,001 columns, so it is not a Tracker export.",
         ),
         (
             modern({}).decode().encode("utf-16"), NAME,
@@ -110,11 +110,11 @@ QUOTED = modern({"Description": 'a, "b" and c'})
         (b"Id,Title\n1,A\rB\n", NAME, f"{NAME}, line 2: {LONE_RETURN}"),
         (
             b"Id,Title\n" + b"".join(b"%d,a\n" % number for number in range(1, 200_002)), NAME,
-            f"{NAME} has more than 200,000 rows, so it is no export of Tracker.",
+            f"{NAME} has more than 200,000 rows, so it is not a Tracker export.",
         ),
         (
             b"Id,Title,Requested By\n" + b"".join(b"%d,a,p%d\n" % (n, n) for n in range(1, 50_002)), NAME,
-            f"{NAME} has more than 50,000 names of one kind, so it is no export.",
+            f"{NAME} has more than 50,000 names of one kind, so it is not a Tracker export.",
         ),
     ],
     ids=[
@@ -133,13 +133,14 @@ def test_it_is_one_error_that_names_the_file(content: bytes, name: str, problem:
 
 @pytest.mark.parametrize("at", [place / 20 for place in range(1, 20)])
 def test_a_zip_with_turned_bytes_is_damaged(at: float) -> None:
-    with pytest.raises(ExportError, match=rf"^{ZIP}(/{NAME})? is damaged \(.+\): fetch or copy it anew\.$"):
+    with pytest.raises(ExportError, match=rf"^{ZIP}(/{NAME})? is damaged \(.+\): download or copy it again\.$"):
         read_exports([source(damaged(GOOD, at=at), ZIP)])
 
 
 def test_a_zip_with_an_unknown_compression_is_an_error() -> None:
     with pytest.raises(
-        ExportError, match=rf"^{ZIP}(/{NAME})? is packed in an uncommon way \(.+\): pack it as other ZIPs are\.$"
+        ExportError,
+        match=rf"^{ZIP}(/{NAME})? is compressed in an unsupported way \(.+\): pack it again with a common program\.$",
     ):
         read_exports([source(uncommon(GOOD), ZIP)])
 
@@ -157,7 +158,7 @@ def test_a_zip_with_an_unknown_compression_is_an_error() -> None:
     ],
 )
 def test_a_path_that_leads_out_of_a_zip_is_an_error(path: str) -> None:
-    with pytest.raises(ExportError, match=r"a path that leads out of it, so it is no export of Tracker\.$"):
+    with pytest.raises(ExportError, match=r"a path that leads outside it, so it is not a Tracker export\.$"):
         read_exports([source(packed({NAME: modern({}), path: b"Id,Title\n1,A\n"}), ZIP)])
 
 

@@ -124,7 +124,7 @@ def test_a_story_without_any_number_gets_one_of_its_content_and_is_reported() ->
     assert len(set(ids)) == 3
     assert ids == [story["id"] for story in again.stories()]
     assert exported.findings == [
-        f"{NAME}, line 2, Id: there is no number; one is made up",
-        f"{NAME}, line 3, Id: there is no number; one is made up",
-        f"{NAME}, line 4, Id: 'x7' is no number of a story; its address or else its content gives one",
+        f"{NAME}, line 2, Id: missing; a number is made up",
+        f"{NAME}, line 3, Id: missing; a number is made up",
+        f"{NAME}, line 4, Id: 'x7' is not the number of a story; its URL or else its content gives one",
     ]

@@ -19,7 +19,7 @@ from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, NAME, ZI
 TOLD = [
     "1003/of nobody.png: left out: no row has the number 1003",
     "my_project_history_20250401_1212.csv: not read: it is the history of a project",
-    "notes.md: not read: it is no CSV and no ZIP, and not in the folder of a story",
+    "notes.md: not read: it is neither a CSV nor a ZIP, and not in the folder of a story",
 ]
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_costs_its_project_and_no_other(name: str, fo
     assert [project.row["name"] for project in world.projects.values()] == ["good"]
     words = [failure.words for failure in report.failures]
     assert next(iter(files)) in words[0]
-    also = "bad_20240101_0000.csv: not read, for a file of 'bad' that cannot be read may be newer."
+    also = "bad_20240101_0000.csv: not read, because a file of 'bad' that cannot be read may be newer."
     assert words[1:] in ([], [also])
     errors = [
         str(outcome) for outcome in inspect(sources_at(tmp_path), lambda _: None) if isinstance(outcome, ExportError)
@@ -242,7 +242,7 @@ def test_what_a_spreadsheet_calls_a_text_is_read(name: str, tmp_path: Path) -> N
         (7, "bug", "two\nlines")
     ]
     assert [str(finding) for finding in report.findings] == [
-        "notes.txt: not read: it is no CSV and no ZIP, and not in the folder of a story"
+        "notes.txt: not read: it is neither a CSV nor a ZIP, and not in the folder of a story"
     ]
 
 
@@ -251,7 +251,7 @@ def test_excels_line_about_the_separator_is_no_header(tmp_path: Path) -> None:
     (project,) = world.projects.values()
     assert list(project.stories) == [7, 8]
     assert [str(finding) for finding in report.findings] == [
-        "a.csv, line 5: 1 cells are beyond the last column and left out"
+        "a.csv, line 5: 1 cells are beyond the last column; left out"
     ]
 
 

@@ -88,7 +88,7 @@ def test_a_story_that_a_newer_export_of_the_whole_project_lacks_is_deleted(lost:
     exported = served((OLD, modern(*WHOLE, *MORE)), (NEW, modern(*newer)))
     assert ids(exported) == sorted({1, 2, 3, 4, 10, 11, 12, 13, 50} - {lost})
     assert exported.findings == [
-        f"{OLD}: 1 of its rows are not in {NEW}, which is newer and all of the project: its stories count as deleted"
+        f"{OLD}: 1 of its rows are not in {NEW}, which is newer and complete: the stories among them count as deleted"
     ]
 
 
@@ -126,7 +126,8 @@ def test_done_and_icebox_of_one_project_are_put_together_and_a_line_says_so() ->
     exported = served((OLD, modern(DONE)), (NEW, modern(ICEBOX)))
     assert ids(exported) == [1, 4]
     assert any(
-        "taken for parts of one project; rename one of them if they are of two" in line for line in exported.findings
+        "treated as parts of one project; rename one of them if they belong to two" in line
+        for line in exported.findings
     )
 
 
@@ -145,7 +146,8 @@ def test_exports_of_one_name_that_are_surely_of_two_projects_are_an_error_of_tha
     one, other = MANY[name]
     files = (("a/p.csv", modern(*one)), ("b/p.csv", modern(*other)))
     with pytest.raises(
-        ExportError, match=r"/p\.csv and ./p\.csv are both called 'p', and have no story in common\. Rename"
+        ExportError,
+        match=r"/p\.csv and ./p\.csv are both called 'p' but have no story in common, so .*: rename",
     ):
         served(*files)
     exported = served(*files, ("a/q.csv", modern({})))
@@ -162,7 +164,7 @@ def test_a_project_that_was_renamed_is_one_with_its_former_name() -> None:
     assert names(exported)[1] == "New"
     assert exported.findings[0] == (
         "web_shop_20240101_0000.csv: 29 of its 30 stories are in shop_20230101_0000.csv too:"
-        " taken for one project, 'shop'"
+        " treated as one project, 'shop'"
     )
 
 
@@ -171,7 +173,7 @@ def test_a_few_stories_that_moved_make_no_one_project_of_two() -> None:
     other = [*one[:12], *(story(number, "unscheduled") for number in range(50, 70))]
     exported = served(("one_20230101_0000.csv", modern(*one)), ("other_20240101_0000.csv", modern(*other)))
     assert sorted(project.row["name"] for project in exported.world.projects.values()) == ["one", "other"]
-    assert "12 of its stories are in other_20240101_0000.csv too, which is of another project" in exported.findings[0]
+    assert "12 of its stories are in other_20240101_0000.csv too, an export of another project" in exported.findings[0]
 
 
 def test_ids_that_were_given_to_both_keep_two_projects_apart() -> None:

@@ -233,7 +233,7 @@ def test_files_of_no_story_are_reported() -> None:
     exported = served(packed({NAME: modern({}), "7/a.png": b"", "notes.txt": b"", "__MACOSX/7/._a.png": b""}), "a.zip")
     assert sorted(exported.findings) == [
         "a.zip/7/a.png: left out: no row has the number 7",
-        "a.zip/notes.txt: not read: it is no CSV and no ZIP, and not in the folder of a story",
+        "a.zip/notes.txt: not read: it is neither a CSV nor a ZIP, and not in the folder of a story",
         "a.zip: 1 entry of an operating system; not read",
     ]
 
