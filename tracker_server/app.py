@@ -48,7 +48,7 @@ FILE_BLOCK = 65_536
 class LoggedRequest:
     """One request that was answered.
 
-    `at` is when it came, in seconds since 1970; `path` lacks the API's prefix; `bytes` is the size of the body.
+    `at` is when it came, in seconds since 1970; `path` is without the API's prefix; `bytes` is the size of the body.
     """
 
     at: float
@@ -88,7 +88,7 @@ class Failures:
         self._random = random.Random(seed)  # noqa: S311
 
     def next_response(self) -> Response | None:
-        """The answer to the next request, where it fails."""
+        """The failure with which the next request is answered, or None."""
         if self._random.random() >= self._chance:
             return None
         status = self._random.choice((502, 503, 504))
@@ -103,8 +103,8 @@ class TrackerServer:
     `port` 0 takes a free one. `latency` is in seconds, added to every request. `rate_limit` is (requests,
     seconds) for each token; beyond it the answer is 429 with `Retry-After`. `request_log` names a file that gets
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
-    it returns is sent in place of the server's own. `caps` are the largest pages, where the `dialect` is not to
-    say them. Entering the block raises OSError where the address cannot be had. Inside it, `url` is the base URL
+    it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. Entering
+    the block raises OSError if the address is not available. Inside it, `url` is the base URL
     of the API, for this machine where it listens on every address; `log` has the answered requests and stays readable
     after the block.
     """

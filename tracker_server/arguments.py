@@ -1,4 +1,4 @@
-"""What the arguments of the command line may be."""
+"""Types of command line arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 HOST = os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1")
-"""In a container it has to be every address, which nobody wants elsewhere."""
+"""Every address in a container; elsewhere only this machine."""
 
 port = whole_number(0, 65_535)
 projects = whole_number(1, 1_000)

@@ -26,7 +26,7 @@ SETTINGS = {
     "initial_velocity": 10,
     "bugs_and_chores_are_estimatable": False,
 }
-"""What Tracker gives a new project, for one whose settings are not known."""
+"""The settings of a new project in Tracker, used for a project whose settings are not known."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MILLISECOND, WEEK = timedelta(milliseconds=1), timedelta(weeks=1)
@@ -35,10 +35,10 @@ MILLISECOND, WEEK = timedelta(milliseconds=1), timedelta(weeks=1)
 class Figures:
     """The computed attributes of one project at one moment.
 
-    Nothing is computed before it is asked for, and nothing twice: when the project or the clock changes, make
-    new Figures. What comes back is shared with later calls and not to be changed. Points are ints when whole.
-    Stories must have `accepted_at` where they are accepted, and the project a `start_time`, unless it says itself
-    when its iterations began and which story is in which. An id that the project does not have is a KeyError.
+    Everything is computed on first use and only once: when the project or the clock changes, make new Figures. Results
+    are shared with later calls, so do not change them. Points are ints when whole. Stories must have `accepted_at`
+    where they are accepted, and the project a `start_time`, unless it says itself when its iterations began and which
+    story is in which. An id that the project does not have is a KeyError.
     """
 
     def __init__(self, project: Project, now: datetime) -> None:
@@ -133,7 +133,7 @@ class Figures:
         return dict(numbers)
 
     def _number_of(self, story: Row) -> int | None:
-        """The iteration that an accepted story is in, if anything tells."""
+        """The iteration that an accepted story is in, None where that is not known."""
         number = self.project.iteration_of.get(story["id"])
         if number is None and story.get("accepted_at"):
             number = self._number_at(_moment(story["accepted_at"]))

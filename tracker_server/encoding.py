@@ -12,7 +12,7 @@ import sys
 def use_utf_8() -> None:
     """Read names of files and write stdout as UTF-8 from now on.
 
-    Python decides at its start how it reads names, so a program in another locale is started anew, as the same process.
+    Python decides at its start how it reads names, so in another locale this process starts the program again.
     """
     is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
     if not is_utf_8 and sys.platform != "win32":

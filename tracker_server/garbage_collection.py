@@ -1,4 +1,4 @@
-"""Python's garbage collector, and when it is of no use."""
+"""Pauses Python's garbage collector where it has nothing to collect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a server for the command line, until it is told to stop."""
+"""Runs a server for the command line, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def exit_on_signals() -> None:
 def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] = ()) -> int:
     """Print the base URL, the token, a command to try and `more` lines, then serve until the process ends.
 
-    Returns 1, after a sentence, where the `address` or the log cannot be had.
+    Returns 1, after a sentence, if the `address` or the log cannot be opened.
     """
     # glibc would have a heap for each thread, and every one of them would grow to the size of several large answers.
     with suppress(AttributeError):

@@ -2,7 +2,7 @@
 
 A row is a dict with the attribute names of the v5 resource it stands for. What Tracker leaves out when it is
 empty may be absent here or None; the API layer leaves both out. What Tracker computes (iterations, counts,
-velocity) is not stored: `tracker_server.derived` computes it.
+velocity) is not stored; `tracker_server.derived` computes it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ STORY_PARTS = ("tasks", "comments", "blockers", "reviews", "pull_requests", "bra
 
 
 def iso(moment: datetime) -> str:
-    """The one way in which Tracker writes a time: UTC, whole seconds, `2017-05-03T23:30:01Z`."""
+    """A time as Tracker writes it: UTC, whole seconds, `2017-05-03T23:30:01Z`."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
 class Project:
-    """A project and all that hangs on it; every dict is keyed by the id of its rows.
+    """A project and everything in it; every dict is keyed by the id of its rows.
 
     `row` has the stored attributes of the project resource, without the ones that are other fields here
     (`version`) or computed (`current_iteration_number`, `current_velocity`, …).
@@ -35,10 +35,10 @@ class Project:
     `order` has the ids of all stories by priority: done (oldest accepted first), current, backlog, icebox.
     `epics` is in priority order. `transitions` and `activity` are oldest first.
 
-    What is known of the iterations goes before what would be computed: `iteration_starts` is when the iterations 1,
-    2, … began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of
-    the iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's.
-    Without `knows_days` nobody knows when the iterations began, and `iteration_starts` only says which is the current.
+    What is known of the iterations overrides what would be computed: `iteration_starts` is when the iterations 1, 2, …
+    began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of the
+    iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's. Without
+    `knows_days` it is not known when the iterations began, and `iteration_starts` only says which is the current.
 
     `complete_at` has, by kind of row (`story`, `epic`), a time at which all rows were known: a row that existed before
     then and is not here was deleted.
@@ -89,8 +89,8 @@ class World:
 
     `tokens` maps an API token to the id of its person. `person_settings` holds, by person id, the attributes of
     `/me` that a person object does not have (time_zone, has_google_identity, …). `workspaces` and
-    `notifications` are lists by person id. `files` is by the id of the attachment. `lock` is held while the world is
-    read for a response or changed.
+    `notifications` are lists by person id. `files` is by the id of the attachment. Hold `lock` while you read
+    the world for a response or change it.
 
     `unavailable_endpoints` are those that ask for what this world cannot know, by the names of their functions in
     `tracker_server.api.endpoints`, each with a sentence that says so. `unavailable_attributes` are named like

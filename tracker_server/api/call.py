@@ -1,4 +1,4 @@
-"""One request while it is answered: who asks, for what, and how the rows that are found become an answer."""
+"""A request while it is answered: who sent it, its parameters, and how rows become an answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracker_server.world import Project, Row, World, iso
 
 @dataclass(frozen=True)
 class Caps:
-    """The largest page that each paginated endpoint gives, whatever limit is asked for."""
+    """The largest page of each paginated endpoint, whatever `limit` is requested."""
 
     stories: int = 500
     releases: int = 500
@@ -33,7 +33,7 @@ class Caps:
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list a response holds, as its pagination headers tell."""
+    """Which part of a list a response has, as in its pagination headers."""
 
     total: int
     limit: int
@@ -43,7 +43,7 @@ class Page:
 
 @dataclass
 class Answer:
-    """What an endpoint found, and what goes into the headers beside it."""
+    """What an endpoint found, and what goes into the headers."""
 
     data: Any
     page: Page | None = None
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One request while it is answered: who asks, with which parameters, of what."""
+    """A request while it is answered: who sent it, with which parameters, to which world."""
 
     world: World
     views: Views

@@ -1,4 +1,4 @@
-"""In what a server's v5 differs from Tracker's own, one switch a difference."""
+"""How the v5 API of a server differs from Tracker's own, one switch for each difference."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tracker_server.api.view import View, rows_by_id
 from tracker_server.world import Row
 
 Rewrite = Callable[[Row, Row, View], None]
-"""Changes the row that the API shows, which is given first, in place; then comes the stored one."""
+"""Changes the row that the API shows (the first argument) in place; the second is the stored row."""
 
 
 def _switch(default: Any, fact: str) -> Any:
-    """A difference, and what is known of it, which is the help of its option too."""
+    """A difference, and the known fact behind it, which is also the help of its option."""
     return field(default=default, metadata={"fact": fact})
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server speaks: without arguments Tracker's own v5, and each field is one difference from it.
+    """The dialect of a server: without arguments Tracker's own v5, and each field is one difference from it.
 
-    The facts are those that clients found at LiteTracker, which took Tracker's users over. A server may do each of
-    these things; that it does them all at once is the hardest case. What is ignored of a query is not looked at.
+    The facts are those that clients found at LiteTracker, which took over Tracker's users. A server may have any of
+    these differences; all at once is the hardest case. Ignored parameters are not even checked.
     """
 
     titles: bool = _switch(False, "projects, stories and releases have `title` in place of `name`")
@@ -55,14 +55,14 @@ class Dialect:
 
     @property
     def ignored_parameters(self) -> frozenset[str]:
-        """The parameters that make no difference, whatever their values."""
-        heeded = {
+        """The parameters that the server ignores, whatever their values."""
+        supported = {
             "fields": self.fields,
             "updated_after": self.updated_after,
             "since_version": self.since_version,
             "occurred_after": self.occurred_after,
         }
-        return frozenset(name for name, is_heeded in heeded.items() if not is_heeded)
+        return frozenset(name for name, is_supported in supported.items() if not is_supported)
 
     def is_missing(self, endpoint: str) -> bool:
         """Whether an endpoint, by its name, is missing."""
@@ -164,8 +164,8 @@ LITETRACKER = Dialect(
 
 Clients saw these work there: me, projects, stories, one story, comments, memberships, activity, notifications. They are
 here, and so is what a board shows of a project: tasks, blockers, reviews, labels, epics, iterations, releases. What
-reports, administers or is for programs is missing, for nobody has seen it. Comments come without their attachments, as
-v5 documents them.
+reports, administers or is for programs is missing, because nobody has seen it. Comments come without their attachments,
+as v5 documents them.
 """
 
 MODES = {"tracker": TRACKER, "litetracker": LITETRACKER}

@@ -1,4 +1,4 @@
-"""The `fields` parameter: reads the expression, and picks what it asks for from the row of a resource."""
+"""The `fields` parameter: parses the expression, and selects its attributes from the row of a resource."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def selector(
     *,
     listed: bool = False,
 ) -> Selector:
-    """A function (row, view) -> the row as the API shows it, with what `fields` asks for. Raises FieldsError.
+    """A function (row, view) -> the row as the API shows it, with the attributes in `fields`. Raises FieldsError.
 
     `listed` says whether the rows stand in a list, and `shape` may have another selector then. `unavailable` has the
     attributes that are left out, as `World.unavailable_attributes` has them.

@@ -59,6 +59,6 @@ class Parameters:
             raise invalid_parameter(f"'{name}' must be a date like 2017-05-03") from None
 
     def finish(self) -> None:
-        """Raises ApiError when a parameter was given that nobody has read."""
+        """Raises ApiError if a parameter was given that no reader has read."""
         for name in self._unread:
             raise invalid_parameter(f"'{name}' is not a parameter of this endpoint")

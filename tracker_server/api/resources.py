@@ -27,9 +27,9 @@ class Computed:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource: the attributes it shows unasked, those it shows when asked, and how some of them are computed.
+    """A resource: its default attributes, those that come on request, and how some of them are computed.
 
-    `key` comes whatever is asked for. `replaces` maps an asked-for attribute to the default one that it ousts.
+    `key` always comes. `replaces` maps an attribute on request to the default attribute that it replaces.
     """
 
     default: str

@@ -62,22 +62,22 @@ class View:
         return sorted(self.project.labels.values(), key=lambda label: str(label["name"]).casefold())
 
     def memberships(self) -> list[Row]:
-        """The memberships that the API tells of: inactive ones are never among them."""
+        """The memberships that the API shows, which are never inactive ones."""
         return [row for row in self.project.memberships.values() if row.get("role") != "inactive"]
 
 
 class Views:
-    """The views of a world's projects, each kept until the project's version or the world's clock moves."""
+    """The views of a world's projects, each cached until the project's version or the world's clock changes."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.outside_projects = View(world, Project(row={}), self)
-        self._kept: dict[int, View] = {}
+        self._cached: dict[int, View] = {}
 
     def of(self, project: Project) -> View:
-        view = self._kept.get(project.id)
+        view = self._cached.get(project.id)
         if view is None or view.project is not project or view.stamp != (project.version, self.world.now):
-            view = self._kept[project.id] = View(self.world, project, self)
+            view = self._cached[project.id] = View(self.world, project, self)
         return view
 
 

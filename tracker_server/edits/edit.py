@@ -42,7 +42,7 @@ class Edit:
         self._changes: list[Row] = []
 
     def commit(self, kind: str, highlight: str, detail: str, *resources: Row) -> None:
-        """The project's next version, and the activity that tells what it was."""
+        """End the command: the project gets its next version, and the activity that describes it."""
         project, actor = self._project, self._actor
         project.version += 1
         shown = ("kind", "id", "name", "story_type", "url")
@@ -63,7 +63,7 @@ class Edit:
         )
 
     def record(self, change_type: str, row: Row, **values: Row) -> None:
-        """A change repeats of a story, an epic or a label its name and type."""
+        """Record a change. It repeats the name and type of a story, an epic or a label."""
         title = {key: row[key] for key in ("name", "story_type") if key in row}
         self._changes.append({"kind": row["kind"], "change_type": change_type, "id": row["id"]} | values | title)
 
@@ -72,15 +72,15 @@ class Edit:
         self.record("create", row, new_values=values | more)
 
     def record_story(self, story: Row) -> None:
-        """The creation of a story, which tells where it stands and how its labels are called, but not its parts."""
+        """Record the creation of a story, with its neighbours and the names of its labels, but without its parts."""
         values = {key: value for key, value in story.items() if key not in ("story_priority", *STORY_PARTS)}
         place = neighbours_at(self._project.order, position_of(self._project, story))
         self.record_creation(values, **place, labels=label_names(self._project, story))
 
     def update_row(self, row: Row, values: Mapping[str, Any], neighbours: tuple[Row, Row] = ({}, {})) -> None:
-        """Set values on a row, move its `updated_at`, and tell the change, unless all of it was so before.
+        """Set values on a row, move its `updated_at`, and record the change, unless nothing changes.
 
-        `neighbours` are a moved story's, then and now; they are told, not stored.
+        `neighbours` are those of a moved story, before and after; they are recorded, not stored.
         """
         original: Row = {}
         new: Row = {}
@@ -132,7 +132,7 @@ class Edit:
         return story
 
     def record_transition(self, story: Row) -> None:
-        """Note a story's state under the version that the command is about to make."""
+        """Record a story's state under the version that the command will create."""
         self._project.transitions.append(
             {
                 "kind": "story_transition",

@@ -184,7 +184,7 @@ def add_follower(world: World, project: Project, by: int, story_id: int, person_
 
 
 def checked_values(world: World, project: Project, given: Mapping[str, Any], known: set[str]) -> Row:
-    """A checked copy of attributes of a story, whose lists nobody else holds."""
+    """A checked copy of attributes of a story, with lists of its own."""
     refuse_unknown(given, known, "a story")
     values = dict(given)
     for key in ("owner_ids", "follower_ids", "label_ids"):

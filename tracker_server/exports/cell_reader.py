@@ -1,4 +1,4 @@
-"""What is understood of single cells while a table is read: values, names and their ids, and what makes no sense."""
+"""Reads single cells of a table: values, names and their ids. Reports cells that make no sense."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracker_server.exports.ids import hashed_id
 PRIORITIES = {priority: priority for priority in ("p0", "p1", "p2", "p3", "none")}
 
 MOST_NAMES = 50_000
-"""Of people, of labels, of types of reviews."""
+"""Of people, of labels, of review types, each."""
 
 Value = TypeVar("Value")
 
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 class CellReader:
     """Reads cells of the exports of one project.
 
-    `report` is told of each cell that makes no sense, with the `file` and `line` in which reading is; the cell then
+    `report` receives each cell that makes no sense, with the `file` and `line` that are being read; the cell then
     counts as empty. `days` reads those days of the file that are not written as Tracker did. `labels`, `people` and
     `review_types` are the ids of the names that came.
     """
@@ -38,15 +38,15 @@ class CellReader:
     days: DayReader = field(default_factory=lambda: DayReader(tuple))
 
     def warn(self, column: str, reason: str) -> None:
-        """Tell of something in the row, or in one cell of it."""
+        """Report something about the row, or about one cell of it."""
         self.report(Finding(self.file, self.line, column, reason))
 
     def warn_left_out(self, column: str, text: str, why: str) -> None:
-        """Tell of a cell that is left out."""
+        """Report a cell that is left out."""
         self.warn(column, f"{shown(text)} is {why}; left out")
 
     def one_of(self, known: Mapping[str, Value], text: str, column: str) -> Value | None:
-        """What a cell stands for, in whatever case; None where that is nothing known."""
+        """The value of a cell in `known`, in upper or lower case; None if it is not there."""
         if text in known:
             return known[text]
         text = text.strip()

@@ -31,7 +31,7 @@ _BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
 
 @lru_cache(maxsize=65_536)
 def parse_day(text: str) -> str | None:
-    """`Nov 22, 2014` as `2014-11-22T00:00:00Z`: an export has no time of day and no zone. None for anything else."""
+    """`Nov 22, 2014` as `2014-11-22T00:00:00Z`: an export has no time of day and no zone. None for other texts."""
     found = _DAY.fullmatch(text.strip())
     if found is None or found[1] not in MONTHS:
         return None
@@ -39,7 +39,7 @@ def parse_day(text: str) -> str | None:
 
 
 def iso_day(year: int, month: int, number: int) -> str | None:
-    """`2014-11-22T00:00:00Z`; None where there is no such day, or none that Tracker knew."""
+    """`2014-11-22T00:00:00Z`; None if there is no such day, or if it is outside the years of Tracker."""
     try:
         return f"{date(year, month, number).isoformat()}T00:00:00Z" if FIRST_YEAR <= year <= LAST_YEAR else None
     except ValueError:
@@ -53,7 +53,7 @@ def format_day(moment: date) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_points(text: str) -> float | None:
-    """An estimate, an int where it is whole; -1 is none. Raises ValueError for what is no estimate."""
+    """An estimate, as an int if it is whole; None for -1. Raises ValueError for anything else."""
     if text.strip() == "-1":
         return None
     if not _POINTS.fullmatch(text.strip()):
@@ -63,7 +63,7 @@ def parse_points(text: str) -> float | None:
 
 
 def parse_id(text: str) -> int | None:
-    """The number that a story or an epic has in Tracker; None where the text is no such number."""
+    """The number of a story or an epic in Tracker; None if the text is not such a number."""
     text = text.strip()
     number = int(text) if _ID.fullmatch(text) else 0
     return number if 0 < number <= LARGEST_ID else None
@@ -81,12 +81,12 @@ def linked_story_ids(text: str) -> list[int]:
 
 
 def row_number(single: Mapping[str, str]) -> int | None:
-    """The number of a row, by its cells: as its column has it, or else its address."""
+    """The number of a row: that in its Id column, or else that in its address."""
     return parse_id(single["Id"]) or id_in_url(single["URL"])
 
 
 def escape_formula(text: str) -> str:
-    """The text with an apostrophe before `=`, so that a spreadsheet does not compute it."""
+    """The text with an apostrophe before a leading `=`, so that a spreadsheet does not compute it."""
     return f"'{text}" if text.startswith("=") else text
 
 
@@ -111,7 +111,7 @@ def parse_signature(cell: str) -> tuple[str, str, str] | None:
 
 
 def _opening(cell: str, start: int, end: int) -> int:
-    """Where the parenthesis is that is open at the end, or the last one where all are closed; -1 without any."""
+    """The index of the parenthesis that is still open at the end, of the last one if all are closed, -1 without any."""
     last = opening = cell.rfind("(", start, end)
     if opening < 0 or ")" not in cell[opening:end]:
         return last
@@ -121,7 +121,7 @@ def _opening(cell: str, start: int, end: int) -> int:
 
 
 def parse_pull_request(address: str) -> Row:
-    """The attributes of a pull request that its address tells (recording get_story_with_pull_requests.json)."""
+    """The attributes of a pull request, from its address (recording get_story_with_pull_requests.json)."""
     found = _PULL_REQUEST.fullmatch(address)
     row: Row = {"original_url": address}
     if found:
@@ -130,7 +130,7 @@ def parse_pull_request(address: str) -> Row:
 
 
 def parse_branch(text: str) -> Row:
-    """The attributes of a branch that its address tells, or else its name alone."""
+    """The attributes of a branch, from its address; only its name if the text is no address."""
     found = _BRANCH.fullmatch(text)
     if not found:
         return {"name": text}

@@ -1,4 +1,4 @@
-"""What lies at a place: which of its files are exports, which are files of stories, and what the others are.
+"""Classifies the files at a place: which of them are exports, which are files of stories, and what the others are.
 
 People have what Tracker gave them in many shapes: a ZIP, the CSV out of it, the ZIP unpacked (a folder with the CSV and
 a folder for each story that has files, named by its number), any of these in folders by year or by project, on a disk
@@ -51,7 +51,7 @@ from tracker_server.exports.table import MOST_COLUMNS, Sheet, converting_zip_err
 from tracker_server.world import StoredFile
 
 MOST_NESTED = 3
-"""ZIPs in each other; each is read anew for what is in it."""
+"""Nested ZIPs; each is read again for its content."""
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()
 _NO_EXPORT = "it is neither a CSV nor a ZIP, and not in the folder of a story"
@@ -60,7 +60,7 @@ _NO_COLUMNS = "its first line must name the columns, with Title (or Story) among
 
 
 def classify(sources: Iterable[Source], report: Report) -> Layout:
-    """Find out what each file is. `report` is told of what is neither an export nor a file of a story."""
+    """Find out what each file is. `report` receives what is neither an export nor a file of a story."""
     found = _Classifier(report)
     once = {source.name: source for source in sources}
     for root, folder in folder_trees(list(once.values())).items():
@@ -75,11 +75,11 @@ class _Classifier:
         self.layout = Layout()
         self._report = report
         self._system_files: list[File] = []
-        self._others: list[tuple[File, Path, str]] = []
+        self._unused: list[tuple[File, Path, str]] = []
         self._ids: dict[str, set[int] | None] = {}
 
     def visit(self, folder: Folder, path: Path, around: Path, above: Sequence[Table], nested: int = 0) -> int:
-        """Find out what the files in a folder and below are; gives how many of them are exports or cannot be read.
+        """Find out what the files in a folder and below are; returns how many of them are exports or cannot be read.
 
         `around` are the names of the folders and ZIPs in which it lies, the innermost first; `above` are the tables
         beside it and on the way up.
@@ -95,7 +95,7 @@ class _Classifier:
             if kind == "archive":
                 archives.append(file)
             elif kind:
-                self._others.append((file, around, kind))
+                self._unused.append((file, around, kind))
         self.layout.tables += tables
         failed = len(self.layout.failures) - failures
         count = len(tables) + failed
@@ -118,21 +118,21 @@ class _Classifier:
         self, name: str, folder: Folder, path: Path, around: Path, above: Sequence[Table], nested: int
     ) -> int:
         """As `visit`. What lies in a folder with a number and is no export may be of a story in a CSV elsewhere."""
-        others = len(self._others)
+        others = len(self._unused)
         count = self.visit(folder, path, around, above, nested)
         if _NUMBER.fullmatch(name) and not count:
-            del self._others[others:]
+            del self._unused[others:]
             self._attach(int(name), folder, ())
         return count
 
     def report_unread_files(self) -> None:
-        """Tell of the files that are of no use; one that is called like an export may be one that nobody can read."""
+        """Report the files that are not used; one that is named like an export counts as unreadable."""
         known = {
             name
             for table in self.layout.tables
             for name in (slug(table.project), slug(parse_name(table.label).project))
         }
-        for file, around, kind in self._others:
+        for file, around, kind in self._unused:
             is_called_so = slug(parse_name(file.name).project) in known or has_trackers_stamp(file.name)
             if is_called_so and file.name.lower().endswith((*TABLES, *PERHAPS_TABLES)) and kind != _HISTORY:
                 words = f"{file.label} is named like a Tracker export, but cannot be read as one: {kind}."
@@ -141,7 +141,7 @@ class _Classifier:
                 self._report(Finding(file.label, 0, "", f"not read: {kind}"))
 
     def report_system_files(self, folder: str) -> None:
-        """Tell of the files until now that an operating system put there, in one line for the folder or each ZIP."""
+        """Report the system files so far, in one line for the folder or each ZIP."""
         times = Counter(folder or file.label.partition("/")[0] for file in self._system_files)
         self._system_files.clear()
         for label, number in times.items():
@@ -149,7 +149,7 @@ class _Classifier:
             self._report(Finding(label, 0, "", f"{entries} of an operating system; not read"))
 
     def _kind(self, file: File, path: Path, around: Path, tables: list[Table]) -> str:
-        """Put a file where it belongs; `archive` for a ZIP, or what it is where it is of no use."""
+        """Add a file to the layout; returns `archive` for a ZIP, what an unused file is, or an empty text."""
         name = file.name.lower()
         is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
         if not is_wanted and not name.endswith(ENDINGS):
@@ -189,13 +189,13 @@ class _Classifier:
             if not count and file.source.is_named:
                 raise ExportError(f"{file.label} is not a Tracker export: there is no CSV with stories in it.")
             if not count and before == sum(map(len, self.layout.attachments.values())):
-                self._others.append((file, around, "there is no CSV with stories in it"))
+                self._unused.append((file, around, "there is no CSV with stories in it"))
             return count
         return 1
 
     @contextmanager
     def _recording_failure(self, file: File, around: Path) -> Iterator[None]:
-        """CellReader that a file cannot be read, and of which project it may be."""
+        """Records that a file cannot be read, and which projects it may belong to."""
         try:
             with converting_zip_errors(file.label):
                 yield
@@ -281,14 +281,14 @@ def _table(file: File, path: Path, around: Path) -> Table:
 
 
 def _projects_of(name: str, around: Path) -> frozenset[str]:
-    """The projects of which a file of this name may be; none for a file that is no export by its name."""
+    """The projects that a file with this name may belong to; none if its name is not that of an export."""
     if not name.lower().endswith(ENDINGS):
         return frozenset()
     return frozenset({slug(parse_name(name).project), slug(parse_inner_name(name, around).project)})
 
 
 def _origins(file: File, around: Path) -> frozenset[str]:
-    """What may be of the same project: what is called like it, or like a ZIP around it."""
+    """The projects that may be the same one: those named like the file, or like a ZIP around it."""
     archives = (name for name in around if name.lower().endswith(ARCHIVES))
     return frozenset(slug(parse_name(name).project) for name in archives) | _projects_of(file.name, around)
 

@@ -18,10 +18,10 @@ REPEATED = (
     ("Review Type", "Reviewer", "Review Status"), ("Pull Request",), ("Git Branch",),
 )  # fmt: skip
 FORMER_NAMES = {"story": "title", "story type": "type", "note": "comment"}
-"""What the columns were called in 2012."""
+"""The names of columns in 2012, and today's."""
 
 HISTORY = frozenset({"message", "performed by", "occurred at"})
-"""Columns of a project's history (as the maintainer of an importer tells; no file was at hand)."""
+"""Columns of a project's history (according to the maintainer of an importer; no file was available)."""
 
 _SINGLE = frozenset(name.lower() for name in SINGLE)
 _KNOWN = _SINGLE | {name.lower() for group in REPEATED for name in group}
@@ -49,7 +49,7 @@ def is_header(header: Cells) -> bool:
 
 
 def is_repeated_header(cells: Cells) -> bool:
-    """Whether a row is the first line of an export of stories once more, and no story."""
+    """Whether a row repeats the header of an export of stories."""
     return is_story_header(cells) and _names(cells) - {""} <= _KNOWN
 
 
@@ -62,9 +62,9 @@ _Getter = Callable[[Cells], tuple[str, ...]]
 
 
 class Columns:
-    """Where the cells of a record are. The cells that are asked for must have been padded.
+    """Where the cells of a record are. Call `pad` for the cells of a record first.
 
-    `unknown` are the positions of the columns that are none of Tracker's.
+    `unknown` has the positions of the columns that Tracker does not have.
     """
 
     def __init__(self, header: Cells) -> None:
@@ -91,18 +91,18 @@ class Columns:
         return itemgetter(*(position for nth_group in paired for position in nth_group))
 
     def pad(self, cells: Cells) -> Cells:
-        """The cells with an empty one behind them, as many as there are columns; gives those that are beyond."""
+        """Cuts or fills the cells to the number of columns, with an empty one behind; returns those beyond."""
         beyond = cells[self.width :]
         del cells[self.width :]
         cells += [""] * (self.width + 1 - len(cells))
         return beyond
 
     def texts(self, name: str, cells: Cells) -> list[str]:
-        """What a repeated column holds."""
+        """The values of a repeated column."""
         return list(filter(None, self._getters[name](cells)))
 
     def groups(self, name: str, cells: Cells) -> list[tuple[str, ...]]:
-        """What a repeated group of columns holds, `name` being the first of them; a cell of each may be empty."""
+        """The values of a repeated group of columns, whose first is `name`; single cells may be empty."""
         found = self._getters[name](cells)
         if not any(found):
             return []

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         return command(options)
     except ExportError as error:
         print(error, file=sys.stderr)
-    except BrokenPipeError:  # whoever reads what is printed has seen enough
+    except BrokenPipeError:  # the reader of stdout has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 

@@ -1,9 +1,10 @@
-"""The days of a file that went through a spreadsheet, which writes them in the form that its country has.
+"""The days of a file that a spreadsheet has saved in the form of its country.
 
-Tracker wrote `Nov 22, 2014`. A form that names the month or begins with the year can be read in one way only. Of
-`11/12/2014` all cells of a file together have to tell which part is the month: one that is beyond 12, iterations, which
-take whole weeks and follow each other, and stories, which are not accepted before they are created. Where all that
-leaves it open, the cells that could be two days are left out: a guess would be wrong in half of such files.
+Tracker wrote `Nov 22, 2014`. A form that names the month or begins with the year has one meaning only. For
+`11/12/2014`, all cells of a file together have to show which number is the month. Three things show it: a number above
+12, iterations, which take whole weeks and follow each other, and stories, which are not accepted before they are
+created. If all of that leaves it open, the cells that could be two days are left out: a guess would be wrong in half of
+such files.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ MONTHS = (
     "december",
 )  # fmt: skip
 CENTURY = 2000
-"""Of years with two digits: Tracker is of 2006."""
+"""Of years with two digits: Tracker began in 2006."""
 WEEK = 7
 LEAST_IN_STORIES = 3
-"""So many stories have to speak against an order: what was imported may be accepted before it was created."""
+"""Stories that have to contradict an order, because imported ones may be accepted before they were created."""
 
 _TIME = r"(?:[ T,]+[0-9]{1,2}:[0-9]{2}[^,;]{0,20})?"
 _NAMED = (
@@ -40,7 +41,7 @@ _NUMBERS = re.compile(rf"([0-9]{{1,4}})([-/.]) ?([0-9]{{1,2}})\2 ?([0-9]{{1,4}})
 
 
 class DateCells(NamedTuple):
-    """The cells of a row that are to hold days, as they stand in the file, and the number of its iteration."""
+    """The cells of a row that should contain days, as in the file, and the number of its iteration."""
 
     created: str
     accepted: str
@@ -51,7 +52,7 @@ class DateCells(NamedTuple):
 
 
 class DayReader:
-    """Reads the days of one file. `rows` gives all of them; it is asked once, where a cell alone does not tell.
+    """Reads the days of one file. `rows` returns all of its rows; it is called once, for the first ambiguous cell.
 
     `ambiguous_count` is how many cells that could be two days, as many as were read, and the first of them.
     """
@@ -62,7 +63,7 @@ class DayReader:
         self.first_ambiguous = ""
 
     def read(self, text: str) -> str | None:
-        """The day in ISO 8601; None for what is none, or could be two."""
+        """The day in ISO 8601; None if the text is no day, or could be two."""
         text = text.strip()
         found = parse_day(text) or _unambiguous_day(text)
         if found or not _NUMBERS.fullmatch(text):
@@ -77,7 +78,7 @@ class DayReader:
 
     @cached_property
     def orders(self) -> Sequence[str]:
-        """The orders of three numbers that are possible in this file, for all that its cells tell."""
+        """The orders of year, month and day that are possible in this file, by all of its cells."""
         rows = [row for row in self._rows() if any(map(_NUMBERS.fullmatch, row[:5]))]
         cells = {cell.strip() for row in rows for cell in row[:5]}
         open_cells = [cell for cell in cells if not (parse_day(cell) or _unambiguous_day(cell))]
@@ -92,7 +93,7 @@ class DayReader:
 
 
 def latest_day() -> str:
-    """Tomorrow, in ISO 8601: no export was made after that, whatever its cells say; the zone of a cell is not known."""
+    """Tomorrow, in ISO 8601: no export was made later, whatever its cells say. The time zone of a cell is not known."""
     return f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
 
 

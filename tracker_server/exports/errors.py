@@ -12,7 +12,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that cannot be read, in a sentence that names it, and the projects of which it may be, by their `slug`."""
+    """A file that cannot be read: a sentence that names it, and the `slug` of each project that it may belong to."""
 
     file: str
     words: str
@@ -21,11 +21,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was left out, not understood, or decided between several exports: where, and what became of it.
+    """Something that was left out, not understood, or decided between several exports: where, and what happened to it.
 
-    `file` is the name of a file, `my.zip/stories.csv` for one in a ZIP. `line` is the one in that file on which the
-    row begins; 0 where it is about the file itself. `column` is a column's name, empty where it is about all of the
-    row.
+    `file` is the name of a file, `my.zip/stories.csv` for one in a ZIP. `line` is where the row begins in that
+    file, 0 for the file itself. `column` is the name of a column, empty for the whole row.
     """
 
     file: str
@@ -39,10 +38,10 @@ class Finding:
 
 
 Report = Callable[[Finding], None]
-"""Is told of each finding."""
+"""Receives each finding."""
 
 
 def shown(text: str) -> str:
-    """A cell as a sentence quotes it: on one line, and not all of it where it is long."""
+    """A cell as a sentence quotes it: on one line, and cut after 60 characters."""
     quoted = repr(text[:60])
     return quoted if len(text) <= 60 else f"{quoted[:-1]}…{quoted[-1]}"

@@ -18,7 +18,7 @@ from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILAB
 from tracker_server.world import Row, StoredFile, World
 
 MOST_IN_MEMORY = 40_000
-"""Stories. With all that hangs on it, one takes about 5 kB of memory."""
+"""Stories. With its parts, one takes about 5 kB of memory."""
 MOST_FINDINGS = 1_000
 """How many of them a report keeps."""
 ANONYMOUS: Row = {"kind": "person", "id": hashed_id("reader"), "name": "Reader of the export"}
@@ -50,15 +50,15 @@ def read_exports(
     *,
     links: bool = True,
 ) -> tuple[World, ExportReport]:
-    """The world that the exports tell of. Raises ExportError where none can be read, or `ids` do not fit.
+    """The world in the exports. Raises ExportError if none can be read, or if `ids` do not fit.
 
-    `ids` gives projects their ids, by name; the others have one that is made of the name. Several exports of one
-    project are put together row by row (see `merging`). A file that cannot be read costs the projects of which it may
-    be: they are not in the world, and the report says why. Without `links`, files tell where they lie.
+    `ids` has ids of projects by name; the others get one that is derived from the name. Several exports of one project
+    are merged row by row (see `merging`). The projects that an unreadable file may belong to are not in the world, and
+    the report says why. Without `links`, files have the place where they lie in place of an address.
 
     At most `most_in_memory` stories are in memory at a time, or those of the one largest project. Sources are opened
-    again later, for projects that are not in memory and for files, so they have to stay as they are: to ask for a
-    project that has changed is answered with an error.
+    again later, for projects that are not in memory and for files. So they must not change: a request for a project
+    that has changed is answered with an error.
     """
     report = ExportReport()
     cache = ProjectCache(most_in_memory)
@@ -73,7 +73,7 @@ def read_exports(
 def inspect(sources: Iterable[Source], report: Report) -> Iterator[Summary | ExportError]:
     """What is understood of each project, or why a file cannot be read. Nothing of the rows is kept.
 
-    `report` is told what is not understood while the exports are read.
+    `report` receives what is not understood while the exports are read.
     """
     read = PlaceReader(report, None).read(sources, {})
     found: list[tuple[str, Summary | ExportError]] = [

@@ -1,10 +1,11 @@
 """Ids for what an export names but does not number.
 
-An id is made of what the thing is and of what an export says of it, so the same file gives the same ids, and a later
-export keeps them for what stayed as it was. It is positive and has 53 bits at most, which every JSON reader keeps
-whole. That two different things get one id is as good as impossible: one chance in 18 million for 31,622 of a kind.
+An id is derived from the kind of the thing and from its content in the export. So the same file gives the same ids, and
+a later export keeps them for what has not changed. An id is positive and has 53 bits at most, which every JSON reader
+preserves. That two different things get one id is nearly impossible: the probability is 1 in 18 million for 31,622 of
+a kind.
 
-| Of                       | made of                                                              |
+| Of                       | derived from                                                         |
 |--------------------------|----------------------------------------------------------------------|
 | a person                 | the name, in whatever project                                        |
 | a project                | its name, which is that of the file                                  |
@@ -18,7 +19,7 @@ whole. That two different things get one id is as good as impossible: one chance
 | the comment with files   | story or epic                                                        |
 | a story, an epic         | project, type, title and day of creation, where a row has no number  |
 
-What is equal in all of that, as two tasks "Test" of one story, is counted: the second has another id than the first.
+Things that are equal in all of that, such as two tasks "Test" of one story, are counted: the second gets another id.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ _EMPTY = blake2b(digest_size=8)
 
 
 def hashed_id(kind: str, *content: object) -> int:
-    """The id of a thing of this kind with this content."""
+    """The id of a thing, derived from its kind and its content."""
     return _number("\0".join([kind, *map(str, content)]))
 
 
 def part_ids(kind: str, owner_id: int, contents: Sequence[str]) -> list[int]:
-    """The ids of the things of one kind that hang on a story or an epic, each given by its content."""
+    """The ids of the parts of one kind of a story or an epic, one for each content."""
     ids = [_number(f"{kind}\0{owner_id}\0{content}") for content in contents]
     if len(set(contents)) < len(contents):
         times: dict[str, int] = {}

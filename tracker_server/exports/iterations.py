@@ -1,4 +1,4 @@
-"""When the iterations of a project began, and when its export was made, from what its rows tell."""
+"""When the iterations of a project began, and when its export was made, derived from its rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ MOST_WEEKS = 4
 """The longest iterations that a project could have."""
 DAY = timedelta(days=1)
 Span = tuple[str, str]
-"""First and last day of an iteration (ISO 8601), `""` where it is not told."""
+"""First and last day of an iteration (ISO 8601), `""` if not known."""
 
 
 @dataclass(frozen=True)
 class Calendar:
     """The first days of the iterations 1, 2, …; after them an iteration takes `weeks`.
 
-    `is_known`: a row tells of the days of some iteration; else all are made up. `knows_the_first`: of iteration 1.
+    `is_known`: a row has the days of some iteration; otherwise all are made up. `knows_the_first`: iteration 1 has
+    some.
     """
 
     first_days: list[date]
@@ -54,11 +55,11 @@ def midnight(day: date) -> datetime:
 
 
 def calendar(spans: Mapping[int, Span], oldest: str, warn: Callable[[str], None]) -> Calendar:
-    """The iterations of a project, from the days that its rows tell of some of them.
+    """The iterations of a project, from the days that its rows have for some of them.
 
-    An iteration that no row is in has the days between its neighbours, in the length that is most common. Where no
-    row tells of any, there are weeks from the Monday before `oldest` (ISO 8601, or `""`) on, which is what Tracker does
-    with a new project. `warn` is told of an iteration whose days contradict those before it.
+    An iteration without rows gets the days between its neighbours, in the most common length. If no row has any days,
+    there are weeks from the Monday before `oldest` (ISO 8601, or `""`) on, as Tracker does with a new project. `warn`
+    receives a sentence for an iteration whose days contradict those before it.
     """
     known = _first_days(spans, warn)
     if not known:

@@ -18,7 +18,8 @@ class Table:
     """A CSV of stories: its name in messages, and the project and time that the names of files and folders say.
 
     `folder` is where it lies, `copy` what its name has because another file had that name. `origins` are the names by
-    which what cannot be read may be of the same project (see `slug`): that of the project and those of the ZIPs around.
+    which an unreadable file may belong to the same project (see `slug`): that of the project and those of the ZIPs
+    around.
     """
 
     label: str

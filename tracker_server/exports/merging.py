@@ -1,8 +1,8 @@
-"""The exports of one project, put in order: which is newer, and what of an older one counts beside it.
+"""Merges the exports of one project: which of them is newer, and which rows of an older one still count.
 
 The row of the newest export that has it counts. A row that only an older one has stays, unless a newer one proves to be
-all of the project (see `panels`): then it was deleted. So parts of a project and selections add and update rows, and
-delete nothing.
+complete (see `panels`): then it was deleted. So parts of a project and selections add and update rows, and delete
+nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from tracker_server.exports.project_exports import Export, ProjectExports, expor
 from tracker_server.exports.table_reader import TableReader
 
 UNDATED = datetime.min.replace(tzinfo=timezone.utc)
-"""The time of an export of which nothing says when it was made: it is the oldest."""
+"""The time of an export if nothing says when it was made: it counts as the oldest."""
 MOST_ACCEPTED_APART = 20
-"""Stories. Two exports in each of which more are accepted, and none in common, are not of one project."""
+"""Stories. Two exports that each have more accepted stories, and share none, belong to two projects."""
 LEAST_SHARED = 10
 """Stories. Two projects that share fewer may have moved them."""
 SAME = 0.9
@@ -34,7 +34,7 @@ SAME = 0.9
 
 
 def group_by_project(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExports]:
-    """The exports that were found, by the project of which they are; `ids` has the ids of projects by their `slug`."""
+    """The exports, grouped by their project; `ids` has the ids of projects by `slug`."""
     by_project: dict[str, list[Table]] = {}
     for table in sorted(layout.tables, key=lambda table: natural_sort_key(table.label)):
         by_project.setdefault(slug(table.project), []).append(table)
@@ -64,7 +64,7 @@ def group_by_project(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExpo
 
 
 def _group(table: Table) -> tuple[object, ...]:
-    """What is equal for tables of one export: one name, one time, and no copy of each other."""
+    """Equal for tables of one export: they have one name and one time, and are no copies of each other."""
     return slug(table.project), table.stamp, table.copy
 
 
@@ -88,14 +88,14 @@ class _Scan:
 
     @property
     def order(self) -> tuple[object, ...]:
-        """Sorts older ones before newer ones, and of equal ones those before that tell less."""
+        """A key that sorts older exports before newer ones, and of equally old ones those with less in them first."""
         return self.at, self.reader.newest, len(self.ids), len(self.export.attachments), self.export.label
 
 
 def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExports:
-    """The exports with the newest first. `report` is told what becomes of the others.
+    """The exports with the newest first. `report` receives what happens to the others.
 
-    Raises ExportError where one cannot be read, or where they are of two projects with one name.
+    Raises ExportError if one cannot be read, or if they belong to two projects with one name.
     """
     if len(exports.all) == 1:
         return exports
@@ -128,9 +128,9 @@ def _scan(export: Export, project_id: int) -> _Scan:
 
 
 def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
-    """The scans one by one, or those together that are parts of one export: they prove together what they show.
+    """The scans in groups: one each, or those together that are parts of one export and prove something together.
 
-    Tables that share a row are no parts of one export, and neither are two that each are a whole project.
+    Tables that share a row are not parts of one export, and neither are two that are each complete.
     """
     groups: dict[tuple[object, ...], list[_Scan]] = {}
     for scan in scans:
@@ -149,7 +149,7 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
 
 
 def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> None:
-    """Tells of each export that has a newer one what becomes of its rows that the newer ones do not have."""
+    """Reports for each older export what happens to its rows that newer ones do not have."""
     newer = newest_first[0]
     seen = set(newer.ids)
     label = newer.export.label
@@ -173,9 +173,9 @@ def _report_older(name: str, newest_first: Sequence[_Scan], report: Report) -> N
 
 
 def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> None:
-    """Raises ExportError where exports of one name are surely of two projects; tells where they may be.
+    """Raises ExportError if exports of one name certainly belong to two projects; reports if they may.
 
-    Nothing in a CSV names the project, so exports that share rows are of one. Others may be parts of one.
+    Nothing in a CSV names the project, so exports that share rows belong to one. Others may be parts of one.
     """
     groups: list[list[_Scan]] = []
     for scan in scans:
@@ -197,7 +197,7 @@ def _refuse_two_projects(name: str, scans: Sequence[_Scan], report: Report) -> N
 
 
 def _contradict(one: _Scan, other: _Scan) -> bool:
-    """Whether two exports without a row in common cannot be of one project."""
+    """Whether two exports without a row in common cannot belong to one project."""
     if one.is_complete and other.is_complete:
         return True
     if min(len(one.reader.accepted_ids), len(other.reader.accepted_ids)) > MOST_ACCEPTED_APART:
@@ -216,7 +216,7 @@ class HasStories(Protocol):
 
 
 def find_renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int]]:
-    """The places of two projects each that have nearly all stories in common, the older one first, and how many.
+    """Yields the indexes of two projects that share nearly all stories, the older one first, and how many they share.
 
     Tracker's stories have numbers of their own over all projects. `projects` are the oldest first.
     """
@@ -231,6 +231,6 @@ def find_renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int
 
 
 def join_exports(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
-    """The exports of one project under the name of which the id was given, or else that of the first of them."""
+    """The exports as those of one project, under the name that an id was given for, or else the first name."""
     chosen = next((each for each in exports if slug(each.name) in ids), exports[0])
     return replace(chosen, all=[export for each in exports for export in each.all])

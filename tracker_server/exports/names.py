@@ -1,8 +1,8 @@
-"""What the name of a file says: which project it is an export of, and when that was made.
+"""Parses the name of a file: which project it is an export of, and when the export was made.
 
 Tracker named an export `my_project_20250401_1212.csv`, and the ZIP around it `my_project_20250401_1212-export.zip` or
-without that ending. `my_project` is the name of the project without what is no Latin letter, so nothing may be left of
-it. Browsers and people add ` (1)` and ` copy` to such names, and call files after a day or after a part of an export.
+without that ending. `my_project` is the name of the project without everything but Latin letters, so it may be
+empty. Browsers and people add ` (1)` and ` copy` to such names, and name files after a day or a part of an export.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 NAMELESS = "project"
-"""What a project is called whose files do not name it."""
+"""The name of a project whose files do not name it."""
 FIRST_YEAR, LAST_YEAR = 2005, 2099
-"""Of the days that names of files tell."""
+"""Days in names of files lie between these."""
 
 ARCHIVES, TABLES = (".zip",), (".csv", ".tsv")
 PERHAPS_TABLES = (".txt",)
-"""What a spreadsheet may call a CSV, and others a text."""
+"""These may be a CSV from a spreadsheet, or any text."""
 ENDINGS = (*ARCHIVES, *TABLES, *PERHAPS_TABLES)
-"""Of the files that may be exports."""
+"""The endings of files that may be exports."""
 
 _FILE_TYPE = re.compile(f"(?:{'|'.join(map(re.escape, ENDINGS))})$", re.IGNORECASE)
 _COPY = re.compile(r"(?:[ _-]*\([0-9]+\)| - copy| copy(?: [0-9]+)?|[ _-]exports?)$", re.IGNORECASE)
@@ -38,36 +38,36 @@ _PART = re.compile(
 
 
 class ParsedName(NamedTuple):
-    """A project, and when its export was made (UTC is assumed), if the name of the file says that."""
+    """A project, and when its export was made if the name of the file says that (UTC is assumed)."""
 
     project: str
     at: datetime | None
 
 
 def base_name(path: str) -> str:
-    """The last part of a path or a URL, with signs in place of bytes that are not UTF-8."""
+    """The last part of a path or a URL, with replacement characters for bytes that are not UTF-8."""
     if "://" in path:
         path = unquote(urlsplit(path).path)
     return readable(re.split(r"[/\\]", path.rstrip("/\\"))[-1])
 
 
 def readable(name: str) -> str:
-    """The name of a file with signs in place of bytes that are not UTF-8, and of what would break a line."""
+    """The name of a file with replacement characters for bytes that are not UTF-8 and for line breaks."""
     letters = name.encode(errors="surrogateescape").decode(errors="replace")
     return letters if letters.isprintable() else re.sub(r"[^\S ]|[\0-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", letters)
 
 
 def parse_name(file: str) -> ParsedName:
-    """What the name of a file says, given with or without folders."""
+    """Parses the name of a file, with or without folders."""
     own = _parse(file)
     return own if own.project else ParsedName(NAMELESS, own.at)
 
 
 def parse_inner_name(file: str, around: Iterable[str]) -> ParsedName:
-    """What the name of a file says that lies in the ZIPs and folders `around` it, the innermost first.
+    """Parses the name of a file that lies in the ZIPs and folders `around` it, the innermost first.
 
-    It belongs to the project of the first of them that names one, where it is called like that or after a part of an
-    export (`stories.csv`, `my_project_2.csv`); else it is a project of its own.
+    It belongs to the project of the first of them that names one, if it has that name or is named after a part of an
+    export (`stories.csv`, `my_project_2.csv`); otherwise it is a project of its own.
     """
     own = _parse(file)
     at = own.at
@@ -81,30 +81,30 @@ def parse_inner_name(file: str, around: Iterable[str]) -> ParsedName:
 
 
 def has_trackers_stamp(file: str) -> bool:
-    """Whether a file is called as Tracker calls exports, with the minute in which it was made."""
+    """Whether a file is named as Tracker names exports, with the minute in which it was made."""
     return bool(re.search("_[0-9]{8}_[0-9]{4}", base_name(file))) and _parse(file).at is not None
 
 
 def slug(project: str) -> str:
-    """What is equal for two spellings of the name of one project: `my_project` of `My Project`."""
+    """Equal for two spellings of the name of one project: `my_project` for `My Project`."""
     letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", project).casefold())
     return re.sub(r"[\W_]+", "_", letters).strip("_") or letters
 
 
 def natural_sort_key(name: str) -> list[str | int]:
-    """Sorts `part_2` before `part_10`."""
+    """A sort key that puts `part_2` before `part_10`."""
     parts = re.split("([0-9]{1,18})", name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def copy_mark(file: str) -> str:
-    """What was added to the name because another file had it: ` (1)` of `my_project (1).csv`."""
+    """What was added to a name that another file had: ` (1)` for `my_project (1).csv`."""
     stem = _FILE_TYPE.sub("", base_name(file))
     return stem.removeprefix(_without(_COPY, stem))
 
 
 def _parse(file: str) -> ParsedName:
-    """As `parse_name`, with an empty name where only a time is left."""
+    """As `parse_name`, but with an empty name if only a time is left."""
     stem = _without(_COPY, _without(_FILE_TYPE, unicodedata.normalize("NFC", base_name(file))))
     found = _STAMP.fullmatch(stem)
     at = found and _moment(found)
@@ -117,7 +117,7 @@ def _parse(file: str) -> ParsedName:
 
 
 def _without(ending: re.Pattern[str], name: str) -> str:
-    """The name without these endings, as long as anything is left."""
+    """The name without these endings, unless nothing would be left."""
     while (shorter := ending.sub("", name)) and shorter != name:
         name = shorter
     return name

@@ -1,15 +1,15 @@
-"""Which panels of a project an export shows, and whether it shows by itself that it is all of the project.
+"""Which panels of a project an export contains, and whether that proves that the export is complete.
 
-Whoever exported a project could choose among Done, Current, Backlog, Icebox and Epics, and could export some stories
-that were selected. So a story that a newer export lacks may be deleted, or only not be part of that export. It counts
-as deleted only where the newer one proves that it is all of the project:
+People could choose among Done, Current, Backlog, Icebox and Epics when they exported a project, or export only selected
+stories. So a story that is missing from a newer export was deleted, or is not part of that export. It counts as
+deleted only if the newer export proves that it is complete:
 
-- It is of the page that exports projects, and no selection: with an epic, a file of a story or a history in it. Only
-  stories could be selected, and what a selection gave was a CSV alone.
+- It is from the page that exports projects, and not a selection: it has an epic, an attached file or a history. Only
+  stories could be selected, and a selection gave a single CSV.
 - It has stories from each of Done, Current, Backlog and Icebox. A panel without any may be empty, or may not have been
-  chosen, and the story that is missed may have moved there.
+  chosen, and the missing story may have moved there.
 
-Epics count as deleted only where it has some itself, besides.
+Epics count as deleted only if it also has an epic.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ IN_WORK = frozenset({"started", "finished", "delivered", "rejected"})
 ICEBOX = "unscheduled"
 ACCEPTED = "accepted"
 NONE = 0
-"""Stands for the iteration of a story that is in none, for all that its row tells."""
+"""The iteration of a story whose row has none."""
 
 
 @dataclass
 class Panels:
-    """In which iterations the stories of an export are, by what became of them; whether it has epics."""
+    """The iterations of the stories of an export, by state; whether it has an icebox and epics."""
 
     accepted: set[int] = field(default_factory=set)
     in_work: set[int] = field(default_factory=set)
@@ -37,8 +37,8 @@ class Panels:
     has_icebox: bool = False
     has_epics: bool = False
 
-    def note(self, state: str, iteration: int) -> None:
-        """Note a story with this state in this iteration."""
+    def add(self, state: str, iteration: int) -> None:
+        """Add a story with this state in this iteration."""
         if state == ICEBOX:
             self.has_icebox = True
         elif state == ACCEPTED:
@@ -46,8 +46,8 @@ class Panels:
         else:
             (self.in_work if state in IN_WORK else self.waiting).add(iteration)
 
-    def join(self, other: Panels) -> None:
-        """Note all that another one has."""
+    def update(self, other: Panels) -> None:
+        """Add everything of another one."""
         self.accepted |= other.accepted
         self.in_work |= other.in_work
         self.waiting |= other.waiting
@@ -55,9 +55,9 @@ class Panels:
         self.has_epics |= other.has_epics
 
     def missing(self, spans: Mapping[int, Span], stamps: Iterable[datetime], *, is_of_page: bool) -> str | None:
-        """What is missing for a proof that the export is all of its project; None where nothing is.
+        """What is missing for a proof that the export is complete; None for nothing.
 
-        `spans` are the days of its iterations, `stamps` the times that names of files tell. `is_of_page`: files or a
+        `spans` are the days of its iterations, `stamps` the times in names of files. `is_of_page`: files or a
         history came with it.
         """
         if not (is_of_page or self.has_epics):
@@ -73,7 +73,7 @@ class Panels:
 
     @property
     def _current(self) -> int:
-        """The iteration that was the current one at the earliest, NONE where no row tells."""
+        """The earliest iteration that may have been current, NONE if no row shows it."""
         return max(self.in_work, default=NONE) or min(self.waiting - {NONE}, default=NONE)
 
     def _shows_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""What hangs on a story or an epic: comments, tasks, blockers, reviews, pull requests and branches."""
+"""The parts of a story or an epic: comments, tasks, blockers, reviews, pull requests and branches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Groups = Sequence[tuple[str, ...]]
 
 
 def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: CellReader) -> dict[str, list[Row]]:
-    """All of them, by kind, without the kinds that the story has none of."""
+    """All parts, by kind, without the kinds that the story has none of."""
     parts = {}
     if found := columns.groups("Task", cells):
         parts["tasks"] = _tasks(found, story_id, reader)
@@ -37,7 +37,7 @@ def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: Cell
 
 
 def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader) -> list[Row]:
-    """The comments on a story or an epic; `owner` is what they call it. One without a signature has no times yet."""
+    """The comments on a story or an epic; `owner` is the attribute for its id. Without a signature it has no times."""
     rows = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
         row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}
@@ -70,7 +70,7 @@ def _blockers(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
 def _with_status(
     kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, reader: CellReader
 ) -> list[Row]:
-    """Texts that each have a status, which the attribute `done` tells."""
+    """Parts with a text and a status, which becomes the boolean attribute `done`."""
     column = kind.capitalize()
     status_column = f"{column} Status"
     ids = part_ids(kind, story_id, [text for text, _ in groups])

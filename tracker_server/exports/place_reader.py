@@ -1,4 +1,4 @@
-"""Reads the projects of which there are exports at a place."""
+"""Reads all projects that have exports at a place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("tracker_server")
 
 @dataclass(frozen=True)
 class ReadProject:
-    """A project that was read. Without `project`, nothing of its rows is kept but their ids."""
+    """A project that was read. Without `project`, only the ids of its rows are kept."""
 
     exports: ProjectExports
     summary: Summary
@@ -59,12 +59,14 @@ class PlaceReader:
         layout = classify(sources, self._report)
         found = self._found
         found.failures = list(layout.failures)
-        spoiling = layout.failures
+        unreadable = layout.failures
         ids = {slug(name): project_id for name, project_id in ids.items()}
         groups = group_by_project(layout, ids)
         _check(ids, groups, found.failures)
         projects = [
-            read for exports in groups if not self._is_spoiled(exports, spoiling) and (read := self._project(exports))
+            read
+            for exports in groups
+            if not self._may_be_outdated(exports, unreadable) and (read := self._project(exports))
         ]
         projects.sort(key=lambda read: read.summary.as_of)
         found.projects = self._with_renamed_joined(projects, ids)
@@ -72,15 +74,15 @@ class PlaceReader:
         _report_moved(found.projects, self._report)
         return found
 
-    def _is_spoiled(self, exports: ProjectExports, failures: Sequence[Failure]) -> bool:
-        """Whether a file that cannot be read may be of the project; then what the others tell may be out of date."""
+    def _may_be_outdated(self, exports: ProjectExports, failures: Sequence[Failure]) -> bool:
+        """Whether an unreadable file may belong to the project, so that its other files may be outdated."""
         origins = frozenset[str]().union(*(export.table.origins for export in exports.all))
-        is_spoiled = any(not origins.isdisjoint(failure.projects) for failure in failures)
-        if is_spoiled:
+        may_be_outdated = any(not origins.isdisjoint(failure.projects) for failure in failures)
+        if may_be_outdated:
             files = ", ".join(export.label for export in exports.all)
             words = f"{files}: not read, because a file of {exports.name!r} that cannot be read may be newer."
             self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
-        return is_spoiled
+        return may_be_outdated
 
     def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
@@ -88,7 +90,7 @@ class PlaceReader:
                 return self._kept(sorted_newest_first(exports, self._report))
         except ExportError as error:
             words = str(error)
-        except Exception as error:  # one project costs no other
+        except Exception as error:  # a bug in one project must not affect others
             logger.exception("Bug: %s cannot be read", exports.all[0].label)
             bug = f"{type(error).__name__}: {error}"
             words = f"{exports.all[0].label} cannot be read because of a bug in this program: {bug}."
@@ -109,7 +111,7 @@ class PlaceReader:
         return ReadProject(exports, reader.summary(), stories, epics, reader.attachments, project)
 
     def _with_renamed_joined(self, projects: list[ReadProject], ids: Mapping[str, int]) -> list[ReadProject]:
-        """The projects, with those as one that are so by their stories: a project was renamed, or its file."""
+        """The projects, with those merged that share their stories because a project or its file was renamed."""
         while True:
             pairs = (
                 (older, newer, times)
@@ -130,12 +132,12 @@ class PlaceReader:
             projects.sort(key=lambda read: read.summary.as_of)
 
     def _report_unclaimed(self, layout: Layout) -> None:
-        """Tells of the files that lie in the folder of no story of any export."""
+        """Reports the files in folders that belong to no story of any export."""
         claimed = {attachment.label for read in self._found.projects for attachment in read.attachments}
-        spoiled = {name for failure in self._found.failures for name in failure.projects}
+        unreadable = {name for failure in self._found.failures for name in failure.projects}
         origins = {table.label: table.origins for table in layout.tables}
         for above, attachments in layout.attachments.items():
-            if above and all(origins[label] & spoiled for label in above):
+            if above and all(origins[label] & unreadable for label in above):
                 continue
             for attachment in attachments:
                 if attachment.label not in claimed:
@@ -145,7 +147,7 @@ class PlaceReader:
 
 @contextmanager
 def _converting_os_errors(label: str) -> Iterator[None]:
-    """Turns what a file that cannot be had raises into an ExportError."""
+    """Turns the OSError of a file into an ExportError."""
     try:
         yield
     except OSError as error:
@@ -153,10 +155,10 @@ def _converting_os_errors(label: str) -> Iterator[None]:
 
 
 def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:
-    """Raises ExportError where an id is for a project that is not there, or two projects have one."""
+    """Raises ExportError if an id is for an unknown project, or if two projects have one id."""
     names = {slug(exports.name): exports.name for exports in groups}
-    spoiled = {name for failure in failures for name in failure.projects}
-    for name in ids.keys() - names.keys() - spoiled:
+    unreadable = {name for failure in failures for name in failure.projects}
+    for name in ids.keys() - names.keys() - unreadable:
         raise ExportError(f"There is no project {name!r}; there are {', '.join(map(repr, names.values()))}.")
     for project_id, times in Counter(exports.project_id for exports in groups).items():
         if times > 1:
@@ -164,9 +166,9 @@ def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: S
 
 
 def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
-    """Tells of the stories that exports of several projects have: they moved between them.
+    """Reports stories that are in exports of several projects, because they moved between them.
 
-    The newer export is served after the older, so a reader who keeps the last row of a number has that of the newer.
+    The newer export is served after the older one, so a client that keeps the last row of a number has the newer row.
     """
     newer: dict[int, str] = {}
     for read in reversed(oldest_first):
@@ -179,7 +181,7 @@ def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
 
 
 def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
-    """The project as it was read before. Raises ApiError where that cannot be had any more."""
+    """Reads the project again. Raises ApiError if it cannot be read or has changed."""
     label = exports.all[0].label
     problem = "it has changed since then"
     try:

@@ -1,4 +1,4 @@
-"""Makes of the exports of one project the project that the server holds."""
+"""Builds the project that the server holds from the exports of one project."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tracker_server.world import Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
 AT_A_TIME = 100
-"""Stories that a digest takes."""
+"""Stories that are hashed at a time."""
 
 
 def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
-    """The project, with all that its exports tell. Raises ExportError.
+    """The project with everything that its exports contain. Raises ExportError.
 
-    `links`: files have an address at which a server has them; else they tell where they lie.
+    With `links`, files have the address at which a server serves them; without, they have the place where they lie.
     """
     project = Project(row={"kind": "project", "id": reader.exports.project_id, "name": reader.exports.name})
     for row in reader.rows():
@@ -69,7 +69,7 @@ def _settings(project: Project, reader: ProjectReader) -> Row:
 
 
 def _order(project: Project) -> list[int]:
-    """The stories by priority. An export has them in that order, but perhaps its parts in several tables."""
+    """The stories by priority. An export has them in that order, but its parts may be in several tables."""
 
     def place(story: Row) -> tuple[int, int]:
         state = story["current_state"]
@@ -81,7 +81,7 @@ def _order(project: Project) -> list[int]:
 
 
 def _attach(project: Project, attachments: Iterable[Attachment], *, links: bool) -> None:
-    """Hangs the files of a story or an epic on a comment that is made up: an export does not say which one has them."""
+    """Attaches the files of a story or an epic to a made-up comment: an export does not say which comment has them."""
     for owner_id, files in by_owner(attachments).items():
         is_epic = owner_id not in project.stories
         owner = (project.epics if is_epic else project.stories)[owner_id]
@@ -127,7 +127,7 @@ def _set_blocked_story_ids(project: Project) -> None:
 
 
 def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment]) -> int:
-    """A number that is the same for equal content only: all that is told of the project, of files their bytes too."""
+    """A hash of everything that is served of the project, the bytes of its files included."""
     digest = sha256()
 
     def take(content: Any) -> None:

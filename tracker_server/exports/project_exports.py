@@ -14,10 +14,10 @@ from tracker_server.exports.table_reader import TableReader
 
 @dataclass(frozen=True)
 class Export:
-    """A table of one project, and the files that lie with it, which may be those of other projects too.
+    """A table of one project, and the files beside it, which may belong to other projects too.
 
     `group` is equal for the tables that one export may have been split into. `is_alone`: no table of another export
-    lies in the same ZIP or folder, so what lies there came with this one; `has_history`: a history does.
+    lies in the same ZIP or folder, so what lies there belongs to this one. `has_history`: a history lies there.
     """
 
     table: Table
@@ -49,20 +49,17 @@ class ProjectExports:
 
 
 def export_time(export: Export, reader: TableReader) -> datetime | None:
-    """When an export was made, as its name says, or else the last day in its rows; None where neither is there."""
+    """When an export was made: the time in its name, or else the last day in its rows; None without either."""
     if export.table.stamp:
         return export.table.stamp
     return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
 
 
 def missing_proofs(exports: Sequence[Export], readers: Sequence[TableReader]) -> Mapping[str, str | None]:
-    """By kind of row, what is missing for a proof that these tables of one export are all of their project.
-
-    None where nothing is.
-    """
+    """By kind of row, what these tables of one export lack to prove that they are complete, None for nothing."""
     panels, spans = Panels(), dict[int, Span]()
     for reader in readers:
-        panels.join(reader.panels)
+        panels.update(reader.panels)
         spans |= reader.spans
     ids = set[int]().union(*(reader.story_ids | reader.epic_ids for reader in readers))
     came_along = (export for export in exports if export.is_alone)

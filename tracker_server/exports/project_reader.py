@@ -25,7 +25,7 @@ class Summary:
     """What was understood of the exports of a project.
 
     `rows` has the number of rows by type, `parts` of comments, tasks, … by kind. `oldest` and `newest` are the first
-    and the last day that a row tells of (ISO 8601, empty without any), `as_of` is when the newest export was made, as
+    and the last day in a row (ISO 8601, empty without any), `as_of` is when the newest export was made, as
     far as can be known. `iterations` are the numbers of the first and the last iteration that a row is in, 0 without
     any. `counting` is by file how many of its rows count, where there are several.
     """
@@ -47,7 +47,7 @@ class Summary:
 
 
 class ProjectReader:
-    """The reading of the exports of a project: `rows` first, to their end, then what came of all of them."""
+    """Reads the exports of a project. Everything else is known only when `rows` has been read to its end."""
 
     def __init__(self, exports: ProjectExports, report: Report) -> None:
         self.exports = exports
@@ -57,7 +57,7 @@ class ProjectReader:
         self._readers: list[TableReader] = []
 
     def rows(self) -> Iterator[Row]:
-        """The stories and epics that count: of the newest export that has them. Raises ExportError."""
+        """Yields the stories and epics that count, each from the newest export that has it. Raises ExportError."""
         newer = self._newer
         for place, export in enumerate(self.exports.all):
             newer.has_all_stories, newer.has_all_epics = (self._has_complete(kind, place) for kind in ("story", "epic"))
@@ -68,7 +68,7 @@ class ProjectReader:
             newer.epic_ids |= reader.epic_ids
 
     def _has_complete(self, kind: str, place: int) -> bool:
-        """Whether an export that is newer than the one at this place is all of the project."""
+        """Whether an export that is newer than the one at this index is complete."""
         times = self.exports.times
         return any(times[other] > times[place] for other in self.exports.complete.get(kind, ()))
 
@@ -82,7 +82,7 @@ class ProjectReader:
 
     @property
     def complete_at(self) -> Mapping[str, datetime]:
-        """As `Project.complete_at`: when the newest export was made that proves to be all of the project."""
+        """As `Project.complete_at`: when the newest complete export was made."""
         if self.exports.times:
             return {kind: self.exports.times[min(places)] for kind, places in self.exports.complete.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
@@ -92,9 +92,9 @@ class ProjectReader:
 
     @cached_property
     def attachments(self) -> list[Attachment]:
-        """The files of its stories and epics; of two of one name, that of the newer export.
+        """The files of its stories and epics; of two with one name, that of the newer export.
 
-        A story that moved to another project may have left its files with an export of the former one: these come last.
+        The files of a story that moved here may lie with an export of its former project: these come last.
         """
         ids = self._newer.story_ids | self._newer.epic_ids
         taken: set[tuple[int, str]] = set()
@@ -108,7 +108,7 @@ class ProjectReader:
 
     @cached_property
     def iterations(self) -> Calendar:
-        """When its iterations began: what a newer export tells goes before what an older one does."""
+        """When its iterations began; newer exports override older ones."""
         spans: dict[int, Span] = {}
         for reader in self._readers:
             spans = reader.spans | spans
@@ -118,10 +118,10 @@ class ProjectReader:
 
     @cached_property
     def iteration_of(self) -> dict[int, int]:
-        """The iteration of each story, where its row tells.
+        """The iteration of each story whose row has one.
 
-        A story that is open was planned anew with every day. What an older export says of its iteration counts as long
-        as that is not over.
+        Tracker planned open stories again every day. So the iteration in an older export counts only if it is not over
+        yet.
         """
         if len(self._readers) == 1:
             return self._readers[0].iteration_of
@@ -138,7 +138,7 @@ class ProjectReader:
 
     @cached_property
     def as_of(self) -> datetime:
-        """When the newest of the exports was made, within the iteration that its rows show to be the current one."""
+        """When the newest export was made, within the iteration that its rows show to be current."""
         export, reader = self.exports.all[0], self._readers[0]
         reached = reader.reached if export.table.stamp else max(reader.reached, _at_rest(reader))
         if f"{midnight(self.iterations.first_day(max(reached, 1))):%Y-%m-%d}" > latest_day()[:10]:
@@ -173,10 +173,10 @@ class ProjectReader:
 
 
 def _at_rest(reader: TableReader) -> int:
-    """The iteration that must have been current, by what waits, where nothing happened for a while.
+    """The iteration that must have been current after a quiet period, by the stories that wait.
 
-    Tracker puts what waits into the current iteration as long as it fits: into a later one after empty ones only what
-    has more points than the project makes in one of them, which is a point at the least.
+    Tracker puts waiting stories into the current iteration as long as they fit. Only a story with more points than the
+    velocity goes into a later one, behind empty ones, and a velocity is at least one point.
     """
     if reader.not_beyond - reader.reached <= 1:
         return 0

@@ -1,4 +1,4 @@
-"""The files in which exports may be: those at a path on disk, and what any other store lists."""
+"""The files that may contain exports: those at a path on disk, or those that another store lists."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SYSTEM_NAMES = re.compile(
     r"|ehthumbs(?:_vista)?[.]db|Icon[\r\ufffd]|__MACOSX|[$]RECYCLE[.]BIN|lost[+]found|System Volume Information|@eaDir",
     re.IGNORECASE,
 )
-"""Names of what an operating system or a program keeps for itself beside the files of people."""
+"""Names of files that an operating system or a program keeps for itself beside those of people."""
 
 
 MOST_DEPTH = 100
-"""Folders in each other."""
+"""Nested folders."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Source:
     `2024/p.csv` below the root `2024` is at home in `s3://bucket/2024`; in a ZIP, `/p.zip/1/a.png` below the root
     `/p.zip` is the member `1/a.png` of the archive `/p.zip`.
 
-    `name` is its path, and `root` what of that the user named: a folder, or all of it. `open` opens the file anew for
-    reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` is another one when the bytes change.
-    `home` is where the root lies, if `root` does not say that. `archive` is the ZIP that the file is in, `member` its
-    path there; both are empty for a file of its own. `is_folder`: it is a folder that is not looked into, and opening
-    it says why.
+    `name` is its path, and `root` the part of it that the user named: a folder, or all of it. `open` opens the file
+    again for reading bytes, with `seek`; it may raise OSError. `size` is in bytes. `stamp` changes when the bytes
+    change. `home` is where the root lies, if `root` does not say that. `archive` is the ZIP that the file is in,
+    `member` its path there; both are empty for a file outside of ZIPs. `is_folder`: a folder that is not read; opening
+    it raises the reason.
     """
 
     name: str
@@ -88,8 +88,8 @@ class Source:
 def sources_at(path: Path) -> Iterator[Source]:
     """The file, or all files in the folder and in those below it, in the order of their names.
 
-    A folder that cannot be read comes as one source that cannot be opened, and a folder of the system as one that is
-    not looked into. Links are followed, each folder once.
+    A folder that cannot be read is one source that cannot be opened. A system folder is one source too, and is not
+    read. Links are followed, and each folder is read once.
     """
     path = Path(os.path.abspath(path))
     if not path.is_dir():
@@ -120,13 +120,13 @@ def sources_at(path: Path) -> Iterator[Source]:
 
 
 def require_exports(place: str, sources: Iterable[Source]) -> None:
-    """Raises ExportError where the files at a place cannot be exports, by their names."""
+    """Raises ExportError if no file at a place can be an export, by its name."""
     if not any(source.is_named or source.is_folder or source.parts[-1].lower().endswith(ENDINGS) for source in sources):
         raise ExportError(f"{place} holds no .zip and no .csv.")
 
 
 def is_system_file(name: str, *, is_folder: bool = False) -> bool:
-    """Whether a file or a folder of this name is not one of the user's own; a folder that is hidden is none."""
+    """Whether a file or folder with this name belongs to the system; hidden folders count as such."""
     return bool(SYSTEM_NAMES.fullmatch(name)) or (is_folder and name.startswith("."))
 
 

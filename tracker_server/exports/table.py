@@ -20,10 +20,10 @@ LONGEST_RECORD = 8_000_000
 MOST_COLUMNS = 20_000
 BLOCK = 65_536
 DELIMITERS = (",", ";", "\t", "|")
-"""What may stand between cells: Tracker wrote commas, and spreadsheets write what is common in their country."""
+"""Separators of cells: Tracker wrote commas, and spreadsheets write the separator of their country."""
 
 MOST_BEFORE = 9
-"""Records that may stand above the header: people put a title there."""
+"""Records above the header, where people put a title."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -37,7 +37,7 @@ _IN_PLACE_OF_NUL = "\ufffe".encode()
 """Python's older csv modules refuse NUL; this one is not storable either."""
 
 _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n")
-"""By which Excel says what stands between the cells."""
+"""The line in which Excel names the separator."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _PROBLEMS = {
     "unexpected end of data": "a quote opens in this row and is never closed",
@@ -73,7 +73,7 @@ class Records:
         self.delimiter = _delimiter(self._head)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        """Each record with the number of the line on which it begins. Lines that are empty are passed over.
+        """Each record with the number of the line on which it begins. Empty lines are skipped.
 
         Raises ExportError at what is no CSV in UTF-8.
         """
@@ -121,12 +121,12 @@ class Records:
         yield [rest.decode()]
 
     def _read_to_the_end(self) -> None:
-        """For what is in a ZIP: only there its checksum tells whether it is damaged, which goes before all else."""
+        """At its end, the checksum of a file in a ZIP shows whether it is damaged, which is the better error."""
         while self._file.read(BLOCK):
             pass
 
     def _what_is_no_text(self) -> str:
-        """Where in a file with such a place the first byte is that is not in UTF-8."""
+        """Where the first byte is that is not UTF-8."""
         self._file.seek(0)
         number = 0
         while line := self._file.readline(LONGEST_RECORD):
@@ -140,7 +140,7 @@ class Records:
 
 @contextmanager
 def converting_zip_errors(label: str) -> Iterator[None]:
-    """Turns what a damaged ZIP raises into an ExportError."""
+    """Turns the errors of a damaged ZIP into an ExportError."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -171,7 +171,7 @@ class Sheet:
         self._take(first[place][1] if first else [])
 
     def rows(self) -> Iterator[tuple[int, Cells | None]]:
-        """Each row with its line; None in place of one that is a header again, which holds for the rows after it."""
+        """Yields each row with its line; None for a repeated header, which applies to the rows after it."""
         for line, cells in self._left:
             if is_repeated_header(cells):
                 self._take(cells)
@@ -192,7 +192,7 @@ class Sheet:
 
 
 def _delimiter(head: bytes) -> str:
-    """What stands between the cells of a file that begins so: that which makes one of its first lines a header."""
+    """The separator of a file with this beginning: the one that makes one of its first lines a header."""
     text = head.decode(errors="replace")
     for delimiter in DELIMITERS:
         if any(map(is_header, _first_records(text, delimiter))):

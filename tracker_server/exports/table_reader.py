@@ -1,4 +1,4 @@
-"""From the records of an export to the stories and epics of one project, in the shapes that the v5 API serves."""
+"""Reads a table: from the records of an export to stories and epics, in the shapes that the v5 API serves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATES = {
 }  # fmt: skip
 
 MOST_ROWS = 200_000
-"""Of one project; ten times as many as the largest that are heard of."""
+"""Of one project; ten times as many as the largest known one has."""
 MOST_ITERATIONS = 10_000
 
 NOT_OF_EPICS = frozenset(SINGLE) - {"Id", "Title", "Labels", "Type", "Created at", "Description", "URL"}
@@ -36,9 +36,9 @@ EMPTY = frozenset({"", "-1", "none"})
 
 @dataclass
 class NewerExports:
-    """What newer exports of the project tell: an older row of one of these ids does not count.
+    """The rows of newer exports of the project: an older row with one of these ids does not count.
 
-    `has_all_stories` and `has_all_epics`: what they do not have was deleted.
+    `has_all_stories` and `has_all_epics`: rows that they do not have were deleted.
     """
 
     story_ids: set[int] = field(default_factory=set)
@@ -47,7 +47,7 @@ class NewerExports:
     has_all_epics: bool = False
 
     def supersedes(self, row_id: int, *, is_epic: bool) -> bool:
-        """Whether a row of this id does not count."""
+        """Whether an older row with this id does not count."""
         if is_epic:
             return self.has_all_epics or row_id in self.epic_ids
         return self.has_all_stories or row_id in self.story_ids
@@ -55,7 +55,7 @@ class NewerExports:
 
 @dataclass
 class TableReader:
-    """Reads a table of a project, and keeps what its rows have in common.
+    """Reads a table of a project, and collects facts about all of its rows.
 
     Rows that `newer` exports have are skipped; `superseded` has their ids. `spans` and `iteration_of` are what the rows
     say of iterations. `reached` is the last iteration in which a story is accepted or in work, `not_beyond` the first
@@ -82,7 +82,7 @@ class TableReader:
     superseded: set[int] = field(default_factory=set)
 
     def rows(self, table: Table) -> Iterator[Row]:
-        """The stories and epics of a table, in its order; `kind` tells which it is. Raises ExportError."""
+        """Yields the stories and epics of a table, in its order; `kind` says which. Raises ExportError."""
         reader = self.reader
         reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
         with table.open() as file:
@@ -137,7 +137,7 @@ class TableReader:
         return storable
 
     def _row(self, columns: Columns, cells: Cells) -> Row | None:
-        """The story or epic of a record; None where it is none, or one that does not count."""
+        """The story or epic of a record; None if it is none, or does not count."""
         single = dict(zip(SINGLE, columns.single(cells), strict=True))
         if not (single["Title"].strip() or row_number(single)):
             self._report_no_story(cells)
@@ -208,7 +208,7 @@ class TableReader:
         self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
         if row["current_state"] == "accepted":
             self.accepted_ids.add(row["id"])
-        self.panels.note(row["current_state"], self.iteration_of.get(row["id"], NONE))
+        self.panels.add(row["current_state"], self.iteration_of.get(row["id"], NONE))
         parts = parts_of_a_story(row["id"], columns, cells, reader)
         updated_at = self._date(row, parts.get("comments", ()))
         for kind, part_rows in parts.items():
@@ -285,7 +285,7 @@ class TableReader:
             reader.warn("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
 
     def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
-        """Sets and gives `updated_at`, the last day that the row tells of as past; None without any."""
+        """Sets and returns `updated_at`, the last day of the row that is past; None without any."""
         days = [row[name] for name in ("created_at", "accepted_at") if name in row]
         days += [comment["created_at"] for comment in row_comments if "created_at" in comment]
         if not days:
@@ -298,14 +298,14 @@ class TableReader:
 
 
 def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
-    """What hangs on a story and has no day of its own has that of the story."""
+    """Gives parts without a day of their own that of the story."""
     for part in parts:
         if "updated_at" not in part:
             part["updated_at"] = updated_at
 
 
 def _date_cells(table: Table) -> Iterator[DateCells]:
-    """The cells of a table that are to hold days. Raises ExportError."""
+    """The cells of a table that should contain days. Raises ExportError."""
     with table.open() as file:
         for single in Sheet(file, table.label).single_cells():
             yield DateCells(

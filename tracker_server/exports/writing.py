@@ -24,9 +24,9 @@ Repeated = dict[str, list[tuple[str, ...]]]
 
 
 def write_export(world: World, out: IO[bytes]) -> None:
-    """Write a ZIP as Tracker made them, with all projects of the world.
+    """Write a ZIP like those of Tracker, with all projects of the world.
 
-    Of the files, those are in it whose bytes the world has. Two equal worlds give the same bytes.
+    It contains the files whose bytes the world has. Two equal worlds give the same bytes.
     """
     stamp = world.now.strftime("%Y%m%d_%H%M")
     names: set[str] = set()
@@ -124,7 +124,7 @@ class _Cells:
         }
 
     def _comments(self, row: Row) -> list[tuple[str, ...]]:
-        """Comments with words or an author; one that only stands for files is told by their folder."""
+        """Comments with a text or an author; one that only has files is represented by their folder."""
         comments: list[tuple[str, ...]] = []
         for comment in row.get("comments", ()):
             text, author = comment.get("text") or "", self._name(comment.get("person_id"))
@@ -142,7 +142,7 @@ class _Cells:
         return str(self._world.people.get(person_id or 0, {}).get("name", ""))
 
     def _day(self, moment: str | None, before: timedelta = timedelta()) -> str:
-        """The day of a time (ISO 8601), or of so long before it."""
+        """The day of a time (ISO 8601) less `before`."""
         if not moment:
             return ""
         at = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(self._zone)
@@ -166,7 +166,7 @@ def _files(world: World, project: Project) -> Iterator[tuple[str, StoredFile]]:
 
 
 def unused(name: str, taken: set[str]) -> str:
-    """The name, or one like it where it is taken; it is taken then."""
+    """The name, with a number before it if it is taken already; adds it to `taken`."""
     number, tried = 1, name
     while tried in taken:
         number += 1
