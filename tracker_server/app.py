@@ -60,7 +60,7 @@ class LoggedRequest:
 
 
 class RateLimit:
-    """Admits `requests` in any `seconds` to each token; the requests that it turns away do not count."""
+    """Admits `requests` per token in any `seconds`; rejected requests do not count."""
 
     def __init__(self, requests: int, seconds: float) -> None:
         self.requests = requests
@@ -69,7 +69,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def wait(self, token: str, now: float) -> float:
-        """Seconds until this token may come again; 0 where the request is admitted. `now` never runs backwards."""
+        """Seconds until this token may come again; 0 if the request is admitted. `now` never runs backwards."""
         with self._lock:
             times = self._admitted[token]
             while times and times[0] <= now - self.seconds:
@@ -105,7 +105,7 @@ class TrackerServer:
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
     it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. Entering
     the block raises OSError if the address is not available. Inside it, `url` is the base URL
-    of the API, for this machine where it listens on every address; `log` has the answered requests and stays readable
+    of the API, for this machine if it listens on every address; `log` has the answered requests and stays readable
     after the block.
     """
 

@@ -133,7 +133,7 @@ class Figures:
         return dict(numbers)
 
     def _number_of(self, story: Row) -> int | None:
-        """The iteration that an accepted story is in, None where that is not known."""
+        """The iteration that an accepted story is in, None if that is not known."""
         number = self.project.iteration_of.get(story["id"])
         if number is None and story.get("accepted_at"):
             number = self._number_at(_moment(story["accepted_at"]))
@@ -206,7 +206,7 @@ class Figures:
 
     @property
     def _known_plan(self) -> list[list[int]]:
-        """The current iteration and each one after it, where the project says which story is in which."""
+        """The current iteration and each later one, for a project that says which story is in which."""
         current, stories = self.current_iteration_number, self.project.stories
         plan = [list(self._accepted_in.get(current, []))]
         for story_id in self.project.order:

@@ -37,7 +37,7 @@ class Project:
 
     What is known of the iterations overrides what would be computed: `iteration_starts` is when the iterations 1, 2, …
     began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of the
-    iteration that a story is in. `as_of` is when all this was so, where that is another time than the world's. Without
+    iteration that a story is in. `as_of` is the time of this state, if it differs from the world's. Without
     `knows_days` it is not known when the iterations began, and `iteration_starts` only says which is the current.
 
     `complete_at` has, by kind of row (`story`, `epic`), a time at which all rows were known: a row that existed before

@@ -76,7 +76,7 @@ class Call:
             raise unauthorized_operation("Only an owner of the project may do this.")
 
     def single(self, kind: str, row: Row | None, view: View) -> Answer:
-        """A single row; raises ApiError where there is none."""
+        """A single row; raises ApiError if there is none."""
         if row is None:
             raise unfound_resource()
         return Answer(self._select(kind, listed=False)(row, view))
@@ -87,7 +87,7 @@ class Call:
         return Answer([select(row, view) for row in rows])
 
     def page(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
-        """The page of the rows that is asked for; `limit` is the endpoint's default."""
+        """The requested page of the rows; `limit` is the endpoint's default."""
         return self._page(kind, rows, view, cap, limit, from_end=False)
 
     def page_from_either_end(self, kind: str, rows: list[Row], view: View, cap: int, limit: int) -> Answer:

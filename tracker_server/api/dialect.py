@@ -69,7 +69,7 @@ class Dialect:
         return any(endpoint == name or endpoint.startswith(f"{name}/") for name in self.missing_endpoints)
 
     def default_fields(self, kind: str) -> str:
-        """The `fields` of a resource where a request names none."""
+        """The `fields` of a resource for a request that names none."""
         with_attachments = self.comment_attachments and kind == "comment"
         return ":default,file_attachments,google_attachments" if with_attachments else ":default"
 

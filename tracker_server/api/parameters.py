@@ -14,7 +14,7 @@ from tracker_server.api.times import EPOCH, parse_time
 class Parameters:
     """The query of a request, without what is `ignored`; each parameter counts as known once it has been read.
 
-    Every reader returns None where the parameter is absent, and raises ApiError where it makes no sense.
+    Every reader returns None if the parameter is absent, and raises ApiError if its value is not valid.
     """
 
     def __init__(self, query: str, ignored: Collection[str] = ()) -> None:
@@ -44,7 +44,7 @@ class Parameters:
         return None if value is None else [int(number) for number in value.split(",")]
 
     def moment(self, name: str) -> datetime | None:
-        """A time in ISO 8601 (UTC where it has no offset) or in milliseconds since 1970."""
+        """A time in ISO 8601 (UTC without an offset) or in milliseconds since 1970."""
         value = self.text(name)
         try:
             return None if value is None else max(parse_time(value), EPOCH)

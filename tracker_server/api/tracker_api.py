@@ -1,4 +1,4 @@
-"""What a v5 request means: a pure function from a request and a world to Tracker's response."""
+"""The v5 API: a pure function from a request and a world to Tracker's response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tracker_server.world import Row, StoredFile, World
 
 
 class TrackerApi:
-    """A v5 API over one world, in Tracker's or in another dialect, whose page cap counts where no `caps` are given."""
+    """A v5 API over one world, in Tracker's or in another dialect, whose page cap applies unless `caps` are given."""
 
     def __init__(self, world: World, caps: Caps | None = None, dialect: Dialect = TRACKER) -> None:
         self.world = world
@@ -108,7 +108,7 @@ class TrackerApi:
 
 
 def _opened(file: StoredFile) -> IO[bytes]:
-    """The file for reading. Raises ApiError where it cannot be had any more."""
+    """The file for reading. Raises ApiError if it cannot be opened any more."""
     try:
         return file.open()
     except OSError as error:

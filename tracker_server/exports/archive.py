@@ -1,4 +1,4 @@
-"""What lies in a ZIP, as files like any others. Nothing is unpacked to disk."""
+"""The files in a ZIP, as sources like any others. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tracker_server.exports.sources import MOST_DEPTH, Source
 from tracker_server.exports.table import converting_zip_errors
 
 MOST_EXPANSION = 200
-"""Text shrinks to a tenth in a ZIP; what is larger than SMALL and shrinks to less than a 200th is a bomb."""
+"""Text shrinks to a tenth in a ZIP; a file larger than SMALL that shrinks to less than a 200th is a ZIP bomb."""
 SMALL = 64_000_000
 MOST_MEMBERS = 500_000
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-"""What a ZIP begins with: a member, or the end of an empty one."""
+"""The first bytes of a ZIP: of a member, or of the end of an empty ZIP."""
 BLOCK, LONGEST_HEADER = 1_048_576, 1024
 _MEMBER = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
-"""The header of a member, with the length of its path, which follows."""
+"""The header of a member, with the length of the path that follows it."""
 _LEADS_OUT = re.compile(r"(?:^|/)[.][.](?:/|$)|^/|^[A-Za-z]:/")
 
 
 def members(archive: Source, label: str) -> Iterator[Source]:
-    """The files in a ZIP, in its order; `label` is what messages call it.
+    """The files in a ZIP, in its order; `label` is its name in messages.
 
-    Raises ExportError where it is damaged, encrypted, leads out of itself or expands to more than any text does.
+    Raises ExportError if it is damaged or encrypted, has a path that leads outside it, or expands more than any text.
     """
     with archive.open() as file, converting_zip_errors(label), zipfile.ZipFile(file) as opened:
         infos = opened.infolist()
@@ -59,7 +59,7 @@ def members(archive: Source, label: str) -> Iterator[Source]:
 
 
 def names_in(archive: Source) -> Iterator[str]:
-    """The paths of members by their own headers, which are there though a ZIP is damaged or encrypted."""
+    """The paths of members from their own headers, which can be read in a damaged or encrypted ZIP too."""
     try:
         with archive.open() as file:
             rest = b""
@@ -76,7 +76,7 @@ def names_in(archive: Source) -> Iterator[str]:
 def _path(member: zipfile.ZipInfo) -> str:
     """The path of a member, with `/` between its parts.
 
-    Names that are not marked as UTF-8 often are so all the same: what packed the ZIP did not say.
+    Names that are not marked as UTF-8 often are UTF-8 anyway, because the program that packed the ZIP did not say so.
     """
     name = member.filename
     if not member.flag_bits & 0x800:

@@ -1,17 +1,17 @@
 """Classifies the files at a place: which of them are exports, which are files of stories, and what the others are.
 
-People have what Tracker gave them in many shapes: a ZIP, the CSV out of it, the ZIP unpacked (a folder with the CSV and
+People keep what Tracker gave them in many shapes: a ZIP, the CSV out of it, the ZIP unpacked (a folder with the CSV and
 a folder for each story that has files, named by its number), any of these in folders by year or by project, on a disk
-or in an object store, and all of that in a ZIP again. One rule decides for all of them what a file is:
+or in an object store, and all of that in a ZIP again. One rule decides what a file is in all of them:
 
 - It is in a folder that is named by a number, with a CSV of stories beside that folder or above: a file of the story
   with this number. If something in the folder may be an export itself, a row of that CSV has to have the number.
 - It is in such a folder with no export beside or above, and none in it: a file of the story with this number, wherever
   the CSV with that lies.
 - It is a CSV with the columns of stories: an export. With those of a history: not read.
-- It is a ZIP: what is in it is looked at by the same rule.
-- An operating system put it there: counted.
-- Anything else is named.
+- It is a ZIP: the same rule applies to its content.
+- It is a system file: counted, not read.
+- Anything else: reported, not read.
 
 So a folder that is named by a number and has exports in it is that of a year or a project, as 2024 or 1027488, as long
 as no CSV beside or above it has a row with that number.
@@ -213,7 +213,7 @@ class _Classifier:
     def _is_of_a_story(self, number: int, folder: Folder, above: Sequence[Table]) -> bool:
         """Whether what is in the folder is of the story with this number.
 
-        It is where nothing in it may be an export, or a row of the tables `above` has the number.
+        It is, if nothing in it may be an export, or if a row of the tables `above` has the number.
         """
         if not above:
             return False
@@ -224,7 +224,7 @@ class _Classifier:
         return is_plain or self._may_have(above, number)
 
     def _may_have(self, tables: Sequence[Table], number: int) -> bool:
-        """Whether a row of these tables has the number, or may have it, where one of them cannot be read."""
+        """Whether a row of these tables has the number, or may have it, because one of them cannot be read."""
         for table in tables:
             if table.label not in self._ids:
                 try:
@@ -257,7 +257,7 @@ class _Classifier:
 
 
 def _unchanged(source: Source) -> IO[bytes]:
-    """The file, opened. Raises OSError where it has another size than before."""
+    """The file, opened. Raises OSError if its size has changed."""
     file = source.open()
     if file.seek(0, io.SEEK_END) != source.size:
         file.close()

@@ -26,7 +26,7 @@ NAMES = ("serve", "inspect", "export")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; returns the exit code, which is 1 where a file cannot be read or written, after a sentence."""
+    """Run a command; returns the exit code, which is 1 after a sentence about a file that cannot be read or written."""
     options = _parser().parse_args(argv)
     exit_on_signals()
     command: Callable[[argparse.Namespace], int] = options.command

@@ -27,7 +27,7 @@ class Summary:
     `rows` has the number of rows by type, `parts` of comments, tasks, … by kind. `oldest` and `newest` are the first
     and the last day in a row (ISO 8601, empty without any), `as_of` is when the newest export was made, as
     far as can be known. `iterations` are the numbers of the first and the last iteration that a row is in, 0 without
-    any. `counting` is by file how many of its rows count, where there are several.
+    any. `counting` has by file how many of its rows count, if there are several files.
     """
 
     name: str

@@ -67,7 +67,7 @@ class Source:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Its path below the root, folder by folder; the name alone where that is the root."""
+        """Its path below the root, folder by folder; only the name if the user named the file."""
         if self.is_named:
             return (base_name(self.name),)
         below = self.name.removeprefix(f"{self.root.rstrip('/')}/")
