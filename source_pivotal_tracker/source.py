@@ -29,7 +29,7 @@ from source_pivotal_tracker.wiring import client_of, configuration_error, config
 class SourcePivotalTracker(AbstractSource):
     """Replicates a Tracker v5 server.
 
-    `read` runs the engine in `sync`. The cdk's own serial read of the same streams, `AbstractSource.read`, works too.
+    `read` runs the engine in `sync`. The cdk's own read of the same streams, `AbstractSource.read`, works too.
     """
 
     # The cdk's own sentences on a bad configuration do not name the key; `configured` has better ones.

@@ -8,6 +8,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config, ConfigError, parse_config
 from source_pivotal_tracker.streams import STREAMS
@@ -58,7 +59,8 @@ def parents_of(settings: Config, client: TrackerClient) -> Parents:
 
 def streams_of(settings: Config, client: TrackerClient, parents: Parents) -> list[TrackerStream]:
     """All streams, in reading order. Makes no request."""
-    return [stream(client, parents, settings.start_date) for stream in STREAMS]
+    context = ServerContext.of(client)
+    return [stream(context, parents, settings.start_date) for stream in STREAMS]
 
 
 def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) -> Sync:

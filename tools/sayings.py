@@ -11,7 +11,7 @@ _FILLED_IN = re.compile(r"%(\.\d+)?[dfrs]|\{\w+\}")
 _WORD = re.compile(r"[A-Za-z']{2,}")
 UNSAID = frozenset({"info", "debug"})
 """Methods of a logger whose texts are no trouble."""
-SERIAL = "serial.py"
+READ_BY_THE_CDK = "http_stream.py"
 """How the cdk reads the streams by itself, which `read` does not: nobody who runs the connector meets its texts."""
 
 
@@ -23,7 +23,7 @@ def sayings(package: Path) -> dict[str, str]:
     return {
         text: str(path.relative_to(package))
         for path in sorted(package.rglob("*.py"))
-        if path.name != SERIAL
+        if path.name != READ_BY_THE_CDK
         for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
     }
 

@@ -73,8 +73,8 @@ class Sync:
     """One read: all that it said, its records by stream, statuses, errors, last states, and what it raised at the end.
 
     With `incremental`, the streams that can are read so. `state` is what an earlier one left; `killed_after` so many
-    messages the read is broken off, as by a kill. `serially` reads as the cdk does without the engine. `state_seconds`
-    is the least time between two states of a stream. `client_of` makes the client.
+    messages the read is broken off, as by a kill. `by_the_cdk` reads as the cdk does, without the engine.
+    `state_seconds` is the least time between two states of a stream. `client_of` makes the client.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Sync:
         incremental: bool = False,
         state: Iterable[AirbyteStateMessage] = (),
         killed_after: int | None = None,
-        serially: bool = False,
+        by_the_cdk: bool = False,
         state_seconds: float = STATE_SECONDS,
         client_of: Callable[[Config], TrackerClient] = unhurried,
     ) -> None:
@@ -99,7 +99,7 @@ class Sync:
         self.said: list[AirbyteMessage] = []
         self.messages = 0
         self._states = {each.stream.stream_descriptor.name if each.stream else str(each.type): each for each in state}
-        read = AbstractSource.read if serially else SourcePivotalTracker.read
+        read = AbstractSource.read if by_the_cdk else SourcePivotalTracker.read
         before = set(threading.enumerate())
         try:
             for message in read(source, logger, config, catalog, self.state):

@@ -8,9 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import requests
 import tenacity
 from requests.adapters import BaseAdapter
 
@@ -127,13 +126,6 @@ class TrackerClient:
             reraise=True,
         )
         return retrying(self._get_once, path, params, parse_lock)
-
-    def send_request(
-        self, http_method: str, url: str, request_kwargs: Mapping[str, Any], **request: Any
-    ) -> tuple[requests.PreparedRequest, TrackerResponse]:
-        """The face of the cdk's HttpClient, for HttpStream: a GET below the base URL with `params`."""
-        response = self.get(url.removeprefix(f"{self.base_url}/"), request.get("params"))
-        return response.request, response
 
     def _get_once(
         self, path: str, params: Mapping[str, str | int] | None, parse_lock: ParseLock | None

@@ -10,19 +10,19 @@ from typing import Any, ClassVar
 
 from airbyte_cdk.models import AirbyteStream, SyncMode
 
-from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
+from source_pivotal_tracker.streams.http_stream import ListHttpStream
 from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Deletion, Row, filled, objects
-from source_pivotal_tracker.streams.serial import SerialStream
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 
 SHORTEST_LOOKBACK = timedelta(seconds=2)
 
 
-class TrackerStream(SerialStream, ABC):
+class TrackerStream(ListHttpStream, ABC):
     """A stream of the records that the rows of its endpoints hold. `fields` is what it asks for of a row."""
 
     primary_key: str | list[str] = "id"
@@ -39,8 +39,8 @@ class TrackerStream(SerialStream, ABC):
     also_list: ClassVar[Mapping[str, str]] = {}
     """The parameters that list the rows whose attributes change with other rows, unseen by time and activity."""
 
-    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
-        super().__init__(client, parents)
+    def __init__(self, context: ServerContext, parents: Parents, start: datetime | None = None) -> None:
+        super().__init__(context, parents)
         self._start = start if self.cursor_field else None
         self._key = (self.primary_key,) if isinstance(self.primary_key, str) else tuple(self.primary_key)
 

@@ -13,10 +13,9 @@ from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.epics import EPICS
-from source_pivotal_tracker.streams.rows import Row, filled, objects, without
+from source_pivotal_tracker.streams.rows import ATTACHED, Row, filled, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
-ATTACHED = frozenset({"file_attachments", "google_attachments"})
 PATH = re.compile(r"/(?!/)")
 """How a URL begins that names no host."""
 

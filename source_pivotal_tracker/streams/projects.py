@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.dialect.values import put_times_in_iso
 from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
@@ -46,8 +46,8 @@ class Projects(TrackerStream):
         "shown_iterations_start_time",
     )
 
-    def __init__(self, client: TrackerClient, parents: Parents, start: datetime | None = None) -> None:
-        super().__init__(client, parents, start)
+    def __init__(self, context: ServerContext, parents: Parents, start: datetime | None = None) -> None:
+        super().__init__(context, parents, start)
         self.endpoints = (PROJECT,) if parents.project_ids else (PROJECTS,)
 
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:

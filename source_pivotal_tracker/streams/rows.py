@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from source_pivotal_tracker.api.dialect.capabilities import ignores_fields
 from source_pivotal_tracker.api.errors import InvalidResponse
-from source_pivotal_tracker.api.fields import Fields
 from source_pivotal_tracker.streams.endpoints import Endpoint
 
 Row = dict[str, Any]
+ATTACHED = frozenset({"file_attachments", "google_attachments"})
+"""The attributes of a comment that hold what is attached to it."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,6 @@ def rows_in(body: Any, endpoint: Endpoint) -> list[Row]:
     if endpoint.part_of and any(row.get("id") is None for row in rows):
         raise InvalidResponse("a row came without its id")
     return rows
-
-
-def refuse_ignored(fields: Fields, rows: Sequence[Row]) -> None:
-    """Raises InvalidResponse where the rows show that the server that was asked for these fields did not listen."""
-    if ignores_fields(fields, rows):
-        raise InvalidResponse("the server ignores `fields`, so it does not show all that was asked for")
 
 
 def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
+from source_pivotal_tracker.streams.list_client import Answer, Params
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import without_moves_here
-from source_pivotal_tracker.sync.list_client import Answer, Params
 from source_pivotal_tracker.sync.walk_reader import Page, WalkReader
 from source_pivotal_tracker.sync.walks import Walk
 

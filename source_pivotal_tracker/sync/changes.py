@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.streams.rows import Deletion
 from source_pivotal_tracker.streams.times import moment
 
@@ -69,6 +70,17 @@ def has_clock(activity: Activity) -> bool:
         return has_version(activity) or (bool(activity["guid"]) and bool(moment(activity["occurred_at"])))
     except (KeyError, TypeError, ValueError):
         return False
+
+
+def refuse_unordered(rows: Sequence[Activity], *, by_time: bool) -> None:
+    """Raises InvalidResponse where some activities have their place among the others and some have not.
+
+    Of an activity without a place it is not known whether its changes are in the destination.
+    """
+    has_place = [has_clock(row) if by_time else has_version(row) for row in rows]
+    if any(has_place) and not all(has_place):
+        lacking = "a row came without its guid and time" if by_time else "a row came without its project_version"
+        raise InvalidResponse(lacking)
 
 
 def clock_of(activity: Activity) -> int:

@@ -1,23 +1,18 @@
-"""What all threads of a sync share of the server that they ask."""
+"""What all threads of a sync share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.dialect.capabilities import Capabilities
-from source_pivotal_tracker.api.parse_lock import ParseLock
+from source_pivotal_tracker.api.context import ServerContext
 
 
 @dataclass(frozen=True)
-class SyncContext:
+class SyncContext(ServerContext):
     """The server that lists are asked for, by all threads.
 
     `replicated_projects` are the ids of the projects that the destination has or will have. A story that moved to one
     of them is not deleted.
     """
 
-    client: TrackerClient
-    capabilities: Capabilities
     replicated_projects: frozenset[int] = frozenset()
-    parse_lock: ParseLock = field(default_factory=ParseLock)

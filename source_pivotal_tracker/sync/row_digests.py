@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 import orjson
 
+from source_pivotal_tracker.api.errors import InvalidResponse
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.streams.times import iso, moment
 
@@ -20,6 +21,12 @@ NO_TIME = -(2**62)
 
 class DamagedDigests(ValueError):
     """A text that no digests has written."""
+
+
+def refuse_other_ids(rows: Sequence[Row]) -> None:
+    """Raises InvalidResponse for rows whose ids cannot be written: digests stand for whole numbers from 0 on."""
+    if not all(isinstance(row.get("id"), int) and row["id"] >= 0 for row in rows):
+        raise InvalidResponse("a row came with an id that is no number")
 
 
 class RowDigests:

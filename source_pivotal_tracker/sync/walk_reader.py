@@ -10,18 +10,20 @@ from itertools import chain, compress
 
 from source_pivotal_tracker.api.dialect.capabilities import ignores_updated_after
 from source_pivotal_tracker.api.errors import TrackerError
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.streams.rows import Row
-from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.changes import Changes, refuse_unordered
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import Deletions
 from source_pivotal_tracker.sync.detection import detection_of
 from source_pivotal_tracker.sync.detection.base import Detection
-from source_pivotal_tracker.sync.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.sync.list_versions import ListVersions
 from source_pivotal_tracker.sync.recovery import Recovery
+from source_pivotal_tracker.sync.row_digests import refuse_other_ids
 from source_pivotal_tracker.sync.sent_rows import SentRows
 from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint
-from source_pivotal_tracker.sync.walks import Member, Walk
+from source_pivotal_tracker.sync.walks import DetectionMode, Walk
 
 
 @dataclass
@@ -58,7 +60,9 @@ class WalkReader:
         self._sent = SentRows(walk)
         self._versions = ListVersions(walk, changes)
         # Without a way back to this object, which would keep all of it until somebody looks for cycles.
-        self.list = ListClient(context, walk, partial(_wanting, self._detections, self._sent))
+        streams = [member.stream for member in walk.members]
+        wanting = partial(_wanting, self._detections, self._sent)
+        self.list = ListClient(context, walk.partition, streams, wanting, partial(_check_rows, walk))
         self._recovery = Recovery(self.list, walk, self._detections, self._sent, self._versions)
         self._deletions = Deletions(context, walk, changes, self._detections)
         self._newest: str | None = None
@@ -223,9 +227,17 @@ class WalkReader:
                     yield replace(alone.page(self._sent.unsent(answer)), checkpoints={})
 
 
-def _wanting(detections: Sequence[Detection], sent: SentRows, row: Row) -> Sequence[Member]:
-    """The members for which the row may bring something new."""
-    return () if row["id"] in sent else [each.member for each in detections if each.may_have_changed(row)]
+def _wanting(detections: Sequence[Detection], sent: SentRows, row: Row) -> Sequence[TrackerStream]:
+    """The streams for which the row may bring something new."""
+    return () if row["id"] in sent else [each.stream for each in detections if each.may_have_changed(row)]
+
+
+def _check_rows(walk: Walk, rows: Sequence[Row]) -> None:
+    """Raises InvalidResponse for rows whose changes could not be found out."""
+    if any(member.detection is DetectionMode.BY_ROW_DIGESTS for member in walk.members):
+        refuse_other_ids(rows)
+    if walk.finds_changes:
+        refuse_unordered(rows, by_time=walk.compares_content)
 
 
 def explained(walk: Walk, error: TrackerError) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from source_pivotal_tracker.api.fields import Fields, merge
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, Partition
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey
@@ -100,10 +99,3 @@ class Walk:
     def names(self) -> str:
         """The streams that it feeds."""
         return ", ".join(member.stream.name for member in self.members)
-
-    def fields(self) -> Fields:
-        """What all members need of a row."""
-        wanted: Fields = {}
-        for member in self.members:
-            wanted = merge(wanted, member.stream.wanted_fields())
-        return wanted

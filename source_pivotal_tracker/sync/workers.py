@@ -68,7 +68,7 @@ class Workers(Generic[Encoded]):
         *,
         replicated_projects: Collection[int],
     ) -> None:
-        self._context = SyncContext(client, Capabilities(client), frozenset(replicated_projects))
+        self._context = SyncContext(client, Capabilities(client), replicated_projects=frozenset(replicated_projects))
         self._encode = encode
         self._lookback = options.lookback
         self._queue: ByteQueue[WalkStarted | PageRead[Encoded] | WalkEnded] = ByteQueue(MOST_BYTES)

@@ -40,7 +40,7 @@ def test_the_page_quotes_what_the_connector_says_and_nothing_else() -> None:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     (tmp_path / "module.py").write_text(MODULE, encoding="utf-8")
-    (tmp_path / "serial.py").write_text('raise InvalidResponse("said by the cdk alone")', encoding="utf-8")
+    (tmp_path / "http_stream.py").write_text('raise InvalidResponse("said by the cdk alone")', encoding="utf-8")
     return tmp_path
 
 

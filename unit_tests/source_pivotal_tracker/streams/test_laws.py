@@ -145,13 +145,18 @@ def test_a_stream_that_is_read_by_project_ids_brings_these_and_lists_no_projects
     assert by_key(name, rows) == by_key(name, expected)
 
 
-@needs_fields
 @every_stream
-def test_the_serial_read_of_the_cdk_brings_the_same_rows(stream: type[TrackerStream], full: Full) -> None:
+def test_the_cdks_own_read_brings_the_same_rows_and_so_do_both_with_the_state_that_it_leaves(
+    stream: type[TrackerStream], full: Full
+) -> None:
     name = name_of(stream)
-    serial = Sync(config_for(full.server), [name], serially=True)
-    assert serial.failure is None
-    assert by_key(name, serial.records[name]) == by_key(name, full.sync.records[name])
+    rows = by_key(name, full.sync.records[name])
+    first = Sync(config_for(full.server), [name], by_the_cdk=True)
+    again = Sync(config_for(full.server), [name], by_the_cdk=True, incremental=True, state=first.state)
+    by_the_engine = Sync(config_for(full.server), [name], incremental=True, state=again.state)
+    for sync in (first, again, by_the_engine):
+        assert sync.failure is None
+        assert by_key(name, sync.records[name]) == rows
 
 
 @only_litetracker

@@ -256,8 +256,8 @@ def test_what_single_rows_are_not_asked_for_the_list_still_is(world: World) -> N
     assert selection.of(fields, endpoint, "one") == select(":default", "points_total")
 
 
-def test_the_serial_read_of_the_cdk_leaves_out_the_same(world: World) -> None:
+def test_the_cdks_own_read_leaves_out_the_same(world: World) -> None:
     with TrackerServer(world, dialect=refusing("story.points_total")) as server:
-        serial, engine = (Sync(config_for(server), ["stories"], serially=serially) for serially in (True, False))
+        serial, engine = (Sync(config_for(server), ["stories"], by_the_cdk=by_the_cdk) for by_the_cdk in (True, False))
     assert serial.failure is None
     assert by_key(serial, "stories", set()) == by_key(engine, "stories", set())

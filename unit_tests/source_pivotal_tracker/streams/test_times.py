@@ -196,15 +196,15 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("serially", [True, False], ids=["serially", "by the engine"])
+@pytest.mark.parametrize("by_the_cdk", [True, False], ids=["by the cdk", "by the engine"])
 def test_a_text_that_cannot_be_written_down_is_mended_and_told_once_with_the_row(
-    text: str, *, serially: bool, world: World, first: int, caplog: pytest.LogCaptureFixture
+    text: str, *, by_the_cdk: bool, world: World, first: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     written, mended = TEXTS[text]
     body = named("story", written)
     answer = replace(json([], Total=2), body=body)
     with TrackerServer(world, before=instead({f"/projects/{first}/stories": answer})) as server:
-        sync = Sync(config_for(server, project_ids=[first]), ["stories"], serially=serially)
+        sync = Sync(config_for(server, project_ids=[first]), ["stories"], by_the_cdk=by_the_cdk)
     assert [row["name"] for row in sync.records["stories"]] == [mended, "fine"]
     assert orjson.dumps(sync.records["stories"])
     (warning,) = [each for each in warnings(caplog) if "cannot be written down" in each]

@@ -12,7 +12,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from airbyte_cdk.models import Type as MessageType
 
 from source_pivotal_tracker.source import SourcePivotalTracker
-from source_pivotal_tracker.sync.list_client import ListClient
+from source_pivotal_tracker.streams.list_client import ListClient
 from source_pivotal_tracker.sync.walk_reader import WalkReader
 from source_pivotal_tracker.sync.workers import MOST_BYTES
 from tracker_server.api.protocol import Request, Response

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.client import once_more
+from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.dialect.capabilities import ignores_fields
 from source_pivotal_tracker.api.errors import (
     FORBIDDEN,
@@ -20,11 +21,9 @@ from source_pivotal_tracker.api.errors import (
 )
 from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.streams.endpoints import Partition
+from source_pivotal_tracker.streams.hydrate import Hydrator, RowConsumer, Wanting, fields_of
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
-from source_pivotal_tracker.sync.changes import has_clock, has_version
-from source_pivotal_tracker.sync.context import SyncContext
-from source_pivotal_tracker.sync.hydrate import Hydrator, Wanting
-from source_pivotal_tracker.sync.walks import DetectionMode, Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -39,7 +38,7 @@ Params = dict[str, str | int]
 
 
 class Answer(NamedTuple):
-    """A page of a list, understood: its rows, and for each member (in order) the records in each of them.
+    """A page of a list, understood: its rows, and for each consumer (in order) the records in each of them.
 
     `following` is the offset of the next page, `total` what the server announces, `version` the project's, `size` in
     bytes. `fingerprint` is the same only for the same page.
@@ -60,16 +59,30 @@ class Answer(NamedTuple):
 
 
 class ListClient:
-    """One list while it is being read; `requests` counts what was asked. All methods raise a TrackerError.
+    """Reads one list for some consumers. `requests` counts what was asked. All methods raise a TrackerError.
 
-    `wanting` tells for which members a row is worth requests of its own, where the server does not put all into lists.
+    Every row of an answer holds what the consumers want of it, whatever the server puts into lists: `wanting` returns
+    those for which a row is worth requests of its own. `check_rows` raises InvalidResponse for rows that cannot be
+    used; without it, each row needs no more than the keys of the consumers.
     """
 
-    def __init__(self, context: SyncContext, walk: Walk, wanting: Wanting) -> None:
+    def __init__(
+        self,
+        context: ServerContext,
+        partition: Partition,
+        consumers: Sequence[RowConsumer],
+        wanting: Wanting,
+        check_rows: Callable[[Sequence[Row]], None] | None = None,
+    ) -> None:
         self._context = context
-        self._walk = walk
+        self._partition = partition
+        self._endpoint = partition.endpoint
+        self._consumers = consumers
+        self._fields = fields_of(consumers)
+        self._names = ", ".join(consumer.name for consumer in consumers)
         self._wanting = wanting
-        self._hydrator = Hydrator(context, walk)
+        self._check_rows = check_rows
+        self._hydrator = Hydrator(context, partition, consumers)
         self._requests = 0
 
     @property
@@ -79,14 +92,14 @@ class ListClient:
     @property
     def is_selected(self) -> bool | None:
         """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
-        project = self._walk.partition.project_id
+        project = self._partition.project_id
         return self._context.capabilities.selects_fields(project) if project and self._hydrator else None
 
     @property
     def completes_rows(self) -> bool:
         """Whether rows are whole only where they are wanted: what they lack takes requests of their own."""
         lacks_parts = self.is_selected is False or bool(self._hydrator.refused())
-        return lacks_parts or self._hydrator.describes(self._walk.endpoint.path)
+        return lacks_parts or self._hydrator.describes(self._endpoint.path)
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
         """The pages from an offset on, following by what came."""
@@ -104,7 +117,7 @@ class ListClient:
         The page `previous` again is a contradiction. But a list that neither a total nor a version tells from what it
         was may have been shifted by just a page: then, asked once more, it `may_repeat`.
         """
-        endpoint = self._walk.endpoint
+        endpoint = self._endpoint
         if endpoint.page_size:
             limit = PAGE_WITH_REQUESTS if self.is_selected is False else endpoint.page_size
             params = {**params, "limit": limit, "offset": offset}
@@ -115,9 +128,7 @@ class ListClient:
         """The ids of all stories of the project in one answer, where the server gives it."""
         self._requests += 1
         try:
-            project = self._context.client.get(
-                f"projects/{self._walk.partition.project_id}", {"fields": "story_ids"}
-            ).parsed
+            project = self._context.client.get(f"projects/{self._partition.project_id}", {"fields": "story_ids"}).parsed
         except ParametersRefused:
             return None
         ids = project.get("story_ids") if isinstance(project, dict) else None
@@ -125,7 +136,7 @@ class ListClient:
 
     def bulk(self, ids: Sequence[int]) -> Answer | None:
         """What one request brings of these stories; None where the server does not serve such requests."""
-        path = f"{self._walk.path}/bulk"
+        path = f"{self._partition.path}/bulk"
         if BULK in self._context.capabilities.unserved:
             return None
 
@@ -146,7 +157,7 @@ class ListClient:
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
         """Each of these stories that is still there: only Tracker's own word for it tells that one is gone."""
         for story_id in ids:
-            path = f"{self._walk.path}/{story_id}"
+            path = f"{self._partition.path}/{story_id}"
             try:
                 response = self._get(path, {}, variant="one")
             except SkippableError as error:
@@ -157,7 +168,7 @@ class ListClient:
             yield self._understood(path, response, [response.parsed], kind=None)
 
     def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool = False) -> Answer:
-        endpoint, path = self._walk.endpoint, self._walk.path
+        endpoint, path = self._endpoint, self._partition.path
         response = self._get(path, params)
         answer = self._understood(path, response, response.parsed, kind=endpoint.path)
         if endpoint.page_size is None:
@@ -174,16 +185,15 @@ class ListClient:
 
     def _get(self, path: str, params: Params, *, variant: str = "") -> TrackerResponse:
         """GET with the fields that the members want, as far as the server does not refuse them."""
-        walk, context = self._walk, self._context
         self._requests += 1
-        return context.client.selection.get(
+        return self._context.client.selection.get(
             path,
             params,
-            walk.fields(),
-            endpoint=walk.endpoint.path,
-            names=walk.names,
+            self._fields,
+            endpoint=self._endpoint.path,
+            names=self._names,
             variant=variant,
-            parse_lock=context.parse_lock,
+            parse_lock=self._context.parse_lock,
         )
 
     def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
@@ -195,12 +205,9 @@ class ListClient:
             return self._answer(response, body, kind=kind)
 
     def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
-        walk = self._walk
-        rows = rows_in(body, walk.endpoint)
-        if any(member.detection is DetectionMode.BY_ROW_DIGESTS for member in walk.members) and not all(
-            map(_has_number, rows)
-        ):
-            raise InvalidResponse("a row came with an id that is no number")
+        rows = rows_in(body, self._endpoint)
+        if self._check_rows:
+            self._check_rows(rows)
         if self.is_selected is None:
             self._learn(rows)
         if kind:
@@ -211,28 +218,14 @@ class ListClient:
             self._hydrator.complete(rows, self._wanting, only=self._hydrator.refused())
             if self.is_selected:
                 self._hydrator.warn_of_what_is_not_shown(rows)
-        if walk.finds_changes and walk.compares_content and any(map(has_clock, rows)) and not all(map(has_clock, rows)):
-            raise InvalidResponse("a row came without its guid and time")
-        if (
-            walk.finds_changes
-            and not walk.compares_content
-            and any(map(has_version, rows))
-            and not all(map(has_version, rows))
-        ):
-            raise InvalidResponse("a row came without its project_version")
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
         fingerprint = hash((fingerprint_of(rows, response.content), total, version))
-        records = [member.stream.records_by_row(rows, walk.partition) for member in walk.members]
+        records = [consumer.records_by_row(rows, self._partition) for consumer in self._consumers]
         return Answer(rows, records, None, total, version, len(response.content), fingerprint)
 
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""
-        walk = self._walk
-        if ignores_fields(self._context.client.selection.of(walk.fields(), walk.endpoint.path), rows):
+        if ignores_fields(self._context.client.selection.of(self._fields, self._endpoint.path), rows):
             self._context.capabilities.mark_missing("selects_fields")
-
-
-def _has_number(row: Row) -> bool:
-    return isinstance(row.get("id"), int) and row["id"] >= 0

@@ -4,38 +4,62 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
+from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, InvalidResponse, SkippableError
-from source_pivotal_tracker.api.fields import WHOLE, Fields
-from source_pivotal_tracker.streams.comments import ATTACHED
-from source_pivotal_tracker.streams.rows import Row, objects
-from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.context import SyncContext
-from source_pivotal_tracker.sync.walks import Member, Walk
+from source_pivotal_tracker.api.fields import WHOLE, Fields, merge
+from source_pivotal_tracker.streams.endpoints import Partition
+from source_pivotal_tracker.streams.rows import ATTACHED, Row, objects
 
 logger = logging.getLogger("airbyte.tracker")
 
-Wanting = Callable[[Row], Sequence[Member]]
-"""The members of a walk that want a row."""
+
+class RowConsumer(Protocol):
+    """Who wants the rows of a list: a stream, by what a list has to know of it."""
+
+    part: ClassVar[str]
+    """The attribute of the rows that holds its records; empty where the rows themselves are the records."""
+
+    @property
+    def name(self) -> str: ...
+
+    def wanted_fields(self) -> Fields: ...
+
+    def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]: ...
+
+
+Wanting = Callable[[Row], Sequence[RowConsumer]]
+"""Returns the consumers that want what a row lacks."""
+
+
+def fields_of(consumers: Sequence[RowConsumer]) -> Fields:
+    """What all of them need of a row."""
+    wanted: Fields = {}
+    for consumer in consumers:
+        wanted = merge(wanted, consumer.wanted_fields())
+    return wanted
 
 
 class Hydrator:
-    """What the members of a walk want of a row beyond what its list shows, by requests for each row of its own.
+    """Fetches what consumers want of a row beyond what its list shows, by requests for each row of its own.
 
     `requests` counts them.
     """
 
-    def __init__(self, context: SyncContext, walk: Walk) -> None:
+    def __init__(self, context: ServerContext, partition: Partition, consumers: Sequence[RowConsumer]) -> None:
         self.requests = 0
         self._context = context
-        self._walk = walk
+        self._partition = partition
+        self._endpoint = partition.endpoint
+        self._consumers = consumers
         self._capabilities = context.capabilities
-        self._inside: dict[str, Fields] = {part: inside for part, inside in walk.fields().items() if inside is not None}
+        fields = fields_of(consumers)
+        self._inside: dict[str, Fields] = {part: inside for part, inside in fields.items() if inside is not None}
 
     def __bool__(self) -> bool:
         """Whether there is anything that a list may lack."""
-        return bool(self._inside) or any(map(self._wants_descriptions, self._walk.members))
+        return bool(self._inside) or any(map(self._wants_descriptions, self._consumers))
 
     def describe(self, rows: Sequence[Row], wanting: Wanting, kind: str, *, most: int | None = None) -> None:
         """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
@@ -61,12 +85,12 @@ class Hydrator:
 
     def describes(self, kind: str) -> bool:
         """Whether lists of this kind are not known to hold the descriptions that are wanted."""
-        wants = any(map(self._wants_descriptions, self._walk.members))
+        wants = any(map(self._wants_descriptions, self._consumers))
         return wants and kind not in self._capabilities.described
 
     def refused(self) -> Collection[str]:
         """The parts that the server refuses to put into the rows of the list."""
-        return self._inside.keys() - self._context.client.selection.of(self._inside, self._walk.endpoint.path).keys()
+        return self._inside.keys() - self._context.client.selection.of(self._inside, self._endpoint.path).keys()
 
     def complete(self, rows: Sequence[Row], wanting: Wanting, only: Collection[str] | None = None) -> None:
         """Put into the rows the parts for which they are wanted, or of these `only` some. Raises a TrackerError."""
@@ -74,7 +98,7 @@ class Hydrator:
         if not lacking:
             return
         for row in rows:
-            parts = dict.fromkeys(member.stream.part for member in wanting(row))
+            parts = dict.fromkeys(consumer.part for consumer in wanting(row))
             for part in parts.keys() & lacking - row.keys():
                 row[part] = self._found(row, f"/{part}", self._inside[part]) or []
         self._warn_of_what_is_not_attached(rows)
@@ -94,18 +118,18 @@ class Hydrator:
                     self._warn_once(f"{part} without {name}", "nothing comes of %s, for no %s show it", name, part)
 
     def _fed_by(self, part: str) -> str:
-        return ", ".join(each.stream.name for each in self._walk.members if each.stream.part == part)
+        return ", ".join(consumer.name for consumer in self._consumers if consumer.part == part)
 
-    def _wants_descriptions(self, member: Member) -> bool:
-        return self._walk.endpoint == STORIES and not member.stream.part
+    def _wants_descriptions(self, consumer: RowConsumer) -> bool:
+        return self._endpoint.lookup_by_id and not consumer.part
 
     def _found(self, row: Row, what: str, fields: Fields = WHOLE) -> Any:
         """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
-        walk = self._walk
-        everywhere, here = f"{walk.endpoint.path}/{{id}}{what}", f"{walk.path}/…{what}"
+        path_of_list = self._partition.path
+        everywhere, here = f"{self._endpoint.path}/{{id}}{what}", f"{path_of_list}/…{what}"
         if not self._capabilities.unserved.isdisjoint((everywhere, here)):
             return None
-        path = f"{walk.path}{what}" if walk.endpoint.single else f"{walk.path}/{row['id']}{what}"
+        path = f"{path_of_list}{what}" if self._endpoint.single else f"{path_of_list}/{row['id']}{what}"
         try:
             self.requests += 1
             names = self._fed_by(what.strip("/"))
@@ -127,4 +151,4 @@ class Hydrator:
         return None
 
     def _warn_once(self, about: str, words: str, *values: object) -> None:
-        self._capabilities.warn_once("/%s: " + words, self._walk.path, *values, about=about)
+        self._capabilities.warn_once("/%s: " + words, self._partition.path, *values, about=about)
