@@ -236,7 +236,7 @@ def test_check_tells_a_bad_configuration_in_one_sentence_that_names_the_key(
 def test_with_a_bad_configuration_the_other_verbs_end_with_its_sentence(verb: str, folder: Folder) -> None:
     catalog = catalog_of("labels") if verb == "read" else None
     ended = folder.run(verb, config={"api_token": "x", "start_date": "last week"}, catalog=catalog)
-    assert_one_sentence(ended, "start_date is not in the right form: give a time")
+    assert_one_sentence(ended, "start_date has the wrong format: give a time")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["no arguments", "--help"])
@@ -288,7 +288,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_check_names_the_projects_of_an_export_without_a_token(export: Path, folder: Folder) -> None:
     ended = folder.run("check", config={"export_archive": str(export)})
     assert (ended.exit_code, ended.stderr, ended.status["status"]) == (0, "", "SUCCEEDED")
-    assert ended.status["message"].startswith("The exports tell of ")
+    assert ended.status["message"].startswith("The exports contain ")
 
 
 def test_what_discover_found_is_read_from_an_export(export: Path, folder: Folder) -> None:
@@ -320,4 +320,4 @@ def test_when_nobody_reads_its_messages_any_more_it_ends_in_one_sentence(
         program.stdout.readline()
         program.stdout.close()
         _, said = program.communicate(timeout=120)
-    assert (program.returncode, said) == (1, b"Whoever read the messages has gone: the rest is not told.\n")
+    assert (program.returncode, said) == (1, b"The reader of stdout has closed it: stopping.\n")

@@ -435,13 +435,13 @@ def test_through_a_pipe_that_does_not_wait_every_message_comes(server: SampleSer
     assert sum(map(is_record, said)) == len(WHOLE["stories"])
 
 
-NO_SPACE = "The messages cannot be written: No space left on device."
+NO_SPACE = "Cannot write to stdout: No space left on device."
 
 
 @pytest.mark.parametrize(
     ("verb", "where", "words"),
     [
-        ("spec", ">&-", "There is no stdout, so the messages cannot be written."),
+        ("spec", ">&-", "There is no stdout to write the messages to."),
         ("spec", ">/dev/full", NO_SPACE),
         ("--help", ">/dev/full", NO_SPACE),
     ],

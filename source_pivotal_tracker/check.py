@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import (
@@ -28,7 +28,7 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
     try:
         me = client.get("me", attempts=MOST_REQUESTS - 1).parsed
         if not isinstance(me, dict) or "id" not in me:
-            raise InvalidResponse("the answer describes no person", path="me")
+            raise InvalidResponse("the answer does not describe a person", path="me")
         owner = f"The token belongs to {me.get('name') or me.get('username') or me['id']}."
         wanted = tuple(project_ids)
         return f"{owner} {_named(client, me, wanted) if wanted else _listed(client)}"
@@ -38,11 +38,9 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
         raise CheckFailed(f"{error}.") from None
     except TrackerError as error:
         if isinstance(error, RetryableError) and error.status not in (None, 200):
-            raise CheckFailed(f"{client.base_url} answers, but not just now ({error}). Try again later.") from None
-        hint = client.hint or "Is the address complete, with /services/v5 at its end?"
-        raise CheckFailed(
-            f"api_url: {client.base_url} is not read as a Tracker v5 server ({error.cause}). {hint}"
-        ) from None
+            raise CheckFailed(f"{client.base_url} is temporarily unavailable ({error}). Try again later.") from None
+        hint = client.hint or "Does the address end with /services/v5?"
+        raise CheckFailed(f"api_url: no Tracker v5 API answers at {client.base_url} ({error.cause}). {hint}") from None
 
 
 def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
@@ -57,9 +55,9 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
     failures = "".join(f" {failure}" for failure in client.completeness.failures)
     if missing:
         raise CheckFailed(
-            f"project_ids: the exports have no project {', '.join(missing)}; they have {names}.{failures}"
+            f"project_ids: the exports have no project {', '.join(missing)}; they contain {names}.{failures}"
         )
-    return f"The exports tell of {names}.{failures}"
+    return f"The exports contain {_counted(projects)}: {names}.{failures}"
 
 
 def _listed(client: TrackerClient) -> str:
@@ -70,9 +68,13 @@ def _listed(client: TrackerClient) -> str:
             raise
         projects = client.get("projects", attempts=1).parsed
     if not isinstance(projects, list):
-        raise InvalidResponse("the answer is no list", path="projects")
-    count = f"It sees {len(projects)} project{'' if len(projects) == 1 else 's'}"
+        raise InvalidResponse("the answer is not a list", path="projects")
+    count = f"It sees {_counted(projects)}"
     return f"{count}: {_names(projects)}." if projects else f"{count}."
+
+
+def _counted(projects: Sized) -> str:
+    return f"{len(projects)} project{'' if len(projects) == 1 else 's'}"
 
 
 def _names(projects: Iterable[object]) -> str:
@@ -103,12 +105,12 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
             seen.append(_project(client, project_id))
         except SkippableError as error:
             unreadable.append(f"{project_id} ({error})")
-    doubtful = [f"{project_id} (the token's person is no member of it)" for project_id in unasked]
+    doubtful = [f"{project_id} (the token's owner is not a member)" for project_id in unasked]
     if unreadable:
         raise CheckFailed(
             f"project_ids: the token cannot read {', '.join(unreadable + doubtful)}. "
-            "Take them out, or ask an owner of the project to add the token's person."
-            + (f" The person is a member of {_names(mine.values())}." if mine else "")
+            "Remove them, or ask a project owner to add the token's owner."
+            + (f" The token's owner is a member of {_names(mine.values())}." if mine else "")
         )
     if doubtful:
         return (

@@ -56,10 +56,10 @@ _WRONG = {
     "tuple_type": "is not a list",
     "greater_than_equal": "is less than {ge}",
     "less_than_equal": "is more than {le}",
-    "string_pattern_mismatch": "is not in the right form",
-    "datetime_parsing": "is not a time that exists",
-    "datetime_from_date_parsing": "is not a time that exists",
-    "time_delta_parsing": "is too long to be counted",
+    "string_pattern_mismatch": "has the wrong format",
+    "datetime_parsing": "is not a valid time",
+    "datetime_from_date_parsing": "is not a valid time",
+    "time_delta_parsing": "is too long",
     "value_error": "{error}",
 }
 
@@ -86,7 +86,7 @@ def _one_word(token: SecretStr) -> SecretStr:
     if not text.strip():
         raise ValueError("is empty")
     if not _VISIBLE_ASCII.fullmatch(text):
-        raise ValueError("has a space, a line break or another character in it that no token has")
+        raise ValueError("contains a space, a line break or another character that tokens cannot have")
     return token
 
 
@@ -94,7 +94,7 @@ def _past_in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     if moment > datetime.now(timezone.utc):
-        raise ValueError("lies in the future")
+        raise ValueError("is in the future")
     return moment.astimezone(timezone.utc)
 
 
@@ -110,7 +110,7 @@ def _id_as_number(value: object) -> object:
         return value
     text = value.strip()
     if not _DIGITS.fullmatch(text):
-        raise ValueError("is not the number of a project")
+        raise ValueError("is not a project id")
     return int(text)
 
 
@@ -154,8 +154,8 @@ class Config(BaseModel):
     export_archive: str | None = Field(
         None,
         description=(
-            "the path, https:// address or object store's URL (such as s3://bucket/exports/) of an export of Pivotal "
-            "Tracker or a folder of such, and no api_url beside it"
+            "the path, https:// address or object store URL (such as s3://bucket/exports/) of a Pivotal Tracker export "
+            "or of a folder of exports, without api_url"
         ),
     )
     start_date: StartDate | None = Field(
@@ -164,8 +164,8 @@ class Config(BaseModel):
     project_ids: ProjectIds = Field(
         (),
         description=(
-            "a list of project ids, which are whole numbers from 1 on, such as 1027488; the check lists each project "
-            "with its id if project_ids is left out, and the code in a web address, such as 59f921, is none"
+            "a list of project ids, which are whole numbers such as 1027488; to see them, leave project_ids out and "
+            "run the check; the code in a web address, such as 59f921, is not an id"
         ),
     )
     lookback_window: Lookback = Field(
@@ -194,21 +194,21 @@ class Config(BaseModel):
     def _safe_for_the_token(cls, url: str, info: ValidationInfo) -> str:
         # urlsplit drops line breaks without a word, and programs disagree on what a backslash means.
         if not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
-            raise ValueError("is empty or has a character in it that no URL has")
+            raise ValueError("is empty or contains a character that URLs cannot have")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError("has a host or a port that cannot be read") from None
+            raise ValueError("has an invalid host or port") from None
         if parts.scheme not in ("http", "https"):
             raise ValueError("does not start with https:// or http://")
         if "@" in parts.netloc:
-            raise ValueError("has credentials in it")
+            raise ValueError("contains credentials")
         if "?" in url or "#" in url:
-            raise ValueError("has a query or a fragment in it")
+            raise ValueError("contains a query or a fragment")
         host = parts.hostname or ""
         if port == 0 or not (_ip_address(host) or _HOST_NAME.fullmatch(host)):
-            raise ValueError("names no host and port that could be called")
+            raise ValueError("has no valid host and port")
         # A bad allow_http is absent from info.data: its own sentence is enough.
         if parts.scheme == "http" and not _is_loopback(host) and not info.data.get("allow_http", True):
             raise ValueError("would send the token unencrypted to another machine, which only allow_http permits")
@@ -221,22 +221,22 @@ class Config(BaseModel):
             return None
         # A form fills in the default of the address.
         if info.data.get("api_url", HOSTED_URL) != HOSTED_URL:
-            raise ValueError("excludes api_url, which names a server")
+            raise ValueError("cannot be combined with api_url")
         if not place.strip() or not place.isprintable():
-            raise ValueError("is empty or has a line break in it")
+            raise ValueError("is empty or contains a line break")
         if "://" not in place:
             return place
         try:
             parts = urlsplit(place)
         except ValueError:
-            raise ValueError("has a host that cannot be read") from None
+            raise ValueError("has an invalid host") from None
         if parts.scheme not in ("http", "https", *OBJECT_STORES):
             raise ValueError("does not start with https:// or with an object store's scheme (s3, gs, az, abfs)")
         # A container of Azure stands before the host of its account, as a name does.
         if "@" in parts.netloc and (not parts.scheme.startswith("abfs") or parts.password):
-            raise ValueError("has credentials in it")
+            raise ValueError("contains credentials")
         if ("?" in place or "#" in place) and parts.scheme in OBJECT_STORES:
-            raise ValueError("has a query or a fragment in it")
+            raise ValueError("contains a query or a fragment")
         if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not info.data.get("allow_http", True):
             raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
         return place
@@ -256,7 +256,7 @@ def parse_config(raw: object) -> Config:
 def _sentence(error: ErrorDetails) -> str:
     wrong = _WRONG.get(error["type"], "cannot be used").format(**error.get("ctx", {}))
     if not error["loc"]:
-        return f"The configuration {wrong}: give one with at least api_token in it."
+        return f"The configuration {wrong}: give a JSON object with at least api_token."
     key, *position = error["loc"]
     place = "".join(f"[{index}]" for index in position)
     return f"{key}{place} {wrong}: give {Config.model_fields[str(key)].description}."

@@ -55,8 +55,8 @@ class Stdout(io.RawIOBase):
             written = self._write(piece)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                raise Unwritable("Whoever read the messages has gone: the rest is not told.") from None
-            raise Unwritable(f"The messages cannot be written: {error.strerror}.") from None
+                raise Unwritable("The reader of stdout has closed it: stopping.") from None
+            raise Unwritable(f"Cannot write to stdout: {error.strerror}.") from None
         finally:
             self._ended += 1
         self._written += written
@@ -92,7 +92,7 @@ def open_stdout() -> Stdout:
     """Write stdout by way of a Stdout from now on. Raises Unwritable where there is none."""
     given = sys.__stdout__
     if given is None:
-        raise Unwritable("There is no stdout, so the messages cannot be written.")
+        raise Unwritable("There is no stdout to write the messages to.")
     raw = Stdout(given.fileno())
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", line_buffering=raw.isatty())
     sys.__stdout__ = sys.stdout  # type: ignore[misc]

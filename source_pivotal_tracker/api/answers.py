@@ -45,7 +45,7 @@ def parse_body(response: TrackerResponse) -> Any:
             body, response.oddities = read_json(response.content)
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
-            reason = f"200, but {len(response.content)} bytes of {kind} that are no JSON"
+            reason = f"200, but {len(response.content)} bytes of {kind} that are not JSON"
             raise RetryableError(reason, status=200) from None
         normalise(body)
         return body
@@ -122,7 +122,7 @@ def _reason_in(response: TrackerResponse, explanation: Mapping[str, Any]) -> str
     if 300 <= status < 400:
         return f"{status}, a redirect to {response.headers.get('Location', 'nowhere')}, which is not followed"
     if not explanation:
-        return f"{status} {response.reason or ''}".strip() + ", not in Tracker's words"
+        return f"{status} {response.reason or ''}".strip() + ", but not a Tracker API error"
     parts = [str(explanation[key]) for key in ("error", "general_problem", "possible_fix") if explanation.get(key)]
     return " ".join([f"{status} {explanation.get('code', '')}".strip() + ":", *parts])
 

@@ -195,13 +195,13 @@ def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | N
     try:
         return ask()
     except IncompleteError as contradiction:
-        logger.warning("%s. It is asked for once more", contradiction)
+        logger.warning("%s; retrying once", contradiction)
     return (again or ask)()
 
 
 def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
     wait, attempt = state.upcoming_sleep, attempts_made + state.attempt_number + 1
-    logger.warning("%s. Attempt %d follows in %.0f s", _cause(state), attempt, wait)
+    logger.warning("%s; attempt %d follows in %.0f s", _cause(state), attempt, wait)
 
 
 def _status(state: tenacity.RetryCallState) -> int | None:

@@ -16,7 +16,7 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     """
     returned = number_in(headers, "X-Tracker-Pagination-Returned")
     if returned is not None and returned != rows:
-        raise InvalidResponse(f"the server says that it returned {returned} rows at offset {offset}, and {rows} came")
+        raise InvalidResponse(f"the server announced {returned} rows at offset {offset} but sent {rows}")
     total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is None:
         return offset + rows if rows else None
@@ -31,12 +31,12 @@ def refuse_cut(headers: Mapping[str, str], rows: int) -> None:
     """Raises InvalidResponse where the answer that is a whole list, as far as is known of the API, is not all of it."""
     total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is not None and rows < total:
-        raise InvalidResponse(f"the server announces {total} rows of a list that has no pages, and {rows} came")
+        raise InvalidResponse(f"the server announced {total} rows of a list without pages but sent {rows}")
 
 
 def number_in(headers: Mapping[str, str], name: str) -> int | None:
     """The number in a header, or None where there is no such header. Raises InvalidResponse for what is no number."""
     text = headers.get(name)
     if text is not None and not text.isdecimal():
-        raise InvalidResponse(f"the server sends {name} {text!r}, which is no number")
+        raise InvalidResponse(f"the server sends {name} {text!r}, which is not a number")
     return None if text is None else int(text)

@@ -93,7 +93,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
             logger.warning("Not understood in the export: %s", finding)
         if report.finding_count > len(report.findings):
             more = report.finding_count - len(report.findings)
-            logger.warning("Not understood in the export: %d things more; tracker-server inspect tells all", more)
+            logger.warning("Not understood in the export: %d more; tracker-server inspect lists all", more)
         return TrackerApi(world)
 
 

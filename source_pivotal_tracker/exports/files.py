@@ -79,7 +79,7 @@ def _downloaded(url: str) -> File:
             cause = of_exception(error)
             # Other errors have the URL's query in their words, which may be its signature.
             why = cause if isinstance(cause, RetryableError) else type(error).__name__
-            raise NotOpened(f"{_shown(url)} cannot be had ({why}).") from None
+            raise NotOpened(f"{_shown(url)} cannot be downloaded ({why}).") from None
         except OSError as error:
             raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
     return file._replace(name=name, home=_shown(url))

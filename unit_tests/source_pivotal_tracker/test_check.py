@@ -88,7 +88,7 @@ def test_a_server_that_refuses_fields_is_asked_without(project_ids: list[int]) -
 def test_what_the_person_may_read_is_named_beside_what_they_may_not(server: TrackerServer) -> None:
     status, _ = checked_and_logged(server, project_ids=[1])
     assert status.status is Status.FAILED
-    assert words(status).endswith(f"The person is a member of {named(server.world)}.")
+    assert words(status).endswith(f"The token's owner is a member of {named(server.world)}.")
 
 
 def test_an_owner_without_a_name_is_named_by_id() -> None:
@@ -132,7 +132,7 @@ def test_what_three_requests_could_not_tell_is_said_to_be_untried() -> None:
         status = checked_against(server, project_ids=[7, 10, 8, 9])
     assert status.status is Status.SUCCEEDED
     assert words(status).endswith(
-        "It sees 3 of the project_ids: id 10, id 7, id 8; not tried: 9 (the token's person is no member of it)."
+        "It sees 3 of the project_ids: id 10, id 7, id 8; not tried: 9 (the token's owner is not a member)."
     )
     assert len(server.requests) == 3
 
@@ -151,7 +151,7 @@ def test_an_address_without_the_path_of_the_api_is_asked_to_be_completed(server:
     status, _ = checked_and_logged(server, api_url=server.url.removesuffix(PREFIX))
     assert status.status is Status.FAILED
     assert words(status).startswith("api_url: ")
-    assert words(status).endswith("Is the address complete, with /services/v5 at its end?")
+    assert words(status).endswith("Does the address end with /services/v5?")
 
 
 NO_TRACKER = {
@@ -171,7 +171,7 @@ def test_a_server_that_describes_no_person_is_told_to_be_no_tracker(body: bytes)
     with ScriptedServer([body]) as server:
         status = checked_against(server)
     assert status.status is Status.FAILED
-    assert words(status).startswith(f"api_url: {server.url} is not read as a Tracker v5 server (GET /me: ")
+    assert words(status).startswith(f"api_url: no Tracker v5 API answers at {server.url} (GET /me: ")
     assert len(server.requests) <= 2
 
 
@@ -195,7 +195,7 @@ def test_a_list_of_projects_that_is_no_list_is_a_failure() -> None:
     with ScriptedServer([json({"id": 1}), json({"projects": []})]) as server:
         status = checked_against(server)
     assert status.status is Status.FAILED
-    assert "GET /projects: the answer is no list" in words(status)
+    assert "GET /projects: the answer is not a list" in words(status)
 
 
 def test_nobody_listening_is_told_with_the_address_and_the_cause() -> None:
@@ -203,7 +203,7 @@ def test_nobody_listening_is_told_with_the_address_and_the_cause() -> None:
         pass
     status = checked_against(server)
     assert status.status is Status.FAILED
-    assert words(status).startswith(f"api_url: {server.url} is not read as a Tracker v5 server")
+    assert words(status).startswith(f"api_url: no Tracker v5 API answers at {server.url}")
     assert "Connection refused" in words(status)
 
 

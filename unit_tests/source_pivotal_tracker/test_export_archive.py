@@ -401,7 +401,7 @@ def test_check_names_the_projects_of_an_export_and_those_of_project_ids_that_it_
     assert good.status is Status.SUCCEEDED
     assert all(str(project_id) in str(good.message) for project_id in full.world.projects)
     assert bad.status is Status.FAILED
-    assert str(bad.message).startswith("project_ids: the exports have no project 1; they have ")
+    assert str(bad.message).startswith("project_ids: the exports have no project 1; they contain ")
 
 
 ZIP = packed({NAME: modern({"Id": "5"}, {"Id": "6", "Type": "release"})})

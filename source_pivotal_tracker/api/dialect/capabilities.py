@@ -15,16 +15,16 @@ logger = logging.getLogger("airbyte.tracker")
 
 COSTS = {
     "selects_fields": (
-        "ignores `fields`: what hangs on a story is asked for by requests of its own, one for each story that changed "
-        "and each stream, and attributes that only `fields` brings stay empty"
+        "ignores `fields`: the parts of a story (tasks, comments, …) take one more request for each changed story and "
+        "stream, and attributes that only `fields` selects stay empty"
     ),
-    "paginates": "sends no pagination headers: a list ends with an empty page, which is one request more",
+    "paginates": "sends no pagination headers: each list takes one more request, for the empty page that ends it",
     "tells_versions": (
-        "tells no version of a project: every project is asked for what changed, and a list of several pages is read "
-        "twice, for it may have moved meanwhile"
+        "sends no project versions: every project is asked for its changes, and a list of several pages is read twice "
+        "because rows may move between its pages"
     ),
-    "heeds_updated_after": "ignores `updated_after`: all stories are listed to find those that changed",
-    "heeds_since_version": "ignores `since_version`: the activity is read down to what is known",
+    "heeds_updated_after": "ignores `updated_after`: all stories are listed to find the changed ones",
+    "heeds_since_version": "ignores `since_version`: the activity is read back to what is already known",
 }
 """What it costs where the server lacks a capability."""
 
@@ -104,7 +104,7 @@ class Capabilities:
         self._note("paginates", has_it="X-Tracker-Pagination-Total" in answer.headers)
         self._note("tells_versions", has_it="X-Tracker-Project-Version" in answer.headers)
         if all(self._known.values()):
-            logger.info("The server selects fields, counts its pages and tells the versions of projects")
+            logger.info("The server supports `fields`, pagination headers and project versions")
 
     def _note(self, capability: str, *, has_it: bool) -> None:
         if capability not in self._known and not has_it:

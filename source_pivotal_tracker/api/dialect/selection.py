@@ -127,7 +127,9 @@ class Selection:
                 return
             base = self._other_base(asking, asked, base, refusal, known)
             if known.altogether:
-                logger.warning("Read with fewer attributes: %s, for the server refuses `fields` (%s)", names, refusal)
+                logger.warning(
+                    "Read with fewer attributes: %s, because the server refuses `fields` (%s)", names, refusal
+                )
                 return
         rest = {name: inside for name, inside in asked.items() if name not in base and name not in ESSENTIAL}
         paths: set[tuple[str, ...]] = set()
@@ -142,7 +144,7 @@ class Selection:
                 paths.add((name,))
         known.paths |= paths
         known.bare |= bare
-        refused = [*map(_written, sorted(paths)), *(f"what is in {name}(…)" for name in sorted(bare))]
+        refused = [*map(_written, sorted(paths)), *(f"the contents of {name}(…)" for name in sorted(bare))]
         if refused:
             logger.warning("Read with fewer attributes: %s, without %s (%s)", names, ", ".join(refused), refusal)
 

@@ -21,9 +21,9 @@ TIMES = frozenset(
 """The attributes that are times, in whatever they stand."""
 DATES = frozenset({"date", "start_date"})
 
-UNWRITABLE = "what cannot be written down is taken out of the texts (U+0000) or replaced by U+FFFD (half a character)"
-NO_TIME = "what is no time is left out"
-SECONDS = "times that are numbers of ten digits are read as seconds since 1970, and not as milliseconds"
+UNWRITABLE = "characters that cannot be stored are removed from texts (U+0000) or replaced by U+FFFD (half a character)"
+NO_TIME = "values that are not times are left out"
+SECONDS = "times that are ten-digit numbers are read as seconds since 1970, not as milliseconds"
 
 Oddities = dict[str, list[str]]
 """What an answer has that v5 does not, in words, and where: `name of story 12`."""

@@ -38,5 +38,5 @@ def test_an_empty_page_before_the_total_is_an_error_and_no_loop() -> None:
 
 
 def test_a_page_that_holds_other_than_its_header_says_is_an_error() -> None:
-    with pytest.raises(InvalidResponse, match="returned 7 rows at offset 0, and 6 came"):
+    with pytest.raises(InvalidResponse, match="announced 7 rows at offset 0 but sent 6"):
         next_offset(headers(70, 7), offset=0, rows=6)

@@ -90,7 +90,7 @@ def test_a_web_server_that_is_not_there_is_a_sentence_without_the_query() -> Non
     with pytest.raises(NotOpened) as caught:
         files_at(f"http://127.0.0.1:9/one.zip?{SECRET}")
     refused = "no connection: [Errno 111] Connection refused"
-    assert str(caught.value) == f"http://127.0.0.1:9/one.zip cannot be had ({refused})."
+    assert str(caught.value) == f"http://127.0.0.1:9/one.zip cannot be downloaded ({refused})."
 
 
 def redirect(to: str) -> bytes:

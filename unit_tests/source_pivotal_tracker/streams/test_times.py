@@ -139,7 +139,7 @@ def test_what_is_no_time_is_left_out_and_a_warning_names_the_row(
     sync = synced(world, "labels", before=instead({f"/projects/{first}/labels": labels}), project_ids=[first])
     assert {row["id"]: row["updated_at"] for row in sync.records["labels"]} == {1: None, 2: "2026-01-01T00:00:00Z"}
     (warning,) = warnings(caplog)
-    assert warning == f"GET /projects/{first}/labels: what is no time is left out: updated_at of label 1"
+    assert warning == f"GET /projects/{first}/labels: values that are not times are left out: updated_at of label 1"
 
 
 def test_seconds_are_told_once_with_the_rows(world: World, first: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -207,7 +207,7 @@ def test_a_text_that_cannot_be_written_down_is_mended_and_told_once_with_the_row
         sync = Sync(config_for(server, project_ids=[first]), ["stories"], by_the_cdk=by_the_cdk)
     assert [row["name"] for row in sync.records["stories"]] == [mended, "fine"]
     assert orjson.dumps(sync.records["stories"])
-    (warning,) = [each for each in warnings(caplog) if "cannot be written down" in each]
+    (warning,) = [each for each in warnings(caplog) if "cannot be stored" in each]
     assert warning.startswith(f"GET /projects/{first}/stories: ")
     assert "name of story 1" in warning
 

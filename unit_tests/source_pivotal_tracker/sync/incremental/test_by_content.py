@@ -149,7 +149,7 @@ def test_the_log_says_what_the_server_lacks_and_what_it_costs_once(
     assert [each.split(":")[0] for each in told] == [
         "The server ignores `fields`",
         "The server sends no pagination headers",
-        "The server tells no version of a project",
+        "The server sends no project versions",
     ]
     assert sum(logged.query == {"limit": "1", "fields": "id"} for logged in lite.log) == 1
 
