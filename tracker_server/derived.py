@@ -11,7 +11,7 @@ from statistics import fmean, pstdev
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tracker_server.world import Project, Row, iso
+from tracker_server.world import Project, Row, iso, parse_iso
 
 # In the order of the columns of a daily history.
 STATES = ("accepted", "delivered", "finished", "started", "rejected", "planned", "unstarted", "unscheduled")
@@ -58,7 +58,7 @@ class Figures:
         """When the project starts: a story that was accepted earlier moves it back."""
         stories = self.project.stories.values()
         accepted = [story["accepted_at"] for story in stories if story["current_state"] == "accepted"]
-        return _moment(min([self.project.row["start_time"], *accepted]))
+        return parse_iso(min([self.project.row["start_time"], *accepted]))
 
     @cached_property
     def _first_regular(self) -> int:
@@ -69,7 +69,7 @@ class Figures:
     def _first_day(self) -> date:
         """The local date on which the first regular iteration begins."""
         if self.project.iteration_starts:
-            return _moment(self.project.iteration_starts[-1]).astimezone(self._time_zone).date()
+            return parse_iso(self.project.iteration_starts[-1]).astimezone(self._time_zone).date()
         day = self._start.astimezone(self._time_zone).date()
         return day - timedelta(days=(day.weekday() - WEEKDAYS.index(self._setting("week_start_day"))) % 7)
 
@@ -95,7 +95,7 @@ class Figures:
         """The length of an iteration."""
         if number >= self._first_regular:
             return int(self._setting("iteration_length"))
-        return max(1, round((_moment(self._start_of(number + 1)) - _moment(self._start_of(number))) / WEEK))
+        return max(1, round((parse_iso(self._start_of(number + 1)) - parse_iso(self._start_of(number))) / WEEK))
 
     @cached_property
     def current_iteration_number(self) -> int:
@@ -136,7 +136,7 @@ class Figures:
         """The iteration that an accepted story is in, None if that is not known."""
         number = self.project.iteration_of.get(story["id"])
         if number is None and story.get("accepted_at"):
-            number = self._number_at(_moment(story["accepted_at"]))
+            number = self._number_at(parse_iso(story["accepted_at"]))
         return number
 
     @cached_property
@@ -339,7 +339,8 @@ class Figures:
         return {story_id for story_ids in done for story_id in story_ids}
 
     @cached_property
-    def _transitions(self) -> dict[int, list[Row]]:
+    def transitions(self) -> dict[int, list[Row]]:
+        """The transitions of each story, oldest first."""
         by_story: dict[int, list[Row]] = defaultdict(list)
         for transition in self.project.transitions:
             by_story[transition["story_id"]].append(transition)
@@ -385,7 +386,7 @@ class Figures:
 
     def _states(self, story: Row) -> list[tuple[str, str]]:
         """The states a story went through, oldest first, each with the time at which it began."""
-        states = [(row["occurred_at"], row["state"]) for row in self._transitions.get(story["id"], [])]
+        states = [(row["occurred_at"], row["state"]) for row in self.transitions.get(story["id"], [])]
         if story["current_state"] == "accepted":
             accepted_at = story["accepted_at"]
             return [state for state in states if state[0] < accepted_at] + [(accepted_at, "accepted")]
@@ -398,9 +399,9 @@ class Figures:
         917 days). total_cycle_time, their sum, is absent when no transition is into any of these states.
         """
         story = self.project.stories[story_id]
-        end = _moment(story["accepted_at"]) if story["current_state"] == "accepted" else self.now
-        transitions = self._transitions.get(story_id, [])
-        times = [_moment(row["occurred_at"]) for row in transitions] + [end]
+        end = parse_iso(story["accepted_at"]) if story["current_state"] == "accepted" else self.now
+        transitions = self.transitions.get(story_id, [])
+        times = [parse_iso(row["occurred_at"]) for row in transitions] + [end]
         spent, entered = dict.fromkeys(STATES, timedelta()), dict.fromkeys(STATES, 0)
         for row, begin, finish in zip(transitions, times, times[1:], strict=False):
             spent[row["state"]] += finish - begin
@@ -412,11 +413,6 @@ class Figures:
             details[f"{state}_time"] = spent[state] // MILLISECOND
             details[f"{state}_count"] = entered[state]
         return {**details, "story_id": story_id}
-
-
-def _moment(text: str) -> datetime:
-    # Python 3.10 does not read a trailing Z.
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _whole(number: float) -> float:

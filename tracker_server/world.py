@@ -15,12 +15,27 @@ from typing import IO, Any
 
 Row = dict[str, Any]
 
-STORY_PARTS = ("tasks", "comments", "blockers", "reviews", "pull_requests", "branches")
+STORY_PART_KINDS = {
+    "tasks": "task",
+    "comments": "comment",
+    "blockers": "blocker",
+    "reviews": "review",
+    "pull_requests": "pull_request",
+    "branches": "branch",
+}
+"""The lists of parts in a story row, each with the `kind` of its rows."""
+STORY_PARTS = tuple(STORY_PART_KINDS)
 
 
 def iso(moment: datetime) -> str:
     """A time as Tracker writes it: UTC, whole seconds, `2017-05-03T23:30:01Z`."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_iso(text: str) -> datetime:
+    """The time of a text as `iso` writes it."""
+    # Python 3.10 does not read a trailing Z.
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tracker_server.api.view import View, accounts_of, membership_of, projects_of, rows_by_id
-from tracker_server.world import Row
+from tracker_server.world import STORY_PART_KINDS, Row
 
 Getter = Callable[[Row, View], Any]
 
@@ -129,14 +129,6 @@ def workspace_projects(row: Row, view: View) -> list[Row]:
     return [projects[project_id].row for project_id in row.get("project_ids", ()) if project_id in projects]
 
 
-STORY_PART_KINDS = {
-    "tasks": "task",
-    "comments": "comment",
-    "blockers": "blocker",
-    "reviews": "review",
-    "pull_requests": "pull_request",
-    "branches": "branch",
-}
 RESOURCES: Mapping[str, Resource] = {
     "me": Resource(
         "kind id name initials username email time_zone api_token has_google_identity"
@@ -255,7 +247,7 @@ RESOURCES: Mapping[str, Resource] = {
             **{name: part(name, kind) for name, kind in STORY_PART_KINDS.items()},
             **{f"{kind}_ids": part_ids(name) for name, kind in STORY_PART_KINDS.items()},
             "transitions": Computed(
-                lambda row, view: view.transitions.get(row["id"], ()), "story_transition", many=True
+                lambda row, view: view.figures.transitions.get(row["id"], ()), "story_transition", many=True
             ),
             "cycle_time_details": Computed(lambda row, view: view.figures.cycle_time(row["id"]), "cycle_time_details"),
             "before_id": story_neighbour(+1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -35,14 +34,6 @@ class View:
     @cached_property
     def epic_places(self) -> dict[int, int]:
         return {epic_id: place for place, epic_id in enumerate(self.epic_order)}
-
-    @cached_property
-    def transitions(self) -> dict[int, list[Row]]:
-        """The transitions of each story, oldest first."""
-        by_story = defaultdict(list)
-        for transition in self.project.transitions:
-            by_story[transition["story_id"]].append(transition)
-        return by_story
 
     @cached_property
     def times_before_owners(self) -> dict[int, str]:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tracker_server.world import Project, Row, World
+from tracker_server.world import STORY_PART_KINDS, Project, Row, World
 
-PART_LISTS = {
-    "task": "tasks",
-    "comment": "comments",
-    "blocker": "blockers",
-    "review": "reviews",
-    "pull_request": "pull_requests",
-    "branch": "branches",
-}
+PART_LISTS = {kind: part for part, kind in STORY_PART_KINDS.items()}
 
 
 def person_by_id(world: World, person_id: int) -> Row:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import escape_formula, format_day
 from tracker_server.exports.columns import REPEATED, SINGLE
-from tracker_server.world import Project, Row, StoredFile, World
+from tracker_server.world import Project, Row, StoredFile, World, parse_iso
 
 PRIORITIES = {"p0": "p0 - Critical", "p1": "p1 - High", "p2": "p2 - Medium", "p3": "p3 - Low", "none": "none"}
 
@@ -145,7 +145,7 @@ class _Cells:
         """The day of a time (ISO 8601) less `before`."""
         if not moment:
             return ""
-        at = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(self._zone)
+        at = parse_iso(moment).astimezone(self._zone)
         return format_day((at.replace(tzinfo=None) - before).date())
 
 

@@ -6,14 +6,11 @@ from operator import methodcaller
 
 from tracker_server.api.call import Answer, Call
 from tracker_server.api.errors import invalid_parameter, unfound_resource
-from tracker_server.api.resources import STORY_PART_KINDS
 from tracker_server.api.view import View, row_with_id, rows_by_id
-from tracker_server.world import Row
+from tracker_server.derived import STATES
+from tracker_server.world import STORY_PART_KINDS, Row
 
 STORY_TYPES = ("feature", "bug", "chore", "release")
-STATES = (
-    "accepted", "delivered", "finished", "started", "rejected", "planned", "unstarted", "unscheduled",
-)  # fmt: skip
 PRIORITIES = ("p0", "p1", "p2", "p3", "none")
 BULK_MAX = 500
 PARTS_WITH_ENDPOINTS = ("tasks", "comments", "blockers", "reviews")
