@@ -80,7 +80,10 @@ class Hydrator:
                 asked += 1
                 if most and asked >= most and not any("description" in each for each in rows):
                     self._capabilities.described.add(kind)
-                    logger.info("%d stories have no description by themselves either: lists are held to show all", most)
+                    logger.info(
+                        "%d stories have no description by themselves either: the lists are taken to show all of them",
+                        most,
+                    )
                     return
 
     def describes(self, kind: str) -> bool:
@@ -107,7 +110,7 @@ class Hydrator:
         """Tracker shows an empty list that it is asked for: what no row has, the server does not know."""
         for part in self._inside:
             if rows and not any(part in row for row in rows):
-                self._warn_once(f"no {part}", "nothing comes of %s, for no row shows %s", self._fed_by(part), part)
+                self._warn_once(f"no {part}", "%s will be empty: no row shows %s", self._fed_by(part), part)
         self._warn_of_what_is_not_attached(rows)
 
     def _warn_of_what_is_not_attached(self, rows: Sequence[Row]) -> None:
@@ -115,7 +118,7 @@ class Hydrator:
             for name in inside.keys() & ATTACHED:
                 is_shown = (name in each for row in rows for each in objects(row, part))
                 if next(is_shown, None) is False and not any(is_shown):
-                    self._warn_once(f"{part} without {name}", "nothing comes of %s, for no %s show it", name, part)
+                    self._warn_once(f"{part} without {name}", "%s will be empty: none of the %s show it", name, part)
 
     def _fed_by(self, part: str) -> str:
         return ", ".join(consumer.name for consumer in self._consumers if consumer.part == part)
@@ -142,12 +145,12 @@ class Hydrator:
         except SkippableError as error:
             if error.code == GONE:
                 # It is the story that went, most likely; a server that says so of an endpoint is not to go unnoticed.
-                self._warn_once(f"{everywhere} {GONE}", "left out, for the row seems to be gone: %s", error)
+                self._warn_once(f"{everywhere} {GONE}", "left out, because the row seems to be deleted: %s", error)
             else:
                 place = here if error.status == FORBIDDEN else everywhere
                 self._capabilities.unserved.add(place)
                 names = self._fed_by(what.strip("/"))
-                self._warn_once(place, "nothing comes of %s, for the server does not serve it: %s", names, error)
+                self._warn_once(place, "%s will be empty: the server has no such endpoint (%s)", names, error)
         return None
 
     def _warn_once(self, about: str, words: str, *values: object) -> None:

@@ -149,7 +149,7 @@ class ListClient:
         except (ParametersRefused, SkippableError) as error:
             if error.status == FORBIDDEN:
                 raise
-            logger.warning("GET /%s is not served: such stories are read one by one (%s)", path, error)
+            logger.warning("The server has no GET /%s: reading these stories one by one (%s)", path, error)
             if error.status == NOT_FOUND:
                 self._context.capabilities.unserved.add(BULK)
             return None

@@ -79,7 +79,7 @@ class Parents:
             try:
                 rows = self._listed("accounts", fields)
             except SkippableError as error:
-                logger.warning("Nothing comes of accounts and account_memberships: %s", error)
+                logger.warning("accounts and account_memberships will be empty: %s", error)
                 rows = []
             self._accounts = tuple(int(row["id"]) for row in rows)
             return rows
@@ -104,7 +104,7 @@ class Parents:
                 yield once_more(partial(self._one, project_id, fields))
             except SkippableError as error:
                 refusals.append(error)
-                logger.warning("Project %d is skipped in every stream: %s", project_id, error)
+                logger.warning("Skipping project %d in every stream: %s", project_id, error)
         if len(refusals) == len(self.project_ids):
             raise IncompleteError(f"none of the project_ids can be read: {'; '.join(map(str, refusals))}")
 

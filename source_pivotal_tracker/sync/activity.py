@@ -56,9 +56,9 @@ def read_changes(
 def gap_in(changes: Changes | None, walk: Walk) -> str | None:
     """Why these changes of a project may not be all that changed, in words; None if they are."""
     if changes is None:
-        return "the server does not tell the version of the project"
+        return "the server does not show the version of the project"
     if walk.compares_content:
-        return None if changes.is_whole else "its activity does not tell all that changed since the last sync"
+        return None if changes.is_whole else "its activity does not show all changes since the last sync"
     if changes.version < changes.since:
         return f"its version fell from {changes.since} to {changes.version}"
     if changes.missing:
@@ -70,11 +70,11 @@ def warn_of_gap(walk: Walk, gap: str) -> None:
     """Say that the streams of a project do not go by its activity: they compare all rows, or read them again."""
     if walk.compares_content:
         if walk.changes_since is not None:
-            logger.warning("Project %s is looked through, for %s", walk.partition.project_id, gap)
+            logger.warning("Project %s: comparing all rows because %s", walk.partition.project_id, gap)
         return
     logger.warning(
-        "Project %s is read anew, for %s. What was deleted meanwhile is not known and stays: refresh its streams to be "
-        "rid of it",
+        "Project %s: re-reading everything because %s. Deletions since the last sync cannot be detected: refresh these "
+        "streams to remove such rows",
         walk.partition.project_id,
         gap,
     )

@@ -139,8 +139,8 @@ class Deletions:
     def _warn_of(self, unproven: Collection[int]) -> None:
         if unproven:
             logger.warning(
-                "Project %s: %d rows of the list of %s that were sent before are in no export any more; they stay, for "
-                "no export that is newer proves to be all of the project",
+                "Project %s: %d rows of the list of %s that were sent before are in no export any more. They stay, "
+                "because no newer export proves to be all of the project",
                 self._walk.partition.parent_id,
                 len(unproven),
                 self._walk.path.rpartition("/")[2].replace("_", " "),

@@ -281,8 +281,8 @@ class Engine(Generic[Encoded]):
     def _log(self) -> None:
         self._logged_at = time.monotonic()
         logger.info(
-            "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the request "
-            "budget",
+            "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the rate "
+            "limit",
             sum(not left for project, left in self._projects.items() if project is not None),
             sum(project is not None for project in self._projects) + self._unchanged,
             self._unchanged,

@@ -152,21 +152,27 @@ class StreamState:
         if not given or given == NEUTRAL:
             return {}
         if given.get("stream") != self._stream or not isinstance(given.get("projects", {}), dict):
-            logger.warning("The state of stream %s is not one of this connector's: it is read anew", self._stream)
+            logger.warning(
+                "Ignoring the state of stream %s, because this connector did not write it: reading from the start",
+                self._stream,
+            )
             return {}
         if bool(given.get("full_refresh")) != self.full_refresh:
             if not self.full_refresh:
-                logger.warning("The state of stream %s is of a full refresh: it is read anew", self._stream)
+                logger.warning(
+                    "Ignoring the state of stream %s, because it is of a full refresh: reading from the start",
+                    self._stream,
+                )
             return {}
         if self.full_refresh:
             began = given.get("began")
             if not isinstance(began, int) or not 0 <= self._began - began < LONGEST_SYNC:
                 logger.warning(
-                    "The full refresh of stream %s began too long ago to go on: it begins anew", self._stream
+                    "The full refresh of stream %s began too long ago to go on: starting again", self._stream
                 )
                 return {}
             if given.get("start") != self._start:
-                logger.warning("The start date of stream %s has changed: its full refresh begins anew", self._stream)
+                logger.warning("The start date of stream %s has changed: starting its full refresh again", self._stream)
                 return {}
             self._began = began
         return self._checkpoints_in(given)
@@ -180,7 +186,9 @@ class StreamState:
                 has_numbers |= type(blob.get("cursor")) is int
             except (TypeError, ValueError):
                 where = "the server" if state_key.id is None else f"project {state_key.id}"
-                logger.warning("The state of stream %s is damaged for %s, which is read anew", self._stream, where)
+                logger.warning(
+                    "The state of stream %s is damaged for %s: reading that from the start", self._stream, where
+                )
         if has_numbers:
             logger.warning(
                 "The state of stream %s has times as numbers, and so have the rows that came with it: refresh the "
@@ -195,7 +203,9 @@ class StreamState:
             if _ID.fullmatch(str(project)):
                 places.append((int(project), blob))
             else:
-                logger.warning("The state of stream %s names a project %r, which is no id", self._stream, project)
+                logger.warning(
+                    "Ignoring project %r in the state of stream %s, because it is not an id", project, self._stream
+                )
         for place, blob in places:
             for endpoint in self._endpoints:
                 several = len(self._endpoints) > 1

@@ -46,5 +46,5 @@ def _asked(context: SyncContext, path: str, project_id: int | None = None) -> Ro
     answer = selection.get(path, {}, wanted, endpoint=STORY, names="stories").parsed
     story = {"project_id": project_id, **answer} if isinstance(answer, dict) else {}
     if not isinstance(story.get("project_id"), int):
-        raise InvalidResponse("the answer does not tell the project of the story", path=path)
+        raise InvalidResponse("the answer does not show the project of the story", path=path)
     return story

@@ -115,7 +115,8 @@ class Sync:
         if made.gone:
             gone = ", ".join(map(str, sorted(made.gone)))
             logger.warning(
-                "Known from the state but not shown any more, so their rows stay as they are: projects %s", gone
+                "The server no longer shows some projects of the state, so their rows stay as they are: projects %s",
+                gone,
             )
         replicated_projects = {project.id for project in projects} | made.gone
         workers = Workers(made, self._client, encode, self._options, replicated_projects=replicated_projects)
@@ -197,7 +198,10 @@ def _of_streams(state: Sequence[AirbyteStateMessage]) -> list[AirbyteStateMessag
     """The messages that hold the state of a stream: this connector makes no others."""
     of_streams = [each for each in state if each.stream]
     if len(of_streams) < len(state):
-        logger.warning("A state that is not of one stream is not one of this connector's: what it was for is read anew")
+        logger.warning(
+            "Ignoring a state that is not of one stream, because this connector writes none: its streams are read from "
+            "the start"
+        )
     return [_without_empty_namespace(each) for each in of_streams]
 
 

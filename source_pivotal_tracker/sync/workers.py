@@ -128,8 +128,8 @@ class Workers(Generic[Encoded]):
         except Closed:
             raise
         except Exception as error:
-            logger.exception("A defect of the connector, while it read /%s", walk.path)
-            return IncompleteError(f"a defect of the connector: {type(error).__name__}: {error}", path=walk.path)
+            logger.exception("A bug in the connector while reading /%s", walk.path)
+            return IncompleteError(f"a bug in the connector: {type(error).__name__}: {error}", path=walk.path)
         finally:
             self._context.parse_lock.release()
         return None

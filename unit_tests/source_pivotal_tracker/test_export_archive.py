@@ -467,7 +467,7 @@ def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_
         second = read(tmp_path, state=first.state)
     assert second.records["stories"] == []
     assert [words for words in warned.words if "so their rows stay as they are" in words] == [
-        f"Known from the state but not shown any more, so their rows stay as they are: projects {gone}"
+        f"The server no longer shows some projects of the state, so their rows stay as they are: projects {gone}"
     ]
     (tmp_path / "other.csv").write_bytes(modern({"Id": "8"}))
     with _Warned() as warned:

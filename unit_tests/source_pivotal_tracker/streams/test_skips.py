@@ -134,9 +134,9 @@ def test_some_project_ids_that_cannot_be_read_are_told_once_and_the_rest_are_rea
     sync = synced(world, "labels", "epics", project_ids=[7, first, 8])
     assert {row["project_id"] for row in sync.records["labels"] + sync.records["epics"]} == {first}
     assert sync.failure is None
-    assert [warning.partition(" is skipped in every stream: ")[0] for warning in warnings(caplog)] == [
-        "Project 7",
-        "Project 8",
+    assert [warning.partition(" in every stream: ")[0] for warning in warnings(caplog)] == [
+        "Skipping project 7",
+        "Skipping project 8",
     ]
 
 

@@ -18,7 +18,7 @@ from unit_tests.syncs import Sync, config_for
 
 PROGRESS = re.compile(
     r"(\d+) of (\d+) projects read, (\d+) unchanged, (\d+) rows, (\d+) requests \(\d+ a minute\), "
-    r"waited \d+ s for the request budget"
+    r"waited \d+ s for the rate limit"
 )
 
 

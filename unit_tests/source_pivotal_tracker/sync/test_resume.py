@@ -477,7 +477,7 @@ def test_a_state_that_is_not_of_a_stream_is_left_out_with_a_warning(
     assert sync.failure is None
     assert set(keys_of([sync])["labels"]) == all_keys["labels"]
     (warning,) = warnings(caplog)
-    assert warning.endswith("is not one of this connector's: what it was for is read anew")
+    assert warning.endswith("because this connector writes none: its streams are read from the start")
 
 
 def test_a_state_with_an_empty_namespace_is_that_of_the_stream(server: TrackerServer) -> None:

@@ -139,13 +139,13 @@ def test_a_damaged_project_is_read_anew_with_a_warning_and_the_others_stay(
     read = state({"stream": STORIES, "projects": {"98": damaged, "99": {"version": 7, "cursor": NOON}}})
     assert read.checkpoint(key(98)) == Checkpoint()
     assert read.checkpoint(key(99)) == BASE
-    assert warnings(caplog) == ["The state of stream stories is damaged for project 98, which is read anew"]
+    assert warnings(caplog) == ["The state of stream stories is damaged for project 98: reading that from the start"]
 
 
 def test_a_project_whose_key_is_no_id_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     read = state({"stream": STORIES, "projects": {"Apollo": {"version": 1}, "99": {"version": 7, "cursor": NOON}}})
     assert set(read.known_lists()) == {key(99)}
-    assert warnings(caplog) == ["The state of stream stories names a project 'Apollo', which is no id"]
+    assert warnings(caplog) == ["Ignoring project 'Apollo' in the state of stream stories, because it is not an id"]
 
 
 NOT_OURS: dict[str, dict[str, Any]] = {
@@ -163,7 +163,9 @@ def test_a_state_that_is_not_this_streams_is_read_anew_with_one_warning(
     full_refresh: bool, blob: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert set(state(blob, full_refresh=full_refresh).known_lists()) == set()
-    assert warnings(caplog) == ["The state of stream stories is not one of this connector's: it is read anew"]
+    assert warnings(caplog) == [
+        "Ignoring the state of stream stories, because this connector did not write it: reading from the start"
+    ]
 
 
 @pytest.mark.parametrize("nothing", [{}, NEUTRAL], ids=["empty", "neutral"])
@@ -188,7 +190,9 @@ def test_an_incremental_read_does_not_take_the_state_of_a_full_refresh(caplog: p
     running = state(full_refresh=True)
     running.put(key(), Checkpoint())
     assert set(after_a_restart(running).known_lists()) == set()
-    assert warnings(caplog) == ["The state of stream stories is of a full refresh: it is read anew"]
+    assert warnings(caplog) == [
+        "Ignoring the state of stream stories, because it is of a full refresh: reading from the start"
+    ]
 
 
 def test_a_full_refresh_does_not_take_the_state_of_an_incremental_read() -> None:
@@ -218,7 +222,7 @@ def test_a_full_refresh_from_another_start_date_begins_anew(caplog: pytest.LogCa
     running = StreamState("stories", ["stories"], full_refresh=True, given={}, start=NOON)
     running.put(key(), BASE)
     assert list(StreamState("stories", ["stories"], full_refresh=True, given=running.as_blob()).known_lists()) == []
-    assert warnings(caplog) == ["The start date of stream stories has changed: its full refresh begins anew"]
+    assert warnings(caplog) == ["The start date of stream stories has changed: starting its full refresh again"]
 
 
 BEGINNINGS: dict[str, object] = {

@@ -123,7 +123,7 @@ def test_activity_that_does_not_reach_back_makes_the_project_be_looked_through(
     second = sync(lite, first)
     assert scene.story in living(second, "stories")
     assert [row["id"] for row in tombstones(second, "stories")] == [scene.neighbour]
-    assert any(each.startswith(f"Project {scene.project.id} is looked through") for each in warnings(caplog))
+    assert any(each.startswith(f"Project {scene.project.id}: comparing all rows because ") for each in warnings(caplog))
 
 
 def test_a_label_that_is_renamed_makes_no_story_be_asked_for_its_parts(scene: Scene, lite: TrackerServer) -> None:

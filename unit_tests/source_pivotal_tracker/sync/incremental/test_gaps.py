@@ -95,7 +95,7 @@ def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning
     caplog.clear()
     second = destination.sync()
     (warning,) = warnings(caplog)
-    assert warning.startswith(f"Project {scene.project.id} is read anew")
+    assert warning.startswith(f"Project {scene.project.id}: re-reading everything because ")
     assert " 3 of the versions " in warning
     assert ids(second.records["stories"]) == scene.project.stories.keys()
     assert ids(second.records["stories"]).isdisjoint(scene.other.stories)
@@ -131,6 +131,6 @@ def test_a_project_whose_version_fell_behind_is_read_anew_with_one_warning(
     second = destination.sync()
     assert ids(second.records["stories"]) == scene.project.stories.keys()
     (warning,) = warnings(caplog)
-    assert warning.startswith(f"Project {scene.project.id} is read anew")
+    assert warning.startswith(f"Project {scene.project.id}: re-reading everything because ")
     destination.sync()
     assert destination.asked == ["/projects"]
