@@ -45,7 +45,7 @@ def parse_body(response: TrackerResponse) -> Any:
             body, response.oddities = read_json(response.content)
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
-            reason = f"200, but {len(response.content)} bytes of {kind} that are not JSON"
+            reason = f"200, but the body is not JSON ({len(response.content)} bytes, {kind})"
             raise RetryableError(reason, status=200) from None
         normalise(body)
         return body

@@ -303,9 +303,9 @@ FAULTS = {
     "409 deadlock": tracker_error(409, "deadlock"),
     "500": tracker_error(500, "unhandled_condition"),
     "503": Fault(lambda _: html(503), "503 .*not a Tracker API error"),
-    "200 in HTML": Fault(lambda _: html(200), "200, but .* text/html that are not JSON"),
-    "200 with nothing": Fault(lambda _: Response(200, {}, b""), "200, but 0 bytes .* no JSON"),
-    "truncated JSON": Fault(truncated, "200, but .* application/json.* that are not JSON"),
+    "200 in HTML": Fault(lambda _: html(200), "200, but the body is not JSON .* text/html"),
+    "200 with nothing": Fault(lambda _: Response(200, {}, b""), "200, but the body is not JSON .0 bytes, "),
+    "truncated JSON": Fault(truncated, "200, but the body is not JSON .* application/json"),
     "another Returned": Fault(
         other_returned,
         "announced 77 rows",
