@@ -20,11 +20,11 @@ MOST_REQUESTS = 3
 
 
 class CheckFailed(Exception):
-    """The configuration cannot be used; the text tells the user why and what to do."""
+    """The configuration cannot be used; the text says why and what to do."""
 
 
 def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
-    """Who the token belongs to and what it sees, in a sentence or two. Raises CheckFailed."""
+    """Returns who the token belongs to and what it sees, in a sentence or two. Raises CheckFailed."""
     try:
         me = client.get("me", attempts=MOST_REQUESTS - 1).parsed
         if not isinstance(me, dict) or "id" not in me:
@@ -44,7 +44,7 @@ def check(client: TrackerClient, project_ids: Iterable[int]) -> str:
 
 
 def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
-    """Which projects the exports tell of, in a sentence. Raises CheckFailed."""
+    """Returns which projects the exports contain, in a sentence. Raises CheckFailed."""
     try:
         projects = client.get("projects", {"fields": "id,name"}).parsed
     except TrackerError as error:
@@ -89,10 +89,10 @@ def _names(projects: Iterable[object]) -> str:
 
 
 def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
-    """A person reads the projects that `/me` lists; for another one (a public one, say) only a request tells.
+    """Which of the `wanted` projects can be read. Raises CheckFailed if one cannot.
 
-    The requests do not suffice for many of them: once one cannot be read, the ones that were not asked for are named
-    with it.
+    A person can read the projects that `/me` lists. Another project, such as a public one, takes a request, and there
+    are not enough requests for many of them. If one cannot be read, the error also names those that were not tried.
     """
     mine = {project.get("project_id"): project for project in objects(me, "projects")}
     seen = [mine[project_id] for project_id in wanted if project_id in mine]

@@ -138,7 +138,7 @@ Lookback = Annotated[timedelta, Strict(False), BeforeValidator(_in_form(_DURATIO
 
 
 class Config(BaseModel):
-    """What the user chose. The description of a field is what the sentence on a bad value tells to give."""
+    """What the user chose. A field's description is what the sentence about a bad value asks for."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 

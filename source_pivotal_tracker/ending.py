@@ -11,7 +11,7 @@ from source_pivotal_tracker.stdout import Stdout
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SECONDS_TO_WRITE = 0.45
-"""How long a write may wait for a reader that takes nothing."""
+"""How long a write may wait for a reader that reads nothing."""
 SECONDS_TO_STOP = 4.0
 """How long it may take until there is something to write."""
 TICK = 0.025
@@ -20,8 +20,8 @@ TICK = 0.025
 class Ending:
     """Ends the program at its first SIGTERM or SIGINT, as if by that signal; further ones change nothing.
 
-    Where there are states to write, it ends after them: a reader that takes them slowly gets them, and one that takes
-    nothing holds up nobody.
+    If there are states to write, it ends after them. A slow reader gets them all, and one that reads nothing does not
+    hold up the end.
     """
 
     def __init__(self) -> None:

@@ -49,8 +49,8 @@ class Entrypoint(AirbyteEntrypoint):
 def run(args: list[str] | None = None) -> None:
     """Run one verb, as `source-pivotal-tracker VERB --config FILE …` says, and write its messages to stdout.
 
-    Ends with exit code 1 where something was not done, and by SIGTERM or SIGINT where one has stopped it. What went
-    wrong is told in one message, without a trace.
+    Ends with exit code 1 if something failed, and by SIGTERM or SIGINT if one has stopped it. One message says what
+    went wrong, without a trace.
     """
     if args is None:
         _use_utf_8()
@@ -72,8 +72,8 @@ def run(args: list[str] | None = None) -> None:
 
 
 def _run(args: list[str], ending: Ending) -> bool:
-    """Whether it failed; it is told by then."""
-    # That a log line cannot be written is told by the message after it, without a trace.
+    """Returns whether it failed. The message about that is written by then."""
+    # If a log line cannot be written, the next message fails too, and says so without a trace.
     logging.raiseExceptions = False
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
     _keep_one_heap()
@@ -101,10 +101,10 @@ def _run(args: list[str], ending: Ending) -> bool:
 
 
 def _keep_one_heap() -> None:
-    """Let glibc's malloc have one heap for all threads, for each of its own would keep room for a page.
+    """Make glibc's malloc use one heap for all threads, because a heap of each thread would keep room for a page.
 
-    What is freed stays in it for the next page: to give it back and ask the kernel for as much again takes a tenth of
-    the time of a sync. Other C libraries know nothing of it, and do without.
+    Freed memory stays in the heap for the next page: returning it and asking the kernel for it again takes a tenth of
+    the time of a sync. Other C libraries have no such options and are left alone.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -116,7 +116,7 @@ def _keep_one_heap() -> None:
 
 
 def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse.Namespace, ending: Ending) -> None:
-    """As the cdk's entrypoint reads, but page by page: a message object for each record costs more than the rest."""
+    """Read as the cdk's entrypoint does, but page by page: one message object per record costs more than the rest."""
     config = source.read_config(parsed.config)
     entrypoint.set_up_secret_filter(config, source.spec(entrypoint.logger).connectionSpecification)
     # `sync` does that too. Here it is for the order: an error in the configuration comes before one in the catalog.
@@ -146,7 +146,7 @@ def _write(lines: bytes) -> None:
 
 
 def _use_utf_8() -> None:
-    """Start anew, as the same process, where the locale is of another encoding: Python reads names of files by it."""
+    """Restart in the same process if the locale has another encoding: Python reads file names in that encoding."""
     is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
     if not is_utf_8 and sys.platform != "win32":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606

@@ -1,4 +1,4 @@
-"""Where the messages go, and whether somebody takes them from there."""
+"""Writes the messages to stdout, and knows whether they are being read."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONGEST_PIECE = select.PIPE_BUF
 
 
 class Unwritable(OSError):
-    """What is left cannot be written; the text says why."""
+    """The rest of the messages cannot be written; the text says why."""
 
 
 class Stdout(io.RawIOBase):
     """A file descriptor that is written to, and how far its reader is.
 
-    A buffer has to stand before it: a write that a signal cuts short is carried on by that, and by nobody else.
+    It needs a buffer before it: only the buffer continues a write that a signal cuts short.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -67,7 +67,7 @@ class Stdout(io.RawIOBase):
             try:
                 return os.write(self._descriptor, piece)
             except BlockingIOError:
-                # Whoever made the pipe has made it so that a write never waits.
+                # Whoever created the pipe made it non-blocking.
                 select.select((), (self._descriptor,), ())
 
     @property
@@ -76,11 +76,11 @@ class Stdout(io.RawIOBase):
         return self._begun > self._ended
 
     def progress(self) -> tuple[int, ...]:
-        """Another value whenever something was written since, or read of what was written."""
+        """A value that changes whenever something is written, or read of what was written."""
         return (self._begun, self._written, *self._unread())
 
     def _unread(self) -> Iterator[int]:
-        """The bytes that wait for the reader: the one question is for pipes, the other for sockets and terminals."""
+        """The bytes that wait for the reader: FIONREAD asks a pipe, TIOCOUTQ a socket or terminal."""
         for question in (termios.FIONREAD, termios.TIOCOUTQ):
             try:
                 yield struct.unpack("i", fcntl.ioctl(self._descriptor, question, b"\0" * 4))[0]

@@ -28,7 +28,7 @@ UNLIMITED = 10**9
 
 
 def configuration_error(words: str, internal: str | None = None) -> AirbyteTracedException:
-    """What the user can mend, in one sentence."""
+    """The cdk's config error, with a sentence on what the user can fix."""
     return AirbyteTracedException(internal_message=internal, message=words, failure_type=FailureType.config_error)
 
 

@@ -28,7 +28,7 @@ from source_pivotal_tracker.api.response import TrackerResponse
 
 RETRYABLE_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""The variables by which `requests` finds certificates of its user's own."""
+"""The variables that name the user's own certificates to `requests`."""
 SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
@@ -83,7 +83,7 @@ def _proxy_of(error: requests.RequestException) -> str | None:
 
 
 def _of_environment(error: OSError) -> SourceUnavailable:
-    """The error for a file that `requests` wants because the environment names it, and that cannot be read."""
+    """The error for certificates that the environment names and `requests` cannot read."""
     name = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
     return SourceUnavailable(f"the certificates that {name} names cannot be read: {error}")
 
@@ -108,7 +108,7 @@ def of_response(response: TrackerResponse) -> TrackerError:
 
 
 def _tracker_error(response: TrackerResponse) -> Mapping[str, Any]:
-    """Tracker's error object, or nothing where the answer comes from somebody else (a proxy, a web page)."""
+    """Returns Tracker's error object, or an empty one if something else answered (a proxy, a web page)."""
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
@@ -140,7 +140,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, which is the one that tells something: `Connection refused`, not a pool's repr."""
+    """Returns the innermost cause, which is the informative one: `Connection refused`, not the repr of a pool."""
     cause: BaseException = error
     while True:
         deeper = getattr(cause, "reason", None) or cause.__cause__ or cause.__context__

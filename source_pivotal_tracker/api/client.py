@@ -1,4 +1,4 @@
-"""Asks a Tracker server, within the rate limit and again where that helps."""
+"""Sends requests to a Tracker server, within the rate limit and again if that may help."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ class TrackerClient:
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
-        Where the last answer was 500, it is given up after `attempts_at_500`. `attempts_made` are earlier attempts at
-        the same request: they count for the limit and for the wait.
+        If the last answer was 500, the request is given up after `attempts_at_500`. `attempts_made` are earlier
+        attempts at the same request: they count towards the limit and the wait.
 
-        With a `parse_lock`, it is this thread's when the answer is returned, and free while it is waited for.
+        A `parse_lock` is held by this thread when the answer is returned, and is free during the wait for it.
         After a refused token no further request is sent: each raises that refusal again.
         """
         retrying = tenacity.Retrying(

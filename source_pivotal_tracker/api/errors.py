@@ -69,31 +69,31 @@ class RetryableError(TrackerError):
 
 
 class FatalError(TrackerError):
-    """Nothing else can succeed, so everything stops; the user has to change the configuration."""
+    """No other request can succeed, so the sync ends; the user has to change the configuration."""
 
 
 class TokenRefused(FatalError):
-    """The server does not know the token."""
+    """The server does not accept the token."""
 
 
 class SourceUnavailable(FatalError):
-    """There is nobody to answer: the text tells the user what is wrong with the configuration."""
+    """There is nothing that could answer, such as a readable export: the text says what the user has to change."""
 
 
 class SkippableError(TrackerError):
-    """Not there, or not for this token, says Tracker itself: this one thing is skipped, with a warning."""
+    """Tracker itself says that this is missing or forbidden: the one list is skipped, with a warning."""
 
 
 class ParametersRefused(TrackerError):
-    """The request asked for what this server does not know: it may be asked again for less."""
+    """The server refuses a parameter or a field: it may be asked again for less."""
 
 
 class IncompleteError(TrackerError):
-    """Nothing helps: what was being read is incomplete."""
+    """Nothing can be done: the streams that wanted the answer end as incomplete."""
 
 
 class InvalidResponse(IncompleteError):
-    """The answer is none of Tracker v5, or contradicts itself."""
+    """The answer is not one of Tracker v5, or contradicts itself."""
 
 
 @contextmanager

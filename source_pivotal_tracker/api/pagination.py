@@ -1,4 +1,4 @@
-"""Where the next page starts, told by what came and not by what was asked."""
+"""Where the next page starts, by what the server sent and not by what it was asked for."""
 
 from __future__ import annotations
 

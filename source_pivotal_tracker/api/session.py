@@ -21,7 +21,7 @@ class TrackerSession(requests.Session):
     """A session that carries the token, gives up on silence, and never takes the token to another host."""
 
     def __init__(self, token: str, adapter: BaseAdapter | None = None) -> None:
-        """By `adapter`, where it is not the network that answers."""
+        """`adapter` replaces the network (exports, tests)."""
         super().__init__()
         self.auth = TokenAuth(token)
         self.headers["Accept"] = "application/json"

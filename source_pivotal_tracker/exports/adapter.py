@@ -26,11 +26,11 @@ from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read
 logger = logging.getLogger("airbyte.tracker")
 
 SERVED_AT = f"http://127.0.0.1:8080{PREFIX}"
-"""Where `tracker-server serve` serves exports unless it is told otherwise: links to files lead there."""
+"""The default address of `tracker-server serve`: links to files lead there."""
 KINDS_WITH_DAYS = frozenset({"story", "epic"})
-"""Kinds of rows that tell days; labels and people are those that such rows name."""
+"""Kinds of rows that have dates; labels and people are those that such rows name."""
 OF_A_PERSON = ("/me", "/my/")
-"""What asks for the person of the token; an export has none."""
+"""Paths about the owner of the token; an export has none."""
 
 
 class ExportAdapter(HTTPAdapter, Completeness):
@@ -49,7 +49,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
         self._whole_at: dict[int, Mapping[str, datetime]] = {}
 
     def is_gone(self, project_id: int, kind: str, cursor: str | None) -> bool:
-        """Only where an export proves to be all of the project, and was made on a later day than the row tells of."""
+        """Returns True only if an export is provably all of the project and was made after the day of `cursor`."""
         whole_at = self._whole_at.get(project_id, {})
         if kind not in KINDS_WITH_DAYS:
             return whole_at.keys() >= KINDS_WITH_DAYS

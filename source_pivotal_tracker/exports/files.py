@@ -1,4 +1,4 @@
-"""Opens the files of export archives that lie elsewhere than on a disk: behind an https URL, in an object store."""
+"""Opens export files that are not on a disk: behind an https URL, or in an object store."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ CHUNK = 1024 * 1024
 
 
 class NotOpened(Exception):
-    """A file or folder that cannot be had; a sentence tells the user what is wrong with it."""
+    """A file or folder that cannot be opened; the text is a sentence for the user."""
 
 
 class File(NamedTuple):
-    """A file by its name, and how to open it anew for reading bytes, with `seek`. Opening may raise OSError.
+    """A file by its name; `open` opens it for reading bytes, with `seek`, as often as needed. It may raise OSError.
 
     `root` is the folder that was listed, empty for a file that was named. `home` is where that lies, without what is
     secret. `size` is in bytes, and `stamp` another one when they change.
@@ -48,7 +48,7 @@ class File(NamedTuple):
 
 
 def files_at(url: str) -> list[File]:
-    """The file at an address, or all files in that folder and below. Raises NotOpened.
+    """Returns the file at an address, or all files in that folder and below. Raises NotOpened.
 
     The credentials for an object store come from the environment, as they do for the store's own tools.
     """
@@ -100,7 +100,7 @@ def _name_of(answer: requests.Response, url: str) -> str:
 
 
 def _as_text(header: str) -> str:
-    """A header in which somebody wrote UTF-8, which `requests` takes for Latin-1."""
+    """Decodes a header that holds UTF-8, which `requests` reads as Latin-1."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -111,7 +111,7 @@ class _Downloads(requests.Session):
     """A session that goes from one host to another, as signed addresses do, but never from https to http."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where a redirect leads; None, by which its own status is the answer, where that is no place to follow to."""
+        """Returns where a redirect leads, or None if it is not followed: then its own status is the answer."""
         target = super().get_redirect_target(resp)
         try:
             schemes = [urlsplit(url).scheme for url in (resp.url, urljoin(resp.url, target or ""))]
@@ -153,7 +153,7 @@ def _path_of(entry: Any) -> str:
 
 @contextmanager
 def _errors_of_the_store() -> Iterator[None]:
-    """Turns what an object store raises into an OSError with the first line of it: its innards follow that."""
+    """Turns the errors of an object store into an OSError with their first line; internals of the library follow it."""
     from obstore.exceptions import BaseError
 
     try:

@@ -1,4 +1,4 @@
-"""How the v5 of other servers differs from Tracker's own, and what becomes of each difference.
+"""How the v5 of other servers differs from Tracker's own, and what is done about each difference.
 
 | A server may | Here |
 | --- | --- |

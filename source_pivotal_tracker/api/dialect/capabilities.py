@@ -26,14 +26,14 @@ COSTS = {
     "heeds_updated_after": "ignores `updated_after`: all stories are listed to find the changed ones",
     "heeds_since_version": "ignores `since_version`: the activity is read back to what is already known",
 }
-"""What it costs where the server lacks a capability."""
+"""What a missing capability costs, as the end of a sentence about the server."""
 
 
 def ignores_fields(fields: Fields, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a server that was asked for objects inside its rows shows that it pays no heed to `fields`.
+    """Whether the rows of a server that was asked for objects inside them show that it ignores `fields`.
 
     Tracker leaves out attributes that have no value, but shows an empty list that it was asked for (recording
-    delete_attachments.json). So where no row has any of what was named, the server does not listen.
+    delete_attachments.json). So if no row has any of what was named, the server ignores the parameter.
     """
     if all(inside is None for inside in fields.values()):
         return False

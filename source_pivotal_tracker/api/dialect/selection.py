@@ -1,4 +1,4 @@
-"""Asks for attributes by `fields`; where a server refuses some of them, it is asked for all the others."""
+"""Asks for attributes by `fields`; if a server refuses some of them, it is asked for all the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ESSENTIAL = frozenset({DEFAULT, "id", "number", "project_id", "updated_at"})
 MOST_PROBES = 60
 """The most requests that look for what a server refuses of one list: what is not found by then is left out."""
 MOST_LESSONS = 4
-"""How often one request may be refused anew."""
+"""How often one request may be refused again, for other attributes."""
 FEW_ATTEMPTS = 3
 """What a server answers with 500 so often may be the attributes."""
 
@@ -57,7 +57,7 @@ class Refused:
 
 
 class Selection:
-    """What a server lets itself be asked for, as its refusals have told in this sync; shared by all threads.
+    """Which attributes a server accepts, as its refusals in this sync have shown; shared by all threads.
 
     A list, the bulk of it and its single rows are endpoints that may differ: what the list refuses none of them is
     asked for, and what one of the others refuses only that one is not.
@@ -93,7 +93,7 @@ class Selection:
     ) -> TrackerResponse:
         """GET with the fields that the server does not refuse. Raises a TrackerError.
 
-        `names` are the streams that are told to lack something; `variant` tells apart what is asked of an endpoint.
+        `names` are the streams that a warning names; `variant` distinguishes the requests to one endpoint.
         """
         asking = _Asking(self._get, path, params, parse_lock)
         for _ in range(MOST_LESSONS):

@@ -151,7 +151,7 @@ def _as_number(value: Any) -> int | None:
 
 
 def time_of_number(number: int) -> str | None:
-    """The time that is so many milliseconds, or seconds, after 1970; None where nobody can mean it."""
+    """The time that is `number` milliseconds, or seconds, after 1970; None for one outside the years 1000 to 2999."""
     try:
         return _written(EPOCH + timedelta(milliseconds=number * 1000 if number in AS_SECONDS else number))
     except OverflowError:
