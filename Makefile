@@ -12,7 +12,7 @@ help: ## What each target does
 install: .venv/installed ## Make .venv with every dependency (locked, by hash) and the console script
 
 .venv/installed: requirements-dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, and {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else f"Python 3.11 to 3.14 is needed, and {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -55,10 +55,10 @@ image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of
 image-test: install ## The tests that run containers; they build the image first
 	$(BIN)/pytest -m image_tests integration_tests
 
-examples: .venv-examples/installed ## Make .venv-examples, in which the examples run (Python 3.10 to 3.12)
+examples: .venv-examples/installed ## Make .venv-examples, in which the examples run (Python 3.11 or 3.12)
 
 .venv-examples/installed: examples/requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "PyAirbyte needs Python 3.10 to 3.12: name one with PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 13) else "PyAirbyte needs Python 3.11 or 3.12: name one with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv-examples
 	.venv-examples/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/requirements.txt
 	.venv-examples/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -81,9 +81,9 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 	@$(BIN)/python -m benchmarks.run
 
 lock: install ## Resolve the dependencies anew into the lock files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
-	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

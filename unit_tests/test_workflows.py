@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -52,6 +54,13 @@ def test_a_job_may_only_read_the_repository_unless_it_publishes(path: Path) -> N
 def test_changes_are_tested_as_anywhere_else() -> None:
     (job,) = parsed(ROOT / ".github" / "workflows" / "ci.yml")["jobs"].values()
     assert job["steps"][-1]["run"].endswith(".ci/run")
+
+
+def test_changes_are_tested_on_every_version_of_python_that_the_package_may_run_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    supported = SpecifierSet(project["requires-python"])
+    (job,) = parsed(ROOT / ".github" / "workflows" / "ci.yml")["jobs"].values()
+    assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(100) if f"3.{minor}" in supported]
 
 
 def test_nothing_is_built_for_publishing_before_all_tests_have_passed() -> None:
