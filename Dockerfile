@@ -1,5 +1,5 @@
 # The base has Python 3.11 to 3.14 with pip. It is the same in both stages, so that what one installs runs in the other.
-ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.0@sha256:1d1aa21d34e851df4e8a87b391c27724c06e2597608e7161f4d167be853bd7b6
+ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.1@sha256:a268b44c733ae699a60f5fbc06a324945dba98945c6e2ab7f8609f2f895b0d28
 
 FROM ${BASE_IMAGE} AS builder
 USER 0:0
