@@ -79,16 +79,16 @@ class TrackerStream(ListHttpStream, ABC):
 
     def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]:
         try:
-            made = [self.records(row, partition) for row in rows]
+            by_row = [self.records(row, partition) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidResponse(
                 f"the server sent {self.name} of an unknown shape ({type(error).__name__})"
             ) from error
         for part in self._key:
-            for record in chain.from_iterable(made):
+            for record in chain.from_iterable(by_row):
                 if record.get(part) is None:
                     raise InvalidResponse(f"a row of {self.name} came without its {' and '.join(self._key)}")
-        return made
+        return by_row
 
     def key_of(self, record: Row) -> tuple[Any, ...]:
         """The primary key."""

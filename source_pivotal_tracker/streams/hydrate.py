@@ -78,7 +78,7 @@ class Hydrator:
                 if isinstance(story, dict):
                     row.update(story)
                 asked += 1
-                if most and asked >= most and not any("description" in each for each in rows):
+                if most and asked >= most and not any("description" in row for row in rows):
                     self._capabilities.described.add(kind)
                     logger.info(
                         "%d stories have no description by themselves either: the lists are taken to show all of them",
@@ -116,7 +116,7 @@ class Hydrator:
     def _warn_of_what_is_not_attached(self, rows: Sequence[Row]) -> None:
         for part, inside in self._inside.items():
             for name in inside.keys() & ATTACHED:
-                is_shown = (name in each for row in rows for each in objects(row, part))
+                is_shown = (name in thing for row in rows for thing in objects(row, part))
                 if next(is_shown, None) is False and not any(is_shown):
                     self._warn_once(f"{part} without {name}", "%s will be empty: none of the %s show it", name, part)
 
@@ -139,7 +139,7 @@ class Hydrator:
             selection, parse_lock = self._context.client.selection, self._context.parse_lock
             answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, parse_lock=parse_lock).parsed
             rows = answer if isinstance(answer, list) else () if what else [answer]
-            if not all(isinstance(each, dict) and "id" in each for each in rows):
+            if not all(isinstance(row, dict) and "id" in row for row in rows):
                 raise InvalidResponse("a row came without its id", path=path)
             return answer
         except SkippableError as error:

@@ -135,7 +135,9 @@ class ProjectHistoryDays(TrackerStream):
 
     def since(self, partition: Partition) -> str | None:
         """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
-        first = next((each.first_day for each in self._parents.projects() if each.id == partition.parent_id), None)
+        first = next(
+            (project.first_day for project in self._parents.projects() if project.id == partition.parent_id), None
+        )
         start = super().since(partition)
         return max(filter(None, (first, start and start[:10])), default=None)
 

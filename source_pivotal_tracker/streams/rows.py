@@ -84,7 +84,7 @@ def objects(row: Row, attribute: str) -> Sequence[Row]:
         return ()
     if not isinstance(values, list):
         values = [values]
-    for each in values:
-        if not isinstance(each, dict):
+    for value in values:
+        if not isinstance(value, dict):
             raise InvalidResponse(f"`{attribute}` of {row.get('kind', 'row')} {row.get('id')} does not hold objects")
     return values

@@ -157,9 +157,9 @@ class ChangesReader:
         return changes
 
     def _add_changes(self, activity: Activity, place: tuple[int, int]) -> None:
-        resources = [each for each in activity.get("primary_resources") or () if "id" in each]
-        stories = {each["id"] for each in resources if each.get("kind") == "story"}
-        epics = {each["id"] for each in resources if each.get("kind") == "epic"}
+        resources = [resource for resource in activity.get("primary_resources") or () if "id" in resource]
+        stories = {resource["id"] for resource in resources if resource.get("kind") == "story"}
+        epics = {resource["id"] for resource in resources if resource.get("kind") == "epic"}
         self._changes.stories |= stories
         self._changes.epics |= epics
         if activity["kind"].startswith(MOVED_HERE):

@@ -59,9 +59,9 @@ class Deletions:
     def tombstones(self, detection: Detection, changes: Changes | None, sent: SentRows) -> list[Row]:
         """The records that stand for what is gone, for one stream; `sent` are the rows that came in this walk."""
         partition, stream = self._walk.partition, detection.stream
-        told: Iterable[Deletion] = changes.deleted.values() if changes and detection.member.wants_deletions else ()
+        shown: Iterable[Deletion] = changes.deleted.values() if changes and detection.member.wants_deletions else ()
         tombstones = dict(self._of_missing.get(stream.name, {}))
-        for deletion in told:
+        for deletion in shown:
             has_come = deletion.kind == "story" and deletion.id in sent
             if not has_come and not self._was_sent_before(detection, deletion):
                 tombstone = stream.tombstone(deletion, partition)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Generic
 
 from airbyte_cdk.models import AirbyteMessage, StreamDescriptor
@@ -27,6 +27,7 @@ from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
+from source_pivotal_tracker.sync.progress import Progress
 from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
@@ -38,46 +39,6 @@ logger = logging.getLogger("airbyte.tracker")
 STATE_SECONDS = 1.0
 """At least so long lies between two states of a stream: each holds all its projects."""
 LOG_SECONDS = 5.0
-
-
-@dataclass
-class Progress:
-    """How far one stream is: its walks, what it brought, and what of that its last state covers.
-
-    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows event.
-    """
-
-    state: StreamState
-    unchanged: set[int | None] = field(default_factory=set)
-    walks_left: int = 0
-    is_started: bool = False
-    error: TrackerError | None = None
-    lie_in: str = "projects"
-    read: set[int | None] = field(default_factory=set)
-    skipped: Counter[str] = field(default_factory=Counter)
-    rows: int = 0
-    tombstones: int = 0
-    requests: int = 0
-    rows_since_state: int = 0
-    state_at: float = float("-inf")
-    lists: int = 0
-    listed: int = 0
-    announced: int = 0
-    announced_by: set[StateKey] = field(default_factory=set)
-
-    @property
-    def expected(self) -> int | None:
-        """The rows to expect in all, if what is left of the paginated lists is like what was read of them."""
-        if not self.listed or not self.announced:
-            return None
-        return round(self.rows / self.listed * self.announced / len(self.announced_by) * self.lists)
-
-    def __str__(self) -> str:
-        skipped = f", {self.skipped.total()} skipped ({'; '.join(self.skipped)})" if self.skipped else ""
-        return (
-            f"{len(self.read)} {self.lie_in} read, {len(self.unchanged - self.read)} unchanged{skipped}, "
-            f"{self.rows} rows, {self.tombstones} tombstones, {self.requests} requests"
-        )
 
 
 class Engine(Generic[Encoded]):
@@ -180,7 +141,9 @@ class Engine(Generic[Encoded]):
             yield from self._walk_ended(event.walk, event.error)
         else:
             yield from self._dirty_states()
-            under_way = [name for name, each in self._streams.items() if each.is_started and each.walks_left]
+            under_way = [
+                name for name, progress in self._streams.items() if progress.is_started and progress.walks_left
+            ]
             yield from self._statuses.waiting(under_way)
         if time.monotonic() - self._logged_at >= LOG_SECONDS:
             self._log()

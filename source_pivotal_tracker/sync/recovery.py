@@ -38,7 +38,7 @@ class Recovery:
         self._list = list_client
         self._walk = walk
         self._detections = detections
-        self._digests = [each.row_digests for each in detections if each.row_digests is not None]
+        self._digests = [detection.row_digests for detection in detections if detection.row_digests is not None]
         self._sent = sent
         self._versions = versions
         self.kept_changing = False

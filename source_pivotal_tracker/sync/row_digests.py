@@ -101,8 +101,8 @@ class RowDigests:
             steps = [after - before for before, after in itertools.pairwise([0, *ids])]
             parts = (
                 zlib.compress(struct.pack(f"<{len(ids)}Q", *steps)),
-                zlib.compress(struct.pack(f"<{len(ids)}q", *(self._times.get(each, NO_TIME) for each in ids))),
-                struct.pack(f"<{len(ids)}I", *(self._digests[each] for each in ids)),
+                zlib.compress(struct.pack(f"<{len(ids)}q", *(self._times.get(row_id, NO_TIME) for row_id in ids))),
+                struct.pack(f"<{len(ids)}I", *(self._digests[row_id] for row_id in ids)),
             )
             self._written = ".".join(base64.b64encode(part).decode() for part in parts)
         return self._written

@@ -88,7 +88,7 @@ class Checkpoint:
     @property
     def is_base(self) -> bool:
         """Whether an incremental read can start from here."""
-        return any(each is not None for each in (self.version, self.cursor, self.digest, self.swept))
+        return any(value is not None for value in (self.version, self.cursor, self.digest, self.swept))
 
 
 class StreamState:

@@ -86,45 +86,49 @@ class Sync:
         selected, failed = self._selected(catalog, state)
         loads = {ParentKind.PROJECT: self._parents.load_projects, ParentKind.ACCOUNT: self._parents.load_accounts}
         for kind, load in loads.items():
-            lists = [each for each in selected if each.stream.provides_parent is kind]
-            needing = [each for each in selected if each not in lists and _asks_for(kind, each)]
+            lists = [chosen for chosen in selected if chosen.stream.provides_parent is kind]
+            needing = [chosen for chosen in selected if chosen not in lists and _asks_for(kind, chosen)]
             if not lists and not needing:
                 continue
-            fields = [each.stream.wanted_fields() for each in lists]
+            fields = [chosen.stream.wanted_fields() for chosen in lists]
             try:
                 rows = yield from self._awaited(
-                    partial(load, *fields), [each.stream.name for each in [*lists, *needing]]
+                    partial(load, *fields), [chosen.stream.name for chosen in [*lists, *needing]]
                 )
             except FatalError as error:
                 raise stopped_by(error) from None
             except TrackerError as error:
-                failed |= {each.stream.name: error for each in [*lists, *needing]}
+                failed |= {chosen.stream.name: error for chosen in [*lists, *needing]}
                 continue
             if rows is None:
                 return
             lacking = self._lacking() if kind is ParentKind.PROJECT else None
-            for each in lists:
-                yield from self._read_at_once(each, rows, encode, is_whole=lacking is None)
+            for chosen in lists:
+                yield from self._read_at_once(chosen, rows, encode, is_whole=lacking is None)
                 if lacking:
-                    failed[each.stream.name] = lacking
-        selected = [each for each in selected if not each.stream.provides_parent and each.stream.name not in failed]
-        needed = {kind for kind in loads for each in selected if _asks_for(kind, each)}
+                    failed[chosen.stream.name] = lacking
+        selected = [
+            chosen for chosen in selected if not chosen.stream.provides_parent and chosen.stream.name not in failed
+        ]
+        needed = {kind for kind in loads for chosen in selected if _asks_for(kind, chosen)}
         projects = self._parents.projects() if ParentKind.PROJECT in needed else ()
         accounts = self._parents.accounts() if ParentKind.ACCOUNT in needed else ()
-        made = plan(selected, projects, accounts, self._options.sweeps)
-        if made.gone:
-            gone = ", ".join(map(str, sorted(made.gone)))
+        planned = plan(selected, projects, accounts, self._options.sweeps)
+        if planned.gone:
+            gone = ", ".join(map(str, sorted(planned.gone)))
             logger.warning(
                 "The server no longer shows some projects of the state, so their rows stay as they are: projects %s",
                 gone,
             )
-        replicated_projects = {project.id for project in projects} | made.gone
-        workers = Workers(made, self._client, encode, self._options, replicated_projects=replicated_projects)
-        states = {each.stream.name: each.state for each in selected}
+        replicated_projects = {project.id for project in projects} | planned.gone
+        workers = Workers(planned, self._client, encode, self._options, replicated_projects=replicated_projects)
+        states = {chosen.stream.name: chosen.state for chosen in selected}
         lacking = self._lacking()
-        incomplete = {each.stream.name: lacking for each in selected if lacking and _asks_for(ParentKind.PROJECT, each)}
+        incomplete = {
+            chosen.stream.name: lacking for chosen in selected if lacking and _asks_for(ParentKind.PROJECT, chosen)
+        }
         self._engine = Engine(
-            made,
+            planned,
             states,
             failed,
             incomplete,
@@ -155,15 +159,15 @@ class Sync:
         return None
 
     def _read_at_once(
-        self, each: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool
+        self, chosen: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool
     ) -> Iterator[Any]:
         """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself.
 
         The engine ends one that is not whole.
         """
-        name = each.stream.name
+        name = chosen.stream.name
         records = [
-            record for row in rows for record in each.stream.records(dict(row), Partition(each.stream.endpoints[0]))
+            record for row in rows for record in chosen.stream.records(dict(row), Partition(chosen.stream.endpoints[0]))
         ]
         yield from self._statuses.started(name)
         yield from self._statuses.came(name, rows=len(records))
@@ -176,7 +180,7 @@ class Sync:
     def _selected(
         self, catalog: ConfiguredAirbyteCatalog, state: Sequence[AirbyteStateMessage] | None
     ) -> tuple[list[Selected], dict[str, TrackerError]]:
-        """The catalog's streams, each once, and the names in it that are no streams, with the error."""
+        """Returns the streams of the catalog, without repeats, and by name the errors of those that are no streams."""
         given = ConnectorStateManager(_of_streams(state or ()))
         selected: dict[str, Selected] = {}
         failed: dict[str, TrackerError] = {}
@@ -196,13 +200,13 @@ class Sync:
 
 def _of_streams(state: Sequence[AirbyteStateMessage]) -> list[AirbyteStateMessage]:
     """The messages that hold the state of a stream: this connector makes no others."""
-    of_streams = [each for each in state if each.stream]
+    of_streams = [message for message in state if message.stream]
     if len(of_streams) < len(state):
         logger.warning(
             "Ignoring a state that is not of one stream, because this connector writes none: its streams are read from "
             "the start"
         )
-    return [_without_empty_namespace(each) for each in of_streams]
+    return [_without_empty_namespace(message) for message in of_streams]
 
 
 def _without_empty_namespace(state: AirbyteStateMessage) -> AirbyteStateMessage:
@@ -214,8 +218,8 @@ def _without_empty_namespace(state: AirbyteStateMessage) -> AirbyteStateMessage:
     return replace(state, stream=replace(stream, stream_descriptor=descriptor))
 
 
-def _asks_for(kind: ParentKind, each: Selected) -> bool:
-    return any(endpoint.parent is kind for endpoint in each.stream.endpoints)
+def _asks_for(kind: ParentKind, chosen: Selected) -> bool:
+    return any(endpoint.parent is kind for endpoint in chosen.stream.endpoints)
 
 
 def _fulfil(promise: Future[Loaded], load: Callable[[], Loaded]) -> None:

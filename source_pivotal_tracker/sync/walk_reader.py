@@ -229,7 +229,9 @@ class WalkReader:
 
 def _wanting(detections: Sequence[Detection], sent: SentRows, row: Row) -> Sequence[TrackerStream]:
     """The streams for which the row may bring something new."""
-    return () if row["id"] in sent else [each.stream for each in detections if each.may_have_changed(row)]
+    return (
+        () if row["id"] in sent else [detection.stream for detection in detections if detection.may_have_changed(row)]
+    )
 
 
 def _check_rows(walk: Walk, rows: Sequence[Row]) -> None:

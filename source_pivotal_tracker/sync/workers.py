@@ -79,7 +79,8 @@ class Workers(Generic[Encoded]):
         self._condition = threading.Condition()
         self._is_stopped = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"walks-{each}", daemon=True) for each in range(options.workers)
+            threading.Thread(target=self._work, name=f"walks-{number}", daemon=True)
+            for number in range(options.workers)
         ]
 
     def start(self) -> None:
@@ -142,7 +143,7 @@ class Workers(Generic[Encoded]):
 
     def _pages_with_changes(self, walk: Walk) -> Iterator[Page]:
         waiting = self._waiting_for(walk)
-        members = (member for each in waiting for member in each.members)
+        members = (member for waiting_walk in waiting for member in waiting_walk.members)
         settle_moves = any(member.wants_deletions and member.stream.deleted_kind == "story" for member in members)
         changes = yield from read_changes(self._context, walk, self._lookback, settle_moves=settle_moves)
         self._changes[walk.partition.project_id] = changes
@@ -160,14 +161,14 @@ class Workers(Generic[Encoded]):
         waiting = self._waiting_for(walk)
         changes = self._changes.get(walk.partition.project_id)
         if walk.compares_content and changes:
-            waiting = [replace(each, version=changes.version) for each in waiting]
+            waiting = [replace(waiting_walk, version=changes.version) for waiting_walk in waiting]
         is_fatal = error is not None and not isinstance(error, SkippableError)
         if waiting and isinstance(error, SkippableError):
             warn_of_gap(walk, f"its activity is not shown ({error})")
         if is_fatal:
-            for each in waiting:
-                self._queue.put(WalkStarted(each))
-                self._queue.put(WalkEnded(each, error))
+            for waiting_walk in waiting:
+                self._queue.put(WalkStarted(waiting_walk))
+                self._queue.put(WalkEnded(waiting_walk, error))
         with self._condition:
             self._left -= 1
             if is_fatal:
