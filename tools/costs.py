@@ -8,13 +8,14 @@ from typing import NamedTuple
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind
 from source_pivotal_tracker.streams.parents import ProjectRef
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.plan import Plan, Selected, plan
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState
 from source_pivotal_tracker.sync.walks import Walk
 
 ACCOUNT = 1
-PROJECT = ProjectRef(id=1, version=2, first_day="2024-01-31")
+PROJECT = ProjectRef(id=1, revision=Revision(2), first_day="2024-01-31")
 CURSOR = "2024-01-31T00:00:00Z"
 
 
@@ -50,7 +51,7 @@ class Cost(NamedTuple):
 
 def cost(stream: TrackerStream) -> Cost:
     """The cost of one project, of one account, or of the server, as the paths of the stream have it."""
-    return Cost(*(tuple(_asked(stream, version)) for version in (None, PROJECT.version, 1)))
+    return Cost(*(tuple(_asked(stream, revision)) for revision in (None, PROJECT.revision, Revision(1))))
 
 
 def words(asked: tuple[Asked, ...]) -> str:
@@ -60,20 +61,20 @@ def words(asked: tuple[Asked, ...]) -> str:
     return ", ".join(f"1 for the {each.rows}" if each.page_size is None else str(each) for each in asked) or "0"
 
 
-def planned(stream: TrackerStream, version: int | None) -> Plan:
+def planned(stream: TrackerStream, revision: Revision | None) -> Plan:
     """The plan for a stream alone, of which the destination has this version of the project; None: nothing yet."""
     endpoints = [endpoint.name for endpoint in stream.endpoints]
     known = StreamState(stream.name, endpoints, full_refresh=not stream.cursor_field, given={})
-    if version is not None and stream.cursor_field:
+    if revision is not None and stream.cursor_field:
         for endpoint in stream.endpoints:
             known.put(
-                _state_key(endpoint), Checkpoint(version if endpoint.parent is ParentKind.PROJECT else None, CURSOR)
+                _state_key(endpoint), Checkpoint(revision if endpoint.parent is ParentKind.PROJECT else None, CURSOR)
             )
     return plan([Selected(stream, known)], [PROJECT], [ACCOUNT])
 
 
-def _asked(stream: TrackerStream, version: int | None) -> Iterator[Asked]:
-    for walk in planned(stream, version).walks():
+def _asked(stream: TrackerStream, revision: Revision | None) -> Iterator[Asked]:
+    for walk in planned(stream, revision).walks():
         if not walk.members:
             continue
         endpoint, rows = walk.endpoint, _rows(walk.endpoint)

@@ -23,6 +23,7 @@ from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.hydrate import Hydrator, RowConsumer, Wanting, fields_of
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
 
 logger = logging.getLogger("airbyte.tracker")
@@ -40,7 +41,7 @@ Params = dict[str, str | int]
 class Answer(NamedTuple):
     """A page of a list, understood: its rows, and for each consumer (in order) the records in each of them.
 
-    `following` is the offset of the next page, `total` what the server announces, `version` the project's, `size` in
+    `following` is the offset of the next page, `total` what the server announces, `revision` the project's, `size` in
     bytes. `fingerprint` is the same only for the same page.
     """
 
@@ -48,7 +49,7 @@ class Answer(NamedTuple):
     records: list[list[Sequence[Row]]]
     following: int | None
     total: int | None
-    version: int | None
+    revision: Revision | None
     size: int
     fingerprint: int
 
@@ -176,7 +177,7 @@ class ListClient:
                 with answer_of(path):
                     refuse_cut(response.headers, len(answer.rows))
             return answer
-        may_repeat = may_repeat and answer.total is None and answer.version is None
+        may_repeat = may_repeat and answer.total is None and answer.revision is None
         if answer.rows and answer.fingerprint == previous and not may_repeat:
             raise InvalidResponse(f"the page at offset {offset} is the one before it again", path=path)
         with answer_of(path):
@@ -220,10 +221,11 @@ class ListClient:
                 self._hydrator.warn_of_what_is_not_shown(rows)
         total = number_in(response.headers, "X-Tracker-Pagination-Total")
         version = number_in(response.headers, "X-Tracker-Project-Version")
+        revision = None if version is None else Revision(version)
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
-        fingerprint = hash((fingerprint_of(rows, response.content), total, version))
+        fingerprint = hash((fingerprint_of(rows, response.content), total, revision))
         records = [consumer.records_by_row(rows, self._partition) for consumer in self._consumers]
-        return Answer(rows, records, None, total, version, len(response.content), fingerprint)
+        return Answer(rows, records, None, total, revision, len(response.content), fingerprint)
 
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""

@@ -13,6 +13,7 @@ from source_pivotal_tracker.api.errors import IncompleteError, InvalidResponse, 
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
@@ -25,7 +26,7 @@ class ProjectRef(NamedTuple):
     """A project's id, version, and the first day of its history (`2014-02-10`), as far as the server tells them."""
 
     id: int
-    version: int | None
+    revision: Revision | None
     first_day: str | None
 
 
@@ -62,7 +63,7 @@ class Parents:
         with self._lock:
             wanted = merge(PROJECT_FIELDS, fields)
             rows = list(self._named(wanted)) if self.project_ids else self._listed("projects", wanted)
-            self._projects = tuple(ProjectRef(int(row["id"]), _version(row), _first_day(row)) for row in rows)
+            self._projects = tuple(ProjectRef(int(row["id"]), _revision(row), _first_day(row)) for row in rows)
             logger.info("%d projects to read", len(rows))
             return rows
 
@@ -120,9 +121,9 @@ def _has_id(row: object) -> bool:
     return isinstance(row, dict) and isinstance(row.get("id"), int)
 
 
-def _version(project: Row) -> int | None:
-    version = project.get("version")
-    return version if isinstance(version, int) else None
+def _revision(project: Row) -> Revision | None:
+    revision = project.get("version")
+    return Revision(revision) if isinstance(revision, int) else None
 
 
 def _first_day(project: Row) -> str | None:

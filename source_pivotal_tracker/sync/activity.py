@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
 from source_pivotal_tracker.streams.list_client import Answer, Params
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import without_moves_here
@@ -31,11 +32,11 @@ def read_changes(
     needs_all = not all(member.has_base for member in walk.members)
     params: Params = {} if needs_all or walk.compares_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
-        version = _version(walk, answer)
+        revision = _revision(walk, answer)
         is_told = not answer.rows or (has_clock if walk.compares_content else has_version)(answer.rows[0])
-        if reader is None and version is not None and is_told:
+        if reader is None and revision is not None and is_told:
             slack = int(max(lookback, SHORTEST_LOOKBACK).total_seconds())
-            reader = ChangesReader(walk.changes_since, version, slack)
+            reader = ChangesReader(walk.changes_since, revision, slack)
         is_enough = reader is None and walk.changes_since is None
         if reader is not None:
             reader.add(answer.rows)
@@ -59,10 +60,10 @@ def gap_in(changes: Changes | None, walk: Walk) -> str | None:
         return "the server does not show the version of the project"
     if walk.compares_content:
         return None if changes.is_whole else "its activity does not show all changes since the last sync"
-    if changes.version < changes.since:
-        return f"its version fell from {changes.since} to {changes.version}"
+    if changes.revision < changes.since:
+        return f"its version fell from {changes.since} to {changes.revision}"
     if changes.missing:
-        return f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.version}"
+        return f"its activity lacks {changes.missing} of the versions from {changes.since + 1} to {changes.revision}"
     return None
 
 
@@ -80,10 +81,10 @@ def warn_of_gap(walk: Walk, gap: str) -> None:
     )
 
 
-def _version(walk: Walk, answer: Answer) -> int | None:
+def _revision(walk: Walk, answer: Answer) -> Revision | None:
     """The version of the project, at the least; where the server does not tell it, that of the newest activity."""
-    if answer.version is not None or not walk.compares_content:
-        return walk.version if answer.version is None else answer.version
+    if answer.revision is not None or not walk.compares_content:
+        return walk.revision if answer.revision is None else answer.revision
     if not answer.rows:
-        return 0
+        return Revision(0)
     return clock_of(answer.rows[0]) if has_clock(answer.rows[0]) else None

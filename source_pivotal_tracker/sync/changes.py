@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from source_pivotal_tracker.api.errors import InvalidResponse
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Deletion
 from source_pivotal_tracker.streams.times import moment
 
@@ -22,7 +23,7 @@ MOVED_HERE = "story_move_into_project"
 
 @dataclass
 class Changes:
-    """The changes of a project after version `since`, up to `version`, the project's when its activity was read.
+    """The changes of a project after version `since`, up to `revision`, the project's when its activity was read.
 
     `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
     many they were with those that are not. `moved` came from another project. `epics` are those that were touched.
@@ -33,8 +34,8 @@ class Changes:
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
 
-    since: int
-    version: int
+    since: Revision
+    revision: Revision
     stories: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
     epics: set[int] = field(default_factory=set)
@@ -83,11 +84,11 @@ def refuse_unordered(rows: Sequence[Activity], *, by_time: bool) -> None:
         raise InvalidResponse(lacking)
 
 
-def clock_of(activity: Activity) -> int:
+def clock_of(activity: Activity) -> Revision:
     """The version that it made of the project; where it has none, the second in which it occurred."""
     if has_version(activity):
-        return int(activity["project_version"])
-    return int(moment(activity["occurred_at"]).timestamp())
+        return Revision(activity["project_version"])
+    return Revision(int(moment(activity["occurred_at"]).timestamp()))
 
 
 class ChangesReader:
@@ -100,8 +101,8 @@ class ChangesReader:
     `since` is None where only the version is wanted, to know the changes from it on.
     """
 
-    def __init__(self, since: int | None, version: int, slack: int = 0) -> None:
-        self._changes = Changes(version if since is None else since, version)
+    def __init__(self, since: Revision | None, revision: Revision, slack: int = 0) -> None:
+        self._changes = Changes(revision if since is None else since, revision)
         self._wants_changes = since is not None
         self._slack = slack
         self._is_out_of_order = False
@@ -117,14 +118,14 @@ class ChangesReader:
         self._is_timed |= any("project_version" not in activity for activity in activities)
         self._is_out_of_order |= self._is_timed and bool(clocks) and clocks[0] < clocks[-1]
         if self._is_out_of_order:
-            changes.version = max([changes.version, *clocks])
+            changes.revision = max([changes.revision, *clocks])
             if not self._wants_changes:
-                changes.since = changes.version
+                changes.since = changes.revision
         for activity, clock in zip(activities, clocks, strict=True):
             self._reaches_back |= clock <= changes.since
             since = changes.since - self._slack if self._is_timed else changes.since
             identity = activity["guid"] if self._is_timed else clock
-            if not since < clock <= changes.version or identity in self._seen:
+            if not since < clock <= changes.revision or identity in self._seen:
                 continue
             self._seen.add(identity)
             self._clocks.add(clock)
@@ -142,10 +143,10 @@ class ChangesReader:
         changes = self._changes
         if self._is_timed:
             # A clock that went back may have told of changes in times that are known already.
-            has_gone_back = changes.version + self._slack < changes.since
+            has_gone_back = changes.revision + self._slack < changes.since
             changes.missing = 1 if has_gone_back or self._is_out_of_order or not self._reaches_back else 0
         else:
-            changes.missing = abs(changes.version - changes.since) - len(self._clocks)
+            changes.missing = abs(changes.revision - changes.since) - len(self._clocks)
         for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):
             if deletion:
                 changes.deleted[thing] = deletion

@@ -75,7 +75,7 @@ class Engine(Generic[Encoded]):
                 progress.walks_left += 1
                 progress.lists += walk.endpoint.page_size is not None
                 progress.lie_in = _plural(walk.endpoint.parent)
-                progress.state.begin(walk.state_key, walk.version)
+                progress.state.begin(walk.state_key, walk.revision)
         self._left = sum(self._projects.values())
         self._skipped: set[str] = set()
         self._is_stopped = False
@@ -131,7 +131,7 @@ class Engine(Generic[Encoded]):
         if isinstance(event, WalkStarted):
             for member in event.walk.members:
                 name = member.stream.name
-                has_begun = self._streams[name].state.begin(event.walk.state_key, event.walk.version)
+                has_begun = self._streams[name].state.begin(event.walk.state_key, event.walk.revision)
                 yield from self._start(name)
                 if has_begun and self._streams[name].state.is_dirty:
                     yield self._state(name)

@@ -11,6 +11,7 @@ from source_pivotal_tracker.streams.activity import ACTIVITY
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import ProjectRef
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.stories import STORIES
 from source_pivotal_tracker.sync.state import Checkpoint, StreamState, today
 from source_pivotal_tracker.sync.walks import DetectionMode, Member, Walk
@@ -95,7 +96,7 @@ class _Planner:
         return {state_key.id for state in states for state_key in state.known_lists() if state_key.id is not None}
 
     def _plan_project(self, project: ProjectRef) -> None:
-        compares_content = self._sweeps.always or project.version is None
+        compares_content = self._sweeps.always or project.revision is None
         walks = [
             walk
             for endpoint in self._in_projects
@@ -104,19 +105,19 @@ class _Planner:
         self._plan.unchanged_projects += bool(self._in_projects) and not walks
         if self._sweeps.always:
             self._plan.ready += walks
-        elif project.version is None:
+        elif project.revision is None:
             self._plan_unversioned(project, walks)
         else:
             self._plan_versioned(project, walks)
 
     def _plan_versioned(self, project: ProjectRef, walks: list[Walk]) -> None:
         """The activity first, where the project has moved on: it shows all that the other lists have to bring."""
-        versions = [version for walk in walks for version in _behind(walk, project)]
-        if not versions:
+        revisions = [revision for walk in walks for revision in _behind(walk, project)]
+        if not revisions:
             self._plan.ready += walks
             return
         # A version that is ahead of the project is of another history, and nothing is known of what happened since.
-        since = max(versions) if max(versions) > (project.version or 0) else min(versions)
+        since = max(revisions) if max(revisions) > (project.revision or 0) else min(revisions)
         finder = _taken_as_finder(walks, project)
         self._plan.ready.append(replace(finder, changes_since=since, finds_changes=True))
         self._plan.ready += [walk for walk in walks if not _behind(walk, project)]
@@ -130,9 +131,9 @@ class _Planner:
         walks = [walk for walk in walks if _is_continued_later(walk)]
         if not walks:
             return
-        versions = [member.version for walk in walks for member in walk.members if member.version is not None]
-        since = min(versions, default=None)
-        finder = _taken_as_finder(walks, project) if versions else _lone_finder(project)
+        revisions = [member.revision for walk in walks for member in walk.members if member.revision is not None]
+        since = min(revisions, default=None)
+        finder = _taken_as_finder(walks, project) if revisions else _lone_finder(project)
         self._plan.ready.append(replace(finder, changes_since=since, finds_changes=True))
         self._plan.waiting[project.id] = [replace(walk, changes_since=since) for walk in walks]
 
@@ -143,8 +144,8 @@ class _Planner:
             if walk.endpoint not in stream.endpoints:
                 continue
             checkpoint = state.checkpoint(walk.state_key)
-            is_unchanged = checkpoint.version == walk.version and checkpoint.resume_point is None
-            if is_unchanged and (checkpoint.done or (walk.version is not None and not stream.changes_without_version)):
+            is_unchanged = checkpoint.revision == walk.revision and checkpoint.resume_point is None
+            if is_unchanged and (checkpoint.done or (walk.revision is not None and not stream.changes_without_version)):
                 self._plan.unchanged[stream.name].add(walk.partition.parent_id)
                 continue
             mode = _mode(walk, stream, checkpoint)
@@ -178,12 +179,12 @@ def _taken_as_finder(walks: list[Walk], project: ProjectRef) -> Walk:
 
 
 def _lone_finder(project: ProjectRef) -> Walk:
-    return _walk(project, ACTIVITY, compares_content=project.version is None)
+    return _walk(project, ACTIVITY, compares_content=project.revision is None)
 
 
 def _walk(project: ProjectRef, endpoint: Endpoint, *, compares_content: bool) -> Walk:
     partition = Partition(endpoint, Parent(ParentKind.PROJECT, project.id))
-    return Walk(partition, (), version=project.version, compares_content=compares_content)
+    return Walk(partition, (), revision=project.revision, compares_content=compares_content)
 
 
 def _is_continued_later(walk: Walk) -> bool:
@@ -191,12 +192,12 @@ def _is_continued_later(walk: Walk) -> bool:
     return walk.endpoint.page_size is not None or not all(member.full_refresh for member in walk.members)
 
 
-def _behind(walk: Walk, project: ProjectRef) -> list[int]:
+def _behind(walk: Walk, project: ProjectRef) -> list[Revision]:
     """The versions that members have, in whole or in part, where the project has moved on and that matters."""
     if _is_resumed(walk):
         return []
-    versions = (member.version for member in walk.members)
-    return [version for version in versions if version is not None and version != project.version]
+    revisions = (member.revision for member in walk.members)
+    return [revision for revision in revisions if revision is not None and revision != project.revision]
 
 
 def _is_resumed(walk: Walk) -> bool:

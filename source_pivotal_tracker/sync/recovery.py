@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from source_pivotal_tracker.api.errors import IncompleteError
 from source_pivotal_tracker.streams.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.sync.detection.base import Detection
-from source_pivotal_tracker.sync.list_versions import ListVersions
+from source_pivotal_tracker.sync.list_revisions import ListRevisions
 from source_pivotal_tracker.sync.sent_rows import SentRows
 from source_pivotal_tracker.sync.walks import Walk
 
@@ -23,7 +23,7 @@ MOST_WALKS = 4
 class Recovery:
     """Finds the rows of a walk that have not come.
 
-    Whoever iterates adds each answer to `sent` and `versions` before the next one: what comes next depends on it.
+    Whoever iterates adds each answer to `sent` and `revisions` before the next one: what comes next depends on it.
     All methods raise a TrackerError.
     """
 
@@ -33,14 +33,14 @@ class Recovery:
         walk: Walk,
         detections: Sequence[Detection],
         sent: SentRows,
-        versions: ListVersions,
+        revisions: ListRevisions,
     ) -> None:
         self._list = list_client
         self._walk = walk
         self._detections = detections
         self._digests = [detection.row_digests for detection in detections if detection.row_digests is not None]
         self._sent = sent
-        self._versions = versions
+        self._revisions = revisions
         self.kept_changing = False
         """Whether the list never stood still, so that rows may be missing until the next sync."""
 
@@ -55,7 +55,7 @@ class Recovery:
 
     def missed(self, params: Params, *, is_whole_list: bool) -> Iterator[Answer]:
         """The rows that slipped from a page to the one before it: by their ids, or by reading the list again."""
-        if self._versions.is_resumed:
+        if self._revisions.is_resumed:
             for detection in self._detections:
                 detection.trusts_earlier_run = True
         ids = self._unsent_ids() if is_whole_list else None
@@ -64,16 +64,16 @@ class Recovery:
             return
         found = 0
         for _ in range(MOST_WALKS - 1):
-            versions, found = set(), 0
+            revisions, found = set(), 0
             for answer in self._list.pages(params):
                 unsent = self._sent.unsent(answer)
-                versions.add(answer.version)
+                revisions.add(answer.revision)
                 found += sum(
-                    not self._versions.is_late(row) and not self._is_known(row.get("id")) for row in unsent.rows
+                    not self._revisions.is_late(row) and not self._is_known(row.get("id")) for row in unsent.rows
                 )
                 yield unsent
-            stood_still = None not in versions and not self._sent.has_repeats
-            if len(versions) == 1 and (stood_still or not found):
+            stood_still = None not in revisions and not self._sent.has_repeats
+            if len(revisions) == 1 and (stood_still or not found):
                 return
         ids = self._unsent_ids()
         if ids is not None:
@@ -108,6 +108,6 @@ class Recovery:
 
     def _is_known(self, row_id: int | None) -> bool:
         """Whether an earlier run, which this one goes on from, has sent the row to all members."""
-        if row_id is None or not self._versions.is_resumed or len(self._digests) < len(self._detections):
+        if row_id is None or not self._revisions.is_resumed or len(self._digests) < len(self._detections):
             return False
         return all(row_id in digests for digests in self._digests)

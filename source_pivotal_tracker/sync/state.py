@@ -18,10 +18,11 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.dialect.values import AS_SECONDS, time_of_number
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.times import moment
 from source_pivotal_tracker.sync.row_digests import RowDigests
 
@@ -56,28 +57,28 @@ class StateKey(NamedTuple):
 class ResumePoint:
     """How far an unfinished walk has come: the next offset, and of what that is told.
 
-    `version` is the project's when the walk first began: of the stories that nobody has touched since then, all that
+    `revision` is the project's when the walk first began: of the stories that nobody has touched since then, all that
     stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
     cursor among the rows before the place.
     """
 
     offset: int
-    version: int
+    revision: Revision
     since: str | None = None
     newest: str | None = None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the destination has of one list: all up to the project's `version`, and up to `cursor` by time.
+    """What the destination has of one list: all up to the project's `revision`, and up to `cursor` by time.
 
-    `version` is None where nothing shows how far the project has come. `digest` stands for the rows of a list that
+    `revision` is None where nothing shows how far the project has come. `digest` stands for the rows of a list that
     comes in one answer, which is sent again only if it differs. `done` says that a running full refresh has read the
     list. `resume_point` is there while the list is being read. Where only their content shows what changed in rows,
     `row_digests` has a digest of each, and `swept` is the day on which all of them were last compared.
     """
 
-    version: int | None = None
+    revision: Revision | None = None
     cursor: str | None = None
     digest: str | None = None
     done: bool = False
@@ -88,7 +89,7 @@ class Checkpoint:
     @property
     def is_base(self) -> bool:
         """Whether an incremental read can start from here."""
-        return any(value is not None for value in (self.version, self.cursor, self.digest, self.swept))
+        return any(value is not None for value in (self.revision, self.cursor, self.digest, self.swept))
 
 
 class StreamState:
@@ -114,15 +115,15 @@ class StreamState:
     def checkpoint(self, state_key: StateKey) -> Checkpoint:
         return self._checkpoints.get(state_key, Checkpoint())
 
-    def begin(self, state_key: StateKey, version: int | None) -> bool:
-        """Record that a first read of a list starts at `version`. Returns False if it was begun before.
+    def begin(self, state_key: StateKey, revision: Revision | None) -> bool:
+        """Record that a first read of a list starts at `revision`. Returns False if it was begun before.
 
         Its rows may be written without a state after them. Without this record, the next attempt would not know that
         it has to look for deletions among them, and a row that was deleted in between would stay for ever.
         """
-        if version is None or self.full_refresh or self.checkpoint(state_key) != Checkpoint():
+        if revision is None or self.full_refresh or self.checkpoint(state_key) != Checkpoint():
             return False
-        self.put(state_key, Checkpoint(resume_point=ResumePoint(0, version)))
+        self.put(state_key, Checkpoint(resume_point=ResumePoint(0, revision)))
         return True
 
     def put(self, state_key: StateKey, checkpoint: Checkpoint) -> None:
@@ -218,13 +219,20 @@ def _project(blob: Blob, project: int) -> Blob:
 
 
 def _written(checkpoint: Checkpoint) -> Blob:
-    values = asdict(replace(checkpoint, resume_point=None, row_digests=None)).items()
-    blob = {key: value for key, value in values if value is not None and value is not False}
-    if checkpoint.resume_point:
-        blob["walk"] = {key: value for key, value in asdict(checkpoint.resume_point).items() if value is not None}
-    if checkpoint.row_digests:
-        blob["ledger"] = checkpoint.row_digests.written()
-    return blob
+    point, digests = checkpoint.resume_point, checkpoint.row_digests
+    return _known(
+        version=checkpoint.revision,
+        cursor=checkpoint.cursor,
+        digest=checkpoint.digest,
+        done=checkpoint.done or None,
+        swept=checkpoint.swept,
+        walk=point and _known(offset=point.offset, version=point.revision, since=point.since, newest=point.newest),
+        ledger=digests and digests.written(),
+    )
+
+
+def _known(**values: Any) -> Blob:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _read(blob: Any) -> Checkpoint:
@@ -235,7 +243,7 @@ def _read(blob: Any) -> Checkpoint:
         raise ValueError
     walk, ledger = blob.get("walk"), _text(blob.get("ledger"))
     return Checkpoint(
-        version=_number(blob.get("version")),
+        revision=_revision(blob.get("version")),
         cursor=_time(blob.get("cursor")),
         digest=_text(blob.get("digest")),
         done=blob.get("done") is True,
@@ -248,16 +256,21 @@ def _read(blob: Any) -> Checkpoint:
 def _resume_point(walk: Any) -> ResumePoint:
     if not isinstance(walk, dict):
         raise TypeError
-    offset, version = _number(walk.get("offset")), _number(walk.get("version"))
-    if offset is None or version is None:
+    offset, revision = _number(walk.get("offset")), _revision(walk.get("version"))
+    if offset is None or revision is None:
         raise ValueError
-    return ResumePoint(offset, version, _time(walk.get("since")), _time(walk.get("newest")))
+    return ResumePoint(offset, revision, _time(walk.get("since")), _time(walk.get("newest")))
 
 
 def _number(value: Any) -> int | None:
     if value is not None and (type(value) is not int or not 0 <= value < _TOO_MUCH):
         raise ValueError
     return value
+
+
+def _revision(value: Any) -> Revision | None:
+    number = _number(value)
+    return None if number is None else Revision(number)
 
 
 def _text(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import Deletions
 from source_pivotal_tracker.sync.detection import detection_of
 from source_pivotal_tracker.sync.detection.base import Detection
-from source_pivotal_tracker.sync.list_versions import ListVersions
+from source_pivotal_tracker.sync.list_revisions import ListRevisions
 from source_pivotal_tracker.sync.recovery import Recovery
 from source_pivotal_tracker.sync.row_digests import refuse_other_ids
 from source_pivotal_tracker.sync.sent_rows import SentRows
@@ -58,12 +58,12 @@ class WalkReader:
         self._lookback = lookback
         self._detections = [detection_of(member, walk, changes, lookback) for member in walk.members]
         self._sent = SentRows(walk)
-        self._versions = ListVersions(walk, changes)
+        self._revisions = ListRevisions(walk, changes)
         # Without a way back to this object, which would keep all of it until somebody looks for cycles.
         streams = [member.stream for member in walk.members]
         wanting = partial(_wanting, self._detections, self._sent)
         self.list = ListClient(context, walk.partition, streams, wanting, partial(_check_rows, walk))
-        self._recovery = Recovery(self.list, walk, self._detections, self._sent, self._versions)
+        self._recovery = Recovery(self.list, walk, self._detections, self._sent, self._revisions)
         self._deletions = Deletions(context, walk, changes, self._detections)
         self._newest: str | None = None
         self._since: str | None = None
@@ -95,9 +95,9 @@ class WalkReader:
             # A row that comes once more has not been completed again.
             answer = self._sent.unsent(answer)
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
-        self._versions.add(answer.version)
+        self._revisions.add(answer.revision)
         self._sent.add(answer)
-        oldest = None if answer.following is None or self._may_have_moved else self._versions.oldest
+        oldest = None if answer.following is None or self._may_have_moved else self._revisions.oldest
         self._note_newest(answer)
         for detection, records in zip(self._detections, answer.records, strict=True):
             complete = self.list.completes_rows
@@ -120,7 +120,7 @@ class WalkReader:
             # Where nothing is newer than the start that the user chose, the next read still begins there.
             cursor = max(filter(None, (detection.member.checkpoint.cursor, self._newest, self._since)), default=None)
             page.checkpoints[name] = detection.checkpoint_at_end(
-                changes, self._versions.began_at, cursor, saw_all=self._saw_all
+                changes, self._revisions.began_at, cursor, saw_all=self._saw_all
             )
         return page
 
@@ -131,10 +131,10 @@ class WalkReader:
         if resume_point and resume_point.offset:
             known, back = self._known_since(resume_point)
             answer = self.list.page(params, max(0, resume_point.offset - back))
-            has_no_version = self._walk.compares_content and answer.version is None
-            if answer.rows and (known is None or answer.version == known or has_no_version):
+            has_no_version = self._walk.compares_content and answer.revision is None
+            if answer.rows and (known is None or answer.revision == known or has_no_version):
                 self._newest = resume_point.newest
-                self._versions.is_resumed = True
+                self._revisions.is_resumed = True
                 offset = answer.following
                 yield answer
             else:
@@ -153,15 +153,15 @@ class WalkReader:
             return None, 0
         changes = self._changes
         if self._walk.endpoint.lookup_by_id and changes and changes.is_whole:
-            return changes.version, changes.touched
-        return resume_point.version, 0
+            return changes.revision, changes.touched
+        return resume_point.revision, 0
 
     def _resume_point(self) -> ResumePoint | None:
         """The earliest resume point of the members, if an earlier run read this same list for all of them."""
         points = [member.checkpoint.resume_point for member in self._walk.members if member.checkpoint.resume_point]
         if not points or len(points) < len(self._walk.members):
             return None
-        if len({(point.version, point.since) for point in points}) > 1 or points[0].since != self._since:
+        if len({(point.revision, point.since) for point in points}) > 1 or points[0].since != self._since:
             return None
         return min(points, key=lambda point: point.offset)
 
@@ -182,7 +182,7 @@ class WalkReader:
 
         Activity that never named anything names nothing now: of a project at rest, or of a server that keeps none.
         """
-        is_named = self._walk.endpoint.lookup_by_id and self._changes is not None and self._changes.version > 0
+        is_named = self._walk.endpoint.lookup_by_id and self._changes is not None and self._changes.revision > 0
         return is_named and all(detection.needs_changes_only for detection in self._detections)
 
     @property
@@ -193,7 +193,7 @@ class WalkReader:
     @property
     def _may_have_missed_rows(self) -> bool:
         """Whether rows may have slipped past, or what came before the resume point is to be seen once more."""
-        return self._may_have_moved or (self._versions.is_resumed and self._walk.compares_content)
+        return self._may_have_moved or (self._revisions.is_resumed and self._walk.compares_content)
 
     @property
     def _may_have_moved(self) -> bool:
@@ -201,7 +201,7 @@ class WalkReader:
 
         Where a row came twice it did, whatever the version: another may not have come at all.
         """
-        return (self._versions.differ or self._sent.has_repeats) and not self._walk.endpoint.append_only
+        return (self._revisions.differ or self._sent.has_repeats) and not self._walk.endpoint.append_only
 
     def _note_newest(self, answer: Answer) -> None:
         """Note the newest cursor. Asked of one member for all: their cursors are that of the rows."""
@@ -209,7 +209,7 @@ class WalkReader:
             return
         rows, records = answer.rows, answer.records[0]
         if rows and "project_version" in rows[0]:
-            in_time = [not self._versions.is_late(row) for row in rows]
+            in_time = [not self._revisions.is_late(row) for row in rows]
             rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
         newest = self._detections[0].stream.newest(rows, chain.from_iterable(records))
         self._newest = max(filter(None, (self._newest, newest)), default=None)

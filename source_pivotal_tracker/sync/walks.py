@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, Partition
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.sync.state import Checkpoint, StateKey
 
 
@@ -48,14 +49,14 @@ class Member(NamedTuple):
     @property
     def wants_deletions(self) -> bool:
         """Whether the destination may have rows that were deleted meanwhile."""
-        return self.version is not None and not self.full_refresh
+        return self.revision is not None and not self.full_refresh
 
     @property
-    def version(self) -> int | None:
+    def revision(self) -> Revision | None:
         """The version of the project after which a change is new to the destination, if it has only a part, too."""
-        if self.checkpoint.version is None and self.checkpoint.resume_point:
-            return self.checkpoint.resume_point.version
-        return self.checkpoint.version
+        if self.checkpoint.revision is None and self.checkpoint.resume_point:
+            return self.checkpoint.resume_point.revision
+        return self.checkpoint.revision
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Walk:
 
     `changes_since` is the version of its project from which on a member wants the changes. The walk over the
     project's activity that `finds_changes` reads them, and every other walk that has the number waits for that one.
-    `version` is the project's when the projects were listed, some time before the walk.
+    `revision` is the project's when the projects were listed, some time before the walk.
 
     `compares_content`: the activity does not show all that changed in the project, so rows are compared with those
     that were sent. If the server shows no version, the walk that `finds_changes` takes that of the newest activity,
@@ -73,8 +74,8 @@ class Walk:
 
     partition: Partition
     members: tuple[Member, ...]
-    changes_since: int | None = None
-    version: int | None = None
+    changes_since: Revision | None = None
+    revision: Revision | None = None
     finds_changes: bool = False
     compares_content: bool = False
 

@@ -161,7 +161,7 @@ class Workers(Generic[Encoded]):
         waiting = self._waiting_for(walk)
         changes = self._changes.get(walk.partition.project_id)
         if walk.compares_content and changes:
-            waiting = [replace(waiting_walk, version=changes.version) for waiting_walk in waiting]
+            waiting = [replace(waiting_walk, revision=changes.revision) for waiting_walk in waiting]
         is_fatal = error is not None and not isinstance(error, SkippableError)
         if waiting and isinstance(error, SkippableError):
             warn_of_gap(walk, f"its activity is not shown ({error})")

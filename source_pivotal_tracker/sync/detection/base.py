@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.row_digests import RowDigests
@@ -18,7 +19,7 @@ class Detection(ABC):
     """Finds out what one stream lacks of one list, while the list is read.
 
     Before: the destination has what `member.checkpoint` says, and `changes` hold all that the activity shows of the
-    project after `walk.changes_since`, up to `changes.version`, or they are None.
+    project after `walk.changes_since`, up to `changes.revision`, or they are None.
 
     After: every record that the destination lacks, of rows that the reader has passed in, was returned by
     `records_to_emit`. A record that it has may come once more; a record that it lacks must not be left out, because no
@@ -67,24 +68,24 @@ class Detection(ABC):
         return replace(self.member.checkpoint, resume_point=resume_point, row_digests=None)
 
     def checkpoint_at_end(
-        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
+        self, changes: Changes | None, began_at: Revision | None, cursor: str | None, *, saw_all: bool
     ) -> Checkpoint:
         """What the destination has once the whole list and the tombstones are written: all up to `cursor`.
 
         `began_at` is the version of the project that the list is of. `saw_all`: no row of the list was passed over.
         """
-        version = self._version_at_end(changes, began_at)
-        return Checkpoint(version, cursor, swept=self.member.checkpoint.swept)
+        revision = self._revision_at_end(changes, began_at)
+        return Checkpoint(revision, cursor, swept=self.member.checkpoint.swept)
 
-    def _version_at_end(self, changes: Changes | None, began_at: int | None) -> int | None:
+    def _revision_at_end(self, changes: Changes | None, began_at: Revision | None) -> Revision | None:
         """The version up to which the destination has all, deletions included.
 
         To claim a later one loses deletions: nobody looks again for what was deleted before it.
         """
-        version = self._walk.version if began_at is None else began_at
-        if self.member.version is None:
-            return version
+        revision = self._walk.revision if began_at is None else began_at
+        if self.member.revision is None:
+            return revision
         if changes:
-            return changes.version
+            return changes.revision
         looked_for_deletions = self._walk.changes_since is not None and not self._walk.compares_content
-        return version if looked_for_deletions or self.member.compares_all_rows else self.member.version
+        return revision if looked_for_deletions or self.member.compares_all_rows else self.member.revision

@@ -9,6 +9,7 @@ from itertools import chain
 
 import orjson
 
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.detection.base import Detection
@@ -33,6 +34,6 @@ class ByListDigest(Detection):
         return every if self.member.has_base else self.stream.after_start(every)
 
     def checkpoint_at_end(
-        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
+        self, changes: Changes | None, began_at: Revision | None, cursor: str | None, *, saw_all: bool
     ) -> Checkpoint:
         return replace(super().checkpoint_at_end(changes, began_at, cursor, saw_all=saw_all), digest=self._digest)

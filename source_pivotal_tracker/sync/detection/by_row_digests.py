@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.detection.base import Detection
@@ -64,7 +65,7 @@ class ByRowDigests(Detection):
         return replace(super().checkpoint_at(resume_point), row_digests=self.row_digests.copy())
 
     def checkpoint_at_end(
-        self, changes: Changes | None, began_at: int | None, cursor: str | None, *, saw_all: bool
+        self, changes: Changes | None, began_at: Revision | None, cursor: str | None, *, saw_all: bool
     ) -> Checkpoint:
         checkpoint = super().checkpoint_at_end(changes, began_at, cursor, saw_all=saw_all)
         swept = today() if saw_all and self._compares_all else checkpoint.swept

@@ -14,8 +14,8 @@ class ByTime(Detection):
     """Rows are added and keep their time: everything since the cursor, less a little because changes share seconds."""
 
     def since(self, *, is_narrowed: bool) -> str | None:
-        version = self._changes.version if self._changes else self._walk.version
-        has_moved = version is None or version != self.member.version
+        revision = self._changes.revision if self._changes else self._walk.revision
+        has_moved = revision is None or revision != self.member.revision
         cursor = self.member.checkpoint.cursor
         # After a change of the project, old rows of such a list may differ too.
         if cursor is None or (self.stream.changes_without_version and has_moved):

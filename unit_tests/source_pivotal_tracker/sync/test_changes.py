@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of
 from tracker_server.sample import make_world
 
@@ -14,18 +15,18 @@ Row = dict[str, Any]
 STORY, OTHER, EPIC = 101, 102, 201
 
 
-def activity(version: int, kind: str, *changes: Row, of: tuple[Row, ...] = ()) -> Row:
+def activity(revision: int, kind: str, *changes: Row, of: tuple[Row, ...] = ()) -> Row:
     return {
         "kind": f"{kind}_activity",
-        "project_version": version,
-        "occurred_at": at(version),
+        "project_version": revision,
+        "occurred_at": at(revision),
         "changes": list(changes),
         "primary_resources": list(of),
     }
 
 
-def at(version: int) -> str:
-    return f"2026-11-20T12:00:{version:02}Z"
+def at(revision: int) -> str:
+    return f"2026-11-20T12:00:{revision:02}Z"
 
 
 def change(what: str, kind: str, thing: int, **more: Any) -> Row:
@@ -36,25 +37,25 @@ def resource(kind: str, thing: int) -> Row:
     return {"kind": kind, "id": thing}
 
 
-def read(*activities: Row, since: int = 0, version: int | None = None) -> Changes:
-    """The changes up to `version`, or up to the last of the activities, which come newest first as Tracker's do."""
+def read(*activities: Row, since: int = 0, revision: int | None = None) -> Changes:
+    """The changes up to `revision`, or up to the last of the activities, which come newest first as Tracker's do."""
     newest = max((each["project_version"] for each in activities), default=since)
-    reader = ChangesReader(since, newest if version is None else version)
+    reader = ChangesReader(Revision(since), Revision(newest if revision is None else revision))
     reader.add(reversed(activities))
     return reader.changes()
 
 
-def edited(version: int, story: int = STORY) -> Row:
-    return activity(version, "story_update", change("update", "story", story), of=(resource("story", story),))
+def edited(revision: int, story: int = STORY) -> Row:
+    return activity(revision, "story_update", change("update", "story", story), of=(resource("story", story),))
 
 
-def deleted(version: int, *stories: int, kind: str = "story_delete") -> Row:
+def deleted(revision: int, *stories: int, kind: str = "story_delete") -> Row:
     changes = (change("delete", "story", story, story_type="feature") for story in stories)
-    return activity(version, kind, *changes, of=tuple(resource("story", story) for story in stories))
+    return activity(revision, kind, *changes, of=tuple(resource("story", story) for story in stories))
 
 
-def created(version: int, story: int = STORY, kind: str = "story_create") -> Row:
-    return activity(version, kind, change("create", "story", story), of=(resource("story", story),))
+def created(revision: int, story: int = STORY, kind: str = "story_create") -> Row:
+    return activity(revision, kind, change("create", "story", story), of=(resource("story", story),))
 
 
 def test_a_touched_story_is_named() -> None:
@@ -103,7 +104,7 @@ def test_what_was_created_and_deleted_again_is_deleted() -> None:
 
 
 def test_the_order_of_versions_counts_and_not_that_in_which_the_rows_come() -> None:
-    reader = ChangesReader(0, 2)
+    reader = ChangesReader(Revision(0), Revision(2))
     reader.add([created(2, STORY)])
     reader.add([deleted(1, STORY)])
     assert reader.changes().deleted == {}
@@ -175,16 +176,16 @@ def test_every_version_has_its_activity_where_nothing_is_missing() -> None:
 
 
 def test_versions_without_an_activity_are_counted() -> None:
-    changes = read(edited(9), since=5, version=10)
+    changes = read(edited(9), since=5, revision=10)
     assert (changes.missing, changes.is_whole) == (4, False)
 
 
 def test_no_activity_at_all_where_there_were_changes_is_a_gap_too() -> None:
-    assert read(since=5, version=8).missing == 3
+    assert read(since=5, revision=8).missing == 3
 
 
 def test_a_project_that_fell_behind_is_not_understood() -> None:
-    changes = read(edited(3), since=9, version=4)
+    changes = read(edited(3), since=9, revision=4)
     assert (changes.missing, changes.is_whole) == (5, False)
     assert changes.stories == set()
 
@@ -196,20 +197,20 @@ def test_where_times_stand_for_versions_a_clock_that_went_back_far_leaves_a_gap(
     edit = edited(3) | {"guid": "a"}
     del edit["project_version"]
     now = clock_of(edit)
-    reader = ChangesReader(now + seconds_back, now, slack=2)
+    reader = ChangesReader(Revision(now + seconds_back), now, slack=2)
     reader.add([edit, edit | {"guid": "b", "occurred_at": "2026-11-19T12:00:00Z"}])
     assert reader.changes().is_whole == is_whole
 
 
 def test_a_row_that_comes_twice_counts_once() -> None:
-    reader = ChangesReader(5, 7)
+    reader = ChangesReader(Revision(5), Revision(7))
     reader.add([edited(7)])
     reader.add([edited(7), edited(6)])
     assert reader.changes().missing == 0
 
 
 def test_rows_from_before_and_after_the_time_in_question_do_not_count() -> None:
-    changes = read(deleted(5, STORY), edited(6, OTHER), deleted(7, OTHER), since=5, version=6)
+    changes = read(deleted(5, STORY), edited(6, OTHER), deleted(7, OTHER), since=5, revision=6)
     assert (changes.stories, changes.deleted, changes.missing) == ({OTHER}, {}, 0)
 
 
@@ -222,7 +223,7 @@ def test_an_activity_without_the_parts_that_older_ones_lack_is_understood() -> N
 
 def test_nothing_that_a_played_project_deleted_is_there_and_nothing_else_is_missing() -> None:
     (project,) = make_world(projects=1, stories=30).projects.values()
-    reader = ChangesReader(project.activity[0]["project_version"] - 1, project.version)
+    reader = ChangesReader(Revision(project.activity[0]["project_version"] - 1), Revision(project.version))
     reader.add(project.activity)
     changes = reader.changes()
     there = {

@@ -12,13 +12,14 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.hydrate import fields_of
 from source_pivotal_tracker.streams.parents import ProjectRef
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.sync.plan import Plan, Selected, plan
 from source_pivotal_tracker.sync.state import StreamState
 from source_pivotal_tracker.sync.walks import Walk
 
 VERSION = 7
 NOON = "2026-11-20T12:00:00Z"
-APOLLO, BORIS = ProjectRef(99, VERSION, "2026-01-01"), ProjectRef(98, VERSION, "2026-01-01")
+APOLLO, BORIS = ProjectRef(99, Revision(VERSION), "2026-01-01"), ProjectRef(98, Revision(VERSION), "2026-01-01")
 PARTS = (
     *("story_tasks", "story_comments", "story_blockers", "story_reviews", "story_pull_requests", "story_branches"),
     *("story_cycle_times", "file_attachments", "google_attachments"),

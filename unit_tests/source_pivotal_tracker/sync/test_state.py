@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.times import moment
 from source_pivotal_tracker.sync.row_digests import RowDigests
 from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, ResumePoint, StateKey, StreamState
 
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"
-BASE = Checkpoint(version=7, cursor=NOON)
-RESUME_POINT = ResumePoint(offset=500, version=7, since="2026-11-01T00:00:00Z", newest=NOON)
+BASE = Checkpoint(revision=Revision(7), cursor=NOON)
+RESUME_POINT = ResumePoint(offset=500, revision=Revision(7), since="2026-11-01T00:00:00Z", newest=NOON)
 
 numbers = st.integers(0, 2**53)
 days = st.dates(date(1970, 1, 1), date(2999, 12, 31)).map(str)
@@ -28,7 +29,7 @@ times = days | days.map("{}T23:59:59Z".format)
 places = st.builds(ResumePoint, numbers, numbers, st.none() | times, st.none() | times)
 checkpoints = st.builds(
     Checkpoint,
-    version=st.none() | numbers,
+    revision=st.none() | numbers,
     cursor=st.none() | times,
     digest=st.none() | st.text(),
     done=st.booleans(),
@@ -101,8 +102,8 @@ def test_what_is_read_of_a_damaged_state_is_sound(
     read = state(blob, full_refresh=full_refresh, endpoints=endpoints)
     for checkpoint in map(read.checkpoint, read.known_lists()):
         numbers_in = [
-            checkpoint.version,
-            *([checkpoint.resume_point.offset, checkpoint.resume_point.version] if checkpoint.resume_point else []),
+            checkpoint.revision,
+            *([checkpoint.resume_point.offset, checkpoint.resume_point.revision] if checkpoint.resume_point else []),
         ]
         times_in = [
             checkpoint.cursor,
@@ -251,9 +252,9 @@ def test_a_full_refresh_that_goes_on_remembers_when_it_began() -> None:
 
 def test_a_finished_incremental_read_leaves_cursors_only() -> None:
     running = state()
-    running.put(key(98), Checkpoint(version=7, cursor=NOON, resume_point=RESUME_POINT))
-    running.put(key(98), Checkpoint(version=7, cursor=NOON, digest="d"))
-    running.put(key(99), Checkpoint(version=7, cursor=NOON))
+    running.put(key(98), Checkpoint(revision=Revision(7), cursor=NOON, resume_point=RESUME_POINT))
+    running.put(key(98), Checkpoint(revision=Revision(7), cursor=NOON, digest="d"))
+    running.put(key(99), Checkpoint(revision=Revision(7), cursor=NOON))
     assert running.as_blob() == {
         "stream": STORIES,
         "projects": {"98": {"version": 7, "cursor": NOON, "digest": "d"}, "99": {"version": 7, "cursor": NOON}},
@@ -263,7 +264,7 @@ def test_a_finished_incremental_read_leaves_cursors_only() -> None:
 def test_a_stream_with_two_endpoints_has_a_mark_for_each() -> None:
     running = state(endpoints=(STORIES, EPICS))
     running.put(key(), BASE)
-    running.put(key(endpoint=EPICS), Checkpoint(version=9))
+    running.put(key(endpoint=EPICS), Checkpoint(revision=Revision(9)))
     assert running.as_blob()["projects"]["99"] == {"stories": {"version": 7, "cursor": NOON}, "epics": {"version": 9}}
 
 
@@ -279,10 +280,10 @@ def test_what_hangs_on_no_project_stands_under_server() -> None:
         (Checkpoint(), False),
         (Checkpoint(done=True), False),
         (Checkpoint(resume_point=RESUME_POINT), False),
-        (Checkpoint(version=0), True),
+        (Checkpoint(revision=Revision(0)), True),
         (Checkpoint(cursor=NOON), True),
         (Checkpoint(digest="d"), True),
-        (Checkpoint(version=7, resume_point=RESUME_POINT), True),
+        (Checkpoint(revision=Revision(7), resume_point=RESUME_POINT), True),
     ],
 )
 def test_an_incremental_read_starts_from_whatever_was_read_to_its_end(checkpoint: Checkpoint, is_base: bool) -> None:

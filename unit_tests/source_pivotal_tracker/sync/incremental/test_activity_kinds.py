@@ -6,6 +6,7 @@ import pytest
 
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind, Partition
+from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Deletion
 from source_pivotal_tracker.sync.changes import SWEEPING, ChangesReader
 from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
@@ -57,7 +58,7 @@ OTHERS = {
 
 def told(kind: str, thing: str) -> dict[tuple[str, int], Deletion]:
     """What is deleted, according to an activity of a kind in which a thing is deleted."""
-    reader = ChangesReader(1, 2)
+    reader = ChangesReader(Revision(1), Revision(2))
     reader.add(
         [
             {
