@@ -33,7 +33,7 @@ test: lint types unit ## Lint, types and all tests
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/shellcheck .ci/run tools/engine
+	$(BIN)/shellcheck .ci/run tools/container_engine
 
 types: install
 	$(BIN)/mypy

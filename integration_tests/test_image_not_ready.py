@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SET_UP = "on Debian, as root, `export BASE_IMAGE=$(tools/engine)` sets one up."
+SET_UP = "on Debian, as root, `export BASE_IMAGE=$(tools/container_engine)` sets one up."
 BASE_IMAGE = "nowhere.invalid/base:1"
 MISSING = [
     pytest.param({"PATH": ""}, "There is no program docker: install Docker; ", id="no program docker"),

@@ -33,7 +33,7 @@ from tracker_server.api.errors import ApiError, error_response
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
-from unit_tests import held
+from unit_tests import expected_keys
 from unit_tests.syncs import BY_NAME, key_of
 
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -49,7 +49,7 @@ SIP, BETWEEN_SIPS = 65_536, 0.3
 """Bytes, and the seconds after them: so slow that all which is left takes longer than any wait for one write."""
 PAGE_OF_MEMORY = 4096
 
-Keys = dict[str, Counter[held.Key]]
+Keys = dict[str, Counter[expected_keys.Key]]
 When = Callable[[Message], bool]
 
 
@@ -166,10 +166,10 @@ def is_story_of_the_last_project(message: Message) -> bool:
 
 WORLD = make_world(PROJECTS, STORIES)
 LAST_PROJECT = list(WORLD.projects)[-1]
-WHOLE = {stream: set(keys) for stream, keys in held.keys(WORLD, SAMPLE_TOKEN).items()}
+WHOLE = {stream: set(keys) for stream, keys in expected_keys.keys(WORLD, SAMPLE_TOKEN).items()}
 
 
-def union(reads: Sequence[Stopped]) -> dict[str, set[held.Key]]:
+def union(reads: Sequence[Stopped]) -> dict[str, set[expected_keys.Key]]:
     return {stream: {key for read in reads for key in read.keys.get(stream, ())} for stream in BY_NAME}
 
 

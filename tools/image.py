@@ -25,7 +25,7 @@ FOLDER = "/airbyte"
 CDK = "airbyte-cdk"
 OURS = "source-pivotal-tracker"
 MEGABYTE = 1_000_000
-SET_UP = "on Debian, as root, `export BASE_IMAGE=$(tools/engine)` sets one up"
+SET_UP = "on Debian, as root, `export BASE_IMAGE=$(tools/container_engine)` sets one up"
 
 
 class NotReady(Exception):

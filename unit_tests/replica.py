@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from unit_tests.held import Key
+from unit_tests.expected_keys import Key
 from unit_tests.syncs import BY_NAME, Row, Sync, key_of
 
 Rows = dict[str, dict[Key, Row]]

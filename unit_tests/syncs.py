@@ -34,7 +34,7 @@ from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.wiring import client_of
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
-from unit_tests.held import Key
+from unit_tests.expected_keys import Key
 
 Row = dict[str, Any]
 

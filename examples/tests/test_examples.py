@@ -26,7 +26,7 @@ from tracker_server.api.protocol import Request, Response
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import World
-from unit_tests import held
+from unit_tests import expected_keys
 from unit_tests.replica import differences
 from unit_tests.syncs import Sync, config_for, logger
 
@@ -36,7 +36,7 @@ DIGITS = "007"
 DELETED_AT = "_ab_cdc_deleted_at"
 REFUSED = ApiError(403, "invalid_authentication", "The token was withdrawn.")
 
-Rows = dict[str, dict[held.Key, Row]]
+Rows = dict[str, dict[expected_keys.Key, Row]]
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Ran:
     tables: dict[str, Table]
     rows: Rows
     served: Rows
-    keys: dict[str, set[held.Key]]
+    keys: dict[str, set[expected_keys.Key]]
 
     @property
     def paths(self) -> set[str]:
@@ -131,7 +131,7 @@ class Scene:
             {stream.name: self.destination.table(stream.name) for stream in self.streams},
             self._rows(),
             self._served(),
-            {stream: set(keys) for stream, keys in held.keys(self.world, SAMPLE_TOKEN).items()},
+            {stream: set(keys) for stream, keys in expected_keys.keys(self.world, SAMPLE_TOKEN).items()},
         )
 
     def _rows(self) -> Rows:
@@ -149,7 +149,7 @@ class Scene:
         }
 
 
-def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[held.Key, Row]:
+def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[expected_keys.Key, Row]:
     """The rows by their key, which no two of them may share."""
     key = [column for (column,) in stream.source_defined_primary_key or ()]
     by_key = {tuple(row[column] for column in key): row for row in rows}

@@ -21,7 +21,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.exports import Source, read_exports, write_export
 from tracker_server.sample import make_world, sample_files
 from tracker_server.world import Project, World
-from unit_tests import held
+from unit_tests import expected_keys
 from unit_tests.replica import Replica
 from unit_tests.strict_schema import strict_validator
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, key_of
@@ -77,7 +77,7 @@ def by_key(stream: str, rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: key_of(stream, row))
 
 
-def keys_of(stream: str, rows: list[Row]) -> Counter[held.Key]:
+def keys_of(stream: str, rows: list[Row]) -> Counter[expected_keys.Key]:
     return Counter(key_of(stream, row) for row in rows)
 
 

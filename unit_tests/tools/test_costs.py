@@ -14,8 +14,8 @@ from tracker_server.app import TrackerServer
 from tracker_server.derived import Figures
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project
-from unit_tests.exchanges import is_probe
-from unit_tests.held import keys
+from unit_tests.expected_keys import keys
+from unit_tests.interception import is_probe
 from unit_tests.syncs import Sync, config_for
 
 STORIES = 501

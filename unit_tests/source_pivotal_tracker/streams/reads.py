@@ -8,9 +8,9 @@ from tracker_server.api.call import Caps
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import World
-from unit_tests import held
-from unit_tests.exchanges import Before
-from unit_tests.held import Key
+from unit_tests import expected_keys
+from unit_tests.expected_keys import Key
+from unit_tests.interception import Before
 from unit_tests.syncs import Sync, config_for, key_of
 
 
@@ -26,4 +26,4 @@ def keys_come(sync: Sync, stream: str) -> list[Key]:
 
 
 def keys_held(world: World, stream: str) -> list[Key]:
-    return sorted(held.keys(world, SAMPLE_TOKEN)[stream])
+    return sorted(expected_keys.keys(world, SAMPLE_TOKEN)[stream])

@@ -13,8 +13,8 @@ from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
-from unit_tests import held
-from unit_tests.exchanges import asked
+from unit_tests import expected_keys
+from unit_tests.interception import asked
 from unit_tests.modes import LITETRACKER_MODE, Mode, needs_fields, needs_versions, only_litetracker
 from unit_tests.strict_schema import strict_validator
 from unit_tests.syncs import Row, Sync, config_for, key_of, warnings
@@ -75,7 +75,7 @@ def test_every_row_that_the_server_can_show_comes_exactly_once(
 ) -> None:
     name = name_of(stream)
     came = Counter(key_of(name, row) for row in full.sync.records[name])
-    keys = held.keys(full.server.world, SAMPLE_TOKEN)[name]
+    keys = expected_keys.keys(full.server.world, SAMPLE_TOKEN)[name]
     assert keys
     assert came == Counter([] if name in mode.unknown else keys)
 

@@ -17,7 +17,7 @@ from tracker_server.api.fields import FieldsError, parse_fields
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.world import World
-from unit_tests.exchanges import Before, html, query_of
+from unit_tests.interception import Before, html, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held
 from unit_tests.syncs import Row, Sync, config_for, key_of, unhurried, warnings
 

@@ -11,7 +11,7 @@ from tracker_server.api.protocol import PREFIX
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import Project, World
-from unit_tests.exchanges import instead, json, without_fields
+from unit_tests.interception import instead, json, without_fields
 from unit_tests.source_pivotal_tracker.streams.reads import synced
 from unit_tests.syncs import Sync, config_for
 

@@ -15,7 +15,7 @@ from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
 from tracker_server.world import World
-from unit_tests.exchanges import Before, html, query_of, without_fields
+from unit_tests.interception import Before, html, query_of, without_fields
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for, warnings
 

@@ -18,7 +18,7 @@ from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import World
-from unit_tests.exchanges import html, instead, path_of, query_of
+from unit_tests.interception import html, instead, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
 from unit_tests.syncs import Sync, config_for, warnings
 

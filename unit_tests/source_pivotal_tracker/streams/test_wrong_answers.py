@@ -10,7 +10,7 @@ import pytest
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.world import World
-from unit_tests.exchanges import asked, instead, json, path_of, query_of
+from unit_tests.interception import asked, instead, json, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import synced
 from unit_tests.syncs import Row, Sync, config_for
 

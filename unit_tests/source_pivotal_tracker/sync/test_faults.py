@@ -23,7 +23,7 @@ from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
-from unit_tests.exchanges import html, path_of, query_of
+from unit_tests.interception import html, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, TRACKER_MODE, Mode
 from unit_tests.replica import Replica
 from unit_tests.syncs import Row, Sync, config_for

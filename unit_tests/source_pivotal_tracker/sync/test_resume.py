@@ -28,10 +28,10 @@ from tracker_server.api.call import Caps
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
-from unit_tests import held
+from unit_tests import expected_keys
 from unit_tests.editor import Editor
-from unit_tests.exchanges import asked
-from unit_tests.held import Key
+from unit_tests.expected_keys import Key
+from unit_tests.interception import asked
 from unit_tests.modes import Mode, by_mode, needs_versions
 from unit_tests.replica import Replica
 from unit_tests.syncs import BY_NAME, Sync, config_for, key_of, warnings
@@ -60,7 +60,7 @@ def server(world: World, mode: Mode) -> Iterator[TrackerServer]:
 
 @pytest.fixture(scope="module")
 def all_keys(world: World, mode: Mode) -> dict[str, set[Key]]:
-    keys = held.keys(world, SAMPLE_TOKEN)
+    keys = expected_keys.keys(world, SAMPLE_TOKEN)
     return {stream: set() if stream in mode.unknown else set(keys[stream]) for stream in BY_NAME}
 
 
@@ -146,14 +146,14 @@ class Claims:
 
     def _held(self, stream: str, project_id: int | None, endpoint: str, offset: int | None) -> list[Key]:
         if project_id is None:
-            return held.keys(self._world, SAMPLE_TOKEN)[stream]
+            return expected_keys.keys(self._world, SAMPLE_TOKEN)[stream]
         project = self._world.projects[project_id]
         if stream.endswith("_attachments"):
             others: dict[str, Any] = {"epics": {}} if endpoint == "stories" else {"stories": {}, "order": []}
             project = replace(project, **others)
         if offset is not None and endpoint != "iterations":
             project = first_of(project, endpoint, offset)
-        keys = held.keys(replace(self._world, projects={project_id: project}), SAMPLE_TOKEN)[stream]
+        keys = expected_keys.keys(replace(self._world, projects={project_id: project}), SAMPLE_TOKEN)[stream]
         return keys[:offset] if endpoint == "iterations" else keys
 
 

@@ -18,7 +18,7 @@ from source_pivotal_tracker.sync.workers import MOST_BYTES
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
-from unit_tests.exchanges import asked, json, path_of, query_of
+from unit_tests.interception import asked, json, path_of, query_of
 from unit_tests.modes import Mode
 from unit_tests.syncs import Sync, config_for, logger, unhurried
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracker_server.app import LoggedRequest, TrackerServer
-from unit_tests.exchanges import is_probe
+from unit_tests.interception import is_probe
 from unit_tests.replica import Replica
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Id
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for

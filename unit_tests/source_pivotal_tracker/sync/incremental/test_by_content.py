@@ -18,7 +18,7 @@ from tracker_server.api.errors import ApiError, error_response, unauthorized_ope
 from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
-from unit_tests.exchanges import Before, json, path_of, query_of
+from unit_tests.interception import Before, json, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, needs_versions, only_litetracker
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     CALM,

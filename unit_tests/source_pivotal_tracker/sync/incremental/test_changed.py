@@ -12,7 +12,7 @@ from source_pivotal_tracker.streams.base import PartStream
 from tracker_server import edits
 from tracker_server.app import TrackerServer
 from tracker_server.world import iso
-from unit_tests.exchanges import asked
+from unit_tests.interception import asked
 from unit_tests.modes import by_mode, needs_fields
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, RESTLESS, Destination, Follow, ids
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Edit, Scene, every_edit

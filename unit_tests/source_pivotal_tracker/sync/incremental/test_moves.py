@@ -7,7 +7,7 @@ import pytest
 from tracker_server import edits
 from tracker_server.api.errors import error_response, unauthorized_operation
 from tracker_server.app import TrackerServer
-from unit_tests.exchanges import instead
+from unit_tests.interception import instead
 from unit_tests.modes import Mode
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Destination, Follow, gone
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
