@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONNECTOR_WORKERS := 6
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-rocketlane demo-persistiq test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -27,6 +27,9 @@ demo-rocketlane: install ## The same for source-rocketlane, into demo-rocketlane
 
 demo-persistiq: install ## The same for source-persistiq, into demo-persistiq.duckdb
 	@$(BIN)/python -m tools.persistiq_demo
+
+check: lint types ## Lint, types and the tests of what changed since the main branch, in under a minute
+	$(BIN)/python -m tools.changed_tests
 
 test: lint types unit ## Lint, types and all tests
 
