@@ -27,6 +27,16 @@ from source_pivotal_tracker.api.errors import (
 from source_pivotal_tracker.api.response import TrackerResponse
 
 RETRYABLE_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
+CODES = RETRYABLE_CODES | {
+    *("api_external_error", "api_internal_error", "cant_parse_json", "capability_access_denied"),
+    *("component_unavailable", "content_format_not_found", "could_not_parse_body", "duplicate_entry"),
+    *("enterprise_signup_error", "http_method_not_supported", "https_required", "integration_error"),
+    *("invalid_authentication", "invalid_parameter", "invalid_upload", "not_acceptable", "request_entity_too_large"),
+    *("requires_get", "requires_post", "route_not_found", "unauthenticated", "unauthorized_operation"),
+    *("unfound_resource", "unhandled_condition", "xhr_required"),
+}
+"""Tracker's error codes."""
+LONGEST_FOREIGN_WORDS = 200
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables that name the user's own certificates to `requests`."""
 SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
@@ -91,9 +101,10 @@ def _of_environment(error: OSError) -> SourceUnavailable:
 def of_response(response: TrackerResponse) -> TrackerError:
     """The TrackerError for an answer whose status is not 200."""
     status = response.status
-    explanation = _tracker_error(response)
-    code = explanation.get("code")
-    reason = _reason_in(response, explanation)
+    body = _object_in(response)
+    is_trackers = _is_trackers(body)
+    code = body.get("code") if is_trackers else None
+    reason = _reason_in(response, body, is_trackers=is_trackers)
     if status == 401 or code == "invalid_authentication":
         return TokenRefused(reason, status=status, code=code)
     if status in (408, 429) or status >= 500 or code in RETRYABLE_CODES:
@@ -102,29 +113,42 @@ def of_response(response: TrackerResponse) -> TrackerError:
         return error
     if status in (400, 422) and code in (None, "invalid_parameter"):
         return ParametersRefused(reason, status=status, code=code)
-    if status in (403, 404) and explanation:
+    if status in (403, 404) and is_trackers:
         return SkippableError(reason, status=status, code=code)
     return InvalidResponse(reason, status=status, code=code)
 
 
-def _tracker_error(response: TrackerResponse) -> Mapping[str, Any]:
-    """Returns Tracker's error object, or an empty one if something else answered (a proxy, a web page)."""
+def _object_in(response: TrackerResponse) -> Mapping[str, Any]:
+    """The JSON object that explains an error; empty where there is none."""
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         return {}
-    return body if isinstance(body, dict) and ("code" in body or "error" in body) else {}
+    return body if isinstance(body, dict) else {}
 
 
-def _reason_in(response: TrackerResponse, explanation: Mapping[str, Any]) -> str:
-    """What went wrong, in Tracker's words where it explains itself."""
+def _is_trackers(body: Mapping[str, Any]) -> bool:
+    """Whether an error object is Tracker's, and not that of a gateway before it.
+
+    Rows are skipped, or taken for deleted, on the strength of Tracker's own words only.
+    """
+    code, error = body.get("code"), body.get("error")
+    if code is not None and not isinstance(code, str):
+        return False
+    return code in CODES or (body.get("kind") == "error" and isinstance(error, str))
+
+
+def _reason_in(response: TrackerResponse, body: Mapping[str, Any], *, is_trackers: bool) -> str:
+    """What went wrong, in Tracker's words where it explains itself, and else with what somebody else says of it."""
     status = response.status
     if 300 <= status < 400:
         return f"{status}, a redirect to {response.headers.get('Location', 'nowhere')}, which is not followed"
-    if not explanation:
-        return f"{status} {response.reason or ''}".strip() + ", but not a Tracker API error"
-    parts = [str(explanation[key]) for key in ("error", "general_problem", "possible_fix") if explanation.get(key)]
-    return " ".join([f"{status} {explanation.get('code', '')}".strip() + ":", *parts])
+    if not is_trackers:
+        words = next((body[key] for key in ("error", "message") if body.get(key) and isinstance(body[key], str)), "")
+        reason = f"{status} {response.reason or ''}".strip() + ", but not a Tracker API error"
+        return f"{reason}: {words[:LONGEST_FOREIGN_WORDS]}" if words else reason
+    parts = [str(body[key]) for key in ("error", "general_problem", "possible_fix") if body.get(key)]
+    return " ".join([f"{status} {body.get('code') or ''}".strip() + ":", *parts])
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

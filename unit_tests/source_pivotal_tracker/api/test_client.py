@@ -67,9 +67,39 @@ FINAL = {
     "403 by a proxy": (answer(403, b"<html>blocked</html>"), InvalidResponse),
     "404 by a web server": (answer(404, b"<html>nothing here</html>"), InvalidResponse),
     "409 duplicate_entry": (tracker_error(409, "duplicate_entry"), InvalidResponse),
+    "403 in Tracker's words without a code": (answer(403, b'{"kind": "error", "error": "No."}'), SkippableError),
+    "400 whose code is a number": (answer(400, b'{"code": 400, "error": "No."}'), ParametersRefused),
+    "400 whose code is an object": (answer(400, b'{"code": {"a": 1}, "error": "No."}'), ParametersRefused),
     "410": (answer(410, b""), InvalidResponse),
     "204": (answer(204, b""), InvalidResponse),
 }
+
+
+FOREIGN = {
+    "an error without a code": b'{"error": "Forbidden"}',
+    "a framework's error": b'{"timestamp": "2026-01-01", "status": 403, "error": "Forbidden", "path": "/x"}',
+    "a code that is a number": b'{"code": 1020, "message": "Forbidden"}',
+    "a code that is a number, of some kind": b'{"code": 1020, "kind": "error", "error": "Forbidden"}',
+    "a code of another API": b'{"code": "AccessDenied", "message": "Forbidden"}',
+    "a code that is an object": b'{"code": {"a": 1}, "error": "Forbidden"}',
+    "a code that is a list": b'{"code": ["unfound_resource"], "error": "Forbidden"}',
+    "an error that is nothing": b'{"error": null}',
+    "an error that is an object": b'{"kind": "error", "error": {"reason": "Forbidden"}}',
+    "a list": b'["error"]',
+}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN.keys())
+def test_json_that_is_not_trackers_does_not_count_as_its_words(body: bytes, status: int) -> None:
+    refusal = answer(status, body, "Content-Type: application/json")
+    with (
+        ScriptedServer([refusal]) as server,
+        pytest.raises(InvalidResponse, match="but not a Tracker API error") as error,
+    ):
+        client_of(server).get("projects/1/labels")
+    assert error.value.code is None
+    assert ("Forbidden" in str(error.value)) == (b': "Forbidden"' in body and b"reason" not in body)
 
 
 @pytest.mark.parametrize("bad", PASSING.values(), ids=PASSING.keys())

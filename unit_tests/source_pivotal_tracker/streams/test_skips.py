@@ -18,7 +18,7 @@ from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import World
-from unit_tests.interception import html, instead, path_of, query_of
+from unit_tests.interception import html, instead, json, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held, synced
 from unit_tests.syncs import Sync, config_for, warnings
 
@@ -76,6 +76,22 @@ def test_the_same_status_from_somebody_else_than_tracker_is_a_failure(status: in
     assert sync.failure is not None
     (error,) = sync.errors
     assert f"GET /projects/{first}/labels: {status} " in error
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_json_of_a_gateway_is_a_failure_and_no_empty_project(status: int, world: World) -> None:
+    blocked = replace(json({"status": status, "error": "Forbidden"}), status=status)
+
+    def before(request: Request) -> Response | None:
+        return blocked if path_of(request).startswith("/projects/") else None
+
+    sync = synced(world, "labels", "stories", before=before)
+    assert {name: statuses[-1] for name, statuses in sync.statuses.items()} == {
+        "labels": "INCOMPLETE",
+        "stories": "INCOMPLETE",
+    }
+    assert sync.failure is not None
+    assert all(f"{status} " in error and "but not a Tracker API error: Forbidden" in error for error in sync.errors)
 
 
 def test_a_project_that_vanishes_in_the_middle_of_its_list_is_an_error_and_keeps_the_rows_that_came(
