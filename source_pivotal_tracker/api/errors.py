@@ -25,6 +25,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 FORBIDDEN, NOT_FOUND = 403, 404
 GONE = "unfound_resource"
 """Tracker's own word that a thing is not there (any more)."""
+UNAUTHORIZED = "unauthorized_operation"
+"""Its word that a thing is there, in a project that this token does not read."""
 UNROUTED = "route_not_found"
 """Its word that there is no such endpoint, for any thing."""
 

@@ -49,7 +49,7 @@ def read_changes(
             break
     changes = reader.changes() if reader else None
     if changes and settle_moves:
-        changes.deleted = without_moves_here(context, changes.deleted)
+        changes.deleted = without_moves_here(context, walk.partition.project_id, changes.deleted)
     yield reading.end(changes)
     return changes
 

@@ -12,25 +12,36 @@ from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.detection.base import Detection
 from source_pivotal_tracker.sync.sent_rows import SentRows
-from source_pivotal_tracker.sync.story_lookup import find_story, is_replicated
+from source_pivotal_tracker.sync.story_lookup import Found, Gone, Unknown, Whereabouts, find_story
 from source_pivotal_tracker.sync.walks import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
 Thing = tuple[str, int]
 """A kind of Tracker's activity, and an id."""
+Deleted = dict[Thing, Deletion]
+MOST_STORIES = 20
+"""The most stories that a warning names."""
 
 
-def without_moves_here(context: SyncContext, deleted: Mapping[Thing, Deletion]) -> dict[Thing, Deletion]:
-    """What is deleted, less the stories that moved to a project that the destination has. Raises a TrackerError.
+def without_moves_here(context: SyncContext, project_id: int | None, deleted: Mapping[Thing, Deletion]) -> Deleted:
+    """What is deleted in a project, less the stories that may live on in a project that the destination has.
 
-    Without the look, the tombstone of the one project might come after the row of the other and hide it.
+    Without the look, the tombstone of the one project might come after the row of the other and hide it. A story that
+    the server does not say the place of stays, with a warning. Raises a TrackerError.
     """
-    return {
-        thing: deletion
-        for thing, deletion in deleted.items()
-        if not (deletion.kind == "story" and deletion.moved_away and is_replicated(context, deletion.id))
-    }
+    left = dict(deleted)
+    unknown: dict[int, str] = {}
+    for thing, deletion in deleted.items():
+        if deletion.kind != "story" or not deletion.moved_away:
+            continue
+        place = find_story(context, deletion.id)
+        if isinstance(place, Unknown):
+            unknown[deletion.id] = place.reason
+        if isinstance(place, Unknown) or (isinstance(place, Found) and place.project_id in context.replicated_projects):
+            del left[thing]
+    _warn_of_unknown(project_id, unknown)
+    return left
 
 
 class Deletions:
@@ -43,8 +54,8 @@ class Deletions:
     - it is new: a story that had moved away before `changes.since` was deleted in the destination then;
     - the stream has such things (`tombstone`).
 
-    A row that was sent once and is in the list no more (`missing`), though no activity says so, is deleted if it is
-    found nowhere in a replicated project and the source proves to show all of the project.
+    A row that was sent once and is in the list no more (`missing`), though no activity says so, is deleted if Tracker's
+    own words prove that no replicated project has it, and the source proves to show all of the project.
     """
 
     def __init__(
@@ -75,30 +86,38 @@ class Deletions:
     def find_missing(self) -> set[int]:
         """Look for rows that were sent once and did not come. Returns the stories that are still in the project.
 
-        The others are forgotten: they are deleted, or in another project, which sends them. Raises a TrackerError.
+        The others are forgotten: they are deleted, or in another project, which sends them. Those of which that is not
+        known stay, with a warning. Raises a TrackerError.
         """
         here: set[int] = set()
         unproven: set[int] = set()
-        found: dict[int, Row] = {}
+        unknown: dict[int, str] = {}
+        places: dict[int, Whereabouts] = {}
         for detection in self._detections:
             kind = detection.stream.deleted_kind
             for row_id in detection.row_digests.unseen() if detection.row_digests else ():
                 if self._changes and (kind, row_id) in self._changes.deleted:
                     continue
                 # A list that comes in one answer cannot have lost a row on the way.
-                if self._walk.endpoint.page_size is not None and row_id not in found:
-                    found[row_id] = find_story(self._context, row_id) or {}
-                story = found.get(row_id, {})
-                project = story.get("project_id")
-                if project is None and not self._is_gone(detection, row_id):
-                    unproven.add(row_id)
-                elif project == self._walk.partition.project_id and self._lists(story):
+                if self._walk.endpoint.page_size is not None and row_id not in places:
+                    places[row_id] = find_story(self._context, row_id)
+                place = places.get(row_id, Gone())
+                if isinstance(place, Unknown):
+                    unknown[row_id] = place.reason
+                elif isinstance(place, Gone):
+                    if self._is_gone(detection, row_id):
+                        self._forget(detection, row_id, is_gone=True)
+                    else:
+                        unproven.add(row_id)
+                elif place.project_id != self._walk.partition.project_id:
+                    is_elsewhere = place.project_id in self._context.replicated_projects
+                    self._forget(detection, row_id, is_gone=not is_elsewhere)
+                elif self._lists(place):
                     here.add(row_id)
                 else:
-                    is_elsewhere = project in self._context.replicated_projects
-                    in_this = project == self._walk.partition.project_id
-                    self._forget(detection, row_id, is_gone=in_this or not is_elsewhere)
+                    self._forget(detection, row_id, is_gone=True)
         self._warn_of(unproven)
+        _warn_of_unknown(self._walk.partition.project_id, unknown)
         return here if self._walk.endpoint.lookup_by_id else set()
 
     def _was_sent_before(self, detection: Detection, deletion: Deletion) -> bool:
@@ -107,8 +126,8 @@ class Deletions:
             return False
         return moment(deletion.at).timestamp() <= self._changes.since
 
-    def _lists(self, story: Row) -> bool:
-        return self._walk.endpoint.lookup_by_id or story.get("story_type") == "release"
+    def _lists(self, story: Found) -> bool:
+        return self._walk.endpoint.lookup_by_id or story.story_type == "release"
 
     def _is_gone(self, detection: Detection, row_id: int) -> bool:
         """Whether the source proves that a row that it does not show was deleted."""
@@ -145,3 +164,18 @@ class Deletions:
                 len(unproven),
                 self._walk.path.rpartition("/")[2].replace("_", " "),
             )
+
+
+def _warn_of_unknown(project_id: int | None, unknown: Mapping[int, str]) -> None:
+    """Say which stories stay because the server does not say where they are."""
+    if not unknown:
+        return
+    named = ", ".join(map(str, sorted(unknown)[:MOST_STORIES]))
+    logger.warning(
+        "Project %s: the rows of %d stories that are not in it any more stay (%s), because the server does not say "
+        "whether they are gone (%s). Refresh the streams of stories once it does",
+        project_id,
+        len(unknown),
+        named if len(unknown) <= MOST_STORIES else f"{named}, …",
+        next(iter(unknown.values())),
+    )

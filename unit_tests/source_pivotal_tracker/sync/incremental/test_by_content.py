@@ -18,7 +18,7 @@ from tracker_server.api.errors import ApiError, error_response, unauthorized_ope
 from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
-from unit_tests.interception import Before, json, path_of, query_of
+from unit_tests.interception import Before, instead, json, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, needs_versions, only_litetracker
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     CALM,
@@ -90,6 +90,24 @@ def test_what_nobody_tells_comes_with_the_next_sweep_and_what_is_gone_as_a_tombs
     assert [row["id"] for row in tombstones(swept, "stories")] == [scene.neighbour]
     after = sync(lite, swept)
     assert after.records["stories"] == []
+
+
+def test_a_row_that_is_missing_stays_until_tracker_itself_says_that_it_is_gone(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: dict[str, Response] = {}
+    with TrackerServer(scene.world, dialect=LITETRACKER, before=instead(answers)) as server:
+        first = sync(server)
+        change_silently(scene)
+        blocked = replace(json({"error": "Forbidden"}), status=403)
+        places = ["", *(f"/projects/{project}" for project in scene.world.projects)]
+        answers.update({f"{place}/stories/{scene.neighbour}": blocked for place in places})
+        caplog.clear()
+        swept = sync(server, days_later(first, 7))
+        assert tombstones(swept, "stories") == []
+        assert [each for each in warnings(caplog) if f"stay ({scene.neighbour}), because" in each]
+        answers.clear()
+        assert gone(sync(server, days_later(swept, 7)), "stories") == {scene.neighbour}
 
 
 @pytest.mark.parametrize(("days", "sweep"), [(1, True), (3, False), (0, False)])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tracker_server import edits
-from tracker_server.api.errors import error_response, unauthorized_operation
+from tracker_server.api.errors import error_response, route_not_found, unauthorized_operation
+from tracker_server.api.protocol import Response
 from tracker_server.app import TrackerServer
-from unit_tests.interception import instead
+from unit_tests.interception import html, instead, json
 from unit_tests.modes import Mode
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Destination, Follow, gone
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
+from unit_tests.syncs import warnings
 
 
 @pytest.mark.parametrize("workers", [1, 8])
@@ -76,3 +80,48 @@ def test_the_parts_of_a_story_that_moved_between_synced_projects_live_on(scene: 
     second = destination.sync()
     assert [gone(second, part) for part in parts] == [set(), set(), set(), set()]
     assert destination.differences() == []
+
+
+def _refusal(status: int, body: object) -> Response:
+    return replace(json(body), status=status)
+
+
+NOT_TRACKERS_WORDS = {
+    "403 of a gateway in JSON": _refusal(403, {"error": "Forbidden"}),
+    "404 of a gateway in JSON": _refusal(404, {"error": "Not Found"}),
+    "404 of a gateway in HTML": html(404),
+    "404 route_not_found": error_response(route_not_found()),
+}
+
+
+@pytest.mark.parametrize("answer", NOT_TRACKERS_WORDS.values(), ids=NOT_TRACKERS_WORDS.keys())
+def test_a_story_that_left_stays_where_the_server_does_not_say_that_it_is_gone(
+    answer: Response, scene: Scene, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: dict[str, Response] = {}
+    with TrackerServer(scene.world, dialect=mode.dialect, before=instead(answers)) as server:
+        destination = Destination(server, "stories", project_ids=[scene.project.id])
+        destination.sync()
+        scene.later()
+        scene.move_away(scene.story)
+        answers.update({f"{place}/stories/{scene.story}": answer for place in ("", f"/projects/{scene.project.id}")})
+        caplog.clear()
+        assert gone(destination.sync(), "stories") == set()
+        said = [warning for warning in warnings(caplog) if "are not in it any more" in warning]
+        assert len(said) == 1
+        assert f"Project {scene.project.id}: the rows of 1 stories" in said[0]
+        assert f"({scene.story})" in said[0]
+        assert f"stories/{scene.story}: {answer.status} " in said[0]
+
+
+def test_a_story_in_a_project_that_others_read_is_gone(scene: Scene, mode: Mode) -> None:
+    refused = {
+        f"/stories/{scene.story}": error_response(unauthorized_operation("You are not a member of it.")),
+        f"/projects/{scene.other.id}": error_response(unauthorized_operation("You are not a member of it.")),
+    }
+    with TrackerServer(scene.world, dialect=mode.dialect, before=instead(refused)) as server:
+        destination = Destination(server, "stories", project_ids=[scene.project.id])
+        destination.sync()
+        scene.later()
+        scene.move_away(scene.story)
+        assert gone(destination.sync(), "stories") == {scene.story}
