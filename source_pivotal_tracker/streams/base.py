@@ -122,14 +122,14 @@ class PartStream(TrackerStream, ABC):
     """What is asked for of each part."""
 
     def wanted_fields(self) -> Fields:
-        return select("id", "updated_at", **{self.part: self.inside})
+        return select("id", "project_id", "updated_at", **{self.part: self.inside})
 
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         parts = objects(row, self.part)
         if parts:
-            project_id, row_id, part_of = partition.parent_id, row["id"], partition.endpoint.part_of
+            ids = ids_of_parts(row, partition)
             for part in parts:
-                filled(part, **{"project_id": project_id, part_of: row_id})
+                filled(part, **ids)
         return parts
 
     def tombstone(self, deletion: Deletion, partition: Partition) -> Row | None:

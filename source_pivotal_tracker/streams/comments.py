@@ -63,12 +63,12 @@ class AttachmentPart(PartStream, ABC):
         return {**super().wanted_fields(), self.part: select("id", "updated_at", self.attachments)}
 
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:
+        ids = ids_of_parts(row, partition)
         return [
             filled(
                 {"story_id": None, "epic_id": None, **attachment, "comment_updated_at": comment.get("updated_at")},
-                project_id=partition.parent_id,
                 comment_id=comment["id"],
-                **{partition.endpoint.part_of: row["id"]},
+                **ids,
             )
             for comment in objects(row, self.part)
             for attachment in objects(comment, self.attachments)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.dialect.values import put_times_in_iso
 from source_pivotal_tracker.api.errors import InvalidResponse
-from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
+from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, Fields, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
@@ -93,6 +93,10 @@ class ReviewTypes(PartStream):
     endpoints = (PROJECT,)
     part = "review_types"
     inside = WHOLE
+
+    def wanted_fields(self) -> Fields:
+        """A project is its own row, and has no `project_id`."""
+        return {name: inside for name, inside in super().wanted_fields().items() if name != "project_id"}
 
 
 class Iterations(TrackerStream):
@@ -187,7 +191,7 @@ class Webhooks(Setting):
         *("created_at", "updated_at"),
     )
     urls = ("webhook_url",)
-    fields = select(*allowed)
+    fields = select("project_id", *allowed)
 
 
 class Integrations(Setting):

@@ -77,6 +77,15 @@ def filled(row: Row, **ids: object) -> Row:
     return row
 
 
+def ids_of_parts(row: Row, partition: Partition) -> dict[str, object]:
+    """The ids that a part of a row gets where it has none: the row's own project, or else that of the list."""
+    project_id = row.get("project_id")
+    return {
+        "project_id": partition.parent_id if project_id is None else project_id,
+        partition.endpoint.part_of: row["id"],
+    }
+
+
 def objects(row: Row, attribute: str) -> Sequence[Row]:
     """What an attribute of a row holds: a list of objects, one object or nothing. Else raises InvalidResponse."""
     values = row.get(attribute)

@@ -37,7 +37,7 @@ def ignores_fields(fields: Fields, rows: Sequence[Mapping[str, Any]]) -> bool:
     """
     if all(inside is None for inside in fields.values()):
         return False
-    named = fields.keys() - {DEFAULT, "id", "updated_at"}
+    named = fields.keys() - {DEFAULT, "id", "project_id", "updated_at"}
     shows_other = DEFAULT in fields or any(row.keys() - fields.keys() for row in rows)
     return bool(rows) and shows_other and not any(named & row.keys() for row in rows)
 

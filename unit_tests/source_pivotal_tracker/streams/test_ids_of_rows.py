@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
+from source_pivotal_tracker.api.fields import DEFAULT
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind, Partition
 from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
+from tracker_server.api.protocol import Request, Response
+from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.world import World
+from unit_tests.exchanges import Before, path_of
+from unit_tests.source_pivotal_tracker.streams.reads import synced
+from unit_tests.syncs import Row
 
 SETTINGS = configured({"api_url": "https://tracker.example.org/services/v5", "api_token": "a" * 32})
 CLIENT = client_of(SETTINGS)
@@ -25,10 +35,11 @@ OF_LISTS = [
 each_stream = pytest.mark.parametrize("stream", OF_LISTS, ids=lambda stream: stream.name)
 
 
-def row(own: dict[str, Any]) -> dict[str, Any]:
-    """A row with everything in it that a stream may look for, each with the ids `own`."""
-    attached = [{"id": 5, **own}]
-    comment = {"id": 4, "file_attachments": attached, "google_attachments": attached, **own}
+def row(own: dict[str, Any], of_parts: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A row with everything that a stream may look for, with the ids `own`; its parts with `of_parts`, or those too."""
+    of_parts = own if of_parts is None else of_parts
+    attached = [{"id": 5, **of_parts}]
+    comment = {"id": 4, "file_attachments": attached, "google_attachments": attached, **of_parts}
     row_of_a_story = {
         "id": OF_A_LIST["project_id"],
         "guid": "g",
@@ -38,7 +49,7 @@ def row(own: dict[str, Any]) -> dict[str, Any]:
         "story_type": "release",
     }
     days = {"header": ["date", *own], "data": [["2024-01-01", *own.values()]]}
-    parts = {part: [{"id": 4, **own}] for part in PARTS}
+    parts = {part: [{"id": 4, **of_parts}] for part in PARTS}
     return {**row_of_a_story, "comments": [comment], **parts, **days, **own}
 
 
@@ -64,6 +75,24 @@ def test_the_id_that_a_row_carries_is_kept(stream: TrackerStream) -> None:
 
 
 @each_stream
+def test_what_hangs_on_a_row_has_the_id_that_the_row_carries(stream: TrackerStream) -> None:
+    key = parent_kind(stream).attribute
+    # A project carries no `project_id`: it is the project.
+    own = OWN | {"id": OWN["project_id"], "project": {"id": OWN["project_id"]}}
+    carried = row(own, of_parts={})
+
+    records = stream.records(carried, partition(stream))
+
+    assert [record[key] for record in records] == [OWN[key]] * len(records) != []
+
+
+@each_stream
+def test_a_row_is_asked_for_its_id(stream: TrackerStream) -> None:
+    asked, is_project = stream.wanted_fields(), stream.endpoints[0].single
+    assert not asked or is_project or DEFAULT in asked or parent_kind(stream).attribute in asked
+
+
+@each_stream
 def test_a_row_without_one_gets_that_of_its_list(stream: TrackerStream) -> None:
     key = parent_kind(stream).attribute
     bare = row({"project": {"id": OF_A_LIST["project_id"]}})
@@ -71,6 +100,36 @@ def test_a_row_without_one_gets_that_of_its_list(stream: TrackerStream) -> None:
     records = stream.records(bare, partition(stream))
 
     assert [record.get(key, OF_A_LIST[key]) for record in records] == [OF_A_LIST[key]] * len(records) != []
+
+
+def rows_as(world: World, change: Callable[[Row], None]) -> Before:
+    """A server whose rows of stories and epics, labels and the like are changed."""
+    api = TrackerApi(world)
+
+    def before(request: Request) -> Response | None:
+        if path_of(request).count("/") < 3:
+            return None
+        answer = api.handle(request)
+        rows = orjson.loads(answer.body)
+        for changed in rows if isinstance(rows, list) else ():
+            change(changed)
+        return replace(answer, body=orjson.dumps(rows))
+
+    return before
+
+
+def test_what_hangs_on_a_story_of_another_project_goes_with_it_whichever_streams_are_read(world: World) -> None:
+    def of_another(changed: Row) -> None:
+        if "project_id" in changed:
+            changed["project_id"] = 777
+
+    for others in ((), ("stories", "epics")):
+        sync = synced(
+            world, "story_tasks", "story_comments", "file_attachments", *others, before=rows_as(world, of_another)
+        )
+        assert {name: {row["project_id"] for row in rows} for name, rows in sync.records.items()} == {
+            name: {777} for name in ("story_tasks", "story_comments", "file_attachments", *others)
+        }
 
 
 def test_transitions_of_a_moved_story_at_the_same_version_of_either_project_are_two_rows() -> None:
