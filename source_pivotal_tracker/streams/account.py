@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from source_pivotal_tracker.api.fields import select
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
-from source_pivotal_tracker.streams.rows import Row, filled
+from source_pivotal_tracker.streams.rows import Row
 
 
 class Accounts(TrackerStream):
@@ -29,9 +29,6 @@ class AccountMemberships(TrackerStream):
     """
 
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
-
-    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
-        return (filled({**row}, account_id=partition.parent_id),)
 
 
 class Me(TrackerStream):

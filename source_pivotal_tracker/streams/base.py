@@ -78,12 +78,24 @@ class TrackerStream(ListHttpStream, ABC):
         return self._start is not None and is_before(record.get(str(self.cursor_field)), self._start)
 
     def records_by_row(self, rows: Sequence[Row], partition: Partition) -> list[Sequence[Row]]:
+        """The records in each row, with the id of the project or account that the list is asked for, if they have none.
+
+        What the server says is never overridden: a list of a project may show rows of another one, as the transitions
+        of a story that moved. Under the id of the list they would stand beside that project's own, with versions that
+        are not its.
+        """
         try:
             by_row = [self.records(row, partition) for row in rows]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidResponse(
                 f"the server sent {self.name} of an unknown shape ({type(error).__name__})"
             ) from error
+        parent = partition.parent
+        if parent:
+            attribute, parent_id = parent.kind.attribute, parent.id
+            for record in chain.from_iterable(made):
+                if record.get(attribute) is None:
+                    record[attribute] = parent_id
         for part in self._key:
             for record in chain.from_iterable(by_row):
                 if record.get(part) is None:

@@ -15,7 +15,7 @@ from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, Fields, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
-from source_pivotal_tracker.streams.rows import Row, as_text, filled, objects
+from source_pivotal_tracker.streams.rows import Row, as_text, objects
 from source_pivotal_tracker.streams.times import iso, moment
 
 _URL = re.compile(
@@ -117,7 +117,7 @@ class Iterations(TrackerStream):
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:
         """A server that does not know `story_ids` nests the stories; they are rows of another stream."""
         story_ids = [story["id"] for story in objects(row, "stories")]
-        record = filled({"story_ids": story_ids, **row}, project_id=partition.parent_id)
+        record = {"story_ids": story_ids, **row}
         record.pop("stories", None)
         return (record,)
 
@@ -155,7 +155,7 @@ class ProjectHistoryDays(TrackerStream):
         for day in days:
             if len(day) != len(header):
                 raise InvalidResponse(f"a day of {len(day)} in {len(header)} columns")
-        records = [{"project_id": partition.parent_id, **dict(zip(header, day, strict=True))} for day in days]
+        records = [dict(zip(header, day, strict=True)) for day in days]
         put_times_in_iso(records)
         return records
 
@@ -176,7 +176,7 @@ class Setting(TrackerStream, ABC):
         for url in self.urls:
             if record.get(url):
                 record[url] = without_secrets(str(record[url]))
-        return (filled(record, project_id=partition.parent_id),)
+        return (record,)
 
 
 class Webhooks(Setting):

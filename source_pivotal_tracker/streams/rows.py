@@ -66,11 +66,7 @@ def without(row: Row, attributes: frozenset[str]) -> Row:
 
 
 def filled(row: Row, **ids: object) -> Row:
-    """The row, with these ids where it has none: what the server says of a row is never overridden by where it stood.
-
-    A list of a project may show rows of another one, as the transitions of a story that moved: under the id of the list
-    they would stand beside that project's own, with versions that are not its.
-    """
+    """The row, with these ids where it has none: what the server says of a row is never overridden."""
     for name, value in ids.items():
         if row.get(name) is None:
             row[name] = value

@@ -9,7 +9,7 @@ from dataclasses import replace
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, select
 from source_pivotal_tracker.streams.base import PartStream, TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
-from source_pivotal_tracker.streams.rows import Deletion, Row, filled, without
+from source_pivotal_tracker.streams.rows import Deletion, Row, without
 
 STORIES = Endpoint(
     "projects/{project_id}/stories",
@@ -140,9 +140,6 @@ class StoryTransitions(TrackerStream):
     endpoints = (Endpoint("projects/{project_id}/story_transitions", page_size=2000, since="occurred_after"),)
     primary_key = ["project_id", "project_version", "story_id"]
     cursor_field = "occurred_at"
-
-    def records(self, row: Row, partition: Partition) -> Sequence[Row]:
-        return (filled({**row}, project_id=partition.parent_id),)
 
 
 class Releases(TrackerStream):

@@ -69,7 +69,7 @@ def test_the_id_that_a_row_carries_is_kept(stream: TrackerStream) -> None:
     key = parent_kind(stream).attribute
     carried = row(OWN | {"project": {"id": OWN["project_id"]}})
 
-    records = stream.records(carried, partition(stream))
+    (records,) = stream.records_by_row([carried], partition(stream))
 
     assert [record[key] for record in records] == [OWN[key]] * len(records) != []
 
@@ -81,7 +81,7 @@ def test_what_hangs_on_a_row_has_the_id_that_the_row_carries(stream: TrackerStre
     own = OWN | {"id": OWN["project_id"], "project": {"id": OWN["project_id"]}}
     carried = row(own, of_parts={})
 
-    records = stream.records(carried, partition(stream))
+    (records,) = stream.records_by_row([carried], partition(stream))
 
     assert [record[key] for record in records] == [OWN[key]] * len(records) != []
 
@@ -95,11 +95,11 @@ def test_a_row_is_asked_for_its_id(stream: TrackerStream) -> None:
 @each_stream
 def test_a_row_without_one_gets_that_of_its_list(stream: TrackerStream) -> None:
     key = parent_kind(stream).attribute
-    bare = row({"project": {"id": OF_A_LIST["project_id"]}})
 
-    records = stream.records(bare, partition(stream))
+    for bare in (row({}), row({key: None})):
+        (records,) = stream.records_by_row([bare], partition(stream))
 
-    assert [record.get(key, OF_A_LIST[key]) for record in records] == [OF_A_LIST[key]] * len(records) != []
+        assert [record[key] for record in records] == [OF_A_LIST[key]] * len(records) != []
 
 
 def rows_as(world: World, change: Callable[[Row], None]) -> Before:
@@ -116,6 +116,18 @@ def rows_as(world: World, change: Callable[[Row], None]) -> Before:
         return replace(answer, body=orjson.dumps(rows))
 
     return before
+
+
+def test_rows_of_a_server_that_names_no_project_get_that_of_their_list(world: World) -> None:
+    def without_a_project(changed: Row) -> None:
+        changed.pop("project_id", None)
+        changed.pop("project", None)
+
+    sync = synced(world, *(stream.name for stream in OF_LISTS), before=rows_as(world, without_a_project))
+
+    by_project = [stream.name for stream in OF_LISTS if parent_kind(stream) is ParentKind.PROJECT]
+    without = {name: {row.get("project_id") for row in sync.records[name]} - set(world.projects) for name in by_project}
+    assert without == {name: set() for name in by_project}
 
 
 def test_what_hangs_on_a_story_of_another_project_goes_with_it_whichever_streams_are_read(world: World) -> None:
