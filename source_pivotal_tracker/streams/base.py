@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -16,10 +17,11 @@ from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.http_stream import ListHttpStream
 from source_pivotal_tracker.streams.parents import Parents
-from source_pivotal_tracker.streams.rows import Deletion, Row, filled, objects
+from source_pivotal_tracker.streams.rows import Deletion, Row, filled, ids_of_parts, objects
 from source_pivotal_tracker.streams.times import is_before, iso, moment
 
 SHORTEST_LOOKBACK = timedelta(seconds=2)
+LONGEST_QUOTE = 40
 
 
 class TrackerStream(ListHttpStream, ABC):
@@ -93,14 +95,26 @@ class TrackerStream(ListHttpStream, ABC):
         parent = partition.parent
         if parent:
             attribute, parent_id = parent.kind.attribute, parent.id
-            for record in chain.from_iterable(made):
+            for record in chain.from_iterable(by_row):
                 if record.get(attribute) is None:
                     record[attribute] = parent_id
         for part in self._key:
+            is_number = part in self._numbers
             for record in chain.from_iterable(by_row):
-                if record.get(part) is None:
+                value = record.get(part)
+                if value is None:
                     raise InvalidResponse(f"a row of {self.name} came without its {' and '.join(self._key)}")
+                if is_number and type(value) is not int:
+                    raise InvalidResponse(
+                        f"a row of {self.name} came with {_quoted(value)} as its {part}, which is not a number"
+                    )
         return by_row
+
+    @cached_property
+    def _numbers(self) -> frozenset[str]:
+        """The parts of the key that the schema calls integers."""
+        properties = self.get_json_schema()["properties"]
+        return frozenset(part for part in self._key if "integer" in properties[part]["type"])
 
     def key_of(self, record: Row) -> tuple[Any, ...]:
         """The primary key."""
@@ -125,6 +139,12 @@ class TrackerStream(ListHttpStream, ABC):
             stream.source_defined_cursor = True
             stream.default_cursor_field = self._wrapped_cursor_field()
         return stream
+
+
+def _quoted(value: object) -> str:
+    """A value as an error names it: not all of it, where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
 class PartStream(TrackerStream, ABC):

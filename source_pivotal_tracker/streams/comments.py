@@ -13,7 +13,7 @@ from source_pivotal_tracker.api.fields import DEFAULT, Fields, select
 from source_pivotal_tracker.streams.base import PartStream
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.epics import EPICS
-from source_pivotal_tracker.streams.rows import ATTACHED, Row, filled, objects, without
+from source_pivotal_tracker.streams.rows import ATTACHED, Row, filled, ids_of_parts, objects, without
 from source_pivotal_tracker.streams.stories import STORIES
 
 PATH = re.compile(r"/(?!/)")

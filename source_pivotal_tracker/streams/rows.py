@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from source_pivotal_tracker.api.errors import InvalidResponse
-from source_pivotal_tracker.streams.endpoints import Endpoint
+from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
 
 Row = dict[str, Any]
 ATTACHED = frozenset({"file_attachments", "google_attachments"})
@@ -36,18 +36,20 @@ def rows_in(body: Any, endpoint: Endpoint) -> list[Row]:
     rows = [body] if endpoint.single else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidResponse(f"the answer is not {'an object' if endpoint.single else 'a list of objects'}")
-    if endpoint.part_of and any(row.get("id") is None for row in rows):
-        raise InvalidResponse("a row came without its id")
+    if endpoint.part_of and not all(type(row.get("id")) is int for row in rows):
+        if any(row.get("id") is None for row in rows):
+            raise InvalidResponse("a row came without its id")
+        raise InvalidResponse("a row came with an id that is no number")
     return rows
 
 
 def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:
     """The same for the same page: by the ids of its rows, for what else they show may differ at every look.
 
-    Where they have none, by its bytes.
+    Where they have none that are numbers, by its bytes.
     """
     ids = tuple(row.get("id") for row in rows)
-    return hash(ids if all(ids) else content)
+    return hash(ids if all(type(row_id) is int for row_id in ids) else content)
 
 
 def as_text(value: object) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +18,7 @@ from source_pivotal_tracker.wiring import client_of, configured, parents_of, str
 from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.world import World
-from unit_tests.exchanges import Before, path_of
+from unit_tests.interception import Before, is_probe, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import synced
 from unit_tests.syncs import Row
 
@@ -113,9 +115,31 @@ def rows_as(world: World, change: Callable[[Row], None]) -> Before:
         rows = orjson.loads(answer.body)
         for changed in rows if isinstance(rows, list) else ():
             change(changed)
-        return replace(answer, body=orjson.dumps(rows))
+        return replace(answer, body=json.dumps(rows).encode())
 
     return before
+
+
+@pytest.mark.parametrize("stream", ["labels", "stories", "story_tasks"])
+@pytest.mark.parametrize("odd", ["abc", "5", 10**20, 1e20, 5.5, True, [5], {"id": 5}], ids=repr)
+def test_an_id_that_is_no_number_fails_the_stream(stream: str, odd: object, world: World) -> None:
+    def with_an_odd_id(changed: Row) -> None:
+        changed["id"] = odd
+
+    def before(request: Request) -> Response | None:
+        is_list = path_of(request).endswith(("/labels", "/stories"))
+        return odd_server(request) if is_list and not is_probe(query_of(request)) else None
+
+    odd_server = rows_as(world, with_an_odd_id)
+    sync = synced(world, stream, before=before)
+
+    assert sync.statuses[stream][-1] == "INCOMPLETE"
+    assert sync.records[stream] == []
+    said = re.compile(
+        "a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number"
+    )
+    assert sync.errors != []
+    assert [error for error in sync.errors if not said.search(error)] == []
 
 
 def test_rows_of_a_server_that_names_no_project_get_that_of_their_list(world: World) -> None:
