@@ -32,7 +32,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _NUL = b"\\u0000"
 _NAMES = TIMES | DATES
-_LENGTH = len("2017-05-03T23:30:01Z")
+_AS_TRACKER_WRITES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_IN_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d(:?\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d(:?\d\d)?)?)?)?", re.ASCII)
+_LENGTH_OF_DAY = len("2017-05-03T")
+_known_days: set[str] = set()
+"""`2017-05-03T` and other beginnings of times in Tracker's form: to look one up takes less than to parse it."""
+_known_clocks: set[str] = set()
+"""`23:30:01Z` and other ends of such times."""
 _NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _FRACTION = re.compile(r"\.(\d+)")
 _OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
@@ -110,7 +116,7 @@ def _put_in_iso(body: Any, oddities: Oddities) -> None:
 
 
 def _oddly_timed(body: Any) -> list[tuple[dict[str, Any], str]]:
-    """The objects in a body with the names of their times that are not in Tracker's form, and of their dates.
+    """The objects in a body, with the names of dates and of times that are not known to be in Tracker's form.
 
     Each attribute of each answer comes by here: not by recursion either, which would end at a depth that a server may
     well send.
@@ -124,12 +130,15 @@ def _oddly_timed(body: Any) -> list[tuple[dict[str, Any], str]]:
         elif type(node) is dict:
             for name, value in node.items():
                 if type(value) is str:
-                    if name in _NAMES and (len(value) != _LENGTH or value[-1] != "Z"):
+                    if name in _NAMES and not (
+                        value[:_LENGTH_OF_DAY] in _known_days and value[_LENGTH_OF_DAY:] in _known_clocks
+                    ):
+                        found.append((node, name))
+                elif name in _NAMES:
+                    if value is not None:
                         found.append((node, name))
                 elif type(value) is dict or type(value) is list:
                     waiting.append(value)
-                elif name in _NAMES and value is not None:
-                    found.append((node, name))
     return found
 
 
@@ -137,6 +146,12 @@ def _of_text(text: Any) -> str | None:
     """A time in Tracker's form, if the text names its zone; else as it is. None for what is no time."""
     try:
         time = read_time(text)
+        if not _IN_ISO.fullmatch(text):
+            return None
+        if _AS_TRACKER_WRITES.fullmatch(text):
+            _known_days.add(text[:_LENGTH_OF_DAY])
+            _known_clocks.add(text[_LENGTH_OF_DAY:])
+            return str(text)
         return _written(time) if time.tzinfo else str(text)
     except (TypeError, ValueError, AttributeError, OverflowError):
         return None

@@ -118,7 +118,12 @@ SPELLINGS = {
     "2014-06-03T12:00:05": "2014-06-03T12:00:05",
     None: None,
 }
-NO_TIMES: list[Any] = ["soon", "", True, 10**18, -(10**17), 1.5, "0x10"]
+NO_TIMES: list[Any] = [
+    *("soon", "", True, 10**18, -(10**17), 1.5, "0x10", {}, {"at": 1}, [], ["2025-01-01T00:00:00Z"]),
+    *("not-a-time-at-all-xZ", "2025-13-01T00:00:00Z", "2025-02-30T00:00:00Z", "0000-00-00T00:00:00Z"),
+    *("2025-01-01T25:00:00Z", "2025-01-01T00:00:61Z", "2025-1-001T00:00:00Z", "２０２５-01-01T00:00:00Z"),
+    *("2025-01-01T00:00:0\nZ", "2025-W01-1"),
+]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=repr)
@@ -129,6 +134,20 @@ def test_a_time_is_read_however_it_is_spelled(spelling: Any) -> None:
 
 def test_a_date_is_read_from_milliseconds() -> None:
     assert read_json(b'{"start_date": 1401796805000}')[0] == {"start_date": "2014-06-03"}
+
+
+@pytest.mark.parametrize("text", ["2025-02-28T23:59:59Z", "9999-12-31T23:59:59Z", "2024-02-29T00:00:00Z"])
+def test_a_time_as_tracker_writes_it_stays_as_it_is(text: str) -> None:
+    for _ in range(2):
+        body, oddities = read_json(orjson.dumps({"id": 1, "updated_at": text}))
+        assert (body["updated_at"], oddities) == (text, {})
+
+
+@pytest.mark.parametrize("text", ["2025-02-28T24:00:00Z", "2025-02-28T00.00.00Z", "2025-02-29T23:59:59Z"])
+def test_no_time_passes_because_a_part_of_it_was_seen_in_another(text: str) -> None:
+    read_json(orjson.dumps([{"updated_at": "2025-02-28T23:59:59Z"}]))
+    body, _ = read_json(orjson.dumps({"updated_at": text}))
+    assert body["updated_at"] is None
 
 
 @pytest.mark.parametrize("value", NO_TIMES, ids=repr)
