@@ -100,13 +100,15 @@ class TrackerStream(ListHttpStream, ABC):
                     record[attribute] = parent_id
         for part in self._key:
             is_number = part in self._numbers
+            wanted = int if is_number else str
             for record in chain.from_iterable(by_row):
                 value = record.get(part)
                 if value is None:
                     raise InvalidResponse(f"a row of {self.name} came without its {' and '.join(self._key)}")
-                if is_number and type(value) is not int:
+                if type(value) is not wanted:
+                    what = "number" if is_number else "text"
                     raise InvalidResponse(
-                        f"a row of {self.name} came with {_quoted(value)} as its {part}, which is not a number"
+                        f"a row of {self.name} came with {_quoted(value)} as its {part}, which is not a {what}"
                     )
         return by_row
 

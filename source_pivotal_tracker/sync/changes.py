@@ -69,7 +69,7 @@ def has_clock(activity: Activity) -> bool:
     """Whether it tells its place among the others: by a version, or else by a time, with its guid for a name."""
     try:
         return has_version(activity) or (bool(activity["guid"]) and bool(moment(activity["occurred_at"])))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return False
 
 
@@ -98,6 +98,8 @@ class ChangesReader:
     several, and the clock of a server may go back a little. If one page has a later time at its end than at its start,
     either the clock went back further or the oldest comes first: all pages are to be read, and nothing is sure.
 
+    An activity of a shape that v5 does not have counts as if it were missing.
+
     `since` is None where only the version is wanted, to know the changes from it on.
     """
 
@@ -106,6 +108,7 @@ class ChangesReader:
         self._wants_changes = since is not None
         self._slack = slack
         self._is_out_of_order = False
+        self._has_odd_ones = False
         self._clocks: set[int] = set()
         self._seen: set[Any] = set()
         self._is_timed = False
@@ -113,9 +116,10 @@ class ChangesReader:
         self._events: list[tuple[tuple[int, int, int], Deletion | None, tuple[str, int]]] = []
 
     def add(self, page: Iterable[Activity]) -> None:
-        changes, activities = self._changes, list(page)
+        changes = self._changes
+        activities = [activity for activity in page if has_clock(activity)]
         clocks = [clock_of(activity) for activity in activities]
-        self._is_timed |= any("project_version" not in activity for activity in activities)
+        self._is_timed |= not all(map(has_version, activities))
         self._is_out_of_order |= self._is_timed and bool(clocks) and clocks[0] < clocks[-1]
         if self._is_out_of_order:
             changes.revision = max([changes.revision, *clocks])
@@ -124,8 +128,11 @@ class ChangesReader:
         for activity, clock in zip(activities, clocks, strict=True):
             self._reaches_back |= clock <= changes.since
             since = changes.since - self._slack if self._is_timed else changes.since
-            identity = activity["guid"] if self._is_timed else clock
+            identity = str(activity.get("guid") or clock) if self._is_timed else clock
             if not since < clock <= changes.revision or identity in self._seen:
+                continue
+            if not _is_understood(activity):
+                self._has_odd_ones = True
                 continue
             self._seen.add(identity)
             self._clocks.add(clock)
@@ -137,14 +144,15 @@ class ChangesReader:
         if self._is_out_of_order:
             return False
         since = self._changes.since - (self._slack if self._is_timed else 0)
-        return not self._wants_changes or clock_of(last) <= since
+        return not self._wants_changes or (has_clock(last) and clock_of(last) <= since)
 
     def changes(self) -> Changes:
         changes = self._changes
         if self._is_timed:
             # A clock that went back may have told of changes in times that are known already.
             has_gone_back = changes.revision + self._slack < changes.since
-            changes.missing = 1 if has_gone_back or self._is_out_of_order or not self._reaches_back else 0
+            is_doubtful = has_gone_back or self._is_out_of_order or self._has_odd_ones or not self._reaches_back
+            changes.missing = 1 if is_doubtful else 0
         else:
             changes.missing = abs(changes.revision - changes.since) - len(self._clocks)
         for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):
@@ -158,9 +166,9 @@ class ChangesReader:
         return changes
 
     def _add_changes(self, activity: Activity, place: tuple[int, int]) -> None:
-        resources = [resource for resource in activity.get("primary_resources") or () if "id" in resource]
-        stories = {resource["id"] for resource in resources if resource.get("kind") == "story"}
-        epics = {resource["id"] for resource in resources if resource.get("kind") == "epic"}
+        resources = activity.get("primary_resources") or ()
+        stories = _ids(resources, "story")
+        epics = _ids(resources, "epic")
         self._changes.stories |= stories
         self._changes.epics |= epics
         if activity["kind"].startswith(MOVED_HERE):
@@ -195,6 +203,38 @@ class ChangesReader:
         if "release" in (was, becomes):
             gone = None if becomes == "release" else Deletion("release", change["id"], activity["occurred_at"])
             self._events.append((place, gone, ("release", change["id"])))
+
+
+def _is_understood(activity: Activity) -> bool:
+    """Whether all that is looked for in an activity is of the type that v5 has there."""
+    resources, changes = activity.get("primary_resources") or [], activity.get("changes") or []
+    return (
+        isinstance(activity.get("kind"), str)
+        and isinstance(activity.get("occurred_at"), str)
+        and isinstance(resources, list)
+        and isinstance(changes, list)
+        and all(map(_names_a_thing, [*resources, *changes]))
+        and all(map(_has_values, changes))
+    )
+
+
+def _names_a_thing(thing: Any) -> bool:
+    return (
+        isinstance(thing, dict)
+        and isinstance(thing.get("id"), int | None)
+        and isinstance(thing.get("kind"), str | None)
+        and isinstance(thing.get("change_type"), str | None)
+        and isinstance(thing.get("story_type"), str | None)
+    )
+
+
+def _has_values(change: Mapping[str, Any]) -> bool:
+    values = [change.get("original_values") or {}, change.get("new_values") or {}]
+    return all(isinstance(each, dict) and isinstance(each.get("story_id"), int | None) for each in values)
+
+
+def _ids(resources: Iterable[Mapping[str, Any]], kind: str) -> set[int]:
+    return {each["id"] for each in resources if each.get("kind") == kind and each.get("id") is not None}
 
 
 def _only(ids: set[int]) -> int | None:

@@ -41,7 +41,8 @@ class ListRevisions:
 
     def is_late(self, row: Row) -> bool:
         """Whether a row says of itself that it came after the walk began: the next sync asks for it."""
-        return self.began_at is not None and row.get("project_version", 0) > self.began_at
+        version = row.get("project_version")
+        return self.began_at is not None and isinstance(version, int) and version > self.began_at
 
     @property
     def differ(self) -> bool:

@@ -135,9 +135,7 @@ def test_an_id_that_is_no_number_fails_the_stream(stream: str, odd: object, worl
 
     assert sync.statuses[stream][-1] == "INCOMPLETE"
     assert sync.records[stream] == []
-    said = re.compile(
-        "a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number"
-    )
+    said = re.compile("a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number")
     assert sync.errors != []
     assert [error for error in sync.errors if not said.search(error)] == []
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import orjson
 import pytest
 
 from tracker_server import edits
 from tracker_server.api.errors import error_response, unauthorized_operation
-from tracker_server.api.protocol import Response
+from tracker_server.api.protocol import Request, Response
+from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
-from unit_tests.interception import instead
+from unit_tests.interception import instead, path_of
 from unit_tests.modes import Mode, needs_versions
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     CALM,
@@ -23,7 +27,7 @@ from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     tombstones,
 )
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
-from unit_tests.syncs import warnings
+from unit_tests.syncs import Sync, config_for, warnings
 
 
 def shut_out(scene: Scene) -> Callable[[], None]:
@@ -134,3 +138,48 @@ def test_a_project_whose_version_fell_behind_is_read_anew_with_one_warning(
     assert warning.startswith(f"Project {scene.project.id}: re-reading everything because ")
     destination.sync()
     assert destination.asked == ["/projects"]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no kind": {"kind": None},
+    "a kind that is an object": {"kind": {"a": 1}},
+    "a resource that is nothing": {"primary_resources": [None]},
+    "resources that are a number": {"primary_resources": 5},
+    "a resource whose id is a list": {"primary_resources": [{"kind": "story", "id": [1]}]},
+    "a change that is nothing": {"changes": [None]},
+    "a change that is a text": {"changes": ["story"]},
+    "changes that are an object": {"changes": {"kind": "story"}},
+    "a change whose id is an object": {"changes": [{"kind": "story", "id": {}, "change_type": "delete"}]},
+    "values that are a text": {"changes": [{"kind": "story", "id": 1, "new_values": "x"}]},
+    "a story_id that is a list": {"changes": [{"kind": "task", "id": 1, "new_values": {"story_id": [1]}}]},
+    "a deletion without a time": {
+        "changes": [{"kind": "story", "id": 1, "change_type": "delete"}],
+        "occurred_at": None,
+    },
+    "a version that is a text": {"project_version": "7"},
+    "a guid that is a list": {"guid": ["x"]},
+}
+
+
+@pytest.mark.parametrize("streams", [("stories", "labels"), ("stories", "labels", "activity")], ids=", ".join)
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_activity_of_an_odd_shape_is_a_gap_or_an_error_in_words(
+    odd: dict[str, Any], streams: tuple[str, ...], scene: Scene, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    def before(request: Request) -> Response | None:
+        if not path_of(request).endswith("/activity"):
+            return None
+        answer = TrackerApi(scene.world, dialect=mode.dialect).handle(request)
+        rows = [row | odd for row in orjson.loads(answer.body)]
+        return replace(answer, body=orjson.dumps(rows))
+
+    with TrackerServer(scene.world, dialect=mode.dialect, before=before) as server:
+        config = config_for(server)
+        first = Sync(config, streams, incremental=True)
+        scene.later()
+        scene.edit_story()
+        second = Sync(config, streams, incremental=True, state=first.state)
+    assert "Traceback" not in caplog.text
+    assert [error for error in [*first.errors, *second.errors] if "defect" in error] == []
+    if second.failure is None:
+        assert scene.story in living(second, "stories")
