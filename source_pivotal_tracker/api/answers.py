@@ -152,15 +152,24 @@ def _reason_in(response: TrackerResponse, body: Mapping[str, Any], *, is_tracker
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the server asks to wait; a date is held against the server's own clock, where it tells that."""
     value = headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(value):
         seconds = float(value)
     else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (TypeError, ValueError):
+        until = _timestamp(value)
+        if until is None:
             return None
+        now = _timestamp(headers.get("Date", ""))
+        seconds = until - (time.time() if now is None else now)
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (IndexError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def _reason(error: Exception) -> str:

@@ -180,7 +180,8 @@ class TrackerClient:
         doublings = attempts_made + state.attempt_number - 1
         wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
         if isinstance(error, RetryableError) and error.retry_after is not None:
-            wait = error.retry_after
+            # At the least as long as without: a server that says 0, or a time that has passed, would be asked at once.
+            wait = max(wait, error.retry_after)
         if isinstance(error, RetryableError) and error.status == 429:
             self._rate_limiter.pause(wait)
             return 0.0

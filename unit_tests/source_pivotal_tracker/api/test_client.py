@@ -158,7 +158,9 @@ def test_waits_double_with_jitter() -> None:
         ("7", 7, 7),
         ("86400", 300, 300),
         (timedelta(seconds=200), 100, 200),
-        (timedelta(seconds=-200), 0, 0),
+        (timedelta(seconds=-200), 0.5, 1),
+        ("0", 0.5, 1),
+        ("Mon, 99 Foo 2026 99:99:99 GMT", 0.5, 1),
         ("1.5", 1.5, 1.5),
         ("60000", 300, 300),
         ("soon", 0.5, 1),
@@ -167,7 +169,16 @@ def test_waits_double_with_jitter() -> None:
         ("²", 0.5, 1),
     ],
     ids=[
-        *("seconds", "too many seconds", "a date", "a date in the past", "a part of a second", "milliseconds"),
+        *(
+            "seconds",
+            "too many seconds",
+            "a date",
+            "a date in the past",
+            "none",
+            "no date",
+            "a part of a second",
+            "milliseconds",
+        ),
         *("rubbish", "less than nothing", "no number", "a digit that is none"),
     ],
 )
@@ -180,6 +191,26 @@ def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
     with ScriptedServer([answer(503, b"", f"Retry-After: {value}"), OK]) as server:
         client_of(server, naps).get("me")
     assert least <= naps.seconds[0] <= most
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_for_no_wait_is_not_asked_nine_times_at_once(status: int) -> None:
+    naps = Naps()
+    rate_limiter = RateLimiter(1000, clock=lambda: sum(naps.seconds), sleep=naps)
+    past = answer(status, b"", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT")
+    with ScriptedServer([past]) as server, pytest.raises(RetryableError):
+        TrackerClient(server.url, TOKEN, rate_limiter, sleep=naps).get("me")
+    waits = [seconds for seconds in naps.seconds if seconds]
+    assert len(waits) == 8
+    assert all(2**number / 2 <= seconds <= 2**number for number, seconds in enumerate(waits[:7]))
+
+
+def test_a_date_is_held_against_the_clock_of_the_server() -> None:
+    naps = Naps()
+    dates = ("Date: Wed, 21 Oct 2015 07:27:00 GMT", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT")
+    with ScriptedServer([answer(503, b"", *dates), OK]) as server:
+        client_of(server, naps).get("me")
+    assert naps.seconds == [60.0]
 
 
 def test_a_429_brakes_the_rate_limiter_that_everybody_shares() -> None:
