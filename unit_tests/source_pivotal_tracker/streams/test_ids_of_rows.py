@@ -135,7 +135,8 @@ def test_an_id_that_is_no_number_fails_the_stream(stream: str, odd: object, worl
 
     assert sync.statuses[stream][-1] == "INCOMPLETE"
     assert sync.records[stream] == []
-    said = re.compile("a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number")
+    message = "a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number"
+    said = re.compile(message)
     assert sync.errors != []
     assert [error for error in sync.errors if not said.search(error)] == []
 
