@@ -97,7 +97,7 @@ def _named(client: TrackerClient, me: Row, wanted: tuple[int, ...]) -> str:
     mine = {project.get("project_id"): project for project in objects(me, "projects")}
     seen = [mine[project_id] for project_id in wanted if project_id in mine]
     others = [project_id for project_id in wanted if project_id not in mine]
-    left = MOST_REQUESTS - client.requests
+    left = max(0, MOST_REQUESTS - client.requests)
     asked, unasked = others[:left], others[left:]
     unreadable = []
     for project_id in asked:

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ MOST_ATTEMPTS = 9
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 120.0
 LONGEST_RETRYING = 600.0
+"""Seconds, in all, that a request waits between its attempts. A limit by the minute lets it through before long."""
+MOST_REDIRECTS = 5
 MOST_PLACES = 5
 """The most places of one kind of oddity that a warning names."""
 
@@ -112,15 +115,16 @@ class TrackerClient:
         A `parse_lock` is held by this thread when the answer is returned, and is free during the wait for it.
         After a refused token no further request is sent: each raises that refusal again.
         """
+        held = _HeldBack()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
             # Not by the clock: a request may have waited long for its slot.
             stop=lambda state: (
                 attempts_made + state.attempt_number
                 >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
-                or state.idle_for >= LONGEST_RETRYING
+                or state.idle_for + state.upcoming_sleep + held.seconds > LONGEST_RETRYING
             ),
-            wait=partial(self._wait, attempts_made=attempts_made),
+            wait=partial(self._wait, attempts_made=attempts_made, held=held),
             before_sleep=partial(_log_retry, attempts_made=attempts_made),
             sleep=self._sleep,
             reraise=True,
@@ -135,11 +139,7 @@ class TrackerClient:
         if self._refusal is not None:
             raise self._refusal
         try:
-            with self._rate_limiter.slot():
-                with self._counting:
-                    self.requests += 1
-                    self._first_at = self._first_at or time.monotonic()
-                response = self._session.read(f"{self.base_url}/{path}", params)
+            response = self._answer(f"{self.base_url}/{path}", params)
             if parse_lock:
                 parse_lock.acquire()
             response.parsed = parse_body(response)
@@ -155,6 +155,25 @@ class TrackerClient:
             raise self._located(error, path) from None
         self._warn_of(path, response.oddities)
         return response
+
+    def _answer(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+        """What a URL answers, or the one that it redirects to; each of them counts for the rate limit."""
+        response = self._counted(url, params)
+        for _ in range(MOST_REDIRECTS):
+            if response.redirect is None:
+                return response
+            response = self._counted(response.redirect, None)
+        if response.redirect is None:
+            return response
+        reason = f"{response.status}, after {MOST_REDIRECTS} redirects one more, to {response.redirect}"
+        raise IncompleteError(reason, status=response.status)
+
+    def _counted(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+        with self._rate_limiter.slot():
+            with self._counting:
+                self.requests += 1
+                self._first_at = self._first_at or time.monotonic()
+            return self._session.read(url, params)
 
     def _warn_of(self, path: str, oddities: Oddities) -> None:
         """Warn of what was mended in an answer, once, however often it is asked for."""
@@ -174,7 +193,7 @@ class TrackerClient:
         error.reason = error.reason.replace(self._token, "****")
         return error
 
-    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int) -> float:
+    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, held: _HeldBack) -> float:
         """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
         error = _cause(state)
         doublings = attempts_made + state.attempt_number - 1
@@ -184,8 +203,16 @@ class TrackerClient:
             wait = max(wait, error.retry_after)
         if isinstance(error, RetryableError) and error.status == 429:
             self._rate_limiter.pause(wait)
+            held.seconds += wait
             return 0.0
         return wait
+
+
+@dataclass
+class _HeldBack:
+    """The seconds for which 429s have held back one request."""
+
+    seconds: float = 0.0
 
 
 def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | None = None) -> Understood:

@@ -16,7 +16,7 @@ class TrackerResponse:
     """An answer: its status and reason, its headers (in any case) and its body; `parsed` once that was read as
     JSON, with the `oddities` that were mended in it.
 
-    `request` is the one that brought it, after redirects.
+    `request` is the one that brought it, after redirects; `redirect` is where it leads, if that may be asked instead.
     """
 
     request: PreparedRequest
@@ -25,4 +25,5 @@ class TrackerResponse:
     headers: Mapping[str, str]
     content: bytes
     parsed: Any = None
+    redirect: str | None = None
     oddities: Oddities = field(default_factory=dict)

@@ -30,8 +30,9 @@ class TrackerSession(requests.Session):
         self.mount("http://", adapter)
 
     def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
-        """GET, and all of the answer. Raises requests.RequestException."""
-        with self.get(url, params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True) as response:
+        """GET, and all of the answer; a redirect is not followed, but told. Raises requests.RequestException."""
+        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        with self.get(url, params=params, timeout=timeout, stream=True, allow_redirects=False) as response:
             try:
                 # In one piece: requests itself would take a large page in hundreds of them, and copy each twice.
                 body = response.raw.read(decode_content=True)
@@ -41,17 +42,19 @@ class TrackerSession(requests.Session):
                 raise requests.exceptions.SSLError(error) from error
             except urllib3.exceptions.HTTPError as error:
                 raise requests.exceptions.ChunkedEncodingError(error) from error
-            return TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
+            answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
+            answer.redirect = response.next.url if response.next else None
+            return answer
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a redirect leads, if that is the same host by the same scheme; else None: it is not followed.
 
-        requests would take the `X-TrackerToken` header along to any host.
+        requests would take the `X-TrackerToken` header along to any host. An address that is not UTF-8 leads nowhere.
         """
-        target = super().get_redirect_target(resp)
-        if target is None or resp.request.url is None:
-            return None
         try:
+            target = super().get_redirect_target(resp)
+            if target is None or resp.request.url is None:
+                return None
             here, there = urlsplit(resp.request.url), urlsplit(requests.compat.urljoin(resp.request.url, target))
         except ValueError:
             return None

@@ -11,6 +11,7 @@ import pytest
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import (
+    IncompleteError,
     InvalidResponse,
     ParametersRefused,
     RetryableError,
@@ -265,6 +266,32 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
     with ScriptedServer([answer(301, b"", "Location: /services/v5/you"), OK]) as server:
         assert client_of(server).get("me").parsed == {"id": 1}
     assert server.requests[1].startswith("GET /services/v5/you ")
+
+
+def test_redirects_in_a_circle_end_after_a_handful_and_each_counts_for_the_limit() -> None:
+    clock = itertools.count(step=400)
+    rate_limiter = RateLimiter(1000, clock=clock.__next__, sleep=lambda _: None)
+    with ScriptedServer([answer(302, b"", "Location: /services/v5/me?again=1")]) as server:
+        client = TrackerClient(server.url, TOKEN, rate_limiter, sleep=Naps())
+        with pytest.raises(IncompleteError, match=r"^GET /me: 302, after 5 redirects one more, to http://127"):
+            client.get("me")
+    assert len(server.requests) == client.requests == 6
+
+
+def test_a_redirect_to_what_is_not_utf_8_is_an_error_in_words() -> None:
+    moved = answer(302, b"").replace(b"Connection: close", b"Connection: close\r\nLocation: /\xff\xfe")
+    with ScriptedServer([moved]) as server, pytest.raises(InvalidResponse, match="GET /me: 302, a redirect to /"):
+        client_of(server).get("me")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_request_waits_ten_minutes_in_all_at_the_most(status: int) -> None:
+    waits: list[float] = []
+    rate_limiter = RateLimiter(1000, clock=lambda: sum(waits), sleep=waits.append)
+    with ScriptedServer([answer(status, b"", "Retry-After: 290")]) as server, pytest.raises(RetryableError):
+        TrackerClient(server.url, TOKEN, rate_limiter, sleep=waits.append).get("me")
+    assert [seconds for seconds in waits if seconds] == [290.0, 290.0]
+    assert len(server.requests) == 3
 
 
 def test_a_server_that_never_answers_is_given_up_by_a_time_out() -> None:
