@@ -90,7 +90,7 @@ class Sync:
         client_of: Callable[[Config], TrackerClient] = unhurried,
     ) -> None:
         source = SourcePivotalTracker(client_of, state_seconds=state_seconds)
-        catalog = _catalog(source, config, set(streams), incremental=incremental)
+        catalog = catalog_of(source, config, set(streams), incremental=incremental)
         self.records: dict[str, list[Row]] = defaultdict(list)
         self.statuses: dict[str, list[str]] = defaultdict(list)
         self.errors: list[str] = []
@@ -145,7 +145,7 @@ def _wait_for_its_threads(before: Collection[threading.Thread]) -> None:
             thread.join()
 
 
-def _catalog(
+def catalog_of(
     source: SourcePivotalTracker, config: Mapping[str, Any], wanted: set[str], *, incremental: bool
 ) -> ConfiguredAirbyteCatalog:
     configured = []

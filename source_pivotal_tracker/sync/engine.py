@@ -112,9 +112,7 @@ class Engine(Generic[Encoded]):
     def _end(self) -> Iterator[AirbyteMessage]:
         """The states that are owed, and after a whole sync, full refreshes that no other attempt has to go on with."""
         yield from self._dirty_states()
-        for name, progress in self._streams.items():
-            if progress.is_started and progress.walks_left:
-                yield self._statuses.ended(name, is_complete=False)
+        yield from self._statuses.broken_off()
         self._log()
         for name, progress in self._streams.items():
             logger.info("Stream %s: %s", name, progress)

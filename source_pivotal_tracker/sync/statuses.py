@@ -19,13 +19,14 @@ class Statuses:
 
     def __init__(self, client: TrackerClient) -> None:
         self._client = client
-        self._started: set[str] = set()
+        self._started: dict[str, None] = {}
+        self._ended: set[str] = set()
         self._running: set[str] = set()
         self._resets: dict[str, float] = {}
 
     def started(self, name: str) -> Iterator[AirbyteMessage]:
         if name not in self._started:
-            self._started.add(name)
+            self._started[name] = None
             yield messages.status(name, AirbyteStreamStatus.STARTED)
 
     def came(self, name: str, *, rows: int) -> Iterator[AirbyteMessage]:
@@ -48,4 +49,11 @@ class Statuses:
                 yield messages.rate_limited(name, reset)
 
     def ended(self, name: str, *, is_complete: bool) -> AirbyteMessage:
+        self._ended.add(name)
         return messages.status(name, AirbyteStreamStatus.COMPLETE if is_complete else AirbyteStreamStatus.INCOMPLETE)
+
+    def broken_off(self) -> Iterator[AirbyteMessage]:
+        """Nothing more comes: what has started and not ended is incomplete."""
+        for name in self._started:
+            if name not in self._ended:
+                yield self.ended(name, is_complete=False)

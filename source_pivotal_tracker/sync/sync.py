@@ -96,11 +96,13 @@ class Sync:
                     partial(load, *fields), [chosen.stream.name for chosen in [*lists, *needing]]
                 )
             except FatalError as error:
+                yield from self._statuses.broken_off()
                 raise stopped_by(error) from None
             except TrackerError as error:
                 failed |= {chosen.stream.name: error for chosen in [*lists, *needing]}
                 continue
             if rows is None:
+                yield from self._statuses.broken_off()
                 return
             lacking = self._lacking() if kind is ParentKind.PROJECT else None
             for chosen in lists:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 
@@ -11,12 +12,13 @@ from airbyte_cdk.models import AirbyteStreamStatus, AirbyteStreamStatusReasonTyp
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.config import Config
+from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.wiring import client_of
 from tracker_server.api.errors import ApiError, error_response
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
-from unit_tests.syncs import Sync, config_for
+from unit_tests.syncs import Sync, catalog_of, config_for
 
 TOO_MANY = ApiError(429, "rate_limit_exceeded", "Too many requests.")
 PAUSE = 4
@@ -117,3 +119,21 @@ def test_of_a_short_pause_nobody_is_told() -> None:
     assert {name: words(traces) for name, traces in told.items()} == {
         name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAMS
     }
+
+
+@pytest.mark.parametrize("held_up", ["projects", "stories"])
+def test_asked_to_stop_while_streams_wait_each_that_started_ends_as_incomplete(held_up: str) -> None:
+    """The list of projects is waited for before the engine runs, and other lists while it does."""
+    source = SourcePivotalTracker(client_of)
+    last: dict[str, str] = {}
+    with TrackerServer(make_world(projects=1, stories=4), before=Refusing({held_up: 60})) as server:
+        config = config_for(server, num_workers=1)
+        catalog = catalog_of(source, config, set(STREAMS), incremental=False)
+        for message in source.read(logging.getLogger("airbyte"), config, catalog):
+            status = message.trace.stream_status if message.trace else None
+            if status:
+                last[status.stream_descriptor.name] = status.status.value
+                if status.reasons:
+                    source.stop()
+    assert last
+    assert {name for name, status in last.items() if status not in ("INCOMPLETE", "COMPLETE")} == set()
