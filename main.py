@@ -7,7 +7,8 @@ import sys
 if __name__ == "__main__":
     # The first process of a container is not ended by a signal that it does not handle; imports take a second.
     if os.getpid() == 1:
-        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked, lambda number, _: os._exit(128 + number))
     if sys.argv[1:] and sys.argv[1] in ("serve", "inspect", "export", "sample"):
         from tracker_server.__main__ import main
 

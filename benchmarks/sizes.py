@@ -13,7 +13,7 @@ from tools.program import REQUESTS_PER_MINUTE, Program, SampleServer, connector
 SMALL, LARGE = (1, 500), (5, 2_000)
 MOST_GROWTH = 30e6
 BARE = "bare import"
-BARE_IMPORT = "import airbyte_cdk, source_pivotal_tracker.run"
+BARE_IMPORT = "import airbyte_cdk, source_pivotal_tracker.command_line"
 
 
 def run_verbs(folder: Path, server: SampleServer) -> dict[str, Run]:

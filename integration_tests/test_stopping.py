@@ -366,6 +366,22 @@ def test_the_first_process_of_a_container_ends_with_the_exit_code_of_the_signal(
         assert unshare.wait(SECONDS_TO_END) == TERMINATED
 
 
+@every_signal
+def test_it_dies_of_a_signal_without_a_word_while_it_is_imported(asked: signal.Signals, tmp_path: Path) -> None:
+    """A module that comes first in the path stands for the seconds that all of them take."""
+    (tmp_path / "orjson.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for command in ([str(CONNECTOR), "spec"], [sys.executable, str(ROOT / "main.py"), "spec"]):
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "importing\n"
+            program.send_signal(asked)
+            _, trouble = program.communicate(timeout=SECONDS_TO_END)
+        assert (program.returncode, trouble) == (-asked, "")
+
+
 def test_the_first_process_of_a_container_can_be_ended_before_all_is_imported(tmp_path: Path) -> None:
     shutil.copy(ROOT / "main.py", tmp_path)
     package = tmp_path / "source_pivotal_tracker"
