@@ -327,7 +327,7 @@ FAULTS = {
         is_of_pages=True,
     ),
     "a row without its key": Fault(
-        without_key, "without its |an id that is no number|things with an id|does not tell", ATTEMPTS_AT_A_CONTRADICTION
+        without_key, "without its |an id that is no number|things with an id|does not show", ATTEMPTS_AT_A_CONTRADICTION
     ),
 }
 REFUSALS = {

@@ -85,7 +85,7 @@ def test_one_walk_feeds_stories_and_their_nine_parts(streams: Mapping[str, Track
 
 def test_a_part_that_is_read_alone_asks_for_itself_only(streams: Mapping[str, TrackerStream]) -> None:
     (walk,) = Planned(streams, {"story_tasks": {}}, (APOLLO,)).plan.ready
-    assert set(fields_of([member.stream for member in walk.members])) == {"id", "updated_at", "tasks"}
+    assert set(fields_of([member.stream for member in walk.members])) == {"id", "project_id", "updated_at", "tasks"}
 
 
 def test_walks_over_stories_come_before_the_others_of_their_project(streams: Mapping[str, TrackerStream]) -> None:
