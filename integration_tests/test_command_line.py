@@ -176,7 +176,10 @@ NO_FILES = {
     "not JSON": (b"api_token: x", "is not JSON: "),
     "empty": (b"", "is not JSON: "),
     "a list": ([], "does not hold a JSON object"),
+    "lists in lists without end": (b"[" * 100_000, "is nested too deeply"),
+    "objects in each other, a thousand levels deep": (b'{"a":' * 500 + b"1" + b"}" * 500, "is nested too deeply"),
 }
+DEEP = NO_FILES["lists in lists without end"]
 
 
 @pytest.mark.parametrize(("content", "problem"), NO_FILES.values(), ids=NO_FILES.keys())
@@ -187,12 +190,30 @@ def test_a_config_file_that_holds_no_object_is_told_in_one_sentence(
     assert_one_sentence(ended, "The config file ", problem)
 
 
-@pytest.mark.parametrize(("content", "problem"), [NO_FILES["not JSON"], NO_FILES["a list"]], ids=["not JSON", "a list"])
+@pytest.mark.parametrize(
+    ("content", "problem"), [NO_FILES["not JSON"], NO_FILES["a list"], DEEP], ids=["not JSON", "a list", "deep"]
+)
 def test_a_catalog_file_that_holds_no_object_is_told_in_one_sentence(
     content: object, problem: str, folder: Folder
 ) -> None:
     ended = folder.run("read", config={"api_token": "x", "api_url": NOBODY_THERE}, catalog=content)
     assert_one_sentence(ended, "The catalog file ", problem)
+
+
+def test_a_state_file_that_is_nested_without_end_is_told_in_one_sentence(folder: Folder) -> None:
+    state = folder.file("state.json", DEEP[0])
+    config = {"api_token": "x", "api_url": NOBODY_THERE}
+    ended = folder.run("read", "--state", str(state), config=config, catalog=catalog_of("me"))
+    assert_one_sentence(ended, "The state file ", DEEP[1])
+
+
+def test_a_config_is_read_from_a_pipe_and_with_a_byte_order_mark(server: SampleServer, folder: Folder) -> None:
+    config = folder.file("marked.json", b"\xef\xbb\xbf" + orjson.dumps(server.config()))
+    for command in ('"$0" check --config "$1"', '"$0" check --config <(cat "$1")'):
+        ended = subprocess.run(
+            ["/bin/bash", "-c", command, CONNECTOR, config], capture_output=True, check=True, timeout=120
+        )
+        assert b"SUCCEEDED" in ended.stdout
 
 
 def test_a_config_file_that_is_not_there_is_told_in_one_sentence(folder: Folder) -> None:

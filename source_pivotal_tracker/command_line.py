@@ -7,7 +7,6 @@ import codecs
 import ctypes
 import dataclasses
 import gc
-import json
 import locale
 import logging
 import os
@@ -25,10 +24,11 @@ from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_pivotal_tracker.ending import Ending
+from source_pivotal_tracker.files import read_ahead
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.stdout import Unwritable, open_stdout
 from source_pivotal_tracker.sync.messages import as_lines
-from source_pivotal_tracker.wiring import configuration_error, configured
+from source_pivotal_tracker.wiring import configured
 
 FILES = ("config", "catalog", "state")
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
@@ -87,7 +87,9 @@ def _run(args: list[str], ending: Ending) -> bool:
         entrypoint.parse_args(["--help"])
     try:
         for file in FILES:
-            _require_json(file, getattr(parsed, file, None))
+            path = getattr(parsed, file, None)
+            if path is not None:
+                read_ahead(file, path)
         with PRINT_BUFFER:
             if parsed.command == "read":
                 _read(source, entrypoint, parsed, ending)
@@ -150,27 +152,6 @@ def _use_utf_8() -> None:
     is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
     if not is_utf_8 and sys.platform != "win32":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
-
-
-def _require_json(file: str, path: str | None) -> None:
-    """Raises the cdk's config error for a file that holds no JSON.
-
-    The cdk reads the file again: it would answer a bad one with a trace.
-    """
-    if path is None:
-        return
-    try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    except ValueError as error:
-        problem = f"is not JSON: {error}"
-    else:
-        if file == "state" or isinstance(content, dict):
-            return
-        problem = "does not hold a JSON object"
-    raise configuration_error(f"The {file} file {path} {problem}.")
 
 
 def _without_trace(message: AirbyteMessage) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -15,15 +15,15 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.utils import AirbyteTracedException
 
+from source_pivotal_tracker import files
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.check import CheckFailed, check, check_exports
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
 from source_pivotal_tracker.sync.sync import Sync
-from source_pivotal_tracker.wiring import client_of, configuration_error, configured, parents_of, streams_of, sync_of
+from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of, sync_of
 
 
 class SourcePivotalTracker(AbstractSource):
@@ -93,22 +93,17 @@ class SourcePivotalTracker(AbstractSource):
         if self._sync:
             self._sync.stop()
 
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        """Raises the cdk's config error for a file that holds no JSON object."""
+        return files.config_in(config_path)
+
     @classmethod
-    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+    def read_state(cls, state_path: str | None) -> list[AirbyteStateMessage]:
         """Raises the cdk's config error for a file that holds no states."""
-        try:
-            return super().read_state(state_path)
-        except Exception as error:
-            raise _unusable("state", state_path, "a list of Airbyte state messages", error) from None
+        return files.states_in(state_path) if state_path else []
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
         """Raises the cdk's config error for a file that holds no configured catalog."""
-        try:
-            return super().read_catalog(catalog_path)
-        except Exception as error:
-            raise _unusable("catalog", catalog_path, "a configured Airbyte catalog", error) from None
-
-
-def _unusable(file: str, path: str, wanted: str, error: Exception) -> AirbyteTracedException:
-    return configuration_error(f"The {file} file {path} does not hold {wanted}.", repr(error))
+        return files.catalog_in(catalog_path)

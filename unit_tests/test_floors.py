@@ -24,9 +24,10 @@ FLOORS = {
     "sync": 2,
     "check": 3,
     "wiring": 3,
-    "source": 4,
-    "command_line": 5,
-    "run": 6,
+    "files": 4,
+    "source": 5,
+    "command_line": 6,
+    "run": 7,
 }
 """Every module and package of the connector, each with its floor."""
 

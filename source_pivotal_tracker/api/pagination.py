@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from source_pivotal_tracker.api.errors import InvalidResponse
 
+MOST_DIGITS = 18
+
 
 def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | None:
     """The offset of the page after the one that started at `offset` and brought `rows` rows; None after the last.
@@ -37,6 +39,6 @@ def refuse_cut(headers: Mapping[str, str], rows: int) -> None:
 def number_in(headers: Mapping[str, str], name: str) -> int | None:
     """The number in a header, or None where there is no such header. Raises InvalidResponse for what is no number."""
     text = headers.get(name)
-    if text is not None and not text.isdecimal():
-        raise InvalidResponse(f"the server sends {name} {text!r}, which is not a number")
+    if text is not None and not (text.isdecimal() and len(text) <= MOST_DIGITS):
+        raise InvalidResponse(f"the server sends {name} {text[:MOST_DIGITS]!r}, which is not a number")
     return None if text is None else int(text)

@@ -29,6 +29,7 @@ from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason
 
+from source_pivotal_tracker.api.errors import IncompleteError
 from source_pivotal_tracker.streams.rows import Row
 
 Encoded = TypeVar("Encoded")
@@ -57,6 +58,11 @@ def as_lines(stream: str, records: Sequence[Row]) -> bytes:
         pieces[0] = head + pieces[0]
         pieces[-1] += tail
     return (tail + head).join(pieces)
+
+
+def unwritable(error: orjson.JSONEncodeError, path: str) -> IncompleteError:
+    """The error for rows of this path that no line can hold, such as one that is nested too deeply."""
+    return IncompleteError(f"a row holds what cannot be written as JSON ({error})", path=path)
 
 
 def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:

@@ -10,6 +10,7 @@ from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
+import orjson
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
@@ -106,9 +107,7 @@ class Sync:
                 return
             lacking = self._lacking() if kind is ParentKind.PROJECT else None
             for chosen in lists:
-                yield from self._read_at_once(chosen, rows, encode, is_whole=lacking is None)
-                if lacking:
-                    failed[chosen.stream.name] = lacking
+                yield from self._read_at_once(chosen, rows, encode, failed, lacking)
         selected = [
             chosen for chosen in selected if not chosen.stream.provides_parent and chosen.stream.name not in failed
         ]
@@ -161,11 +160,16 @@ class Sync:
         return None
 
     def _read_at_once(
-        self, chosen: Selected, rows: Sequence[Row], encode: Encoder[Encoded], *, is_whole: bool
+        self,
+        chosen: Selected,
+        rows: Sequence[Row],
+        encode: Encoder[Encoded],
+        failed: dict[str, TrackerError],
+        lacking: TrackerError | None,
     ) -> Iterator[Any]:
         """A stream whose rows are the list of projects or of accounts, which the sync has fetched for itself.
 
-        The engine ends one that is not whole.
+        The engine ends one that is `failed`, as it is if rows are `lacking` or cannot be written.
         """
         name = chosen.stream.name
         records = [
@@ -174,9 +178,16 @@ class Sync:
         yield from self._statuses.started(name)
         yield from self._statuses.came(name, rows=len(records))
         if records:
-            yield encode(name, records)
+            try:
+                encoded = encode(name, records)
+            except orjson.JSONEncodeError as error:
+                failed[name] = messages.unwritable(error, chosen.stream.endpoints[0].name)
+                return
+            yield encoded
         yield messages.state(name, NEUTRAL, len(records))
-        if is_whole:
+        if lacking:
+            failed[name] = lacking
+        else:
             yield self._statuses.ended(name, is_complete=True)
 
     def _selected(

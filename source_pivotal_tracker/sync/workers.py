@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
+import orjson
+
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.dialect.capabilities import Capabilities
 from source_pivotal_tracker.api.errors import IncompleteError, SkippableError, TrackerError
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
-from source_pivotal_tracker.sync.messages import Encoded, Encoder
+from source_pivotal_tracker.sync.messages import Encoded, Encoder, unwritable
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
 from source_pivotal_tracker.sync.queue import ByteQueue, Closed
@@ -126,6 +128,8 @@ class Workers(Generic[Encoded]):
             return IncompleteError(error.reason, path=error.path, hint=error.hint, status=error.status, code=error.code)
         except TrackerError as error:
             return error
+        except orjson.JSONEncodeError as error:
+            return unwritable(error, walk.path)
         except Closed:
             raise
         except Exception as error:

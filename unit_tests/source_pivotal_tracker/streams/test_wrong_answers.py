@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json as stdlib_json
 import re
 from dataclasses import replace
 
 import pytest
+from airbyte_cdk.models import AirbyteMessage
+from airbyte_cdk.utils import AirbyteTracedException
 
+from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.sync.messages import as_lines
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.world import World
 from unit_tests.interception import asked, instead, json, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import synced
-from unit_tests.syncs import Row, Sync, config_for
+from unit_tests.syncs import Row, Sync, catalog_of, config_for, unhurried
 
 NAMES_OF_ERRORS = re.compile(r"[A-Z][a-zA-Z]*(Error|Exception)\b|Traceback|Something went wrong")
 START = "2026-10-01T12:00:00Z"
@@ -46,6 +51,7 @@ PAGES = {
     "more rows than its Returned header says": json([{"id": 1}, {"id": 2}], Returned=1, Total=2),
     "no rows before the Total": json([], Total=5),
     "a Total that is no number": json([{"id": 1}], Total="many"),
+    "a Total of five thousand digits": json([{"id": 1}], Total="9" * 5000),
     "a Returned that is no number": json([{"id": 1}], Returned="", Total=1),
 }
 
@@ -56,6 +62,32 @@ def test_a_page_that_contradicts_its_headers_fails_the_stream(page: Response, wo
     assert sync.statuses["stories"][-1] == "INCOMPLETE"
     (error,) = sync.errors
     assert re.search("rows at offset . but sent|the list ended at row 0 of the 5|which is not a number", error)
+
+
+@pytest.mark.parametrize(("stream", "path"), [("stories", "/projects/{}/stories"), ("projects", "/projects")])
+def test_a_row_that_is_nested_too_deeply_to_be_written_fails_the_stream_in_words(
+    stream: str, path: str, world: World, first: int
+) -> None:
+    nested: object = 1
+    for _ in range(300):
+        nested = {"a": nested}
+    # orjson reads more levels than it writes.
+    body = stdlib_json.dumps([{"id": first, "description": "", "current_state": nested}]).encode()
+    page = Response(200, {"Content-Type": "application/json"}, body)
+    with TrackerServer(world, before=instead({path.format(first): page})) as server:
+        client = SourcePivotalTracker(unhurried)
+        lines = client.sync(
+            config_for(server), catalog_of(client, config_for(server), {stream}, incremental=False), [], as_lines
+        )
+        said: list[AirbyteMessage | bytes] = []
+        with pytest.raises(AirbyteTracedException):
+            said.extend(lines)
+    errors = [
+        each.trace.error.message
+        for each in said
+        if isinstance(each, AirbyteMessage) and each.trace and each.trace.error
+    ]
+    assert any("a row holds what cannot be written as JSON (Recursion limit reached)" in error for error in errors)
 
 
 CUT_LISTS = {
