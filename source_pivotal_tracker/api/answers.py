@@ -5,9 +5,11 @@ from __future__ import annotations
 import email.utils
 import os
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -39,6 +41,7 @@ CODES = RETRYABLE_CODES | {
 LONGEST_FOREIGN_WORDS = 200
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables that name the user's own certificates to `requests`."""
+PROXY_WANTS_A_PASSWORD = 407
 SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
@@ -62,40 +65,70 @@ def parse_body(response: TrackerResponse) -> Any:
     raise of_response(response)
 
 
-def of_exception(error: OSError) -> TrackerError:
-    """The TrackerError for a request that got no complete answer, or that could not even be made."""
+def of_exception(error: OSError, url: str) -> TrackerError:
+    """The TrackerError for a request below `url` that got no complete answer, or that could not even be made."""
     if not isinstance(error, requests.RequestException):
         if "certificate" in str(error):
-            return _of_environment(error)
+            return _of_certificates(str(error))
         return IncompleteError(f"the request could not be sent: {error}")
     if isinstance(error, requests.exceptions.SSLError):
-        return IncompleteError(f"no secure connection: {_reason(error)}")
+        return _of_bundle() or IncompleteError(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
         return RetryableError(f"no answer in time: {_reason(error)}")
     if isinstance(error, requests.ConnectionError):
-        proxy = _proxy_of(error)
-        if proxy:
-            return RetryableError(f"no connection to the proxy {proxy}: {_reason(error)}")
-        return RetryableError(f"no connection: {_reason(error)}")
+        return _of_connection(error, _proxy_for(url))
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return RetryableError(f"the answer was cut short: {_reason(error)}")
+    # The address of the server was looked at when the configuration was read, so it is that of the proxy.
+    proxy = _proxy_for(url)
+    if proxy and isinstance(error, requests.exceptions.InvalidSchema):
+        return _of_proxy(proxy, f"it cannot be spoken to ({error})")
+    if proxy and isinstance(error, requests.exceptions.InvalidURL):
+        return _of_proxy(proxy, "it is no address of a host and a port")
     return IncompleteError(f"the request could not be sent: {_reason(error)}")
 
 
-def _proxy_of(error: requests.RequestException) -> str | None:
-    """The proxy that the environment names for the request, without its user's name and password."""
-    url = str(error.request.url) if error.request is not None else ""
-    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) if url else None
+def _of_connection(error: requests.ConnectionError, proxy: tuple[str, str] | None) -> TrackerError:
+    reason = _reason(error)
+    if proxy is None:
+        return RetryableError(f"no connection: {reason}")
+    if f"{PROXY_WANTS_A_PASSWORD} " in reason:
+        return _of_proxy(proxy, f"it does not accept its user and password ({reason})")
+    return RetryableError(f"no connection to the proxy {proxy[1]}: {reason}")
+
+
+def _proxy_for(url: str) -> tuple[str, str] | None:
+    """The variable that names a proxy for a URL, and that proxy without its user's name and password."""
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if proxy is None:
         return None
+    names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    variable = next((name for each in names for name in (each, each.upper()) if os.environ.get(name)), names[0])
     scheme, separator, rest = proxy.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return variable, f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def _of_environment(error: OSError) -> SourceUnavailable:
-    """The error for certificates that the environment names and `requests` cannot read."""
+def _of_proxy(proxy: tuple[str, str], reason: str) -> SourceUnavailable:
+    variable, address = proxy
+    return SourceUnavailable(f"the proxy {address} that {variable} names cannot be used: {reason}")
+
+
+def _of_certificates(reason: str) -> SourceUnavailable:
+    """The error for certificates that the environment names and `requests` cannot use."""
     name = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
-    return SourceUnavailable(f"the certificates that {name} names cannot be read: {error}")
+    return SourceUnavailable(f"the certificates that {name} names cannot be read: {reason}")
+
+
+def _of_bundle() -> SourceUnavailable | None:
+    """The error for a file of certificates that the environment names, if there is no certificate in it to use."""
+    path = next(filter(None, map(os.environ.get, CA_BUNDLES)), None)
+    if path is None or not os.path.isfile(path):
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:
+        return _of_certificates(f"{path} holds none that can be used ({error})")
+    return None
 
 
 def of_response(response: TrackerResponse) -> TrackerError:
@@ -105,6 +138,10 @@ def of_response(response: TrackerResponse) -> TrackerError:
     is_trackers = _is_trackers(body)
     code = body.get("code") if is_trackers else None
     reason = _reason_in(response, body, is_trackers=is_trackers)
+    if status == PROXY_WANTS_A_PASSWORD:
+        proxy = _proxy_for(response.request.url or "")
+        if proxy:
+            return _of_proxy(proxy, f"it does not accept its user and password ({status})")
     if status == 401 or code == "invalid_authentication":
         return TokenRefused(reason, status=status, code=code)
     if status in (408, 429) or status >= 500 or code in RETRYABLE_CODES:

@@ -146,7 +146,7 @@ class TrackerClient:
         except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are
-            raise self._located(of_exception(error), path) from None
+            raise self._located(of_exception(error, self.base_url), path) from None
         except TrackerError as error:
             if parse_lock:
                 parse_lock.release()

@@ -31,8 +31,7 @@ class TrackerSession(requests.Session):
 
     def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
         """GET, and all of the answer; a redirect is not followed, but told. Raises requests.RequestException."""
-        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
-        with self.get(url, params=params, timeout=timeout, stream=True, allow_redirects=False) as response:
+        with self._begun(url, params) as response:
             try:
                 # In one piece: requests itself would take a large page in hundreds of them, and copy each twice.
                 body = response.raw.read(decode_content=True)
@@ -45,6 +44,15 @@ class TrackerSession(requests.Session):
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
             answer.redirect = response.next.url if response.next else None
             return answer
+
+    def _begun(self, url: str, params: Mapping[str, str | int] | None) -> requests.Response:
+        """The answer without its body."""
+        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        try:
+            return self.get(url, params=params, timeout=timeout, stream=True, allow_redirects=False)
+        except TypeError as error:
+            # What requests makes of a proxy with a user and no host.
+            raise requests.exceptions.InvalidProxyURL(str(error)) from None
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a redirect leads, if that is the same host by the same scheme; else None: it is not followed.

@@ -76,7 +76,7 @@ def _downloaded(url: str) -> File:
                     copy.write(piece)
                 copy.flush()
         except requests.RequestException as error:
-            cause = of_exception(error)
+            cause = of_exception(error, url)
             # Other errors have the URL's query in their words, which may be its signature.
             why = cause if isinstance(cause, RetryableError) else type(error).__name__
             raise NotOpened(f"{_shown(url)} cannot be downloaded ({why}).") from None

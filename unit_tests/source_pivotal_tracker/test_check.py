@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from airbyte_cdk.models import AirbyteConnectionStatus, Status
 
+from source_pivotal_tracker.api.answers import CA_BUNDLES
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server.api.protocol import PREFIX
 from tracker_server.app import LoggedRequest, TrackerServer
@@ -240,6 +242,60 @@ def test_certificates_that_the_environment_names_and_that_are_not_there_are_name
     assert status.status == Status.FAILED
     assert "REQUESTS_CA_BUNDLE" in words(status)
     assert "/nowhere/ca.pem" in words(status)
+
+
+CERTIFICATES = {"nothing": b"", "rubbish": b"abc", "half a certificate": b"-----BEGIN CERTIFICATE-----\nMIIB\n"}
+
+
+@pytest.mark.parametrize("content", CERTIFICATES.values(), ids=CERTIFICATES.keys())
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_file_of_certificates_without_one_is_named_with_its_variable(
+    variable: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(content)
+    for name in CA_BUNDLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(bundle))
+    with ScriptedServer([answer(200, b"{}")]) as server:
+        status = checked({"api_token": TOKEN, "api_url": server.url.replace("http://", "https://")})
+    assert f"the certificates that {variable} names cannot be read: {bundle} holds none" in words(status)
+    assert "api_url" not in words(status)
+
+
+BAD_PROXIES = {
+    "a port that is no number": ("http://me:hunter2@127.0.0.1:abc", "it is no address of a host and a port"),
+    "no host": ("http://", "it is no address of a host and a port"),
+    "no host, with a password": ("http://me:hunter2@", "it is no address of a host and a port"),
+    "a kind that is not supported": ("socks5://me:hunter2@127.0.0.1:1", "it cannot be spoken to (Missing dependencies"),
+}
+
+
+@pytest.mark.parametrize(("proxy", "said"), BAD_PROXIES.values(), ids=BAD_PROXIES.keys())
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_used_is_named_with_its_variable_and_without_its_password(
+    scheme: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    status = checked({"api_token": TOKEN, "api_url": f"{scheme}://127.0.0.1:9/services/v5"})
+    assert f"that {scheme}_proxy names cannot be used: {said}" in words(status)
+    assert "hunter2" not in words(status)
+    assert "api_url" not in words(status)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_is_named_with_its_variable(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer([answer(407, b"<html>")]) as proxy:
+        address = proxy.url.removeprefix("http://").partition("/")[0]
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:hunter2@{address}")
+        monkeypatch.setenv("no_proxy", "")
+        status = checked(
+            {"api_token": TOKEN, "api_url": f"{scheme}://tracker.example.org/services/v5", "allow_http": True}
+        )
+    assert f"the proxy http://{address} that {scheme}_proxy names cannot be used: it does not accept" in words(status)
+    assert "hunter2" not in words(status)
+    assert "api_url" not in words(status)
 
 
 def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
