@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import posixpath
 import re
 import sys
@@ -24,6 +25,7 @@ from tools.replica import DELETED_AT
 ROOT = Path(__file__).resolve().parent.parent
 CHANGELOG = "CHANGELOG.md"
 STREAMS_PAGE = "docs/streams.md"
+PACKAGES = ("source_pivotal_tracker", "tracker_server")
 
 _RELEASE = re.compile(r"^## \[(?P<version>.+?)\] – (?P<date>.+)\n\n(?P<summary>[^\n#-](?:.+\n)+)", re.MULTILINE)
 
@@ -74,6 +76,12 @@ def cost_table(page: str) -> str:
     )
 
 
+def module_table(_: str) -> str:
+    """Every module of the connector and of the server, each with the first sentence of its docstring."""
+    paths = [path.relative_to(ROOT) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return table(("Module", "What it is"), ((f"[`{path}`]({path})", _purpose(path)) for path in paths))
+
+
 def stream_reference(_: str) -> str:
     """A section for each stream, with every field."""
     return reference(streams())
@@ -107,9 +115,10 @@ SECTIONS: dict[str, Section] = {
     "costs": cost_table,
     "releases": release_table,
     "reference": stream_reference,
+    "modules": module_table,
 }
 PAGES: dict[str, tuple[str, ...]] = {
-    "README.md": ("config", "streams"),
+    "CONTRIBUTING.md": ("modules",),
     "docs/pivotal-tracker.md": ("config", "streams", "costs", "releases"),
     STREAMS_PAGE: ("reference",),
 }
@@ -160,13 +169,20 @@ def streams() -> list[TrackerStream]:
 def first_sentence(text: str) -> str:
     """A docstring up to the first full stop that ends a sentence, on one line.
 
-    Raises ValueError if there is none: every stream has to say what one record is.
+    Raises ValueError if there is none: every stream has to say what one record is, and every module what it is for.
     """
     line = " ".join(text.split())
     sentence = re.match(r".+?\.(?= |$)", line)
     if not sentence:
         raise ValueError(f"no sentence in {line!r}")
     return sentence[0]
+
+
+def _purpose(module: Path) -> str:
+    docstring = ast.get_docstring(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+    if not docstring:
+        raise ValueError(f"{module} does not say what it is: add a docstring")
+    return first_sentence(docstring)
 
 
 def _link(stream: TrackerStream, page: str) -> str:

@@ -1,0 +1,1 @@
+"""A read-only Tracker v5 server: sample data, edits, and exports of Pivotal Tracker."""

@@ -1,0 +1,1 @@
+"""The v5 API without a network: requests in, responses out."""

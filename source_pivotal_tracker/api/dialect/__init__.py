@@ -7,5 +7,5 @@
 | refuse attributes that `fields` names | `selection.py` finds which, and asks for all the others |
 | ignore parameters, send no headers, lack endpoints | `capabilities.py` notes it; each has its cost in requests |
 
-`tracker_server/dialect.py` is the other side: a server with each of these differences as a switch.
+`tracker_server/api/dialect.py` is the other side: a server with each of these differences as a switch.
 """
