@@ -474,8 +474,8 @@ def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_
         third = read(tmp_path, state=second.state)
     assert [row["id"] for row in third.records["stories"]] == [8]
     assert [words for words in warned.words if "in no export any more" in words] == [
-        f"Project {gone}: 1 rows of the list of stories that were sent before are in no export any more; they stay, "
-        "for no export that is newer proves to be all of the project"
+        f"Project {gone}: 1 rows of the list of stories that were sent before are in no export any more. They stay, "
+        "because no newer export proves to be all of the project"
     ]
 
 
