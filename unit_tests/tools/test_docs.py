@@ -24,6 +24,7 @@ from tools.docs import (
     stream_table,
 )
 from tools.replica import create
+from unit_tests.test_floors import FLOORS
 
 STALE_PAGE = "docs/pivotal-tracker.md"
 STALE = """# A page
@@ -79,6 +80,13 @@ def test_every_module_of_the_two_packages_is_in_the_map_exactly_once_and_nothing
     packages = (ROOT / "source_pivotal_tracker", ROOT / "tracker_server")
 
     assert sorted(rows) == sorted(str(path.relative_to(ROOT)) for package in packages for path in package.rglob("*.py"))
+
+
+def test_the_map_in_the_readme_has_everything_of_the_connector_on_its_floor() -> None:
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    floors = {Path(name).stem: int(number) for number, names in rows for name in re.findall(r"`([\w/.]+)`", names)}
+
+    assert floors == FLOORS
 
 
 def test_check_names_the_stale_page_and_the_command_and_writes_nothing(
