@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation anew, or checks that they are fresh."""
+"""Writes the generated parts of the documentation, and the files for Airbyte's tests, or checks that they are fresh."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 from source_pivotal_tracker.config import parse_config
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.wiring import client_of, parents_of, streams_of
+from tools.acceptance_files import abnormal_state, configured_catalog, incremental_catalog
 from tools.costs import cost, words
 from tools.markdown import table
 from tools.reference import columns, reference
@@ -122,6 +123,12 @@ PAGES: dict[str, tuple[str, ...]] = {
     "docs/pivotal-tracker.md": ("config", "streams", "costs", "releases"),
     STREAMS_PAGE: ("reference",),
 }
+FILES: dict[str, Callable[[Iterable[TrackerStream]], str]] = {
+    "integration_tests/configured_catalog.json": configured_catalog,
+    "integration_tests/incremental_configured_catalog.json": incremental_catalog,
+    "integration_tests/abnormal_state.json": abnormal_state,
+}
+"""The files that are generated as a whole."""
 
 
 def regenerated(name: str, page: str, sections: Iterable[str]) -> str:
@@ -139,15 +146,15 @@ def regenerated(name: str, page: str, sections: Iterable[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Write the stale pages under root; with --check only name them. Returns the exit status."""
+    """Write the stale pages and files under root; with --check only name them. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     check = parser.parse_args(arguments).check
     status = 0
-    for name, sections in PAGES.items():
+    for name in (*PAGES, *FILES):
         path = root / name
         page = path.read_text(encoding="utf-8")
-        fresh = regenerated(name, page, sections)
+        fresh = FILES[name](streams()) if name in FILES else regenerated(name, page, PAGES[name])
         if page == fresh:
             continue
         if check:
@@ -155,7 +162,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
             status = 1
         else:
             path.write_text(fresh, encoding="utf-8")
-            print(f"{name} is written anew.")
+            print(f"{name} is written.")
     return status
 
 

@@ -12,8 +12,15 @@ from tracker_server.world import Project, Row, World
 Key = tuple[Any, ...]
 
 
-def keys(world: World, token: str) -> dict[str, list[Key]]:
+class Keys(dict[str, list[Key]]):
     """The primary keys by stream, in no order."""
+
+    def __missing__(self, stream: str) -> list[Key]:
+        raise LookupError(f"add {stream} to keys() in unit_tests/expected_keys.py: which rows must come?")
+
+
+def keys(world: World, token: str) -> Keys:
+    """Those of all streams that a world holds for a token."""
     person = world.tokens[token]
     projects = [
         project
@@ -58,7 +65,7 @@ def keys(world: World, token: str) -> dict[str, list[Key]]:
         "webhooks": lambda project: _ids(project.webhooks.values()),
         "integrations": lambda project: _ids(project.integrations.values()),
     }
-    return {
+    by_stream = {
         **{stream: [key for project in projects for key in held(project)] for stream, held in per_project.items()},
         **{stream: [key for project in owned for key in held(project)] for stream, held in per_owned.items()},
         "accounts": [(account,) for account in accounts],
@@ -69,6 +76,7 @@ def keys(world: World, token: str) -> dict[str, list[Key]]:
         "workspaces": list(_ids(world.workspaces[person])),
         "notifications": list(_ids(world.notifications[person])),
     }
+    return Keys(by_stream)
 
 
 def _ids(rows: Iterable[Row]) -> Iterator[Key]:

@@ -136,7 +136,8 @@ def test_the_rows_are_those_that_a_server_over_the_same_export_sends(stream: str
     expected = [] if stream in NOBODYS else full.served.records[stream]
     here = by_key(stream, full.here.records[stream])
     assert without_hosts(here) == without_hosts(by_key(stream, expected))
-    assert bool(here) == (stream in TOLD)
+    hint = f"{stream} belongs into UNTOLD in this file, if no export tells of it, and else not"
+    assert bool(here) == (stream in TOLD), hint
 
 
 @every_stream

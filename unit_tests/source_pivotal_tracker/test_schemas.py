@@ -18,6 +18,7 @@ import source_pivotal_tracker
 from unit_tests.airbyte_types import unknown_types
 from unit_tests.recordings import ORIGIN, exchanges, needs_recordings
 from unit_tests.strict_schema import Schema, strict_validator
+from unit_tests.syncs import BY_NAME
 
 Row = dict[str, Any]
 
@@ -28,57 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOG = ROOT.parent / "shared" / "compat" / "airbyte-0.3-catalog.json"
 
 KEYS = {
-    "projects": ("id",),
-    "project_memberships": ("id",),
-    "labels": ("id",),
-    "epics": ("id",),
-    "epic_comments": ("id",),
-    "releases": ("id",),
-    "iterations": ("project_id", "number"),
-    "project_history_days": ("project_id", "date"),
-    "stories": ("id",),
-    "story_tasks": ("id",),
-    "story_comments": ("id",),
-    "story_blockers": ("id",),
-    "story_reviews": ("id",),
-    "story_pull_requests": ("id",),
-    "story_branches": ("id",),
-    "story_cycle_times": ("project_id", "story_id"),
-    "file_attachments": ("id",),
-    "google_attachments": ("id",),
-    "story_transitions": ("project_id", "project_version", "story_id"),
-    "review_types": ("id",),
-    "activity": ("guid",),
-    "webhooks": ("id",),
-    "integrations": ("id",),
-    "accounts": ("id",),
-    "account_memberships": ("id",),
-    "me": ("id",),
-    "workspaces": ("id",),
-    "notifications": ("id",),
-    "my_activity": ("guid",),
+    name: (stream.primary_key,) if isinstance(stream.primary_key, str) else tuple(stream.primary_key)
+    for name, stream in BY_NAME.items()
 }
-CURSORS = {
-    "project_memberships": "updated_at",
-    "labels": "updated_at",
-    "epics": "updated_at",
-    "epic_comments": "updated_at",
-    "releases": "updated_at",
-    "project_history_days": "date",
-    "stories": "updated_at",
-    "story_tasks": "updated_at",
-    "story_comments": "updated_at",
-    "story_blockers": "updated_at",
-    "story_reviews": "updated_at",
-    "story_pull_requests": "updated_at",
-    "story_branches": "updated_at",
-    "file_attachments": "comment_updated_at",
-    "google_attachments": "comment_updated_at",
-    "story_transitions": "occurred_at",
-    "activity": "occurred_at",
-    "notifications": "created_at",
-    "my_activity": "occurred_at",
-}
+CURSORS = {name: str(stream.cursor_field) for name, stream in BY_NAME.items() if stream.cursor_field}
 ADDED_PARENTS = {
     "epic_comments": ("project_id", "epic_id"),
     "story_tasks": ("project_id", "story_id"),
@@ -128,7 +82,9 @@ def types_in(schema: Schema) -> set[str]:
 
 
 def test_there_is_one_schema_for_each_stream() -> None:
-    assert sorted(KEYS) == NAMES
+    without_schema, without_stream = sorted(BY_NAME.keys() - set(NAMES)), sorted(set(NAMES) - BY_NAME.keys())
+    assert without_schema == [], f"add {', '.join(f'{name}.json' for name in without_schema)} to {FOLDER.name}/"
+    assert without_stream == [], f"add these streams to STREAMS in streams/__init__.py: {', '.join(without_stream)}"
 
 
 @pytest.mark.parametrize("stream", NAMES)

@@ -11,6 +11,7 @@ import yaml
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tools.docs import (
+    FILES,
     PAGES,
     ROOT,
     SECTIONS,
@@ -22,6 +23,7 @@ from tools.docs import (
     release_table,
     releases,
     stream_table,
+    streams,
 )
 from tools.replica import create
 from unit_tests.test_floors import FLOORS
@@ -51,7 +53,7 @@ NAMES = [stream.name for stream in SourcePivotalTracker().streams({"api_token": 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with the pages of the documentation as they are, but for one that is stale."""
-    for name in PAGES:
+    for name in (*PAGES, *FILES):
         page = tmp_path / name
         page.parent.mkdir(exist_ok=True)
         page.write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
@@ -64,6 +66,11 @@ def test_the_generated_parts_of_a_page_are_fresh(name: str) -> None:
     page = (ROOT / name).read_text(encoding="utf-8")
 
     assert page == regenerated(name, page, PAGES[name]), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_generated_as_a_whole_is_fresh(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](streams()), "run `make docs`"
 
 
 def test_every_section_is_in_a_page() -> None:

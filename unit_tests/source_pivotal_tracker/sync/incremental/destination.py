@@ -12,7 +12,12 @@ from unit_tests.source_pivotal_tracker.sync.incremental.scene import Id
 from unit_tests.syncs import BY_NAME, Row, Sync, config_for
 
 WITH_CURSOR = [name for name, stream in BY_NAME.items() if stream.cursor_field]
-RESTLESS = ["project_memberships", "project_history_days", "notifications", "my_activity"]
+RESTLESS = [
+    name
+    for name in WITH_CURSOR
+    if BY_NAME[name].changes_without_version or not any(endpoint.parent for endpoint in BY_NAME[name].endpoints)
+]
+"""The streams that are asked for in every sync."""
 CALM = [name for name in WITH_CURSOR if name not in RESTLESS]
 """The streams that hang on the versions of their projects."""
 WITH_TOMBSTONES = [name for name, stream in BY_NAME.items() if stream.deleted_kind]
