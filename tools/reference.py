@@ -9,6 +9,7 @@ from typing import Any
 from airbyte_cdk.models import SyncMode
 
 from source_pivotal_tracker.streams.base import TrackerStream
+from tools.costs import cost
 from tools.markdown import table
 from tools.replica import DELETED_AT
 
@@ -67,6 +68,15 @@ def _facts(stream: TrackerStream) -> Iterator[str]:
     else:
         yield "Sync modes: full refresh, which brings all that there is and leaves out what is gone"
     yield f"Read from: {', '.join(f'`{endpoint.path}`' for endpoint in stream.endpoints)}"
+    yield f"Later syncs: {_later(stream)}"
+
+
+def _later(stream: TrackerStream) -> str:
+    """What a later sync asks for, as the planner plans it, although the project did not change."""
+    if not cost(stream).unchanged:
+        return "no request while the version of the project stands still"
+    is_by_time = stream.cursor_field and any(endpoint.since for endpoint in stream.endpoints)
+    return "asked for in each, from the cursor on" if is_by_time else "asked for in each"
 
 
 def _fields(schema: Schema, above: str = "") -> Iterator[tuple[str, str, str]]:

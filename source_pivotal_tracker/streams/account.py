@@ -14,8 +14,6 @@ class Accounts(TrackerStream):
     """An account that the token's person owns or administers.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Accounts
-
-    Asked for in every sync.
     """
 
     endpoints = (Endpoint("accounts"),)
@@ -23,19 +21,13 @@ class Accounts(TrackerStream):
 
 
 class AccountMemberships(TrackerStream):
-    """A person's place in an account. https://www.pivotaltracker.com/help/api/rest/v5#Account_Memberships
-
-    Asked for in every sync.
-    """
+    """A person's place in an account. https://www.pivotaltracker.com/help/api/rest/v5#Account_Memberships"""
 
     endpoints = (Endpoint("accounts/{account_id}/memberships"),)
 
 
 class Me(TrackerStream):
-    """The person that the token belongs to, without the token. Recording get_me.json.
-
-    Asked for in every sync.
-    """
+    """The person that the token belongs to, without the token. Recording get_me.json."""
 
     endpoints = (Endpoint("me", single=True),)
     fields = select(
@@ -49,10 +41,7 @@ class Me(TrackerStream):
 
 
 class Workspaces(TrackerStream):
-    """A set of projects that the token's person looks at together. Recording get_all_workspaces.json.
-
-    Asked for in every sync.
-    """
+    """A set of projects that the token's person looks at together. Recording get_all_workspaces.json."""
 
     endpoints = (Endpoint("my/workspaces"),)
 
@@ -60,7 +49,7 @@ class Workspaces(TrackerStream):
 class Notifications(TrackerStream):
     """Something the token's person was told. Recording get_all_notifications.json.
 
-    Asked for in every sync, from the last one on: one that is read later does not come again.
+    A notification does not come again when the person reads it.
     """
 
     endpoints = (Endpoint("my/notifications", since="created_after"),)

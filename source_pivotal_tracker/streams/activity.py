@@ -22,8 +22,6 @@ class Activity(TrackerStream):
     """One command in a project and all that it changed, newest first; most plans keep about six months of them.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Activity, recording get_project_activity.json
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (ACTIVITY,)
@@ -38,8 +36,6 @@ class MyActivity(Activity):
     """One command of the token's person, in any project. Recording get_my_activities.json.
 
     A project that the person leaves takes its rows out of the list, so a read that was interrupted begins anew.
-
-    Asked for in every sync, from the last one on.
     """
 
     endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", append_only=True),)

@@ -33,19 +33,13 @@ class CommentPart(PartStream, ABC):
 
 
 class StoryComments(CommentPart):
-    """A comment on a story. https://www.pivotaltracker.com/help/api/rest/v5#Comments, recording get_comments.json
-
-    Hangs on the project's version: while that stands still, no request is made for it.
-    """
+    """A comment on a story. https://www.pivotaltracker.com/help/api/rest/v5#Comments, recording get_comments.json"""
 
     endpoints = (STORIES,)
 
 
 class EpicComments(CommentPart):
-    """A comment on an epic. Recording get_epic_comments.json.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
-    """
+    """A comment on an epic. Recording get_epic_comments.json."""
 
     endpoints = (EPICS,)
 
@@ -79,8 +73,6 @@ class FileAttachments(AttachmentPart):
     """A file in a comment. Recording create_comment_with_attachment.json.
 
     Its URLs are relative to the server's host in the API and absolute here; they need the token.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     attachments = "file_attachments"
@@ -99,9 +91,6 @@ class FileAttachments(AttachmentPart):
 
 
 class GoogleAttachments(AttachmentPart):
-    """A Google document in a comment.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
-    """
+    """A Google document in a comment."""
 
     attachments = "google_attachments"

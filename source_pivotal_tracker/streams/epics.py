@@ -19,8 +19,6 @@ class Epics(TrackerStream):
     https://www.pivotaltracker.com/help/api/rest/v5#Epics, recording get_epics.json
 
     `projected_completion` is a forecast of the day on which the epic was read.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (EPICS,)

@@ -57,8 +57,8 @@ class Projects(TrackerStream):
 class ProjectMemberships(TrackerStream):
     """A person's place in a project.
 
-    `last_viewed_at` moves with every visit, and neither `updated_at` nor the project's version does: the list is
-    asked for in every sync, and sent where it differs.
+    `last_viewed_at` moves with every visit, and neither `updated_at` nor the project's version does: the list is sent
+    where it differs.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Project_Memberships
     """
@@ -74,8 +74,6 @@ class Labels(TrackerStream):
 
     `updated_at` does not move when stories change, though the counts do.
     https://www.pivotaltracker.com/help/api/rest/v5#Labels, recording get_labels.json
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/labels"),)
@@ -85,10 +83,7 @@ class Labels(TrackerStream):
 
 
 class ReviewTypes(PartStream):
-    """A kind of review that a project knows; one that is no longer used is hidden, never deleted.
-
-    Asked for in every sync: it has no cursor.
-    """
+    """A kind of review that a project knows; one that is no longer used is hidden, never deleted."""
 
     endpoints = (PROJECT,)
     part = "review_types"
@@ -103,8 +98,6 @@ class Iterations(TrackerStream):
     """A week or more of a project, done, current or planned; the API recomputes all of them with time alone.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Iterations, recording get_current_iteration.json
-
-    Asked for in every sync.
     """
 
     endpoints = (Endpoint("projects/{project_id}/iterations", page_size=500, append_only=True),)
@@ -128,8 +121,8 @@ class ProjectHistoryDays(TrackerStream):
     The API answers with columns. https://www.pivotaltracker.com/help/api/rest/v5#Project_History,
     recording get_daily_history_container.json
 
-    Asked for in every sync, from the last day on: time alone adds days. After a change of the project, all days come
-    again, for a new estimate shows in old days too.
+    Time alone adds days. After a change of the project, all days come again, because a new estimate shows in old days
+    too.
     """
 
     endpoints = (Endpoint("projects/{project_id}/history/days", since="start_date", single=True),)
@@ -164,8 +157,6 @@ class Setting(TrackerStream, ABC):
     """What an owner has set up and what may hold secrets: only the named attributes leave this stream.
 
     Needs more rights than reading a project does; a project in which the token has not got them is skipped.
-
-    Asked for in every sync: it has no cursor.
     """
 
     allowed: ClassVar[tuple[str, ...]]

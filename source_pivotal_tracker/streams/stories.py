@@ -34,8 +34,6 @@ class Stories(TrackerStream):
 
     The API lists stories in live priority order, not by time.
     https://www.pivotaltracker.com/help/api/rest/v5#Stories
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (STORIES,)
@@ -59,8 +57,6 @@ class StoryTasks(StoryPart):
     """A line of a story's check-list.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Story_Tasks, recording get_tasks_for_story.json
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "tasks"
@@ -71,8 +67,6 @@ class StoryBlockers(StoryPart):
     """What blocks a story, in words or by the number of another story.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Story_Blockers
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "blockers"
@@ -83,8 +77,6 @@ class StoryReviews(StoryPart):
     """A review that a story asks for, of one of its project's review types.
 
     https://www.pivotaltracker.com/help/api/rest/v5#Reviews, recording get_story_reviews.json
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     part = "reviews"
@@ -92,10 +84,7 @@ class StoryReviews(StoryPart):
 
 
 class StoryPullRequests(StoryPart):
-    """A pull request that is attached to a story. Recording get_story_with_pull_requests.json.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
-    """
+    """A pull request that is attached to a story. Recording get_story_with_pull_requests.json."""
 
     part = "pull_requests"
     deleted_kind = "pull_request"
@@ -103,10 +92,7 @@ class StoryPullRequests(StoryPart):
 
 
 class StoryBranches(StoryPart):
-    """A branch that is attached to a story; the API shows it nowhere but inside its story.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
-    """
+    """A branch that is attached to a story; the API shows it nowhere but inside its story."""
 
     part = "branches"
     deleted_kind = "branch"
@@ -119,7 +105,7 @@ class StoryCycleTimes(PartStream):
     The times of a story that is not accepted grow with every look, and nothing else of it changes.
     Recording get_cycle_time_details.json.
 
-    Asked for in every sync, over all stories: it is the one part that an unchanged project does not spare.
+    An unchanged project does not spare it, unlike all other parts of a story.
     """
 
     endpoints = (STORIES,)
@@ -133,8 +119,6 @@ class StoryTransitions(TrackerStream):
 
     There are none from before 2017, and one command can move several stories: project, version and story
     together name a transition. https://www.pivotaltracker.com/help/api/rest/v5#Story_Transitions
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/story_transitions", page_size=2000, since="occurred_after"),)
@@ -148,8 +132,6 @@ class Releases(TrackerStream):
     https://www.pivotaltracker.com/help/api/rest/v5#Releases, recording get_releases.json
 
     `projected_completion` is a forecast of the day on which the release was read.
-
-    Hangs on the project's version: while that stands still, no request is made for it.
     """
 
     endpoints = (Endpoint("projects/{project_id}/releases", page_size=500),)

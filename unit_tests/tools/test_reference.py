@@ -25,6 +25,19 @@ def test_a_section_has_the_sense_of_the_docstring_and_how_the_stream_is_read() -
     assert "- Deletions: tombstones\n- Read from: `projects/{project_id}/stories`\n" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("labels", "no request while the version of the project stands still"),
+        ("project_memberships", "asked for in each"),
+        ("story_cycle_times", "asked for in each"),
+        ("notifications", "asked for in each, from the cursor on"),
+    ],
+)
+def test_what_a_later_sync_asks_for_is_read_off_the_plan(name: str, words: str) -> None:
+    assert f"- Later syncs: {words}\n" in section(STREAMS[name])
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_field_of_a_stream_has_a_row(name: str) -> None:
     text = section(STREAMS[name])
