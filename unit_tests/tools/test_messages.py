@@ -8,7 +8,7 @@ import pytest
 
 from tools.docs import ROOT
 from tools.markdown import code_in, first_cells
-from tools.sayings import sayings
+from tools.messages import messages
 
 PAGE = "docs/pivotal-tracker.md"
 MODULE = '''"""A docstring of words."""
@@ -30,11 +30,11 @@ def found():
 def test_the_page_quotes_what_the_connector_says_and_nothing_else() -> None:
     troubleshooting = (ROOT / PAGE).read_text(encoding="utf-8").split("\n## Troubleshooting\n")[1].split("\n## ")[0]
     quoted = {code for cell in first_cells(troubleshooting) if cell.startswith("`") for code in code_in(cell)}
-    said = sayings(ROOT / "source_pivotal_tracker")
+    by_text = messages(ROOT / "source_pivotal_tracker")
 
-    missing = [f"{module}: {text}" for text, module in said.items() if text not in quoted]
+    missing = [f"{module}: {text}" for text, module in by_text.items() if text not in quoted]
     assert not missing, f"{PAGE} does not say what to do about these messages"
-    assert quoted <= said.keys(), f"{PAGE} quotes what nobody says any more"
+    assert quoted <= by_text.keys(), f"{PAGE} quotes what nobody says any more"
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_saying_is_a_text_of_some_words_with_dots_for_what_is_filled_in(package: Path) -> None:
-    assert list(sayings(package)) == [
+def test_a_message_is_a_text_of_some_words_with_dots_for_what_is_filled_in(package: Path) -> None:
+    assert list(messages(package)) == [
         "the page at offset … is the … one",
         "Project … of … is skipped: … s",
         "is more than …",
     ]
 
 
-def test_a_saying_is_told_with_the_module_that_it_is_in(package: Path) -> None:
-    assert set(sayings(package).values()) == {"module.py"}
+def test_a_message_has_the_module_that_it_is_in(package: Path) -> None:
+    assert set(messages(package).values()) == {"module.py"}

@@ -9,16 +9,16 @@ from pathlib import Path
 
 _FILLED_IN = re.compile(r"%(\.\d+)?[dfrs]|\{\w+\}")
 _WORD = re.compile(r"[A-Za-z']{2,}")
-UNSAID = frozenset({"info", "debug"})
+NOT_TROUBLE = frozenset({"info", "debug"})
 """Methods of a logger whose texts are no trouble."""
 READ_BY_THE_CDK = "http_stream.py"
 """How the cdk reads the streams by itself, which `read` does not: nobody who runs the connector meets its texts."""
 
 
-def sayings(package: Path) -> dict[str, str]:
+def messages(package: Path) -> dict[str, str]:
     """Each text of two words or more, with the module (relative to the package) that says it.
 
-    Docstrings and what is logged as mere information are no sayings.
+    Docstrings and what is logged as mere information are not among them.
     """
     return {
         text: str(path.relative_to(package))
@@ -31,7 +31,7 @@ def sayings(package: Path) -> dict[str, str]:
 def _texts(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in UNSAID:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in NOT_TROUBLE:
         return
     text = _text(node)
     if text is None:
