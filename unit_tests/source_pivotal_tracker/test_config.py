@@ -156,13 +156,13 @@ BAD_VALUES = [
 def test_a_bad_value_gets_one_sentence_that_names_its_key_and_what_is_wrong_and_what_to_give(
     key: str, value: object, wrong: str
 ) -> None:
-    said = complaint({"api_token": TOKEN, key: value})
+    message = complaint({"api_token": TOKEN, key: value})
 
-    assert said.startswith(key)
-    assert wrong in said
-    assert said.count(": give ") == 1
-    assert said.endswith(".")
-    assert TOKEN not in said
+    assert message.startswith(key)
+    assert wrong in message
+    assert message.count(": give ") == 1
+    assert message.endswith(".")
+    assert TOKEN not in message
 
 
 @pytest.mark.parametrize("raw", [None, True, 5, "api_token", [], [{"api_token": TOKEN}]])
@@ -175,9 +175,9 @@ def test_a_configuration_without_a_token_is_told_where_to_find_one() -> None:
 
 
 def test_every_problem_gets_its_sentence() -> None:
-    said = complaint({"api_token": "", "project_ids": [0], "num_workers": 99})
+    message = complaint({"api_token": "", "project_ids": [0], "num_workers": 99})
 
-    assert [sentence.split()[0] for sentence in said.removesuffix(".").split(". ")] == [
+    assert [sentence.split()[0] for sentence in message.removesuffix(".").split(". ")] == [
         "api_token",
         "project_ids[0]",
         "num_workers",
@@ -185,22 +185,22 @@ def test_every_problem_gets_its_sentence() -> None:
 
 
 def test_a_list_of_bad_project_ids_gets_one_sentence_on_the_first_of_them() -> None:
-    said = complaint({"api_token": TOKEN, "project_ids": [1, 2.5, 3.5, "4"]})
+    message = complaint({"api_token": TOKEN, "project_ids": [1, 2.5, 3.5, "4"]})
 
-    assert said.startswith("project_ids[1] is not a whole number")
-    assert said.count("project_ids[") == 1
+    assert message.startswith("project_ids[1] is not a whole number")
+    assert message.count("project_ids[") == 1
 
 
 def test_a_bad_allow_http_does_not_lead_to_a_second_sentence_on_the_url() -> None:
-    said = complaint({"api_token": TOKEN, "allow_http": "yes", "api_url": "http://tracker.example.com"})
+    message = complaint({"api_token": TOKEN, "allow_http": "yes", "api_url": "http://tracker.example.com"})
 
-    assert said == "allow_http is not a boolean: give true or false, without quotes."
+    assert message == "allow_http is not a boolean: give true or false, without quotes."
 
 
 def test_the_sentence_on_http_tells_when_allow_http_is_right() -> None:
-    said = complaint({"api_token": TOKEN, "api_url": "http://tracker.example.com"})
+    message = complaint({"api_token": TOKEN, "api_url": "http://tracker.example.com"})
 
-    assert "allow_http for a server in the same private network" in said
+    assert "allow_http for a server in the same private network" in message
 
 
 def test_the_error_carries_no_value_into_a_traceback() -> None:
@@ -296,9 +296,9 @@ def test_a_project_id_may_be_a_text_of_digits(written: str) -> None:
     "given", ["59f921", "https://app.litetracker.com/n/projects/59f921", 1.5, True, None, "99, 100"]
 )
 def test_what_is_no_project_id_is_told_where_the_ids_stand(given: object) -> None:
-    said = complaint({"api_token": TOKEN, "project_ids": [given]})
-    assert "to see them, leave project_ids out and run the check" in said
-    assert "the code in a web address, such as 59f921, is not an id" in said
+    message = complaint({"api_token": TOKEN, "project_ids": [given]})
+    assert "to see them, leave project_ids out and run the check" in message
+    assert "the code in a web address, such as 59f921, is not an id" in message
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,8 @@ def test_an_export_needs_no_token() -> None:
 
 
 def test_an_export_and_an_api_url_exclude_each_other() -> None:
-    said = complaint({"export_archive": "/exports", "api_url": "https://tracker.example.com"})
-    assert said.startswith("export_archive cannot be combined with api_url")
+    message = complaint({"export_archive": "/exports", "api_url": "https://tracker.example.com"})
+    assert message.startswith("export_archive cannot be combined with api_url")
 
 
 def test_the_address_that_a_form_fills_in_does_not_exclude_an_export() -> None:

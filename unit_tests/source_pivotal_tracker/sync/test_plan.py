@@ -30,8 +30,8 @@ BEHIND: dict[str, Any] = {"version": VERSION - 2, "cursor": NOON}
 
 @pytest.fixture(scope="module")
 def streams() -> dict[str, TrackerStream]:
-    made = SourcePivotalTracker().streams({"api_token": "x"})
-    return {stream.name: cast("TrackerStream", stream) for stream in made}
+    of_the_source = SourcePivotalTracker().streams({"api_token": "x"})
+    return {stream.name: cast("TrackerStream", stream) for stream in of_the_source}
 
 
 class Planned:
@@ -76,11 +76,11 @@ def both(checkpoint: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
 
 
 def test_one_walk_feeds_stories_and_their_nine_parts(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {name: {} for name in ("stories", *PARTS)}, (APOLLO,))
-    stories, epics = made.plan.ready
+    planned = Planned(streams, {name: {} for name in ("stories", *PARTS)}, (APOLLO,))
+    stories, epics = planned.plan.ready
     assert [member.stream.name for member in stories.members] == ["stories", *PARTS]
     assert shown(epics) == "projects/99/epics: file_attachments, google_attachments"
-    assert made.waiting == {}
+    assert planned.waiting == {}
 
 
 def test_a_part_that_is_read_alone_asks_for_itself_only(streams: Mapping[str, TrackerStream]) -> None:
@@ -89,8 +89,8 @@ def test_a_part_that_is_read_alone_asks_for_itself_only(streams: Mapping[str, Tr
 
 
 def test_walks_over_stories_come_before_the_others_of_their_project(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"labels": {}, "me": {}, "stories": {}})
-    assert made.ready == [
+    planned = Planned(streams, {"labels": {}, "me": {}, "stories": {}})
+    assert planned.ready == [
         "projects/99/stories: stories",
         "projects/99/labels: labels",
         "projects/98/stories: stories",
@@ -100,22 +100,22 @@ def test_walks_over_stories_come_before_the_others_of_their_project(streams: Map
 
 
 def test_what_hangs_on_accounts_is_walked_once_for_each(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"account_memberships": {}}, accounts=(5, 6))
-    assert made.ready == [
+    planned = Planned(streams, {"account_memberships": {}}, accounts=(5, 6))
+    assert planned.ready == [
         "accounts/5/memberships: account_memberships",
         "accounts/6/memberships: account_memberships",
     ]
 
 
 def test_an_unchanged_project_is_not_walked(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": both(READ), "labels": both(READ)})
-    assert (made.ready, made.waiting) == ([], {})
-    assert made.plan.unchanged == {"stories": {APOLLO.id, BORIS.id}, "labels": {APOLLO.id, BORIS.id}}
+    planned = Planned(streams, {"stories": both(READ), "labels": both(READ)})
+    assert (planned.ready, planned.waiting) == ([], {})
+    assert planned.plan.unchanged == {"stories": {APOLLO.id, BORIS.id}, "labels": {APOLLO.id, BORIS.id}}
 
 
 def test_a_restless_stream_is_walked_though_its_project_is_unchanged(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"project_memberships": both(READ), "stories": both(READ)})
-    assert made.ready == [
+    planned = Planned(streams, {"project_memberships": both(READ), "stories": both(READ)})
+    assert planned.ready == [
         "projects/99/memberships: project_memberships",
         "projects/98/memberships: project_memberships",
     ]
@@ -123,76 +123,76 @@ def test_a_restless_stream_is_walked_though_its_project_is_unchanged(streams: Ma
 
 def test_an_unchanged_project_that_was_not_read_to_its_end_is_walked(streams: Mapping[str, TrackerStream]) -> None:
     halfway = {**READ, "walk": {"offset": 500, "version": VERSION}}
-    made = Planned(streams, {"stories": {APOLLO.id: halfway, BORIS.id: READ}})
-    assert made.ready == ["projects/99/stories: stories"]
+    planned = Planned(streams, {"stories": {APOLLO.id: halfway, BORIS.id: READ}})
+    assert planned.ready == ["projects/99/stories: stories"]
 
 
 def test_a_project_that_a_running_full_refresh_has_read_is_not_walked_again(
     streams: Mapping[str, TrackerStream],
 ) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: {**READ, "done": True}}}, full_refresh=True)
-    assert made.ready == ["projects/98/stories: stories"]
+    planned = Planned(streams, {"stories": {APOLLO.id: {**READ, "done": True}}}, full_refresh=True)
+    assert planned.ready == ["projects/98/stories: stories"]
 
 
 def test_a_project_that_changed_since_a_running_full_refresh_has_read_it_is_read_for_its_changes(
     streams: Mapping[str, TrackerStream],
 ) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: {**BEHIND, "done": True}, BORIS.id: READ}}, full_refresh=True)
-    assert made.waiting == {99: ["projects/99/stories: stories"]}
+    planned = Planned(streams, {"stories": {APOLLO.id: {**BEHIND, "done": True}, BORIS.id: READ}}, full_refresh=True)
+    assert planned.waiting == {99: ["projects/99/stories: stories"]}
 
 
 def test_of_a_project_that_fell_behind_one_of_its_streams_no_stream_gets_changes(
     streams: Mapping[str, TrackerStream],
 ) -> None:
     ahead = {"version": VERSION + 3, "cursor": NOON}
-    made = Planned(streams, {"stories": {APOLLO.id: ahead}, "epics": {APOLLO.id: BEHIND}}, (APOLLO,))
-    assert {walk.changes_since for walk in made.plan.walks()} == {VERSION + 3}
+    planned = Planned(streams, {"stories": {APOLLO.id: ahead}, "epics": {APOLLO.id: BEHIND}}, (APOLLO,))
+    assert {walk.changes_since for walk in planned.plan.walks()} == {VERSION + 3}
 
 
 def test_a_changed_project_waits_for_its_activity(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND, BORIS.id: READ}})
-    (leader,) = made.plan.ready
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND, BORIS.id: READ}})
+    (leader,) = planned.plan.ready
     assert (shown(leader), leader.changes_since) == ("projects/99/activity: ", VERSION - 2)
-    assert made.waiting == {99: ["projects/99/stories: stories"]}
-    assert {walk.changes_since for walk in made.plan.waiting[99]} == {VERSION - 2}
+    assert planned.waiting == {99: ["projects/99/stories: stories"]}
+    assert {walk.changes_since for walk in planned.plan.waiting[99]} == {VERSION - 2}
 
 
 def test_activity_is_asked_for_once_where_a_stream_wants_it_too(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "activity": {APOLLO.id: BEHIND}}, (APOLLO,))
-    assert made.ready == ["projects/99/activity: activity"]
-    assert made.waiting == {99: ["projects/99/stories: stories"]}
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "activity": {APOLLO.id: BEHIND}}, (APOLLO,))
+    assert planned.ready == ["projects/99/activity: activity"]
+    assert planned.waiting == {99: ["projects/99/stories: stories"]}
 
 
 def test_activity_serves_the_changes_too_where_its_stream_is_read_for_the_first_time(
     streams: Mapping[str, TrackerStream],
 ) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "activity": {}}, (APOLLO,))
-    assert made.ready == ["projects/99/activity: activity"]
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "activity": {}}, (APOLLO,))
+    assert planned.ready == ["projects/99/activity: activity"]
 
 
 def test_a_first_read_from_a_start_date_does_not_serve_the_changes() -> None:
-    made = SourcePivotalTracker().streams({"api_token": "x", "start_date": NOON})
-    streams = {stream.name: cast("TrackerStream", stream) for stream in made}
+    of_the_source = SourcePivotalTracker().streams({"api_token": "x", "start_date": NOON})
+    streams = {stream.name: cast("TrackerStream", stream) for stream in of_the_source}
     planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "activity": {}}, (APOLLO,))
     assert planned.ready == ["projects/99/activity: ", "projects/99/activity: activity"]
 
 
 def test_changes_are_wanted_from_the_oldest_version_that_a_stream_has(streams: Mapping[str, TrackerStream]) -> None:
     older = {"version": VERSION - 4, "cursor": NOON}
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "labels": {APOLLO.id: older}}, (APOLLO,))
-    assert made.plan.ready[0].changes_since == VERSION - 4
-    assert {walk.changes_since for walk in made.plan.waiting[99]} == {VERSION - 4}
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "labels": {APOLLO.id: older}}, (APOLLO,))
+    assert planned.plan.ready[0].changes_since == VERSION - 4
+    assert {walk.changes_since for walk in planned.plan.waiting[99]} == {VERSION - 4}
 
 
 def test_a_walk_of_streams_that_are_read_anew_does_not_wait(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "labels": {}}, (APOLLO,))
-    assert made.ready == ["projects/99/activity: ", "projects/99/labels: labels"]
-    assert made.waiting == {99: ["projects/99/stories: stories"]}
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "labels": {}}, (APOLLO,))
+    assert planned.ready == ["projects/99/activity: ", "projects/99/labels: labels"]
+    assert planned.waiting == {99: ["projects/99/stories: stories"]}
 
 
 def test_each_member_of_a_walk_has_its_own_state(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "story_tasks": {}}, (APOLLO,))
-    ((walk,),) = made.plan.waiting.values()
+    planned = Planned(streams, {"stories": {APOLLO.id: BEHIND}, "story_tasks": {}}, (APOLLO,))
+    ((walk,),) = planned.plan.waiting.values()
     assert {member.stream.name: member.has_base for member in walk.members} == {
         "stories": True,
         "story_tasks": False,
@@ -202,18 +202,18 @@ def test_each_member_of_a_walk_has_its_own_state(streams: Mapping[str, TrackerSt
 def test_a_stream_that_is_new_in_the_catalog_walks_an_unchanged_project_alone(
     streams: Mapping[str, TrackerStream],
 ) -> None:
-    made = Planned(streams, {"stories": {APOLLO.id: READ}, "story_tasks": {}}, (APOLLO,))
-    assert made.ready == ["projects/99/stories: story_tasks"]
-    assert made.waiting == {}
+    planned = Planned(streams, {"stories": {APOLLO.id: READ}, "story_tasks": {}}, (APOLLO,))
+    assert planned.ready == ["projects/99/stories: story_tasks"]
+    assert planned.waiting == {}
 
 
 def test_in_a_project_of_no_version_all_that_is_taken_up_later_waits_for_its_activity(
     streams: Mapping[str, TrackerStream],
 ) -> None:
     unknown = ProjectRef(99, None, None)
-    made = Planned(streams, {"labels": {}, "stories": {}}, (unknown,))
-    assert made.ready == ["projects/99/activity: "]
-    assert made.waiting == {99: ["projects/99/stories: stories", "projects/99/labels: labels"]}
+    planned = Planned(streams, {"labels": {}, "stories": {}}, (unknown,))
+    assert planned.ready == ["projects/99/activity: "]
+    assert planned.waiting == {99: ["projects/99/stories: stories", "projects/99/labels: labels"]}
     not_taken_up = Planned(streams, {"labels": {}}, (unknown,), full_refresh=True)
     assert not_taken_up.ready == ["projects/99/labels: labels"]
     (leader,) = Planned(streams, {"labels": {99: READ}, "epics": {99: BEHIND}}, (unknown,)).plan.ready
@@ -221,10 +221,10 @@ def test_in_a_project_of_no_version_all_that_is_taken_up_later_waits_for_its_act
 
 
 def test_projects_of_the_state_that_the_server_does_not_show_are_told(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"stories": both(READ), "labels": {97: READ}}, (APOLLO,))
-    assert made.plan.gone == {97, BORIS.id}
+    planned = Planned(streams, {"stories": both(READ), "labels": {97: READ}}, (APOLLO,))
+    assert planned.plan.gone == {97, BORIS.id}
 
 
 def test_accounts_of_the_state_are_no_projects_that_are_gone(streams: Mapping[str, TrackerStream]) -> None:
-    made = Planned(streams, {"account_memberships": {5: {"digest": "d"}}, "stories": {}})
-    assert made.plan.gone == set()
+    planned = Planned(streams, {"account_memberships": {5: {"digest": "d"}}, "stories": {}})
+    assert planned.plan.gone == set()
