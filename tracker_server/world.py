@@ -34,8 +34,7 @@ def iso(moment: datetime) -> str:
 
 def parse_iso(text: str) -> datetime:
     """The time of a text as `iso` writes it."""
-    # Python 3.10 does not read a trailing Z.
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 @dataclass

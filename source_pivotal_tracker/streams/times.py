@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from source_pivotal_tracker.api.dialect.values import read_time
-
 
 def moment(text: str) -> datetime:
     """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
-    read = read_time(text)
+    read = datetime.fromisoformat(text)
     return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
 
 
@@ -28,6 +26,6 @@ def is_before(cursor: Any, start: datetime) -> bool:
     if cursor.endswith("Z"):
         return cursor[:19] < iso(start)[:19]
     try:
-        return read_time(cursor) < start
+        return datetime.fromisoformat(cursor) < start
     except (TypeError, ValueError):
         return False

@@ -21,9 +21,7 @@ def parse_time(text: str) -> datetime:
         return EPOCH + timedelta(milliseconds=int(text))
     if not ISO_8601.fullmatch(text):
         raise ValueError(f"not a time: {text}")
-    # fromisoformat of Python 3.10 knows neither Z nor a fraction of any other length than 3 or 6 digits.
-    padded = re.sub(r"\.([0-9]{1,9})", lambda found: f".{found[1]:0<6.6}", text.replace("Z", "+00:00"))
-    moment = datetime.fromisoformat(padded)
+    moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
 
 

@@ -40,8 +40,6 @@ _known_days: set[str] = set()
 _known_clocks: set[str] = set()
 """`23:30:01Z` and other ends of such times."""
 _NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
-_FRACTION = re.compile(r"\.(\d+)")
-_OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
 AS_SECONDS = range(10**9, 10**10)
 """As milliseconds they would be of 1970, as seconds they are of the time since 2001."""
 _YEARS = range(1000, 3000)
@@ -67,13 +65,6 @@ def read_json(content: bytes) -> tuple[Any, Oddities]:
 def put_times_in_iso(rows: list[dict[str, Any]]) -> None:
     """The same for rows that were made of an answer in which no name stood beside a time."""
     _put_in_iso(rows, defaultdict(list))
-
-
-def read_time(text: str) -> datetime:
-    """The time that a text in ISO 8601 names, in its zone, if it names one. Raises ValueError."""
-    # Before Python 3.11, a fraction of a second is read in three digits or six, and an offset only with a colon.
-    in_microseconds = _FRACTION.sub(lambda match: f".{match[1][:6]:0<6}", text.replace("Z", "+00:00"))
-    return datetime.fromisoformat(_OFFSET.sub(r"\1:\2", in_microseconds))
 
 
 def _leniently(content: bytes) -> Any:
@@ -145,7 +136,7 @@ def _oddly_timed(body: Any) -> list[tuple[dict[str, Any], str]]:
 def _of_text(text: Any) -> str | None:
     """A time in Tracker's form, if the text names its zone; else as it is. None for what is no time."""
     try:
-        time = read_time(text)
+        time = datetime.fromisoformat(text)
         if not _IN_ISO.fullmatch(text):
             return None
         if _AS_TRACKER_WRITES.fullmatch(text):
