@@ -47,14 +47,16 @@ class Hydrator:
     `requests` counts them.
     """
 
-    def __init__(self, context: ServerContext, partition: Partition, consumers: Sequence[RowConsumer]) -> None:
+    def __init__(
+        self, context: ServerContext, partition: Partition, consumers: Sequence[RowConsumer], fields: Fields
+    ) -> None:
+        """`fields` are those of all consumers."""
         self.requests = 0
         self._context = context
         self._partition = partition
         self._endpoint = partition.endpoint
         self._consumers = consumers
         self._capabilities = context.capabilities
-        fields = fields_of(consumers)
         self._inside: dict[str, Fields] = {part: inside for part, inside in fields.items() if inside is not None}
 
     def __bool__(self) -> bool:

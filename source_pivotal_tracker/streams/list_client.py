@@ -83,7 +83,7 @@ class ListClient:
         self._names = ", ".join(consumer.name for consumer in consumers)
         self._wanting = wanting
         self._check_rows = check_rows
-        self._hydrator = Hydrator(context, partition, consumers)
+        self._hydrator = Hydrator(context, partition, consumers, self._fields)
         self._requests = 0
 
     @property
