@@ -91,7 +91,8 @@ class WalkReader:
 
     def page(self, answer: Answer) -> Page:
         """The records in an answer that the members want, and their resume point after it. The answer is let go."""
-        if self.list.completes_rows and self._walk.endpoint.page_size is not None:
+        completes_rows = self.list.completes_rows
+        if completes_rows and self._walk.endpoint.page_size is not None:
             # A row that comes once more has not been completed again.
             answer = self._sent.unsent(answer)
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
@@ -100,9 +101,8 @@ class WalkReader:
         oldest = None if answer.following is None or self._may_have_moved else self._revisions.oldest
         self._note_newest(answer)
         for detection, records in zip(self._detections, answer.records, strict=True):
-            complete = self.list.completes_rows
             page.records[detection.stream.name] = detection.records_to_emit(
-                answer.rows, records, only_changed_are_complete=complete
+                answer.rows, records, only_changed_are_complete=completes_rows
             )
             if answer.following is not None and oldest is not None:
                 resume_point = ResumePoint(answer.following, oldest, self._since, self._newest)
@@ -229,9 +229,9 @@ class WalkReader:
 
 def _wanting(detections: Sequence[Detection], sent: SentRows, row: Row) -> Sequence[TrackerStream]:
     """The streams for which the row may bring something new."""
-    return (
-        () if row["id"] in sent else [detection.stream for detection in detections if detection.may_have_changed(row)]
-    )
+    if row["id"] in sent:
+        return ()
+    return [detection.stream for detection in detections if detection.may_have_changed(row)]
 
 
 def _check_rows(walk: Walk, rows: Sequence[Row]) -> None:
