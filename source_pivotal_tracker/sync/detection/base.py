@@ -77,6 +77,11 @@ class Detection(ABC):
         revision = self._revision_at_end(changes, began_at)
         return Checkpoint(revision, cursor, swept=self.member.checkpoint.swept)
 
+    def _since_cursor(self, *, is_narrowed: bool) -> str | None:
+        """From the cursor on if the list may leave out what did not change; else all rows."""
+        cursor = self.member.checkpoint.cursor
+        return self.stream.since_cursor(cursor, self._lookback) if is_narrowed and cursor else None
+
     def _revision_at_end(self, changes: Changes | None, began_at: Revision | None) -> Revision | None:
         """The version up to which the destination has all, deletions included.
 

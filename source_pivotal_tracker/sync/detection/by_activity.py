@@ -22,8 +22,7 @@ class ByActivity(Detection):
         return bool(self.member.checkpoint.cursor)
 
     def since(self, *, is_narrowed: bool) -> str | None:
-        cursor = self.member.checkpoint.cursor
-        return self.stream.since_cursor(cursor, self._lookback) if is_narrowed and cursor else None
+        return self._since_cursor(is_narrowed=is_narrowed)
 
     def may_have_changed(self, row: Row) -> bool:
         return shows_change(row, self.member, self._walk.endpoint, self._changes, self._lookback)

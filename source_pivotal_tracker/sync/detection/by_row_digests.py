@@ -34,20 +34,12 @@ class ByRowDigests(Detection):
 
     @property
     def needs_changes_only(self) -> bool:
-        member = self.member
-        return (
-            member.has_base
-            and bool(member.checkpoint.cursor)
-            and not member.compares_all_rows
-            and self._changes is not None
-            and self._changes.covers(self.stream.part)
-        )
+        return bool(self.member.checkpoint.cursor) and self._changes is not None and not self._compares_all
 
     def since(self, *, is_narrowed: bool) -> str | None:
         if not self.member.has_base:
             return self.stream.since(self._walk.partition)
-        cursor = self.member.checkpoint.cursor
-        return self.stream.since_cursor(cursor, self._lookback) if is_narrowed and cursor else None
+        return self._since_cursor(is_narrowed=is_narrowed)
 
     def may_have_changed(self, row: Row) -> bool:
         if not self._walk.endpoint.activity_kind or (self._compares_all and not self.trusts_earlier_run):
@@ -57,9 +49,8 @@ class ByRowDigests(Detection):
     def records_to_emit(
         self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_changed_are_complete: bool
     ) -> list[Row]:
-        return list(
-            chain.from_iterable(self._changed(rows, records, only_changed_are_complete=only_changed_are_complete))
-        )
+        changed = self._changed(rows, records, only_changed_are_complete=only_changed_are_complete)
+        return list(chain.from_iterable(changed))
 
     def checkpoint_at(self, resume_point: ResumePoint) -> Checkpoint:
         return replace(super().checkpoint_at(resume_point), row_digests=self.row_digests.copy())
