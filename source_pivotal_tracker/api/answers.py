@@ -15,7 +15,7 @@ import orjson
 import requests
 
 from source_pivotal_tracker.api.dialect.attributes import normalise
-from source_pivotal_tracker.api.dialect.values import read_json
+from source_pivotal_tracker.api.dialect.values import Oddities, read_json
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
     InvalidResponse,
@@ -55,14 +55,20 @@ def parse_body(response: TrackerResponse) -> Any:
     """
     if response.status == 200:
         try:
-            body, response.oddities = read_json(response.content)
+            body, response.oddities = read_body(response.content)
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
             reason = f"200, but the body is not JSON ({len(response.content)} bytes, {kind})"
             raise RetryableError(reason, status=200) from None
-        normalise(body)
         return body
     raise of_response(response)
+
+
+def read_body(content: bytes) -> tuple[Any, Oddities]:
+    """What a successful answer holds, in Tracker's form, and what was mended in it. Raises ValueError for no JSON."""
+    body, oddities = read_json(content)
+    normalise(body)
+    return body, oddities
 
 
 def of_exception(error: OSError, url: str) -> TrackerError:

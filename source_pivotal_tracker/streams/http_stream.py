@@ -13,8 +13,8 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
+from source_pivotal_tracker.api.answers import read_body
 from source_pivotal_tracker.api.context import ServerContext
-from source_pivotal_tracker.api.dialect.values import read_json
 from source_pivotal_tracker.api.errors import SkippableError, TrackerError, traced
 from source_pivotal_tracker.api.fields import Fields
 from source_pivotal_tracker.streams.endpoints import Endpoint, Partition
@@ -103,7 +103,7 @@ class ListHttpStream(HttpStream, ABC):
     ) -> Iterable[Row]:
         """The records in one answer. Raises InvalidResponse where it holds something else."""
         partition = self._partition(stream_slice)
-        body, _ = read_json(response.content)
+        body, _ = read_body(response.content)
         rows = rows_in(body, partition.endpoint)
         return chain.from_iterable(self.records_by_row(rows, partition))
 

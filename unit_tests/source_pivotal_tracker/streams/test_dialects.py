@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
+from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.streams.base import TrackerStream
 from tracker_server.api.dialect import LITETRACKER, Dialect
 from tracker_server.app import TrackerServer
-from tracker_server.sample import make_world
+from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests.editor import Editor
 from unit_tests.modes import LITETRACKER_MODE, NO_ENDPOINT, ONLY_BY_FIELDS
 from unit_tests.replica import Replica, Rows
@@ -100,3 +103,18 @@ def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Differ
         differences = Replica(first, second).differences(Replica(Sync(config_for(server))))
     left = [each for each in differences if not (difference.keeps_deleted and each.endswith(" is not on the server"))]
     assert left == []
+
+
+def test_an_answer_that_somebody_else_fetched_is_parsed_with_the_same_names() -> None:
+    world = make_world(projects=1, stories=5)
+    with TrackerServer(world, dialect=Dialect(titles=True)) as server:
+        config = config_for(server)
+        (stream,) = (stream for stream in SourcePivotalTracker().streams(config) if stream.name == "stories")
+        assert isinstance(stream, TrackerStream)
+        (stream_slice,) = stream.stream_slices()
+        url = stream.url_base + stream.path(stream_slice=stream_slice)
+        answer = requests.get(url, headers={"X-TrackerToken": SAMPLE_TOKEN}, timeout=60)
+        parsed = {row["id"]: row["name"] for row in stream.parse_response(answer, stream_slice=stream_slice)}
+        synced = {row["id"]: row["name"] for row in Sync(config, ["stories"]).records["stories"]}
+    assert "name" not in answer.json()[0]
+    assert parsed == synced
