@@ -70,6 +70,14 @@ class Call:
             raise unauthorized_operation("You aren't authorized to access the requested project.")
         return self.views.of(project)
 
+    def in_project(self, project: Project | None, endpoint: Callable[..., Answer], **names: Any) -> Answer:
+        """What an endpoint of a project answers. Raises ApiError if there is none, or the person may not read it."""
+        if project is None:
+            raise unfound_resource()
+        answer = endpoint(self, self.authorized_view(project), **names)
+        answer.project = project
+        return answer
+
     def require_owner(self, project: Project) -> None:
         membership = membership_of(project, self.person_id)
         if membership is None or membership["role"] != "owner":

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from tracker_server.api.call import Answer, Call, Caps
 from tracker_server.api.dialect import TRACKER, Dialect
-from tracker_server.api.errors import ApiError, error_response, route_not_found, unfound_resource
+from tracker_server.api.errors import ApiError, error_response, route_not_found
 from tracker_server.api.parameters import Parameters
 from tracker_server.api.protocol import Request, Response, json_headers
 from tracker_server.api.routes import routes
@@ -85,12 +85,7 @@ class TrackerApi:
         if "project_id" not in arguments:
             return endpoint(call, **arguments)
         names = dict(arguments)
-        found = self.world.projects.get(names.pop("project_id"))
-        if found is None:
-            raise unfound_resource()
-        answer = endpoint(call, call.authorized_view(found), **names)
-        answer.project = found
-        return answer
+        return call.in_project(self.world.projects.get(names.pop("project_id")), endpoint, **names)
 
     def _response(self, answer: Answer, data: Any, envelope: bool) -> Response:
         headers = {**json_headers(200), **answer.headers}

@@ -18,12 +18,7 @@ def epic(call: Call, view: View, epic_id: int) -> Answer:
 
 
 def top_epic(call: Call, epic_id: int) -> Answer:
-    found = call.world.with_epic(epic_id)
-    if found is None:
-        raise unfound_resource()
-    answer = epic(call, call.authorized_view(found), epic_id)
-    answer.project = found
-    return answer
+    return call.in_project(call.world.with_epic(epic_id), epic, epic_id=epic_id)
 
 
 def epic_row(view: View, epic_id: int) -> Row:

@@ -75,12 +75,7 @@ def story(call: Call, view: View, story_id: int) -> Answer:
 
 
 def top_story(call: Call, story_id: int) -> Answer:
-    found = call.world.with_story(story_id)
-    if found is None:
-        raise unfound_resource()
-    answer = story(call, call.authorized_view(found), story_id)
-    answer.project = found
-    return answer
+    return call.in_project(call.world.with_story(story_id), story, story_id=story_id)
 
 
 def story_part(call: Call, view: View, story_id: int, part: str) -> Answer:
