@@ -67,7 +67,7 @@ def states_in(path: str) -> list[AirbyteStateMessage]:
     """The states in a file. Raises the cdk's config error."""
     content = _content_of("state", path)
     try:
-        states = [AirbyteStateMessageSerializer.load(each) for each in content or ()]
+        states = [AirbyteStateMessageSerializer.load(state) for state in content or ()]
         if not all(state.stream or state.data or state.global_ for state in states):
             raise ValueError("empty")
     except Exception as error:
@@ -89,8 +89,8 @@ def _content_of(file: str, path: str) -> Any:
 def _is_too_deep(content: Any) -> bool:
     level = [content]
     for _ in range(DEEPEST):
-        nested = [each for each in level if isinstance(each, dict | list)]
-        level = [inner for each in nested for inner in (each.values() if isinstance(each, dict) else each)]
+        nested = [node for node in level if isinstance(node, dict | list)]
+        level = [inner for node in nested for inner in (node.values() if isinstance(node, dict) else node)]
         if not level:
             return False
     return True

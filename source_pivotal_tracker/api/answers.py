@@ -109,7 +109,8 @@ def _proxy_for(url: str) -> tuple[str, str] | None:
     if proxy is None:
         return None
     names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
-    variable = next((name for each in names for name in (each, each.upper()) if os.environ.get(name)), names[0])
+    variants = [variant for name in names for variant in (name, name.upper())]
+    variable = next(filter(os.environ.get, variants), names[0])
     scheme, separator, rest = proxy.rpartition("://")
     return variable, f"{scheme}{separator}{rest.rpartition('@')[2]}"
 

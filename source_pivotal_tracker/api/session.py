@@ -30,7 +30,10 @@ class TrackerSession(requests.Session):
         self.mount("http://", adapter)
 
     def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
-        """GET, and all of the answer; a redirect is not followed, but told. Raises requests.RequestException."""
+        """Returns all of the answer to a GET. A redirect is named in it and not followed.
+
+        Raises requests.RequestException.
+        """
         with self._begun(url, params) as response:
             try:
                 # In one piece: requests itself would take a large page in hundreds of them, and copy each twice.

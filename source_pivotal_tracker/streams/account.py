@@ -47,7 +47,7 @@ class Workspaces(TrackerStream):
 
 
 class Notifications(TrackerStream):
-    """Something the token's person was told. Recording get_all_notifications.json.
+    """Something that the token's person was notified of. Recording get_all_notifications.json.
 
     A notification does not come again when the person reads it.
     """
@@ -56,5 +56,5 @@ class Notifications(TrackerStream):
     cursor_field = "created_at"
 
     def since(self, partition: Partition) -> str | None:
-        """From the beginning: where the server is not told, it goes back ten days."""
+        """From the beginning: without the parameter, the server goes back ten days."""
         return super().since(partition) or "1970-01-01T00:00:00Z"

@@ -35,7 +35,7 @@ class Activity(TrackerStream):
 class MyActivity(Activity):
     """One command of the token's person, in any project. Recording get_my_activities.json.
 
-    A project that the person leaves takes its rows out of the list, so a read that was interrupted begins anew.
+    A project that the person leaves takes its rows out of the list, so an interrupted read starts again.
     """
 
     endpoints = (Endpoint("my/activity", page_size=500, since="occurred_after", append_only=True),)

@@ -59,7 +59,7 @@ class TrackerStream(ListHttpStream, ABC):
         return iso(self._start) if self._start else None
 
     def since(self, partition: Partition) -> str | None:
-        """The oldest row to ask for: the user's start, less a second, for the boundary may be exclusive."""
+        """The oldest row to ask for: the user's start, less a second because the boundary may be exclusive."""
         return iso(self._start - timedelta(seconds=1)) if self._start else None
 
     def since_cursor(self, cursor: str, lookback: timedelta) -> str:
@@ -150,7 +150,7 @@ def _quoted(value: object) -> str:
 
 
 class PartStream(TrackerStream, ABC):
-    """A stream of what hangs on the rows of another list and comes inside them, by no request of its own."""
+    """A stream of parts of the rows of another list: they come inside the rows and take no request of their own."""
 
     inside: ClassVar[Fields] = select(DEFAULT)
     """What is asked for of each part."""

@@ -1,4 +1,4 @@
-"""Fetches what a server does not put into the rows of a list: what hangs on them, and their descriptions."""
+"""Fetches what a server leaves out of the rows of a list: their parts and their descriptions."""
 
 from __future__ import annotations
 

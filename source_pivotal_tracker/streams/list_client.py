@@ -92,7 +92,7 @@ class ListClient:
 
     @property
     def is_selected(self) -> bool | None:
-        """Whether the server puts into the rows what `fields` names; None where that cannot be told yet."""
+        """Whether the server puts into the rows what `fields` names; None while that is unknown."""
         project = self._partition.project_id
         return self._context.capabilities.selects_fields(project) if project and self._hydrator else None
 

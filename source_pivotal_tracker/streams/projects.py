@@ -131,7 +131,7 @@ class ProjectHistoryDays(TrackerStream):
     changes_without_version = True
 
     def since(self, partition: Partition) -> str | None:
-        """The first day that is wanted. The range that a server takes by itself is not known, so it is always told."""
+        """The first day that is wanted. The server's default range is not known, so the day is always sent."""
         first = next(
             (project.first_day for project in self._parents.projects() if project.id == partition.parent_id), None
         )

@@ -1,4 +1,4 @@
-"""Stories, and what hangs on them."""
+"""Stories and their parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Stories(TrackerStream):
 
 
 class StoryPart(PartStream, ABC):
-    """What hangs on a story. A part that changes moves the `updated_at` of its story too."""
+    """A part of a story. When it changes, it moves the `updated_at` of its story too."""
 
     endpoints = (STORIES,)
     cursor_field = "updated_at"

@@ -18,7 +18,7 @@ def iso(when: datetime) -> str:
 
 
 def is_before(cursor: Any, start: datetime) -> bool:
-    """Whether a record's cursor, a time or a date, is surely before `start`: what cannot be told is not."""
+    """Whether a record's cursor, a time or a date, is surely before `start`. False if that is unknown."""
     if not isinstance(cursor, str):
         return False
     if len(cursor) == len("2017-05-03"):

@@ -22,7 +22,7 @@ logger = logging.getLogger("airbyte.tracker")
 def read_changes(
     context: SyncContext, walk: Walk, lookback: timedelta, *, settle_moves: bool
 ) -> Generator[Page, None, Changes | None]:
-    """The pages of a project's activity, for the streams that want it; returns what changed in the project.
+    """Yields the pages of a project's activity to the streams that want it, and returns what changed in the project.
 
     None where the server tells no version to hold it against. With `settle_moves`, a story that left for a project that
     the destination has is not among what is deleted. Raises a TrackerError. What was yielded before it stands.
@@ -33,8 +33,8 @@ def read_changes(
     params: Params = {} if needs_all or walk.compares_content else {"since_version": walk.changes_since or 0}
     for answer in reading.list.pages(params):
         revision = _revision(walk, answer)
-        is_told = not answer.rows or (has_clock if walk.compares_content else has_version)(answer.rows[0])
-        if reader is None and revision is not None and is_told:
+        has_place = not answer.rows or (has_clock if walk.compares_content else has_version)(answer.rows[0])
+        if reader is None and revision is not None and has_place:
             slack = int(max(lookback, SHORTEST_LOOKBACK).total_seconds())
             reader = ChangesReader(walk.changes_since, revision, slack)
         is_enough = reader is None and walk.changes_since is None

@@ -29,7 +29,7 @@ class Changes:
     many they were with those that are not. `moved` came from another project. `epics` are those that were touched.
     `deleted` has the things that are gone at the end, by kind and id: one that came back is not in it. `missing` is how
     many versions have no activity (or how many the project fell behind): unless it is 0, there were changes that are
-    not told here.
+    not here.
 
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
@@ -52,7 +52,7 @@ class Changes:
     def covers(self, part: str) -> bool:
         """Whether rows that are not named here surely did not change: this part of a row, or with `""` the row itself.
 
-        What sweeps over all stories, like a new name of a label, leaves alone what hangs on them.
+        What sweeps over all stories, like a new name of a label, does not change their parts.
         """
         return self.missing == 0 and (not self.sweeping or bool(part))
 
@@ -94,7 +94,7 @@ def clock_of(activity: Activity) -> Revision:
 class ChangesReader:
     """Collects Changes from pages of activity, newest first, some rows of which may come twice.
 
-    Where they are told by their times, those of the last `slack` seconds before `since` count too: a second may hold
+    Where times stand for versions, those of the last `slack` seconds before `since` count too: a second may hold
     several, and the clock of a server may go back a little. If one page has a later time at its end than at its start,
     either the clock went back further or the oldest comes first: all pages are to be read, and nothing is sure.
 
@@ -149,7 +149,7 @@ class ChangesReader:
     def changes(self) -> Changes:
         changes = self._changes
         if self._is_timed:
-            # A clock that went back may have told of changes in times that are known already.
+            # If the clock went back, changes may have times that are known already.
             has_gone_back = changes.revision + self._slack < changes.since
             is_doubtful = has_gone_back or self._is_out_of_order or self._has_odd_ones or not self._reaches_back
             changes.missing = 1 if is_doubtful else 0
@@ -230,11 +230,11 @@ def _names_a_thing(thing: Any) -> bool:
 
 def _has_values(change: Mapping[str, Any]) -> bool:
     values = [change.get("original_values") or {}, change.get("new_values") or {}]
-    return all(isinstance(each, dict) and isinstance(each.get("story_id"), int | None) for each in values)
+    return all(isinstance(group, dict) and isinstance(group.get("story_id"), int | None) for group in values)
 
 
 def _ids(resources: Iterable[Mapping[str, Any]], kind: str) -> set[int]:
-    return {each["id"] for each in resources if each.get("kind") == kind and each.get("id") is not None}
+    return {thing["id"] for thing in resources if thing.get("kind") == kind and thing.get("id") is not None}
 
 
 def _only(ids: set[int]) -> int | None:

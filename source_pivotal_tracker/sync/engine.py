@@ -193,7 +193,7 @@ class Engine(Generic[Encoded]):
         self._projects[walk.partition.project_id] -= 1
         skipped = ""
         if isinstance(error, SkippableError):
-            # What the server has for no project is told once.
+            # An endpoint that the server has for no project is one warning.
             path = walk.endpoint.path if error.code == UNROUTED else walk.path
             skipped = f"{path}: {error.status} {error.code or ''}".rstrip()
             if skipped not in self._skipped:

@@ -5,7 +5,7 @@ A stream's state is JSON of this shape, with `walk` for a list that was not read
     {"stream": "stories", "projects": {"99": {"version": 1543, "cursor": "2026-11-20T09:00:00Z"},
                                        "98": {"walk": {"offset": 500, "version": 7, "newest": "2026-…"}}}}
 
-A stream with two endpoints has one such checkpoint for each, by name. What hangs on no project stands under `server`
+A stream with two endpoints has one such checkpoint for each, by name. What belongs to no project stands under `server`
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
 the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
 changed in a list, `ledger` stands for the rows that were sent, and `swept` is the day on which all of it was last
@@ -55,7 +55,7 @@ class StateKey(NamedTuple):
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """How far an unfinished walk has come: the next offset, and of what that is told.
+    """How far an unfinished walk has come: the next offset, and the list that it is an offset in.
 
     `revision` is the project's when the walk first began: of the stories that nobody has touched since then, all that
     stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
@@ -149,7 +149,7 @@ class StreamState:
         return blob
 
     def _parsed(self, given: Mapping[str, Any]) -> dict[StateKey, Checkpoint]:
-        """The checkpoints in a given state. What is not understood is left out, with a warning: it is read anew."""
+        """The checkpoints in a given state, without those that cannot be understood: a warning names them."""
         if not given or given == NEUTRAL:
             return {}
         if given.get("stream") != self._stream or not isinstance(given.get("projects", {}), dict):

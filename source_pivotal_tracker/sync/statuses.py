@@ -11,7 +11,7 @@ from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.sync import messages
 
 WORTH_TELLING = 2.0
-"""Seconds; nobody is told of shorter waits."""
+"""Seconds; shorter waits get no message."""
 
 
 class Statuses:
@@ -37,7 +37,7 @@ class Statuses:
             yield messages.status(name, AirbyteStreamStatus.RUNNING)
 
     def waiting(self, names: Iterable[str]) -> Iterator[AirbyteMessage]:
-        """These streams have nothing to do but to wait, if requests are held back now; until when, is told."""
+        """The messages of streams that wait, if the rate limit holds back requests now: until when it does."""
         seconds = self._client.seconds_left_to_wait
         if seconds < WORTH_TELLING:
             return

@@ -1,4 +1,4 @@
-"""A few threads that take walks, and tell the writer what comes of them."""
+"""The threads that read walks and pass pages to the writer."""
 
 from __future__ import annotations
 

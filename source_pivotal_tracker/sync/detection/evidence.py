@@ -17,7 +17,7 @@ def shows_change(row: Row, member: Member, endpoint: Endpoint, changes: Changes 
     cursor = checkpoint.cursor or (checkpoint.resume_point and checkpoint.resume_point.newest)
     if not cursor or row["id"] in _named(endpoint, changes):
         return True
-    # The points of a release follow other stories; what hangs on it does not.
+    # The points of a release follow other stories; its parts do not.
     if row.get("story_type") == "release" and not member.stream.part:
         return True
     return str(row.get("updated_at")) >= member.stream.since_cursor(cursor, lookback)
