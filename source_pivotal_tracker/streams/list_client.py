@@ -24,12 +24,17 @@ from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.hydrate import Hydrator, RowConsumer, Wanting, fields_of
 from source_pivotal_tracker.streams.revision import Revision
-from source_pivotal_tracker.streams.rows import Row, fingerprint_of, rows_in
+from source_pivotal_tracker.streams.rows import Row, fingerprint_of, identity_of, rows_in
 
 logger = logging.getLogger("airbyte.tracker")
 
 BULK = "stories/bulk"
 MOST_REPEATS = 2
+FEWEST_STALE_PAGES, MOST_ROUNDS = 5, 2
+"""When pages without a new row, one after the other, are too many: this many, and so many times all rows that came.
+
+Rows move down a list, and come again, while others are added above them: as long as people add them, not for ever.
+"""
 MOST_UNDESCRIBED = 20
 """Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
 PAGE_WITH_REQUESTS = 50
@@ -103,12 +108,26 @@ class ListClient:
         return lacks_parts or self._hydrator.describes(self._endpoint.path)
 
     def pages(self, params: Params, offset: int | None = 0) -> Iterator[Answer]:
-        """The pages from an offset on, following by what came."""
+        """The pages from an offset on, following by what came.
+
+        A list without a total ends with an empty page, which may never come: several pages that bring no new row are a
+        contradiction.
+        """
         previous: int | None = None
         repeats = 0
+        stale_pages = stale_rows = 0
+        seen: set[Any] = set()
         while offset is not None:
             answer = self.page(params, offset, previous, may_repeat=repeats < MOST_REPEATS)
             repeats = repeats + 1 if answer.fingerprint == previous else 0
+            if answer.total is None and answer.following is not None:
+                known = len(seen)
+                seen.update(map(identity_of, answer.rows))
+                is_stale = len(seen) == known
+                stale_pages, stale_rows = (stale_pages + 1, stale_rows + len(answer.rows)) if is_stale else (0, 0)
+                if stale_pages >= FEWEST_STALE_PAGES and stale_rows > MOST_ROUNDS * known:
+                    reason = f"{stale_pages} pages up to offset {answer.following} brought only rows that came before"
+                    raise InvalidResponse(reason, path=self._partition.path)
             previous, offset = answer.fingerprint, answer.following
             yield answer
 

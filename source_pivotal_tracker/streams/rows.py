@@ -52,6 +52,12 @@ def fingerprint_of(rows: Sequence[Row], content: bytes) -> int:
     return hash(ids if all(type(row_id) is int for row_id in ids) else content)
 
 
+def identity_of(row: Row) -> object:
+    """What tells a row from the others of its list, without a look at the stream's key."""
+    identity = next((row[name] for name in ("id", "guid", "number") if isinstance(row.get(name), int | str)), None)
+    return str(row) if identity is None else identity
+
+
 def as_text(value: object) -> str | None:
     """A text as it is, nothing as nothing, and all else as JSON writes it."""
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

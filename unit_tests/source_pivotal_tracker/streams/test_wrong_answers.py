@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json as stdlib_json
+import random
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -88,6 +91,57 @@ def test_a_row_that_is_nested_too_deeply_to_be_written_fails_the_stream_in_words
         if isinstance(each, AirbyteMessage) and each.trace and each.trace.error
     ]
     assert any("a row holds what cannot be written as JSON (Recursion limit reached)" in error for error in errors)
+
+
+def _alternating(rows: list[Row]) -> Iterator[list[Row]]:
+    return itertools.cycle([rows[:6], rows[6:]])
+
+
+def _in_another_order_each_time(rows: list[Row]) -> Iterator[list[Row]]:
+    chance = random.Random(7)  # noqa: S311
+    while True:
+        yield chance.sample(rows, len(rows))
+
+
+@pytest.mark.parametrize("pages", [_alternating, _in_another_order_each_time])
+@pytest.mark.parametrize("stream", ["stories", "activity"])
+def test_a_list_without_a_total_whose_pages_bring_nothing_new_ends_as_an_error(
+    stream: str, pages: Callable[[list[Row]], Iterator[list[Row]]], world: World, first: int
+) -> None:
+    stories: list[Row] = [{"id": number, "story_type": "feature", "description": "It is."} for number in range(1, 13)]
+    activity = [{"guid": f"{first}_{number}", "kind": "x", "occurred_at": START} for number in range(1, 13)]
+    coming = pages(stories if stream == "stories" else activity)
+    path = f"/projects/{first}/{stream}"
+
+    def before(request: Request) -> Response | None:
+        is_probe = query_of(request) == {"limit": "1", "fields": "id"}
+        return json(next(coming)) if path_of(request) == path and not is_probe else None
+
+    with TrackerServer(world, before=before) as server:
+        sync = Sync(config_for(server, project_ids=[first]), [stream])
+        assert len(server.log) < 40
+    assert f"GET /projects/{first}/{stream}: 5 pages up to offset " in failure_words(sync, stream)
+
+
+def test_a_list_that_many_rows_come_into_at_once_is_read_to_its_end(world: World, first: int) -> None:
+    def newest_first(newest: int) -> list[Row]:
+        return [
+            {"guid": f"{first}_{number}", "kind": "x", "occurred_at": START, "project_version": number}
+            for number in range(newest, 0, -1)
+        ]
+
+    added = itertools.chain([0] * 9, itertools.repeat(14))
+
+    def before(request: Request) -> Response | None:
+        if path_of(request) != f"/projects/{first}/activity":
+            return None
+        offset = int(query_of(request).get("offset", 0))
+        return json(newest_first(40 + next(added))[offset : offset + 2])
+
+    with TrackerServer(world, before=before) as server:
+        sync = Sync(config_for(server, project_ids=[first]), ["activity"])
+    assert sync.failure is None
+    assert {record["guid"] for record in sync.records["activity"]} >= {row["guid"] for row in newest_first(40)}
 
 
 CUT_LISTS = {
