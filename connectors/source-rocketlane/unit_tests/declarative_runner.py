@@ -1,10 +1,13 @@
-"""Runs a manifest-only connector as its users do, by the cdk's own program. All connectors here have the same file."""
+"""Runs a manifest-only connector as its users do, by the cdk's own program. All connectors here have the same file.
+
+Each run is a process of its own, forked from one that has the cdk loaded, because loading it takes longer than a run.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,8 +20,10 @@ from jsonschema import Draft7Validator
 Message = dict[str, Any]
 Row = dict[str, Any]
 
-PROGRAM = Path(sys.executable).with_name("source-declarative-manifest")
+PROGRAM = "source-declarative-manifest"
 TIMEOUT_SECONDS = 600
+LOADED = multiprocessing.get_context("forkserver")
+LOADED.set_forkserver_preload(["airbyte_cdk.cli.source_declarative_manifest", "jsonschema"])
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Connector:
 
     def run(self, verb: str, **files: Any) -> Ran:
         """Run a verb with its files: `config=`, `catalog=`, `state=`."""
-        command = [PROGRAM, verb, "--manifest-path", self.manifest or self.folder / "manifest.yaml"]
+        command: list[str | Path] = [PROGRAM, verb, "--manifest-path", self.manifest or self.folder / "manifest.yaml"]
         code: dict[str, str] = {}
         if self.manifest is None:
             command += ["--components-path", self.folder / "components.py"]
@@ -121,15 +126,16 @@ class Connector:
             path = self.scratch / f"{name}.json"
             path.write_text(json.dumps(content), encoding="utf-8")
             command += [f"--{name}", path]
-        ended = subprocess.run(
-            [str(part) for part in command],
-            env={name: value for name, value in os.environ.items() if name != "AIRBYTE_ENABLE_UNSAFE_CODE"} | code,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=TIMEOUT_SECONDS,
-        )
-        messages = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-        return Ran(ended.returncode, messages, ended.stdout + ended.stderr)
+        environment = {name: value for name, value in os.environ.items() if name != "AIRBYTE_ENABLE_UNSAFE_CODE"} | code
+        process = LOADED.Process(target=run_program, args=([str(part) for part in command], environment, self.scratch))
+        process.start()
+        process.join(TIMEOUT_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"{verb} has not ended in {TIMEOUT_SECONDS} seconds.")
+        stdout, stderr = ((self.scratch / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        messages = [json.loads(line) for line in stdout.splitlines() if line.startswith("{")]
+        return Ran(process.exitcode, messages, stdout + stderr)
 
     def catalog(self, config: Mapping[str, Any]) -> Message:
         """What discover offers, asked once for each set of switches: they alone change what is offered."""
@@ -154,6 +160,24 @@ class Connector:
         assert wanted is None or {each["name"] for each in chosen} == wanted
         catalog = {"streams": [_configured(stream, incremental) for stream in chosen]}
         return self.run("read", config=config, catalog=catalog, state=state or [])
+
+
+def run_program(command: list[str], environment: Mapping[str, str], output: Path) -> None:
+    """What the program does with its command line, in this process; stdout and stderr go to files of these names."""
+    from airbyte_cdk.cli.source_declarative_manifest import run
+
+    for descriptor, name in enumerate(("stdout", "stderr"), 1):
+        with (output / name).open("wb") as file:
+            os.dup2(file.fileno(), descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = command
+    try:
+        run()
+    except Exception:
+        # Where the program ends so, this hook of the cdk writes the last message.
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
 
 
 def _configured(stream: Message, incremental: bool) -> Message:
