@@ -1,7 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
-# More workers than cores: these tests mostly wait for a limit of a minute.
-CONNECTOR_WORKERS := 6
+# One more than there are cores, because some tests of the connectors wait for a limit of a minute. They come first.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# How many schedules and kills the tests with chance in them try.
+SCHEDULES ?= 300
+KILLS ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
@@ -46,11 +49,11 @@ types: install
 	done
 
 unit: install
-	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
-	$(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not image_tests" connectors integration_tests unit_tests
 
-soak: install ## The tests with chance in them, ten times as often: edits during a sync, and kills
-	SCHEDULES=300 KILLS=100 $(BIN)/pytest -n auto --dist worksteal unit_tests/source_pivotal_tracker/sync integration_tests/test_stopping.py
+soak: install ## The tests with chance in them, 25 times as often: edits during a sync, and kills
+	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) $(BIN)/pytest -n auto --dist worksteal \
+		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS)"' --include='test_*.py' unit_tests integration_tests)
 
 image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of CONNECTOR=source-rocketlane, and say how large it is; BASE_IMAGE names another base
 	@$(BIN)/python -m $(if $(CONNECTOR),tools.manifest_image $(CONNECTOR),tools.image)
