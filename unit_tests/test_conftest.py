@@ -46,13 +46,13 @@ def run(test: str, folder: Path, ci: dict[str, str], *, conftest: bool = True) -
     module.write_text(f"import pytest\n\n{test}\n", encoding="utf-8")
     (folder / "test_passes.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
     plugins = ("-p", "conftest") if conftest else ()
-    environment = {name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
+    outside = {name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-c", "pyproject.toml", *plugins, "-p", "no:cacheprovider", folder],
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
-        env=environment | ci,
+        env=outside | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | ci,
     )
 
 
