@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-# One more than there are cores, because some tests of the connectors wait for a limit of a minute. They come first.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# More workers than cores, because some of these tests wait for a limit of a minute.
+CONNECTOR_WORKERS := 6
 # How many schedules and kills the tests with chance in them try.
 SCHEDULES ?= 300
 KILLS ?= 100
@@ -49,7 +49,8 @@ types: install
 	done
 
 unit: install
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not image_tests" connectors integration_tests unit_tests
+	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
+	$(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors
 
 soak: install ## The tests with chance in them, 25 times as often: edits during a sync, and kills
 	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) $(BIN)/pytest -n auto --dist worksteal \

@@ -90,15 +90,24 @@ def test_what_changed_is_what_is_not_as_in_the_commit_new_files_included(tmp_pat
     assert [path.stem for path in changed_files(tmp_path, "before")] == ["changed", "committed", "new"]
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [("60", "2 passed"), ("0", "2 skipped")])
-def test_no_test_starts_when_the_time_is_over(seconds: str, outcome: str, tmp_path: Path) -> None:
-    (tmp_path / "test_two.py").write_text("def test_one():\n    pass\n\ndef test_other():\n    pass\n")
+@pytest.mark.parametrize(
+    ("seconds", "test", "outcome"),
+    [
+        ("60", "pass", "2 passed"),
+        ("0", "pass", "2 skipped"),
+        ("2", "__import__('time').sleep(60)", "2 skipped"),
+    ],
+)
+def test_no_test_starts_or_goes_on_when_the_time_is_over(seconds: str, test: str, outcome: str, tmp_path: Path) -> None:
+    (tmp_path / "test_two.py").write_text(f"def test_one():\n    {test}\n\ndef test_other():\n    {test}\n")
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tools.time_limit", "-p", "no:xdist", tmp_path],
+        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tools.time_limit", tmp_path],
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "CI"} | {SECONDS: seconds},
+        env={name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
+        | {SECONDS: seconds, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        timeout=50,
     )
     assert outcome in ended.stdout
     assert ended.returncode == 0
