@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def sync(source: DltSource, database: Path) -> None:
 
 def persistiq(key: str, url: str) -> DltSource:
     """A resource for each list of the account."""
-    started = _in_utc(datetime.now(timezone.utc))
+    started = _in_utc(datetime.now(UTC))
     config: RESTAPIConfig = {
         "client": {
             "base_url": url,
@@ -185,7 +185,7 @@ def _with_event_at(event: Row) -> Row:
 
 
 def _in_utc(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import airbyte
@@ -48,7 +48,7 @@ def sync(cache: CacheBase, options: argparse.Namespace) -> None:
         source.check()
         source.select_streams(options.streams or "*")
         catalog = source.get_configured_catalog()
-        began = datetime.now(timezone.utc).replace(tzinfo=None)
+        began = datetime.now(UTC).replace(tzinfo=None)
         # PyAirbyte's merge keeps any one of several rows with the same key, and tombstones. So everything is appended.
         result = source.read(cache, write_strategy="append")
     except (OSError, ValueError, airbyte.exceptions.PyAirbyteError) as error:

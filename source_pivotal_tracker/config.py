@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -92,10 +92,10 @@ def _one_word(token: SecretStr) -> SecretStr:
 
 def _past_in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    if moment > datetime.now(timezone.utc):
+        moment = moment.replace(tzinfo=UTC)
+    if moment > datetime.now(UTC):
         raise ValueError("is in the future")
-    return moment.astimezone(timezone.utc)
+    return moment.astimezone(UTC)
 
 
 def _not_too_long(window: timedelta) -> timedelta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def edit(world: Any) -> str:
 
     It happened a minute ago, because a sync leaves what happens in the second of its start to the next one.
     """
-    world.now = datetime.now(timezone.utc) - timedelta(minutes=1)
+    world.now = datetime.now(UTC) - timedelta(minutes=1)
     quiet, *leads, unwanted = world.leads
     campaign, *_ = world.campaigns
     user = next(iter(world.users))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def edit(world: Any) -> str:
 
     It happened a minute ago, because a sync leaves what happens in the second of its start to the next one.
     """
-    world.now = datetime.now(timezone.utc) - timedelta(minutes=1)
+    world.now = datetime.now(UTC) - timedelta(minutes=1)
     project = next(iter(world.rows["projects"]))
     tasks = [key for key, row in world.rows["tasks"].items() if row["project"]["projectId"] == project]
     parents = {row["parent"]["taskId"] for row in world.rows["tasks"].values() if "parent" in row}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from statistics import fmean, pstdev
 from typing import Any
@@ -43,7 +43,7 @@ class Figures:
 
     def __init__(self, project: Project, now: datetime) -> None:
         self.project = project
-        self.now = now.astimezone(timezone.utc)
+        self.now = now.astimezone(UTC)
 
     @cached_property
     def _time_zone(self) -> ZoneInfo:

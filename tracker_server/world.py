@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import IO, Any
 
 Row = dict[str, Any]
@@ -29,7 +29,7 @@ STORY_PARTS = tuple(STORY_PART_KINDS)
 
 def iso(moment: datetime) -> str:
     """A time as Tracker writes it: UTC, whole seconds, `2017-05-03T23:30:01Z`."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_iso(text: str) -> datetime:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -52,7 +52,7 @@ MILLISECONDS_FROM = 1e11
 RELATIVE_BELOW = 1e9
 """A number that is smaller is no time since 1970 but how many seconds to wait: as a time it would be before 2002."""
 MOST_REQUESTS_PER_MINUTE = 1000
-FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=timezone.utc)
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(days=1)
 """How far a state may lie ahead of this machine's clock."""
 REFUSED_SETTINGS = "__refused_settings"
@@ -109,7 +109,7 @@ def _is_accepted(value: Any, schema: Mapping[str, Any]) -> bool:
     if schema.get("format") != "date-time":
         return True
     try:
-        return FIRST_MOMENT <= datetime.fromisoformat(value.replace("Z", "+00:00")) <= datetime.now(timezone.utc)
+        return FIRST_MOMENT <= datetime.fromisoformat(value.replace("Z", "+00:00")) <= datetime.now(UTC)
     except ValueError:
         return False
 
@@ -516,14 +516,14 @@ def _moment(value: Any) -> float | None:
     try:
         if isinstance(value, str) and not value.isdecimal():
             moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1000
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
         return None if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
 
 
 def _iso(milliseconds: float) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _at(path: list[str], body: Any) -> Any:
@@ -573,6 +573,6 @@ class DropUnusableStates(StateMigration):
 
     def _is_past(self, value: Any, datetime_format: str) -> bool:
         try:
-            return DatetimeParser().parse(value, datetime_format) <= datetime.now(timezone.utc) + FUTURE
+            return DatetimeParser().parse(value, datetime_format) <= datetime.now(UTC) + FUTURE
         except (TypeError, ValueError, OverflowError):
             return False

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -72,7 +72,7 @@ class Account(ABC):
 
     def at_now(self) -> Any:
         """The world, with edits to come now. Persons edit in whole seconds here, as the examples ask in them."""
-        self.world.now = datetime.now(timezone.utc).replace(microsecond=0)
+        self.world.now = datetime.now(UTC).replace(microsecond=0)
         return self.world
 
     def path(self, resource: str) -> str:
@@ -97,7 +97,7 @@ class Rocketlane(Account):
 
     def __init__(self, projects: int = 4, tasks: int = 60) -> None:
         self.world = rocketlane_world.make_world(projects, tasks)
-        later = round((datetime.now(timezone.utc) - DAY - self.world.now) / timedelta(milliseconds=1))
+        later = round((datetime.now(UTC) - DAY - self.world.now) / timedelta(milliseconds=1))
         for rows in self.world.rows.values():
             for row in rows.values():
                 row |= {name: value + later for name, value in row.items() if name.endswith("At")}
@@ -113,7 +113,7 @@ class Rocketlane(Account):
         return list(rows)
 
     def changed_at(self, resource: str, row: Row) -> datetime:
-        return datetime.fromtimestamp((row.get("updatedAt") or row["createdAt"]) / 1000, timezone.utc)
+        return datetime.fromtimestamp((row.get("updatedAt") or row["createdAt"]) / 1000, UTC)
 
     def path(self, resource: str) -> str:
         return super().path(resource.replace("_", "-"))
@@ -159,7 +159,7 @@ class Persistiq(Account):
 
     def __init__(self) -> None:
         self.world = persistiq_world.make_world()
-        later = datetime.now(timezone.utc) - DAY - self.world.now
+        later = datetime.now(UTC) - DAY - self.world.now
         for times in (self.world.created, self.world.updated):
             times |= {row_id: moment + later for row_id, moment in times.items()}
         for event in self.world.events.values():

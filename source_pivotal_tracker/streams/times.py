@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 
 def moment(text: str) -> datetime:
     """The time that a date or a time of the API names; UTC where it names no zone. Raises ValueError."""
     read = datetime.fromisoformat(text)
-    return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def iso(when: datetime) -> str:
     """`2017-05-03T23:30:01Z`, as Tracker writes it."""
-    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_before(cursor: Any, start: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from source_pivotal_tracker.streams.rows import Deletion, Row
 from source_pivotal_tracker.streams.times import iso, moment
@@ -148,7 +148,7 @@ class Deletions:
             digests.forget(row_id)
         if not is_gone or stream.part or detection.member.full_refresh:
             return
-        now = iso(datetime.now(timezone.utc))
+        now = iso(datetime.now(UTC))
         tombstone = stream.tombstone(Deletion(stream.deleted_kind, row_id, now), self._walk.partition)
         if tombstone:
             tombstone.pop(str(stream.cursor_field))

@@ -8,7 +8,7 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import orjson
 
@@ -88,7 +88,7 @@ class RowDigests:
     def cursor_of(self, row_id: int) -> str | None:
         """The newest cursor with which the row was sent, in whole seconds, rounded up."""
         seconds = self._times.get(row_id)
-        return None if seconds is None else iso(datetime.fromtimestamp(seconds, timezone.utc))
+        return None if seconds is None else iso(datetime.fromtimestamp(seconds, UTC))
 
     def forget(self, row_id: int) -> None:
         self._digests.pop(row_id, None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -94,7 +94,7 @@ class DayReader:
 
 def latest_day() -> str:
     """Tomorrow, in ISO 8601: no export was made later, whatever its cells say. The time zone of a cell is not known."""
-    return f"{datetime.now(timezone.utc) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
+    return f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
 
 
 def _unambiguous_day(text: str) -> str | None:

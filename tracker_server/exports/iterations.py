@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 
 from tracker_server.derived import WEEKDAYS
 from tracker_server.world import iso
 
-CLOSED = datetime(2025, 4, 30, tzinfo=timezone.utc)
+CLOSED = datetime(2025, 4, 30, tzinfo=UTC)
 """When the hosted Tracker closed: no export is newer, so one without a single date counts as made then."""
 
 MOST_WEEKS = 4
@@ -51,7 +51,7 @@ class Calendar:
 
 def midnight(day: date) -> datetime:
     """The beginning of a day in UTC."""
-    return datetime.combine(day, time(), timezone.utc)
+    return datetime.combine(day, time(), UTC)
 
 
 def calendar(spans: Mapping[int, Span], oldest: str, warn: Callable[[str], None]) -> Calendar:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import combinations, compress
 from typing import Protocol
@@ -23,7 +23,7 @@ from tracker_server.exports.names import natural_sort_key, slug
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
 from tracker_server.exports.table_reader import TableReader
 
-UNDATED = datetime.min.replace(tzinfo=timezone.utc)
+UNDATED = datetime.min.replace(tzinfo=UTC)
 """The time of an export if nothing says when it was made: it counts as the oldest."""
 MOST_ACCEPTED_APART = 20
 """Stories. Two exports that each have more accepted stories, and share none, belong to two projects."""

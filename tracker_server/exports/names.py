@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -126,7 +126,7 @@ def _without(ending: re.Pattern[str], name: str) -> str:
 def _moment(found: re.Match[str]) -> datetime | None:
     parts = [int(found[part] or 0) for part in ("year", "month", "day", "hour", "minute")]
     try:
-        at = datetime(parts[0], parts[1], parts[2], parts[3], parts[4], tzinfo=timezone.utc)
+        at = datetime(parts[0], parts[1], parts[2], parts[3], parts[4], tzinfo=UTC)
     except ValueError:
         return None
     return at if FIRST_YEAR <= at.year <= LAST_YEAR else None

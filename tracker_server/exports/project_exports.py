@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Attachment, Table
@@ -52,7 +52,7 @@ def export_time(export: Export, reader: TableReader) -> datetime | None:
     """When an export was made: the time in its name, or else the last day in its rows; None without either."""
     if export.table.stamp:
         return export.table.stamp
-    return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=timezone.utc) if reader.newest else None
+    return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=UTC) if reader.newest else None
 
 
 def missing_proofs(exports: Sequence[Export], readers: Sequence[TableReader]) -> Mapping[str, str | None]:

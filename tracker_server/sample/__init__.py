@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import heapify, heappop, heapreplace
 from io import BytesIO
@@ -19,7 +19,7 @@ from tracker_server.sample.timelines import project_timelines
 from tracker_server.world import Row, StoredFile, World, iso
 
 SAMPLE_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ACTIVITY_KEPT = timedelta(days=180)
 
 
@@ -80,7 +80,7 @@ def _play_out(world: World, timelines: Iterable[Iterator[int]]) -> None:
     heapify(agenda)
     while agenda:
         moment, number, timeline = agenda[0]
-        world.now = datetime.fromtimestamp(moment, timezone.utc)
+        world.now = datetime.fromtimestamp(moment, UTC)
         following = next(timeline, None)
         if following is None:
             heappop(agenda)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tracker_server.sample.words import PEOPLE
 from tracker_server.sample.working_hours import DAY, HOUR
@@ -12,7 +12,7 @@ from tracker_server.world import Row, World, iso
 
 
 def create_people(world: World) -> list[int]:
-    born = datetime(2019, 3, 4, 9, 30, tzinfo=timezone.utc)
+    born = datetime(2019, 3, 4, 9, 30, tzinfo=UTC)
     for number, (name, initials, username) in enumerate(PEOPLE):
         person_id = world.new_id()
         email = f"{username}@example.com"

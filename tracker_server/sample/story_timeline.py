@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tracker_server import edits
 from tracker_server.edits.priority import PLACES
@@ -85,7 +85,7 @@ def _create_story(team: Team, number: int, story_type: str, state: str, created:
     if team.chance(0.3):
         values["story_priority"] = rng.choice(("p0", "p1", "p2", "p3"))
     if story_type == "release":
-        due = datetime.fromtimestamp(created, timezone.utc) + timedelta(days=rng.randrange(20, 90))
+        due = datetime.fromtimestamp(created, UTC) + timedelta(days=rng.randrange(20, 90))
         values["deadline"] = iso(due.replace(hour=8, minute=0, second=0))
     elif team.chance(0.5):
         values["estimate"] = _estimate(team, story_type)

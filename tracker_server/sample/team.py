@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tracker_server import edits
 from tracker_server.sample.words import SENTENCES, TAGS, THEMES, Theme
@@ -46,9 +46,9 @@ def create_team(
     monday = end // DAY - (end // DAY + 3) % 7
     start = (monday - 7 * (weeks - 1)) * DAY + 8 * HOUR
     founded = min(start - 6 * WEEK, end - 32 * WEEK)
-    world.now = datetime.fromtimestamp(founded, timezone.utc)
+    world.now = datetime.fromtimestamp(founded, UTC)
     scale: list[float] = [0.5, 1, 2, 3, 5] if index == 0 else [1, 2, 3]
-    started = datetime.fromtimestamp(start, timezone.utc)
+    started = datetime.fromtimestamp(start, UTC)
     project_id = world.new_id()
     project = Project(
         {

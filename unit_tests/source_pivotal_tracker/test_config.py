@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -266,13 +266,13 @@ def test_allow_http_permits_http_to_another_machine(url: str) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("2024-01-31", datetime(2024, 1, 31, tzinfo=timezone.utc)),
-        ("2024-01-31T10:20", datetime(2024, 1, 31, 10, 20, tzinfo=timezone.utc)),
-        ("2024-01-31T10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
-        ("2024-01-31 10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
-        ("2024-01-31T10:20:30Z", datetime(2024, 1, 31, 10, 20, 30, tzinfo=timezone.utc)),
-        ("2024-01-31T10:20:30.5Z", datetime(2024, 1, 31, 10, 20, 30, 500_000, tzinfo=timezone.utc)),
-        ("2024-01-31T00:20:30+02:00", datetime(2024, 1, 30, 22, 20, 30, tzinfo=timezone.utc)),
+        ("2024-01-31", datetime(2024, 1, 31, tzinfo=UTC)),
+        ("2024-01-31T10:20", datetime(2024, 1, 31, 10, 20, tzinfo=UTC)),
+        ("2024-01-31T10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=UTC)),
+        ("2024-01-31 10:20:30", datetime(2024, 1, 31, 10, 20, 30, tzinfo=UTC)),
+        ("2024-01-31T10:20:30Z", datetime(2024, 1, 31, 10, 20, 30, tzinfo=UTC)),
+        ("2024-01-31T10:20:30.5Z", datetime(2024, 1, 31, 10, 20, 30, 500_000, tzinfo=UTC)),
+        ("2024-01-31T00:20:30+02:00", datetime(2024, 1, 30, 22, 20, 30, tzinfo=UTC)),
     ],
 )
 def test_a_start_date_is_a_moment_in_utc(written: str, meant: datetime) -> None:
@@ -280,7 +280,7 @@ def test_a_start_date_is_a_moment_in_utc(written: str, meant: datetime) -> None:
 
     assert start_date == meant
     assert start_date is not None
-    assert start_date.tzinfo is timezone.utc
+    assert start_date.tzinfo is UTC
 
 
 def test_project_ids_keep_their_order_and_lose_their_repeats() -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ PATIENCE = 60
 
 
 def make_world() -> World:
-    world = World(now=datetime(2024, 1, 24, 12, tzinfo=timezone.utc), tokens={TOKEN: 1, "other": 2})
+    world = World(now=datetime(2024, 1, 24, 12, tzinfo=UTC), tokens={TOKEN: 1, "other": 2})
     for person_id, name in ((1, "Ann Ünsal"), (2, "Bob")):
         world.people[person_id] = {"kind": "person", "id": person_id, "name": name}
     return world

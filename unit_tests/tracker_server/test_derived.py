@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tracker_server.world import Project, Row
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "tracker_api"
 needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not beside the repository")
 
-NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)  # a Wednesday, in iteration 4 of the project below
+NOW = datetime(2024, 1, 24, 12, tzinfo=UTC)  # a Wednesday, in iteration 4 of the project below
 DAY = 24 * 60 * 60 * 1000
 
 
@@ -85,8 +85,8 @@ def recorded_figures(now: datetime) -> Figures:
     return Figures(project, now)
 
 
-IN_2017 = datetime(2017, 5, 3, 23, 29, 33, tzinfo=timezone.utc)
-IN_2019 = datetime(2019, 7, 10, 4, 15, 25, tzinfo=timezone.utc)
+IN_2017 = datetime(2017, 5, 3, 23, 29, 33, tzinfo=UTC)
+IN_2019 = datetime(2019, 7, 10, 4, 15, 25, tzinfo=UTC)
 
 
 class TestIterations:
@@ -179,7 +179,7 @@ class TestIterations:
         rows = figures(
             start_time="2024-03-04T08:00:00Z",
             time_zone={"kind": "time_zone", "olson_name": "America/Los_Angeles", "offset": "-08:00"},
-            now=datetime(2024, 3, 11, 7, tzinfo=timezone.utc),
+            now=datetime(2024, 3, 11, 7, tzinfo=UTC),
         ).iterations
         assert [(row["start"], row["finish"]) for row in rows] == [
             ("2024-03-04T08:00:00Z", "2024-03-11T07:00:00Z"),
@@ -204,7 +204,7 @@ class TestVelocity:
         assert figures(accepted(1, "2024-01-10", 8)).current_velocity == 4
 
     def test_it_is_the_initial_velocity_where_no_iteration_is_done(self) -> None:
-        first_week = figures(accepted(1, "2024-01-02", 3), now=datetime(2024, 1, 3, tzinfo=timezone.utc))
+        first_week = figures(accepted(1, "2024-01-02", 3), now=datetime(2024, 1, 3, tzinfo=UTC))
         assert (first_week.current_iteration_number, first_week.current_velocity) == (1, 5)
 
     def test_it_is_the_initial_velocity_again_after_idle_weeks(self) -> None:
@@ -331,7 +331,7 @@ class TestHistoryDays:
     def test_a_story_is_in_the_state_that_it_had_at_the_end_of_the_day(self) -> None:
         project = figures(
             story(1, "finished", 2),
-            now=datetime(2024, 1, 4, tzinfo=timezone.utc),
+            now=datetime(2024, 1, 4, tzinfo=UTC),
             transitions=(
                 transition(1, "2024-01-02T08:00:00Z", "unstarted"),
                 transition(1, "2024-01-02T23:59:59Z", "started"),
@@ -344,13 +344,13 @@ class TestHistoryDays:
         assert history(project, "finished") == list(zip(days, (0.0, 0.0, 0.0, 2.0), (0, 0, 0, 1), strict=True))
 
     def test_a_story_without_transitions_has_its_state_since_it_was_created(self) -> None:
-        project = figures(story(1, "delivered", 1), now=datetime(2024, 1, 3, tzinfo=timezone.utc))
+        project = figures(story(1, "delivered", 1), now=datetime(2024, 1, 3, tzinfo=UTC))
         assert [count for _, _, count in history(project, "delivered")] == [0, 1, 1]
 
     def test_an_accepted_story_is_accepted_since_accepted_at_whatever_the_transitions_say(self) -> None:
         project = figures(
             accepted(1, "2024-01-02", 1),
-            now=datetime(2024, 1, 4, tzinfo=timezone.utc),
+            now=datetime(2024, 1, 4, tzinfo=UTC),
             transitions=(
                 transition(1, "2024-01-01T08:00:00Z", "started"),
                 transition(1, "2024-01-03T08:00:00Z", "delivered"),

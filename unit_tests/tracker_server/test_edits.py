@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tracker_server.edits.priority import PLACES
 from tracker_server.world import Project, Row, World, iso
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "tracker_api"
-START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ADA, BO = 1, 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_every_project_has_exactly_the_stories_asked_for(projects: int, stories:
 
 
 def test_nothing_happens_after_now() -> None:
-    now = datetime(2024, 2, 29, 7, 30, tzinfo=timezone.utc)
+    now = datetime(2024, 2, 29, 7, 30, tzinfo=UTC)
     world = make_world(2, 30, now=now)
     assert world.now == now
     assert max(story["updated_at"] for story in stories_of(world)) <= iso(now)

@@ -6,7 +6,7 @@ import random
 import threading
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 Row = dict[str, Any]
@@ -50,7 +50,7 @@ def iso(moment: datetime, hours: float = 0) -> str:
 def _stated(row: Row) -> datetime | None:
     """The time that a record gives for itself; only events and replies do."""
     text = next(filter(None, map(row.get, TIMES)), None)
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc) if text else None
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC) if text else None
 
 
 @dataclass
@@ -148,7 +148,7 @@ class World:
         raise KeyError(row_id)
 
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FIRST = NOW - timedelta(days=730)
 MILLISECOND = timedelta(milliseconds=1)
 HOURS = (-7, -7, -8, 0, 2, 5.5)

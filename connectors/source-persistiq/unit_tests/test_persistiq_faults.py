@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any
@@ -268,7 +268,7 @@ def test_a_list_that_names_a_next_page_goes_on_though_it_does_not_say_that_there
 
 def test_where_the_servers_clock_is_behind_leads_are_asked_for_by_that_clock(scenes: Any) -> None:
     scene: Scene = scenes(make_world(leads=5))
-    past = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(minutes=40)
+    past = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=40)
     scene.before = lambda request: as_json(scene.api(request).get_json(), Date=format_datetime(past, usegmt=True))
 
     read = scene.read(["leads"])

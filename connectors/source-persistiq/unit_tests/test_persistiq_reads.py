@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -109,7 +109,7 @@ def test_a_later_sync_brings_the_leads_events_and_replies_of_the_time_since_less
     scene: Scene = scenes(make_world(leads=120, events=30))
     world: World = scene.world
     first = scene.read(["leads", "events", "campaign_replies"])
-    world.now = datetime.now(timezone.utc) - timedelta(minutes=1)
+    world.now = datetime.now(UTC) - timedelta(minutes=1)
     edited = next(iter(world.leads))
     world.edit("leads", edited, status="replied")
     made = world.create("leads", status="new", data={"email": "new@example.org"})
@@ -169,7 +169,7 @@ def test_what_is_done_between_any_two_pages_is_in_the_tables_after_the_next_sync
 
     def edit(_: Request) -> Response | None:
         nonlocal edits
-        world.now = datetime.now(timezone.utc)
+        world.now = datetime.now(UTC)
         if edits < 25 and chance.random() < 0.4:
             edits += 1
             _edit_something(world, chance)

@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, NamedTuple
 from uuid import UUID
 
 Row = dict[str, Any]
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """When a world that was just made takes place."""
 
 DAY = 24 * 60 * 60 * 1000
@@ -401,7 +401,7 @@ APPROVALS = {
 
 
 def _date(ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=ms)).date().isoformat()
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).date().isoformat()
 
 
 def _ref(row: Row, name: str) -> Row:

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -429,7 +429,7 @@ def test_a_state_without_a_past_time_is_not_used(scenes: Any, value: object) -> 
 
 def test_where_the_servers_clock_is_behind_the_state_is_by_that_clock(scenes: Any) -> None:
     scene: Scene = scenes()
-    past = datetime.now(timezone.utc) - timedelta(days=300)
+    past = datetime.now(UTC) - timedelta(days=300)
     scene.before = lambda request: as_json(scene.api(request).get_json(), Date=format_datetime(past, usegmt=True))
 
     read = scene.read(["tasks"])

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -118,7 +118,7 @@ def test_a_later_sync_brings_what_was_created_edited_archived_and_deleted(scenes
     scene: Scene = scenes()
     world: World = scene.world
     first = scene.read()
-    world.now = datetime.now(timezone.utc) + timedelta(seconds=1)
+    world.now = datetime.now(UTC) + timedelta(seconds=1)
     project, task, entry, phase = (
         next(iter(world.rows[name])) for name in ("projects", "tasks", "time_entries", "phases")
     )
@@ -182,7 +182,7 @@ def test_what_is_changed_during_the_sync_comes_and_does_not_move_the_state_past_
 
     def edit(request: Request) -> Response | None:
         if request.args.get("pageToken"):
-            world.now = datetime.now(timezone.utc) + timedelta(minutes=5)
+            world.now = datetime.now(UTC) + timedelta(minutes=5)
             world.edit("tasks", expected(world, "tasks")[-1]["taskId"], taskName="Renamed meanwhile")
         return None
 
@@ -209,7 +209,7 @@ def test_what_is_done_between_any_two_pages_is_in_the_tables_after_the_next_sync
 
     def edit(_: Request) -> Response | None:
         nonlocal edits
-        world.now = datetime.now(timezone.utc)
+        world.now = datetime.now(UTC)
         if edits < 25 and chance.random() < 0.4:
             edits += 1
             _edit_something(world, chance)
@@ -281,7 +281,7 @@ def test_a_row_that_slips_past_behind_one_that_comes_is_found_when_the_list_is_r
 
     def swap(request: Request) -> Response | None:
         if request.args.get("pageToken") and not done:
-            world.now = datetime.now(timezone.utc) + timedelta(seconds=2)
+            world.now = datetime.now(UTC) + timedelta(seconds=2)
             first = expected(world, "companies")[0]["companyId"]
             done.append(first)
             world.delete("companies", first)

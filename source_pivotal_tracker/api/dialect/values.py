@@ -6,7 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ SECONDS = "times that are ten-digit numbers are read as seconds since 1970, not 
 Oddities = dict[str, list[str]]
 """What an answer has that v5 does not, in words, and where: `name of story 12`."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _NUL = b"\\u0000"
 _NAMES = TIMES | DATES
@@ -167,7 +167,7 @@ def time_of_number(number: int) -> str | None:
 def _written(time: datetime) -> str | None:
     if time.year not in _YEARS:
         return None
-    text = time.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
+    text = time.astimezone(UTC).replace(tzinfo=None).isoformat()
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.rstrip('0')}Z" if fraction else f"{whole}Z"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import itertools
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -187,7 +187,7 @@ def test_retry_after_is_honoured_as_seconds_and_as_a_date_up_to_five_minutes(
     value: str | timedelta, least: float, most: float
 ) -> None:
     if isinstance(value, timedelta):
-        value = email.utils.format_datetime(datetime.now(timezone.utc) + value, usegmt=True)
+        value = email.utils.format_datetime(datetime.now(UTC) + value, usegmt=True)
     naps = Naps()
     with ScriptedServer([answer(503, b"", f"Retry-After: {value}"), OK]) as server:
         client_of(server, naps).get("me")

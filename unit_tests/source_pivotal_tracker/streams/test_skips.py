@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from airbyte_cdk.models import FailureType
@@ -167,7 +167,7 @@ def test_where_none_of_the_project_ids_can_be_read_the_sync_fails(world: World) 
 
 def test_a_token_without_projects_reads_no_rows_and_succeeds() -> None:
     lonely = World(
-        now=datetime(2026, 11, 20, tzinfo=timezone.utc),
+        now=datetime(2026, 11, 20, tzinfo=UTC),
         tokens={SAMPLE_TOKEN: 1},
         people={1: {"kind": "person", "id": 1, "name": "Ann"}},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,7 +20,7 @@ from tracker_server.api.resources import RESOURCES
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.world import Project, Row, StoredFile, World
 
-NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)
+NOW = datetime(2024, 1, 24, 12, tzinfo=UTC)
 ANN, BOB, EVE = 1, 2, 3
 TOKENS = {"ann" * 8: ANN, "bob" * 8: BOB, "eve" * 8: EVE}
 TOKEN_OF = {person_id: token for token, person_id in TOKENS.items()}
@@ -366,7 +366,7 @@ def test_a_negative_offset_counts_back_from_the_current_iteration(query: Row, nu
     world = make_world()
     world.projects[99] = make_project(99, start_time="2014-02-10T00:00:00Z")
     edits.create_membership(world, world.projects[99], ANN, person_id=ANN, role="owner")
-    world.now = datetime(2017, 5, 3, 23, 30, tzinfo=timezone.utc)
+    world.now = datetime(2017, 5, 3, 23, 30, tzinfo=UTC)
     response = Client(world).get("/projects/99/iterations", scope="done", **query)
     assert [row["number"] for row in orjson.loads(response.body)] == numbers
     assert response.headers["X-Tracker-Pagination-Total"] == "168"

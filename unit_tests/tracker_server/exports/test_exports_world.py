@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def test_each_project_stands_at_the_time_of_its_own_export() -> None:
     exported = Served(source(modern(*PLANNED), "a.csv"), source(modern(later), "b.csv"))
     numbers = {row["name"]: row["current_iteration_number"] for row in exported.get("/projects")}
     assert numbers == {"a": 4, "b": 1}
-    assert exported.world.now == datetime(2020, 1, 5, tzinfo=timezone.utc)
+    assert exported.world.now == datetime(2020, 1, 5, tzinfo=UTC)
 
 
 CHANGES: list[dict[str, Any]] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 import pytest
@@ -84,7 +84,7 @@ def test_whatever_rows_tell_each_iteration_begins_after_the_one_before(rows: dic
     assert all(before < after for before, after in pairwise(found))
 
 
-NOON = datetime(2024, 1, 10, 12, tzinfo=timezone.utc)
+NOON = datetime(2024, 1, 10, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ NOON = datetime(2024, 1, 10, 12, tzinfo=timezone.utc)
     [
         (NOON, 0, 0, NOON),
         (NOON, 2, 2, NOON),
-        (NOON, 3, 3, datetime(2024, 1, 15, tzinfo=timezone.utc)),
-        (NOON, 0, 1, datetime(2024, 1, 7, 23, 59, 59, tzinfo=timezone.utc)),
+        (NOON, 3, 3, datetime(2024, 1, 15, tzinfo=UTC)),
+        (NOON, 0, 1, datetime(2024, 1, 7, 23, 59, 59, tzinfo=UTC)),
         (NOON, 1, 3, NOON),
-        (NOON, 3, 1, datetime(2024, 1, 15, tzinfo=timezone.utc)),
+        (NOON, 3, 1, datetime(2024, 1, 15, tzinfo=UTC)),
         (None, 0, 0, CLOSED),
     ],
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
 from tracker_server.exports.names import ParsedName, parse_inner_name, parse_name, slug
 
-APRIL_1 = datetime(2025, 4, 1, 12, 12, tzinfo=timezone.utc)
+APRIL_1 = datetime(2025, 4, 1, 12, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ APRIL_1 = datetime(2025, 4, 1, 12, 12, tzinfo=timezone.utc)
         ("C:\\exports\\my_project.csv", "my_project", None),
         ("https://files.example.com/a/my%20project_20250401_1212.zip?sig=a/b", "my project", APRIL_1),
         ("s3://bucket/my_project_20250401_1212.zip", "my_project", APRIL_1),
-        ("my_project_20250401.csv", "my_project", datetime(2025, 4, 1, tzinfo=timezone.utc)),
-        ("my_project_2025-04-01.zip", "my_project", datetime(2025, 4, 1, tzinfo=timezone.utc)),
-        ("2025-04-01 my_project.csv", "my_project", datetime(2025, 4, 1, tzinfo=timezone.utc)),
+        ("my_project_20250401.csv", "my_project", datetime(2025, 4, 1, tzinfo=UTC)),
+        ("my_project_2025-04-01.zip", "my_project", datetime(2025, 4, 1, tzinfo=UTC)),
+        ("2025-04-01 my_project.csv", "my_project", datetime(2025, 4, 1, tzinfo=UTC)),
         ("_20250401_1212.csv", "project", APRIL_1),
         ("20250401_1212-export.zip", "project", APRIL_1),
         ("shop20250401.csv", "shop20250401", None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +19,7 @@ from tracker_server.world import Project, Row, StoredFile, World
 from unit_tests.tracker_server.exports.expected_export import expected_export
 from unit_tests.tracker_server.exports.exported import served, source
 
-NOW = datetime(2024, 1, 24, 12, tzinfo=timezone.utc)
+NOW = datetime(2024, 1, 24, 12, tzinfo=UTC)
 
 
 def written(world: World) -> bytes:
@@ -101,7 +101,7 @@ def test_an_export_has_the_columns_of_trackers_last() -> None:
 
 def test_days_are_those_of_the_projects_time_zone() -> None:
     world = small_world()
-    world.now = datetime(2024, 1, 9, 3, tzinfo=timezone.utc)  # the evening before in Los Angeles
+    world.now = datetime(2024, 1, 9, 3, tzinfo=UTC)  # the evening before in Los Angeles
     edits.create_story(world, world.projects[99], 1, name="A", current_state="accepted", estimate=1)
     world.now = NOW
     story = served(written(world), "a.zip").story()
