@@ -99,11 +99,11 @@ def measure(folder: Path, system: str, sizes: Mapping[str, int] | None = None) -
     table = Table(f"{name}, {rows:,} rows")
     for header in ("Rows of the server", "Requests", "Requests, second sync", "Seconds", "Peak RSS, MB"):
         table.add_column(header, justify="right")
-    for each in (ours, theirs):
-        first, second = each.first.run, each.second.run
-        share = f"{each.came(truth):,} ({each.came(truth) / rows:.1%})"
+    for side in (ours, theirs):
+        first, second = side.first.run, side.second.run
+        share = f"{side.came(truth):,} ({side.came(truth) / rows:.1%})"
         figures = (f"{first.requests:.0f}", f"{second.requests:.0f}", f"{first.seconds:.1f}", megabytes(first.peak_rss))
-        table.add_row(each.name, share, *figures)
+        table.add_row(side.name, share, *figures)
     asked, again = filtered.first.run.requests, filtered.second.run.requests
     lists = ", ".join(FILTERED[system])
     return table, [
@@ -120,7 +120,7 @@ def measure(folder: Path, system: str, sizes: Mapping[str, int] | None = None) -
 def _compared(name: str, folder: Path, server: Server, home: Path, keys: Mapping[str, str]) -> Compared:
     with manifest_connector(home, "discover", folder, config=server.config) as program:
         found: list[Message] = only(program, "CATALOG")["streams"]
-    catalog = every_stream({"streams": [each for each in found if each["name"] in keys]}, incremental=True)
+    catalog = every_stream({"streams": [stream for stream in found if stream["name"] in keys]}, incremental=True)
     first = _sync(folder, server, home, catalog, keys, [])
     return Compared(name, first, _sync(folder, server, home, catalog, keys, first.states))
 

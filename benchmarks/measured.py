@@ -84,7 +84,7 @@ def read(
     settings = server.config(**config)
     with connector("discover", folder, config=settings) as program:
         found: list[Message] = only(program, "CATALOG")["streams"]
-    catalog = every_stream({"streams": [each for each in found if streams is None or each["name"] in streams]})
+    catalog = every_stream({"streams": [stream for stream in found if streams is None or stream["name"] in streams]})
     before = len(server.requests())
     measured = run(connector("read", folder, config=settings, catalog=catalog), output)
     return replace(measured, requests=len(server.requests()) - before)

@@ -38,10 +38,10 @@ def verbs_table(runs: dict[str, Run]) -> Table:
     table = Table("Program")
     for header in ("Seconds", "Over the import", "Peak RSS, MB", "Over the import"):
         table.add_column(header, justify="right")
-    for name, each in runs.items():
-        more = each.less(runs[BARE])
+    for name, measured in runs.items():
+        more = measured.less(runs[BARE])
         over = ("", "") if name == BARE else (f"{more.seconds:.2f}", megabytes(more.peak_rss))
-        table.add_row(name, f"{each.seconds:.2f}", over[0], megabytes(each.peak_rss), over[1])
+        table.add_row(name, f"{measured.seconds:.2f}", over[0], megabytes(measured.peak_rss), over[1])
     return table
 
 
@@ -62,8 +62,8 @@ def reads_table(small: Run, large: Run) -> Table:
         ("CPU seconds", lambda run: f"{run.cpu_seconds:.1f}"),
         ("Peak RSS, MB", lambda run: megabytes(run.peak_rss)),
     ]
-    for figure, told in figures:
-        table.add_row(figure, told(small), told(large))
+    for figure, value_of in figures:
+        table.add_row(figure, value_of(small), value_of(large))
     return table
 
 

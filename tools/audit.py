@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return OUT_OF_REACH
         print(f"The audit failed: {type(reason).__name__}: {reason}", file=sys.stderr)
         return FAILED
-    found = [(package, each) for package, known in audited for each in known]
+    found = [(package, advisory) for package, known in audited for advisory in known]
     skipped = [package for package, _ in audited if package.is_skipped()]
-    for package, each in found:
-        versions = ", ".join(map(str, each.fix_versions))
+    for package, advisory in found:
+        versions = ", ".join(map(str, advisory.fix_versions))
         mended = f"mended in {versions}" if versions else "not mended yet"
-        print(f"{package.name} {package.version}: {each.id}, {mended}. {each.description}")
+        print(f"{package.name} {package.version}: {advisory.id}, {mended}. {advisory.description}")
     if skipped:
         print(
             f"Not audited: the advisory service tells nothing of {len(skipped)} of {len(audited)} packages. "

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None, lines: Iterable[bytes]) -> int:
     parser.add_argument("--incremental", action="store_true", help="ask for what changed, where a stream offers it")
     options = parser.parse_args(arguments)
     messages = map(orjson.loads, lines)
-    catalog: Message | None = next((each["catalog"] for each in messages if each["type"] == "CATALOG"), None)
+    catalog: Message | None = next((message["catalog"] for message in messages if message["type"] == "CATALOG"), None)
     if catalog is None:
         print("There is no catalog in the input: give it what discover prints.", file=sys.stderr)
         return 1

@@ -58,7 +58,10 @@ def words(asked: tuple[Asked, ...]) -> str:
     """`1 for every 500 stories, 1 for the epics`; `0` where nothing is asked for."""
     if len(asked) == 1:
         return str(asked[0])
-    return ", ".join(f"1 for the {each.rows}" if each.page_size is None else str(each) for each in asked) or "0"
+    return (
+        ", ".join(f"1 for the {request.rows}" if request.page_size is None else str(request) for request in asked)
+        or "0"
+    )
 
 
 def planned(stream: TrackerStream, revision: Revision | None) -> Plan:

@@ -69,10 +69,10 @@ def cost_table(page: str) -> str:
         (
             (
                 link,
-                ", ".join(f"`{path}`" for path in each.paths),
-                *map(words, (each.first, each.unchanged, each.changed)),
+                ", ".join(f"`{path}`" for path in cost_of_stream.paths),
+                *map(words, (cost_of_stream.first, cost_of_stream.unchanged, cost_of_stream.changed)),
             )
-            for link, each in costs
+            for link, cost_of_stream in costs
         ),
     )
 
@@ -98,13 +98,13 @@ def releases(changelog: str) -> list[tuple[str, str, str]]:
 
     Raises ValueError where a release has none.
     """
-    told = [
+    found = [
         (release["version"], release["date"], " ".join(release["summary"].split()))
         for release in _RELEASE.finditer(changelog)
     ]
-    if len(told) != changelog.count("\n## "):
+    if len(found) != changelog.count("\n## "):
         raise ValueError("a release has no date, or no paragraph under its heading that sums it up")
-    return told
+    return found
 
 
 Section = Callable[[str], str]

@@ -31,7 +31,7 @@ def package(distribution: Distribution) -> dict[str, Any]:
         "licence": {
             "expression": metadata.get("license_expression"),
             "text": metadata.get("license"),
-            "classifiers": [each for each in classifiers if each.startswith("License ::")],
+            "classifiers": [classifier for classifier in classifiers if classifier.startswith("License ::")],
         },
         "modules": sorted({module for file in distribution.files or () if (module := _module(file.parts))}),
         "bytes": sum(_with_compiled(Path(str(file.locate()))) for file in distribution.files or ()),
@@ -40,7 +40,9 @@ def package(distribution: Distribution) -> dict[str, Any]:
 
 def requirements(installed: list[Distribution]) -> dict[str, list[str]]:
     """Which distributions each one needs here: names in PyPI's normal form, with what the wanted extras need."""
-    wanted = {canonicalize_name(each.name): [Requirement(line) for line in each.requires or ()] for each in installed}
+    wanted = {
+        canonicalize_name(package.name): [Requirement(line) for line in package.requires or ()] for package in installed
+    }
     extras: defaultdict[str, set[str]] = defaultdict(lambda: {""})
     for needed in wanted.values():
         for requirement in needed:
@@ -48,9 +50,9 @@ def requirements(installed: list[Distribution]) -> dict[str, list[str]]:
     return {
         one: sorted(
             {
-                canonicalize_name(each.name)
-                for each in needed
-                if not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in extras[one])
+                canonicalize_name(requirement.name)
+                for requirement in needed
+                if not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in extras[one])
             }
             & wanted.keys()
         )
@@ -83,7 +85,7 @@ def _module(parts: tuple[str, ...]) -> str | None:
 
 def _with_compiled(path: Path) -> int:
     compiled = [Path(cache_from_source(str(path)))] if path.suffix == ".py" else []
-    return sum(_size(each) for each in (path, *compiled))
+    return sum(_size(file) for file in (path, *compiled))
 
 
 def _size(path: Path) -> int:
@@ -95,11 +97,11 @@ def _all_below(folder: Path) -> int:
 
 
 def main(folder: Path) -> None:
-    installed = sorted(distributions(), key=lambda each: canonicalize_name(each.name))
+    installed = sorted(distributions(), key=lambda found: canonicalize_name(found.name))
     found = {
         "python": platform.python_version(),
         "system": system_packages(),
-        "packages": {canonicalize_name(each.name): package(each) for each in installed},
+        "packages": {canonicalize_name(found.name): package(found) for found in installed},
         "requirements": requirements(installed),
         "bytes": _all_below(folder),
     }

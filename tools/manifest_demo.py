@@ -113,11 +113,11 @@ def compared(
         kept += [f"{name} ({found.beyond})"] if found.beyond else []
     if problems:
         raise ProgramFailed("\n".join(["The tables differ from the server.", *problems]))
-    told = f"The tables hold the {rows:,} rows that the server holds now, each as it is there."
+    verdict = f"The tables hold the {rows:,} rows that the server holds now, each as it is there."
     if not kept:
-        return told
+        return verdict
     return (
-        f"{told}\nA list of changes does not tell of deletions, so rows that are deleted on the server stay in the "
+        f"{verdict}\nA list of changes does not tell of deletions, so rows that are deleted on the server stay in the "
         f"tables: {', '.join(kept)}."
     )
 

@@ -54,8 +54,8 @@ def kind_of(schema: Schema) -> str:
     """The type of a field in words: `date-time or null`, `array of integers`."""
     given = schema["type"]
     kinds = [given] if isinstance(given, str) else given
-    told = [_word(kind, schema) for kind in kinds if kind != "null"]
-    return " or ".join([*told, *(["null"] if "null" in kinds else [])])
+    words = [_word(kind, schema) for kind in kinds if kind != "null"]
+    return " or ".join([*words, *(["null"] if "null" in kinds else [])])
 
 
 def _facts(stream: TrackerStream) -> Iterator[str]:

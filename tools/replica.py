@@ -71,17 +71,17 @@ def differences(stream: Message, rows: Sequence[Message], connection: duckdb.Duc
 
     Columns that no row of the server has are left out, because it is the connector that fills them.
     """
-    told = set[str]().union(*rows)
-    columns = {name: kind for name, kind in columns_of(stream).items() if name in told}
+    shown = set[str]().union(*rows)
+    columns = {name: kind for name, kind in columns_of(stream).items() if name in shown}
     table = connection.table(f'"{stream["name"]}"')
     if not columns:
-        return Differences(len(rows), len(table), told)
+        return Differences(len(rows), len(table), shown)
     with tempfile.TemporaryDirectory() as folder:
         file = rows_file(Path(folder), stream["name"])
         file.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
         held = _rows(file, columns, connection)
         there = table.select(*map(duckdb.ColumnExpression, columns))
-        return Differences(len(held.except_(there)), len(there.except_(held)), told - columns.keys())
+        return Differences(len(held.except_(there)), len(there.except_(held)), shown - columns.keys())
 
 
 def columns_of(stream: Message) -> dict[str, str]:
@@ -118,5 +118,5 @@ def _merge_statement(stream: Message, has_tombstones: bool) -> str:
 
 def _column_type(schema: Message) -> str:
     kinds = schema.get("type", [])
-    told = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
-    return TYPES.get((told[0], schema.get("format")), "JSON") if len(told) == 1 else "JSON"
+    named = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
+    return TYPES.get((named[0], schema.get("format")), "JSON") if len(named) == 1 else "JSON"

@@ -76,7 +76,7 @@ def licence_table(found: Inventory) -> str:
     """The Python packages of the image, one line each, as Markdown."""
     return table(
         ("Package", "Version", "Licence"),
-        ((each["name"], each["version"], licence(each["licence"])) for each in found.packages.values()),
+        ((package["name"], package["version"], licence(package["licence"])) for package in found.packages.values()),
     )
 
 

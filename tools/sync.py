@@ -138,11 +138,11 @@ def sync(console: Console, source: Source, catalog: Message, last: Sync | None =
                 if last is None or warnings[-1] not in last.warnings:
                     progress.warn(warnings[-1])
             progress.tell(reads.values())
-    made = Sync(list(reads.values()), list(source.log[before:]), warnings, states.all())
-    rows, tombstones = (sum(figures) for figures in zip(*((r.rows, r.tombstones) for r in made.reads), strict=True))
-    told = f"{rows:,} rows of {len(reads)} streams, {len(made.requests)} requests"
-    tell(console, "read", program, f"{told}, {tombstones} tombstones" if tombstones else told)
-    return made
+    sync = Sync(list(reads.values()), list(source.log[before:]), warnings, states.all())
+    rows, tombstones = (sum(figures) for figures in zip(*((r.rows, r.tombstones) for r in sync.reads), strict=True))
+    figures_in_words = f"{rows:,} rows of {len(reads)} streams, {len(sync.requests)} requests"
+    tell(console, "read", program, f"{figures_in_words}, {tombstones} tombstones" if tombstones else figures_in_words)
+    return sync
 
 
 def note_status(reads: dict[str, StreamRead], trace: Message) -> None:

@@ -43,5 +43,5 @@ def unknown_types(schema: Mapping[str, Any], path: str) -> Iterator[str]:
 def _kind(declared: object) -> str | None:
     """The one type that is declared, beside null; None for more, for none, and for what is no type."""
     if isinstance(declared, list) and len(declared) == 2 and declared.count("null") == 1:
-        (declared,) = (each for each in declared if each != "null")
+        (declared,) = (kind for kind in declared if kind != "null")
     return declared if isinstance(declared, str) and declared in TYPES else None

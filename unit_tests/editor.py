@@ -82,7 +82,7 @@ class Editor:
             edits.update_story(self._world, project, self._by, story, current_state=state)
 
     def _move(self, project: Project) -> None:
-        movable = [each for each in project.order if project.stories[each]["current_state"] != "accepted"]
+        movable = [story_id for story_id in project.order if project.stories[story_id]["current_state"] != "accepted"]
         if len(movable) > 1:
             one, other = self._random.sample(movable, 2)
             edits.move_story(self._world, project, self._by, one, before=other)
@@ -93,7 +93,7 @@ class Editor:
             edits.delete_stories(self._world, project, self._by, self._random.sample(list(project.stories), count))
 
     def _move_to_another_project(self, project: Project) -> None:
-        others = [each for each in self._world.projects.values() if each is not project]
+        others = [other for other in self._world.projects.values() if other is not project]
         if others:
             story, target = self._story(project), self._random.choice(others)
             edits.move_story_to_project(self._world, project, target, self._by, story)
@@ -101,7 +101,7 @@ class Editor:
                 edits.move_story_to_project(self._world, target, project, self._by, story)
 
     def _import(self, project: Project) -> None:
-        edits.import_stories(self._world, project, self._by, [{"name": f"Imported {each}"} for each in range(4)])
+        edits.import_stories(self._world, project, self._by, [{"name": f"Imported {number}"} for number in range(4)])
 
     def _change_labels(self, project: Project) -> None:
         labels = self._random.sample(list(project.labels), min(2, len(project.labels)))
@@ -186,7 +186,7 @@ class Editor:
             edits.delete_label(self._world, project, self._by, label["id"])
         else:
             of_epics = {epic.get("label_id") for epic in project.epics.values()}
-            free = [each for each in project.labels if each not in of_epics and each != label["id"]]
+            free = [label_id for label_id in project.labels if label_id not in of_epics and label_id != label["id"]]
             if free:
                 edits.merge_labels(self._world, project, self._by, label["id"], free[:1])
 
@@ -200,8 +200,8 @@ class Editor:
             edits.delete_epic(self._world, project, self._by, epic["id"])
 
     def _membership(self, project: Project) -> None:
-        members = [each for each in project.memberships.values() if each["person_id"] != self._by]
-        strangers = self._world.people.keys() - {each["person_id"] for each in project.memberships.values()}
+        members = [membership for membership in project.memberships.values() if membership["person_id"] != self._by]
+        strangers = self._world.people.keys() - {membership["person_id"] for membership in project.memberships.values()}
         if members and self._random.random() < 0.5:
             edits.delete_membership(self._world, project, self._by, self._random.choice(members)["id"])
         elif strangers:

@@ -40,7 +40,9 @@ def keys(world: World, token: str) -> Keys:
         "epics": lambda project: _ids(project.epics.values()),
         "epic_comments": lambda project: _ids(_parts(project.epics, "comments")),
         "releases": lambda project: _ids(s for s in project.stories.values() if s["story_type"] == "release"),
-        "iterations": lambda project: ((project.id, each["number"]) for each in Figures(project, world.now).iterations),
+        "iterations": lambda project: (
+            (project.id, iteration["number"]) for iteration in Figures(project, world.now).iterations
+        ),
         "project_history_days": lambda project: _days(project, world.now.date()),
         "stories": lambda project: _ids(project.stories.values()),
         "story_tasks": lambda project: _ids(_parts(project.stories, "tasks")),
@@ -53,12 +55,12 @@ def keys(world: World, token: str) -> Keys:
         "file_attachments": lambda project: _ids(_attachments(project, "file_attachments")),
         "google_attachments": lambda project: _ids(_attachments(project, "google_attachments")),
         "story_transitions": lambda project: (
-            (project.id, each["project_version"], each["story_id"]) for each in project.transitions
+            (project.id, transition["project_version"], transition["story_id"]) for transition in project.transitions
         ),
         "review_types": lambda project: _ids(project.review_types.values()),
-        "activity": lambda project: ((each["guid"],) for each in project.activity),
+        "activity": lambda project: ((activity["guid"],) for activity in project.activity),
         "my_activity": lambda project: (
-            (each["guid"],) for each in project.activity if each["performed_by"]["id"] == person
+            (activity["guid"],) for activity in project.activity if activity["performed_by"]["id"] == person
         ),
     }
     per_owned: dict[str, Callable[[Project], Iterable[Key]]] = {
@@ -70,7 +72,9 @@ def keys(world: World, token: str) -> Keys:
         **{stream: [key for project in owned for key in held(project)] for stream, held in per_owned.items()},
         "accounts": [(account,) for account in accounts],
         "account_memberships": list(
-            _ids(each for each in world.account_memberships.values() if each["account_id"] in accounts)
+            _ids(
+                membership for membership in world.account_memberships.values() if membership["account_id"] in accounts
+            )
         ),
         "me": [(person,)],
         "workspaces": list(_ids(world.workspaces[person])),
@@ -101,4 +105,6 @@ def _days(project: Project, today: date) -> Iterator[Key]:
 
 
 def _role(project: Project, person: int) -> str:
-    return str(next(each["role"] for each in project.memberships.values() if each["person_id"] == person))
+    return str(
+        next(membership["role"] for membership in project.memberships.values() if membership["person_id"] == person)
+    )

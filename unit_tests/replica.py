@@ -62,7 +62,7 @@ def _without_orphans(rows: Rows) -> Rows:
             key: row
             for key, row in rows[name].items()
             if name == "notifications"
-            or all(row.get(each) is None or row[each] in ids for each, ids in parents.items())
+            or all(row.get(parent_id) is None or row[parent_id] in ids for parent_id, ids in parents.items())
         }
         if "comments" in name:
             parents["comment_id"] = parents.get("comment_id", set()) | {key[0] for key in held[name]}
@@ -74,6 +74,6 @@ def _differences(name: str, mine: dict[Key, Row], theirs: dict[Key, Row]) -> lis
     found += [f"{name} {key} is not on the server" for key in mine.keys() - theirs.keys()]
     for key in mine.keys() & theirs.keys():
         attributes = mine[key].keys() | theirs[key].keys()
-        other = {each for each in attributes if mine[key].get(each) != theirs[key].get(each)}
+        other = {attribute for attribute in attributes if mine[key].get(attribute) != theirs[key].get(attribute)}
         found += [f"{name} {key} differs in {sorted(other)}"] if other else []
     return found

@@ -96,9 +96,11 @@ class Sync:
         self.errors: list[str] = []
         self.estimates: dict[str, list[int]] = defaultdict(list)
         self.failure: AirbyteTracedException | None = None
-        self.said: list[AirbyteMessage] = []
+        self.output: list[AirbyteMessage] = []
         self.messages = 0
-        self._states = {each.stream.stream_descriptor.name if each.stream else str(each.type): each for each in state}
+        self._states = {
+            known.stream.stream_descriptor.name if known.stream else str(known.type): known for known in state
+        }
         read = AbstractSource.read if by_the_cdk else SourcePivotalTracker.read
         before = set(threading.enumerate())
         try:
@@ -106,7 +108,7 @@ class Sync:
                 if self.messages == killed_after:
                     break
                 self.messages += 1
-                self.said.append(message)
+                self.output.append(message)
                 self._sort(message)
         except AirbyteTracedException as failure:
             self.failure = failure

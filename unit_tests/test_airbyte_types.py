@@ -51,6 +51,6 @@ def test_a_type_of_airbytes_is_known(schema: dict[str, Any]) -> None:
     assert list(unknown_types(schema, "it")) == []
 
 
-@pytest.mark.parametrize(("schema", "told"), UNKNOWN, ids=[str(schema) for schema, _ in UNKNOWN])
-def test_any_other_type_is_told_with_its_path(schema: dict[str, Any], told: str) -> None:
-    assert list(unknown_types(schema, "it")) == [told]
+@pytest.mark.parametrize(("schema", "expected"), UNKNOWN, ids=[str(schema) for schema, _ in UNKNOWN])
+def test_any_other_type_is_told_with_its_path(schema: dict[str, Any], expected: str) -> None:
+    assert list(unknown_types(schema, "it")) == [expected]

@@ -46,9 +46,9 @@ def test_there_is_a_connector_for_persistiq_and_one_for_rocketlane() -> None:
 
 @each_connector
 def test_its_folder_has_these_files_and_no_others(name: str) -> None:
-    made = {".tmp", "build", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
-    made |= {"config.json", "catalog.json", "state.json"}  # Its README has them made there.
-    assert {path.name for path in (HOME / name).iterdir()} - made == FILES
+    left_behind = {".tmp", "build", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+    left_behind |= {"config.json", "catalog.json", "state.json"}  # Its README has them made there.
+    assert {path.name for path in (HOME / name).iterdir()} - left_behind == FILES
 
 
 @pytest.mark.parametrize("file", SHARED)
@@ -98,8 +98,8 @@ def test_every_type_is_one_of_airbytes_but_for_values_that_have_several(name: st
     manifest = ManifestReferenceResolver().preprocess_manifest(loaded(name, "manifest.yaml"))
     schemas = dict(schemas_in(manifest, name))
     assert len(schemas) > 3
-    told = {line for path, schema in schemas.items() for line in unknown_types(schema, path)}
-    assert {re.sub(r"^.*[.\]](\w+)(\[])?: .*", r"\1", line) for line in told} == OF_SEVERAL_TYPES[name]
+    unknown = {line for path, schema in schemas.items() for line in unknown_types(schema, path)}
+    assert {re.sub(r"^.*[.\]](\w+)(\[])?: .*", r"\1", line) for line in unknown} == OF_SEVERAL_TYPES[name]
 
 
 def schemas_in(part: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -107,8 +107,8 @@ def schemas_in(part: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(part, dict) and part.get("type") == "InlineSchemaLoader":
         yield path, part["schema"]
     elif isinstance(part, dict | list):
-        for key, each in part.items() if isinstance(part, dict) else enumerate(part):
-            yield from schemas_in(each, f"{path}.{key}")
+        for key, inside in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from schemas_in(inside, f"{path}.{key}")
 
 
 @each_connector

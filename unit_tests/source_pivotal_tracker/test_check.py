@@ -271,15 +271,15 @@ BAD_PROXIES = {
 }
 
 
-@pytest.mark.parametrize(("proxy", "said"), BAD_PROXIES.values(), ids=BAD_PROXIES.keys())
+@pytest.mark.parametrize(("proxy", "reason"), BAD_PROXIES.values(), ids=BAD_PROXIES.keys())
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_cannot_be_used_is_named_with_its_variable_and_without_its_password(
-    scheme: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+    scheme: str, proxy: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{scheme}_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")
     status = checked({"api_token": TOKEN, "api_url": f"{scheme}://127.0.0.1:9/services/v5"})
-    assert f"that {scheme}_proxy names cannot be used: {said}" in words(status)
+    assert f"that {scheme}_proxy names cannot be used: {reason}" in words(status)
     assert "hunter2" not in words(status)
     assert "api_url" not in words(status)
 

@@ -84,9 +84,9 @@ def keys_of(stream: str, rows: list[Row]) -> Counter[expected_keys.Key]:
 def without_hosts(value: Any) -> Any:
     """The same with every URL without its scheme and host."""
     if isinstance(value, dict):
-        return {key: without_hosts(each) for key, each in value.items() if key not in WHERE_A_FILE_IS}
+        return {key: without_hosts(inside) for key, inside in value.items() if key not in WHERE_A_FILE_IS}
     if isinstance(value, list):
-        return [without_hosts(each) for each in value]
+        return [without_hosts(inside) for inside in value]
     if isinstance(value, str) and value.startswith("http://127.0.0.1:"):
         return urlsplit(value).path
     return value
@@ -148,7 +148,7 @@ def test_no_key_comes_twice(stream: str, full: Read) -> None:
 @pytest.mark.parametrize("stream", ["stories", "epics", "releases"])
 def test_what_has_a_number_in_tracker_comes_by_it(stream: str, full: Read) -> None:
     projects = sample().projects.values()
-    rows = [row for each in projects for row in (each.epics if stream == "epics" else each.stories).values()]
+    rows = [row for project in projects for row in (project.epics if stream == "epics" else project.stories).values()]
     expected = [row["id"] for row in rows if stream != "releases" or row["story_type"] == "release"]
     assert sorted(row["id"] for row in full.here.records[stream]) == sorted(expected)
 
@@ -214,7 +214,7 @@ class Newer(NamedTuple):
 
 
 def some(project: Project, count: int, *, kind: str = "feature") -> list[int]:
-    return [each for each in project.order if project.stories[each]["story_type"] == kind][:count]
+    return [story_id for story_id in project.order if project.stories[story_id]["story_type"] == kind][:count]
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Newer:
     changed, moved, *deleted = some(one, 5)
     releases = some(one, 1, kind="release")
     epic = next(iter(one.epics))
-    labels = {each: row["name"] for each, row in one.labels.items()}
+    labels = {label_id: row["name"] for label_id, row in one.labels.items()}
     unused = labels.keys() - {row["label_id"] for row in one.epics.values()}
     label = min(unused)
     world.now += timedelta(days=1)
@@ -278,7 +278,7 @@ def test_a_story_that_is_in_another_project_of_a_newer_export_is_not_deleted(new
     assert row == now
 
 
-@pytest.mark.parametrize("stream", [each for each in TOLD if BY_NAME[each].cursor_field])
+@pytest.mark.parametrize("stream", [stream for stream in TOLD if BY_NAME[stream].cursor_field])
 def test_a_newer_export_brings_no_row_that_is_as_it_was(stream: str, newer: Newer) -> None:
     before = {key_of(stream, row): row for row in newer.first.records[stream]}
     again = [row for row in newer.second.records[stream] if before.get(key_of(stream, row)) == row]
@@ -321,15 +321,15 @@ def test_what_is_no_export_fails_check_and_read_with_the_same_sentence(
     if content:
         (tmp_path / name).write_bytes(content)
     status = checked(tmp_path / name)
-    said = str(status.message)
+    message = str(status.message)
     sync = Sync(config_of(tmp_path / name), [stream])
     assert status.status is Status.FAILED
     assert sync.errors == []
-    assert said.startswith("export_archive: ")
-    assert words in said
-    assert (said.count("export_archive"), said.endswith("..")) == (1, False)
+    assert message.startswith("export_archive: ")
+    assert words in message
+    assert (message.count("export_archive"), message.endswith("..")) == (1, False)
     assert sync.failure
-    assert (sync.failure.message, sync.failure.failure_type) == (said, FailureType.config_error)
+    assert (sync.failure.message, sync.failure.failure_type) == (message, FailureType.config_error)
     assert "COMPLETE" not in sync.statuses[stream]
     assert "Traceback" not in caplog.text
 
@@ -438,8 +438,8 @@ def test_the_same_zip_under_several_names_is_read_once_and_none_is_called_newer(
     with _Warned() as warned:
         sync = Sync(config_of(tmp_path), ["stories"])
     assert sorted(row["id"] for row in sync.records["stories"]) == [5, 6]
-    told = [words for words in warned.words if "not served" in words]
-    assert [" is an equally new export of " in words for words in told] == [True, True]
+    not_served = [words for words in warned.words if "not served" in words]
+    assert [" is an equally new export of " in words for words in not_served] == [True, True]
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])

@@ -73,7 +73,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def said(address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Said]:
+def reads(address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Said]:
     """What a read of each place says."""
     folder = tmp_path_factory.mktemp("places")
     zips, unpacked = laid(folder / "zips", {ZIP: PACKED}), laid(folder / "my_project", FILES)
@@ -88,26 +88,26 @@ def said(address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sa
     return found
 
 
-def told(said: Said) -> dict[str, list[Row]]:
+def rows_without_places(result: Said) -> dict[str, list[Row]]:
     return {
         name: [{key: value for key, value in row.items() if key not in WHERE} for row in rows]
-        for name, rows in said.rows.items()
+        for name, rows in result.rows.items()
     }
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_same_rows_come_from_every_place(place: str, said: dict[str, Said]) -> None:
-    assert said[place].exit_code == 0
-    assert told(said[place]) == told(said["the ZIP"])
-    rows = said[place].rows
+def test_the_same_rows_come_from_every_place(place: str, reads: dict[str, Said]) -> None:
+    assert reads[place].exit_code == 0
+    assert rows_without_places(reads[place]) == rows_without_places(reads["the ZIP"])
+    rows = reads[place].rows
     assert ([row["id"] for row in rows["stories"]], [row["id"] for row in rows["epics"]]) == ([1000, 1001], [1002])
     assert sorted(row["filename"] for row in rows["file_attachments"]) == sorted(ATTACHED)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_same_findings_are_told_of_every_place(place: str, said: dict[str, Said]) -> None:
+def test_the_same_findings_are_told_of_every_place(place: str, reads: dict[str, Said]) -> None:
     def findings(place: str) -> list[str]:
-        known = [words for words in said[place].warnings if words.startswith("Not understood in the export: ")]
+        known = [words for words in reads[place].warnings if words.startswith("Not understood in the export: ")]
         return sorted(
             words.rpartition("/")[2].removeprefix("Not understood in the export: ")
             for words in known
@@ -120,9 +120,9 @@ def test_the_same_findings_are_told_of_every_place(place: str, said: dict[str, S
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_file_tells_where_it_lies_and_has_no_address_on_which_nobody_listens(
-    place: str, said: dict[str, Said], address: str
+    place: str, reads: dict[str, Said], address: str
 ) -> None:
-    (row,) = [row for row in said[place].rows["file_attachments"] if row["filename"] == "screens/one.png"]
+    (row,) = [row for row in reads[place].rows["file_attachments"] if row["filename"] == "screens/one.png"]
     assert "download_url" not in row
     ends = {
         "the ZIP": f"zips/{ZIP}", "a folder with the ZIP": f"zips/{ZIP}", "the folder": "my_project",

@@ -264,9 +264,9 @@ server may not show may be null.
 
 def differences(theirs: Schema, ours: Schema | None, path: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Every part of a schema of theirs that has another type or format here, or that is missing here."""
-    told = (type_of(theirs), type_of(ours) if ours else "missing")
-    if told[0] != told[1]:
-        yield path, told
+    types = (type_of(theirs), type_of(ours) if ours else "missing")
+    if types[0] != types[1]:
+        yield path, types
     parts = {
         f"{path}.{name}": (field, (ours or {}).get("properties", {}).get(name))
         for name, field in theirs.get("properties", {}).items()
@@ -279,9 +279,9 @@ def differences(theirs: Schema, ours: Schema | None, path: str) -> Iterator[tupl
 
 def type_of(schema: Schema) -> str:
     """`date-time or null` for a text of that format that may be null."""
-    types = sorted(types_in(schema), key=lambda each: (each == "null", each))
-    told = [schema.get("format", each) if each == "string" else each for each in types]
-    return " or ".join(map(str, told))
+    types = sorted(types_in(schema), key=lambda kind: (kind == "null", kind))
+    words = [schema.get("format", kind) if kind == "string" else kind for kind in types]
+    return " or ".join(map(str, words))
 
 
 def test_a_difference_is_of_type_or_format_or_a_field_that_is_missing_however_deep() -> None:

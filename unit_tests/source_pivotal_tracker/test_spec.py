@@ -114,9 +114,9 @@ def test_the_form_takes_project_ids_as_numbers_and_as_texts_of_digits(ids: list[
 
 
 def test_the_form_says_how_to_find_the_id_of_a_project() -> None:
-    said = PROPERTIES["project_ids"]["description"]
-    assert "run the check: it lists each project with its name and id" in said
-    assert "/n/projects/59f921" in said
+    description = PROPERTIES["project_ids"]["description"]
+    assert "run the check: it lists each project with its name and id" in description
+    assert "/n/projects/59f921" in description
 
 
 def test_the_form_takes_the_config_of_airbytes_own_connector() -> None:

@@ -54,13 +54,13 @@ def costing(server: TrackerServer, asked: Iterable[Asked], projects: Sequence[Pr
     """The requests that the words of the documentation come to, in these projects and for the person of the token."""
     held = keys(server.world, SAMPLE_TOKEN)
     count = 0
-    for each in asked:
-        if "{project_id}" in each.path:
-            count += sum(each.requests(rows_of(server, each, project)) for project in projects)
-        elif "{account_id}" in each.path:
-            count += each.requests(1) * len(held["accounts"])
+    for request in asked:
+        if "{project_id}" in request.path:
+            count += sum(request.requests(rows_of(server, request, project)) for project in projects)
+        elif "{account_id}" in request.path:
+            count += request.requests(1) * len(held["accounts"])
         else:
-            count += each.requests(len(held["my_activity"]) if each.rows == "commands" else 1)
+            count += request.requests(len(held["my_activity"]) if request.rows == "commands" else 1)
     return count
 
 
@@ -85,26 +85,26 @@ def activity(name: str) -> int:
 
 @pytest.mark.parametrize("name", COSTS)
 def test_a_stream_costs_what_the_table_says(name: str, server: TrackerServer) -> None:
-    told = COSTS[name]
+    cost = COSTS[name]
     changed, *unchanged = projects = list(server.world.projects.values())
 
     first, sync = requests(server, name)
-    assert first == lists(name) + costing(server, told.first, projects)
+    assert first == lists(name) + costing(server, cost.first, projects)
 
     again, sync = requests(server, name, sync)
-    assert again == lists(name) + costing(server, told.unchanged, projects)
+    assert again == lists(name) + costing(server, cost.unchanged, projects)
 
     edit(server)
     later, _ = requests(server, name, sync)
-    of_others = [asked for asked in told.unchanged if "{project_id}" in asked.path]
-    assert later == lists(name) + activity(name) + costing(server, told.changed, [changed]) + costing(
+    of_others = [asked for asked in cost.unchanged if "{project_id}" in asked.path]
+    assert later == lists(name) + activity(name) + costing(server, cost.changed, [changed]) + costing(
         server, of_others, unchanged
     )
 
 
 def test_streams_of_one_list_share_its_requests(server: TrackerServer) -> None:
     projects = list(server.world.projects.values())
-    lists_once = {asked.path: asked for told in COSTS.values() for asked in told.first}
+    lists_once = {asked.path: asked for cost in COSTS.values() for asked in cost.first}
     start = len(server.log)
 
     Sync(config_for(server))
@@ -132,7 +132,7 @@ def test_a_list_takes_a_request_a_page_and_one_at_least(rows: int, count: int) -
 
 
 def test_a_stream_whose_rows_hang_on_two_lists_costs_both() -> None:
-    told: Cost = COSTS["file_attachments"]
+    cost: Cost = COSTS["file_attachments"]
 
-    assert told.paths == ("projects/{project_id}/stories", "projects/{project_id}/epics")
-    assert words(told.first) == "1 for every 500 stories, 1 for the epics"
+    assert cost.paths == ("projects/{project_id}/stories", "projects/{project_id}/epics")
+    assert words(cost.first) == "1 for every 500 stories, 1 for the epics"

@@ -220,7 +220,9 @@ def test_the_example_for_terraform_sets_keys_that_the_configuration_has() -> Non
 
 def test_the_example_for_terraform_asks_each_stream_for_a_mode_that_it_has() -> None:
     example = (ROOT / "docs/terraform/main.tf").read_text(encoding="utf-8")
-    with_cursor = {each.name for each in SourcePivotalTracker().streams({"api_token": "docs"}) if each.cursor_field}
+    with_cursor = {
+        stream.name for stream in SourcePivotalTracker().streams({"api_token": "docs"}) if stream.cursor_field
+    }
     lists = dict(re.findall(r"^  (incremental|full_refresh) = \[(.*?)\]", example, flags=re.DOTALL | re.MULTILINE))
 
     assert set(re.findall(r'"(\w+)"', lists["incremental"])) <= with_cursor

@@ -34,7 +34,9 @@ def test_every_connector_has_a_demo() -> None:
     assert set(ACCOUNTS) == set(connectors())
 
 
-@pytest.mark.parametrize(("name", "stream", "rows", "title", "label"), [(name, *told) for name, told in DEMOS.items()])
+@pytest.mark.parametrize(
+    ("name", "stream", "rows", "title", "label"), [(name, *expected) for name, expected in DEMOS.items()]
+)
 def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_a_chart(
     name: str, stream: str, rows: int, title: str, label: str, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ def folder_of(module: ModuleType) -> str:
 def test_each_connector_has_its_own_modules() -> None:
     rocketlane, persistiq = (load(name, "serving")[0] for name in ("source-rocketlane", "source-persistiq"))
 
-    assert [folder_of(each) for each in (rocketlane, persistiq)] == ["source-rocketlane", "source-persistiq"]
+    assert [folder_of(module) for module in (rocketlane, persistiq)] == ["source-rocketlane", "source-persistiq"]
 
 
 def test_modules_that_are_loaded_together_share_what_they_import() -> None:

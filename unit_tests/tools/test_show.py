@@ -91,5 +91,5 @@ def test_what_fails_is_told_and_is_the_exit_status(capsys: pytest.CaptureFixture
         raise ProgramFailed("check failed: [no] key")
 
     assert play(demo) == 1
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("so far\n", "check failed: [no] key\n")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("so far\n", "check failed: [no] key\n")

@@ -9,12 +9,12 @@ from source_pivotal_tracker.api.pagination import next_offset
 
 
 def headers(total: int | None = None, returned: int | None = None) -> dict[str, str]:
-    told = {"X-Tracker-Pagination-Total": total, "X-Tracker-Pagination-Returned": returned}
-    return {name: str(value) for name, value in told.items() if value is not None}
+    headers = {"X-Tracker-Pagination-Total": total, "X-Tracker-Pagination-Returned": returned}
+    return {name: str(value) for name, value in headers.items() if value is not None}
 
 
 @pytest.mark.parametrize(
-    ("told", "offset", "rows", "following"),
+    ("headers", "offset", "rows", "following"),
     [
         (headers(70, 7), 0, 7, 7),
         (headers(70, 3), 7, 3, 10),
@@ -28,8 +28,8 @@ def headers(total: int | None = None, returned: int | None = None) -> dict[str, 
     ],
     ids=str,
 )
-def test_pages_follow_by_what_came(told: dict[str, str], offset: int, rows: int, following: int | None) -> None:
-    assert next_offset(told, offset=offset, rows=rows) == following
+def test_pages_follow_by_what_came(headers: dict[str, str], offset: int, rows: int, following: int | None) -> None:
+    assert next_offset(headers, offset=offset, rows=rows) == following
 
 
 def test_an_empty_page_before_the_total_is_an_error_and_no_loop() -> None:

@@ -37,7 +37,7 @@ def spend(rate_limiter: RateLimiter, fake: FakeTime, requests: int, latency: flo
 
 
 def most_within(arrivals: list[float], window: float) -> int:
-    return max(sum(start <= each < start + window for each in arrivals) for start in arrivals)
+    return max(sum(start <= arrival < start + window for arrival in arrivals) for start in arrivals)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 200, 999, 1000])
@@ -72,17 +72,17 @@ def test_a_brake_holds_the_next_request_until_it_ends_and_not_longer() -> None:
 
 def test_while_a_request_waits_the_rate_limiter_tells_for_how_long() -> None:
     fake = FakeTime()
-    told: list[float] = []
+    seconds_left: list[float] = []
 
     def sleep(seconds: float) -> None:
-        told.append(rate_limiter.seconds_left_to_wait)
+        seconds_left.append(rate_limiter.seconds_left_to_wait)
         fake.sleep(seconds)
 
     rate_limiter = RateLimiter(4, clock=fake.clock, sleep=sleep)
     rate_limiter.pause(7.0)
     assert rate_limiter.seconds_left_to_wait == 0.0, "nobody waits yet"
     spend(rate_limiter, fake, 2)
-    assert told == [7.0, 15.0]
+    assert seconds_left == [7.0, 15.0]
     assert rate_limiter.seconds_left_to_wait == 0.0
 
 

@@ -132,9 +132,9 @@ def test_a_download_that_fails_is_one_sentence_without_the_query_and_leaves_no_c
             capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path / "copies")},
         )  # fmt: skip
     traces = [message["trace"]["error"] for message in map(json.loads, ended.stdout.splitlines()) if "trace" in message]
-    (said,) = (trace["message"] for trace in traces)
-    assert said.startswith(f"export_archive: {url} ")
-    assert words in said
+    (message,) = (trace["message"] for trace in traces)
+    assert message.startswith(f"export_archive: {url} ")
+    assert words in message
     assert ended.returncode == 1
     assert "Traceback" not in ended.stdout
     assert SECRET not in ended.stdout + ended.stderr
@@ -158,9 +158,9 @@ def test_a_folder_of_an_object_store_is_all_that_is_below_it(url: str, root: str
 
 
 def test_a_file_that_an_object_store_has_not_is_one_sentence(address: str) -> None:
-    said = stored(address, "s3://b/exports/missing.zip")
-    assert said.count("\n") == 1
-    assert "not found" in said
+    message = stored(address, "s3://b/exports/missing.zip")
+    assert message.count("\n") == 1
+    assert "not found" in message
 
 
 def test_an_empty_folder_of_an_object_store_holds_nothing(address: str) -> None:

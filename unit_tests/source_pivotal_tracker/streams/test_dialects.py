@@ -84,7 +84,7 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize(
     "difference",
-    [pytest.param(each, id=name) for name, each in DIFFERENCES.items()],
+    [pytest.param(difference, id=name) for name, difference in DIFFERENCES.items()],
 )
 def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Difference) -> None:
     world = make_world(projects=2, stories=12)
@@ -101,7 +101,11 @@ def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Differ
         second = Sync(config_for(server), incremental=True, state=first.state)
         assert second.failure is None
         differences = Replica(first, second).differences(Replica(Sync(config_for(server))))
-    left = [each for each in differences if not (difference.keeps_deleted and each.endswith(" is not on the server"))]
+    left = [
+        left_over
+        for left_over in differences
+        if not (difference.keeps_deleted and left_over.endswith(" is not on the server"))
+    ]
     assert left == []
 
 

@@ -136,9 +136,9 @@ def test_an_id_that_is_no_number_fails_the_stream(stream: str, odd: object, worl
     assert sync.statuses[stream][-1] == "INCOMPLETE"
     assert sync.records[stream] == []
     message = "a row of labels came with .+ as its id, which is not a number|a row came with an id that is no number"
-    said = re.compile(message)
+    pattern = re.compile(message)
     assert sync.errors != []
-    assert [error for error in sync.errors if not said.search(error)] == []
+    assert [error for error in sync.errors if not pattern.search(error)] == []
 
 
 def test_rows_of_a_server_that_names_no_project_get_that_of_their_list(world: World) -> None:
@@ -171,6 +171,6 @@ def test_transitions_of_a_moved_story_at_the_same_version_of_either_project_are_
     transitions = next(stream for stream in OF_LISTS if stream.name == "story_transitions")
     rows = [{"project_id": project, "project_version": 7, "story_id": 8, "state": "started"} for project in (1, 71)]
 
-    made = transitions.records_by_row(rows, partition(transitions))
+    by_row = transitions.records_by_row(rows, partition(transitions))
 
-    assert {transitions.key_of(record) for (record,) in made} == {(1, 7, 8), (71, 7, 8)}
+    assert {transitions.key_of(record) for (record,) in by_row} == {(1, 7, 8), (71, 7, 8)}

@@ -139,7 +139,7 @@ def test_a_stream_that_is_read_by_project_ids_brings_these_and_lists_no_projects
     stream: type[TrackerStream], full: Full
 ) -> None:
     name = name_of(stream)
-    chosen = [each["id"] for each in full.sync.records["projects"]][1:]
+    chosen = [project["id"] for project in full.sync.records["projects"]][1:]
     rows, log = full.again(name, project_ids=chosen)
     assert all(logged.path != "/projects" for logged in log)
     in_projects = stream.provides_parent is ParentKind.PROJECT or any(

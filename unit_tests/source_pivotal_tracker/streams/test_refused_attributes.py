@@ -33,8 +33,8 @@ def read(world: World, dialect: Dialect, *streams: str, **settings: Any) -> tupl
         return Sync(config_for(server, **settings), streams), server.log
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each for each in warnings(caplog) if each.startswith("Read with fewer attributes: ")]
+def warnings_of_refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [warning for warning in warnings(caplog) if warning.startswith("Read with fewer attributes: ")]
 
 
 def by_key(sync: Sync, stream: str, left_out: set[str]) -> list[Row]:
@@ -65,7 +65,7 @@ def test_what_is_refused_is_left_out_alone_and_named_once(
     refused: str, workers: int, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     attributes, named = REFUSED[refused]
-    names = {each.partition(".")[2] for each in attributes}
+    names = {attribute.partition(".")[2] for attribute in attributes}
     whole, _ = read(world, Dialect(), *OF_STORIES)
     rest, log = read(world, refusing(*attributes), *OF_STORIES, num_workers=workers)
     assert rest.failure is None
@@ -73,7 +73,7 @@ def test_what_is_refused_is_left_out_alone_and_named_once(
         assert by_key(rest, stream, set()) == by_key(
             whole, stream, names if stream in ("stories", "story_comments") else set()
         )
-    (warning,) = told(caplog)
+    (warning,) = warnings_of_refusals(caplog)
     assert f", without {named} (GET /projects/" in warning
     assert "400 invalid_parameter: " in warning
     assert "stories, story_tasks" in warning
@@ -114,8 +114,8 @@ def test_every_optional_attribute_of_every_stream_may_be_refused(
         "epic_comments",
     ):
         assert keys_come(sync, stream) == keys_held(world, stream)
-    warned = " ".join(told(caplog))
-    assert [each for each in optional if not re.search(rf"\b{each.partition('.')[2]}\b", warned)] == []
+    warned = " ".join(warnings_of_refusals(caplog))
+    assert [attribute for attribute in optional if not re.search(rf"\b{attribute.partition('.')[2]}\b", warned)] == []
 
 
 PARTS = {"story_tasks": "tasks", "story_comments": "comments", "story_blockers": "blockers", "story_reviews": "reviews"}
@@ -193,7 +193,7 @@ def test_a_refusal_on_any_page_in_any_words_costs_what_is_refused_alone(
     assert sync.failure is None
     assert keys_come(sync, "stories") == keys_held(world, "stories")
     assert all("points_total" in row for row in sync.records["stories"] if row["story_type"] == "release")
-    (warning,) = told(caplog)
+    (warning,) = warnings_of_refusals(caplog)
     assert "without counts_total (" in warning
 
 
@@ -206,7 +206,7 @@ def test_a_refusal_that_is_not_about_the_attributes_is_the_error_of_the_stream(
         sync = Sync(config_for(server, num_workers=1, project_ids=[next(iter(world.projects))]), ["stories"])
     assert sync.statuses["stories"][-1] == "INCOMPLETE"
     assert "400 invalid_parameter: " in sync.errors[0]
-    assert told(caplog) == []
+    assert warnings_of_refusals(caplog) == []
     assert len(server.log) < 12
 
 
@@ -224,7 +224,7 @@ def test_a_refusal_that_passes_costs_no_attribute(world: World, caplog: pytest.L
     with TrackerServer(world, before=refused) as server:
         sync = Sync(config_for(server, num_workers=1), ["stories"])
     assert keys_come(sync, "stories") == keys_held(world, "stories")
-    assert told(caplog) == []
+    assert warnings_of_refusals(caplog) == []
 
 
 def test_a_server_that_refuses_fields_altogether_is_read_without(world: World) -> None:

@@ -85,5 +85,5 @@ def test_the_url_of_a_file_on_another_host_stays_as_it_is(world: World, first: i
     file = {"id": 3, "download_url": "https://files.example.com/3", "big_url": "#", "thumbnail_url": None}
     row = {"id": 1, "comments": [{"id": 2, "file_attachments": [file]}]}
     sync = synced(world, "file_attachments", before=instead({f"/projects/{first}/stories": json([row], Total=1)}))
-    (came,) = [each for each in sync.records["file_attachments"] if each["id"] == 3]
+    (came,) = [row for row in sync.records["file_attachments"] if row["id"] == 3]
     assert {key: came[key] for key in file} == file

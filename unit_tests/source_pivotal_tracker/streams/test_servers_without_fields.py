@@ -56,9 +56,9 @@ def test_a_part_that_has_no_endpoint_of_its_own_is_an_empty_stream_with_a_warnin
     sync = synced(world, stream, before=without_fields(world))
     assert sync.records[stream] == []
     assert sync.statuses[stream][-1] == "COMPLETE"
-    told = [each for each in warnings(caplog) if "will be empty" in each]
-    assert told
-    assert len(told) == len(set(told)) <= 2
+    empty = [warning for warning in warnings(caplog) if "will be empty" in warning]
+    assert empty
+    assert len(empty) == len(set(empty)) <= 2
 
 
 @pytest.mark.parametrize("by_the_cdk", [True, False], ids=["by the cdk", "by the engine"])
@@ -126,7 +126,7 @@ def test_a_request_for_parts_that_keeps_failing_is_an_error_with_project_path_an
         sync = Sync(config_for(server), ["stories", "story_tasks", "labels", "me"], incremental=True)
     with TrackerServer(world, dialect=LITETRACKER) as server:
         rest = Sync(config_for(server), ["stories", "story_tasks"], incremental=True, state=sync.state)
-    ends = {stream: said[-1] for stream, said in sync.statuses.items()}
+    ends = {stream: statuses[-1] for stream, statuses in sync.statuses.items()}
     assert ends == {"stories": "INCOMPLETE", "story_tasks": "INCOMPLETE", "labels": "COMPLETE", "me": "COMPLETE"}
     assert len(sync.errors) == 2
     for error in sync.errors:

@@ -50,7 +50,9 @@ def test_a_project_that_cannot_be_read_is_skipped_in_that_stream_and_the_others_
     stream: str, path: str, status: str, world: World, first: int
 ) -> None:
     sync = synced(world, stream, "epics", before=instead({f"/projects/{first}/{path}": UNREADABLE[status]}))
-    elsewhere = replace(world, projects={each.id: each for each in world.projects.values() if each.id != first})
+    elsewhere = replace(
+        world, projects={project.id: project for project in world.projects.values() if project.id != first}
+    )
     assert keys_come(sync, stream) == keys_held(elsewhere, stream)
     assert keys_come(sync, "epics") == keys_held(world, "epics")
     assert sync.failure is None
@@ -103,7 +105,9 @@ def test_a_project_that_vanishes_in_the_middle_of_its_list_is_an_error_and_keeps
 
     sync = synced(world, "stories", before=vanish, caps=Caps(stories=10))
     came = Counter(row["project_id"] for row in sync.records["stories"])
-    assert came == {each.id: 10 if each.id == first else len(each.stories) for each in world.projects.values()}
+    assert came == {
+        project.id: 10 if project.id == first else len(project.stories) for project in world.projects.values()
+    }
     assert sync.failure is not None
     (error,) = sync.errors
     assert named(error) == first
@@ -186,14 +190,16 @@ def test_a_token_that_is_refused_on_the_way_ends_the_sync_without_a_further_requ
     assert server.log[-1].path == f"/projects/{first}/epics"
     assert sync.failure is not None
     assert sync.failure.failure_type == FailureType.config_error
-    told = [*sync.errors, str(sync.failure.message)]
-    assert any(f"GET /projects/{first}/epics: {refusal.status} " in each for each in told)
+    errors = [*sync.errors, str(sync.failure.message)]
+    assert any(f"GET /projects/{first}/epics: {refusal.status} " in error for error in errors)
 
 
 @every_refusal_of_the_token
 def test_a_refused_token_is_an_error_of_the_configuration(refusal: Response, world: World) -> None:
     with TrackerServer(world, before=instead({"/projects": refusal})) as server:
-        labels = next(each for each in SourcePivotalTracker().streams(config_for(server)) if each.name == "labels")
+        labels = next(
+            stream for stream in SourcePivotalTracker().streams(config_for(server)) if stream.name == "labels"
+        )
         with pytest.raises(AirbyteTracedException, match=f"GET /projects: {refusal.status} ") as error:
             list(labels.read_only_records())
     assert error.value.failure_type == FailureType.config_error

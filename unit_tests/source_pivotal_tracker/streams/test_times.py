@@ -38,9 +38,9 @@ def in_millis(world: World) -> Before:
 
 def formats(schema: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
     """Each attribute that a schema declares, at any level, with its format."""
-    for each, field in schema.get("properties", {}).items():
-        yield each, field.get("format")
-        yield from formats(field, each)
+    for name, field in schema.get("properties", {}).items():
+        yield name, field.get("format")
+        yield from formats(field, name)
     if "items" in schema:
         yield from formats(schema["items"], name)
 
@@ -162,7 +162,7 @@ def test_what_is_no_time_is_left_out_and_a_warning_names_the_row(
 
 
 def test_seconds_are_told_once_with_the_rows(world: World, first: int, caplog: pytest.LogCaptureFixture) -> None:
-    labels = json([{"id": each, "kind": "label", "updated_at": 1401796805} for each in range(1, 9)])
+    labels = json([{"id": label_id, "kind": "label", "updated_at": 1401796805} for label_id in range(1, 9)])
     synced(world, "labels", before=instead({f"/projects/{first}/labels": labels}), project_ids=[first])
     (warning,) = warnings(caplog)
     assert "as seconds since 1970" in warning
@@ -181,7 +181,7 @@ def test_iso_8601_and_milliseconds_in_one_list_are_one_order(world: World, first
 def test_a_state_with_milliseconds_is_gone_on_from_and_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
     def with_millis(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: 1790000000000 if name == "cursor" else with_millis(each) for name, each in value.items()}
+            return {name: 1790000000000 if name == "cursor" else with_millis(inside) for name, inside in value.items()}
         return value
 
     with TrackerServer(world) as server:
@@ -226,7 +226,7 @@ def test_a_text_that_cannot_be_written_down_is_mended_and_told_once_with_the_row
         sync = Sync(config_for(server, project_ids=[first]), ["stories"], by_the_cdk=by_the_cdk)
     assert [row["name"] for row in sync.records["stories"]] == [mended, "fine"]
     assert orjson.dumps(sync.records["stories"])
-    (warning,) = [each for each in warnings(caplog) if "cannot be stored" in each]
+    (warning,) = [text for text in warnings(caplog) if "cannot be stored" in text]
     assert warning.startswith(f"GET /projects/{first}/stories: ")
     assert "name of story 1" in warning
 

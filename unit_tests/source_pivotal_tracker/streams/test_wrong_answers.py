@@ -82,13 +82,13 @@ def test_a_row_that_is_nested_too_deeply_to_be_written_fails_the_stream_in_words
         lines = client.sync(
             config_for(server), catalog_of(client, config_for(server), {stream}, incremental=False), [], as_lines
         )
-        said: list[AirbyteMessage | bytes] = []
+        messages: list[AirbyteMessage | bytes] = []
         with pytest.raises(AirbyteTracedException):
-            said.extend(lines)
+            messages.extend(lines)
     errors = [
-        each.trace.error.message
-        for each in said
-        if isinstance(each, AirbyteMessage) and each.trace and each.trace.error
+        message.trace.error.message
+        for message in messages
+        if isinstance(message, AirbyteMessage) and message.trace and message.trace.error
     ]
     assert any("a row holds what cannot be written as JSON (Recursion limit reached)" in error for error in errors)
 
@@ -161,8 +161,8 @@ def test_a_list_without_pages_that_a_server_cuts_all_the_same_fails_the_stream(
 ) -> None:
     cut = json([{"id": first, "created_at": START}], Returned=1, Total=2)
     sync = synced(world, stream, before=instead({path.format(first): cut}))
-    said = f"GET {path.format(first)}: the server announced 2 rows of a list without pages but sent 1"
-    assert said in failure_words(sync, stream)
+    message = f"GET {path.format(first)}: the server announced 2 rows of a list without pages but sent 1"
+    assert message in failure_words(sync, stream)
 
 
 NO_LISTS: list[object] = [{}, ["x"], [None], [[]], None, "x", 5]
@@ -250,4 +250,4 @@ def test_the_start_date_holds_however_a_server_spells_its_times(cursor: object, 
 @pytest.mark.parametrize("cursor", UNTELLABLE, ids=repr)
 def test_a_row_whose_time_cannot_be_told_is_kept(cursor: object, world: World, first: int) -> None:
     sync = since_the_start(cursor, world, first)
-    assert [each["id"] for each in sync.records["labels"]] == [1]
+    assert [label["id"] for label in sync.records["labels"]] == [1]

@@ -39,7 +39,7 @@ def resource(kind: str, thing: int) -> Row:
 
 def read(*activities: Row, since: int = 0, revision: int | None = None) -> Changes:
     """The changes up to `revision`, or up to the last of the activities, which come newest first as Tracker's do."""
-    newest = max((each["project_version"] for each in activities), default=since)
+    newest = max((activity["project_version"] for activity in activities), default=since)
     reader = ChangesReader(Revision(since), Revision(newest if revision is None else revision))
     reader.add(reversed(activities))
     return reader.changes()
@@ -79,7 +79,7 @@ def test_a_story_that_another_command_changes_by_the_way_is_named() -> None:
 def test_one_activity_deletes_many_stories() -> None:
     changes = read(deleted(1, STORY, OTHER, 103))
     assert changes.deleted.keys() == {("story", STORY), ("story", OTHER), ("story", 103)}
-    assert {each.at for each in changes.deleted.values()} == {at(1)}
+    assert {deletion.at for deletion in changes.deleted.values()} == {at(1)}
     assert changes.stories == set()
 
 

@@ -163,7 +163,7 @@ def move_to_another_project(world: World) -> None:
 
 def move_to_a_page_that_was_read(world: World) -> None:
     project = first_of(world)
-    movable = [each for each in project.order if project.stories[each]["current_state"] != "accepted"]
+    movable = [story_id for story_id in project.order if project.stories[story_id]["current_state"] != "accepted"]
     edits.move_story(world, project, colleague_of(world), movable[-1], before=movable[0])
 
 
@@ -500,12 +500,12 @@ def test_a_fault_that_stays_ends_its_streams_incomplete_and_leaves_the_others_wh
         assert_whole(disturbed.sync, stage.undisturbed(kind), stream)
 
 
-@pytest.mark.parametrize("kind", [each for each in KIND_BY_KIND if cast("Kind", each.values[0]).is_of_a_project])
+@pytest.mark.parametrize("kind", [param for param in KIND_BY_KIND if cast("Kind", param.values[0]).is_of_a_project])
 def test_where_a_list_of_one_project_fails_the_others_are_read_and_in_the_state(kind: Kind, stage: Stage) -> None:
     sync, whole = stage.disturbed(kind, FAULTS["500"]).sync, stage.undisturbed(kind)
     for stream in kind.failing:
         came, elsewhere = (
-            [row for row in each.records[stream] if row["project_id"] != FIRST] for each in (sync, whole)
+            [row for row in read.records[stream] if row["project_id"] != FIRST] for read in (sync, whole)
         )
         assert in_order(came) == in_order(elsewhere)
         assert str(SECOND) in sync.blob(stream)["projects"]
@@ -557,4 +557,4 @@ def test_no_stream_is_complete_after_a_token_was_refused(kind: Kind, stage: Stag
     statuses = stage.disturbed(kind, REFUSALS["401"], num_workers=1).sync.statuses
     complete = {stream for stream in statuses if "COMPLETE" in statuses[stream]}
     assert complete.isdisjoint({*kind.failing, LAST})
-    assert {each[-1] for stream, each in statuses.items() if stream not in complete} <= {"INCOMPLETE"}
+    assert {came[-1] for stream, came in statuses.items() if stream not in complete} <= {"INCOMPLETE"}

@@ -83,8 +83,8 @@ def test_every_few_seconds_a_line_says_how_far_the_sync_is(caplog: pytest.LogCap
     world = make_world(projects=2, stories=6)
     with TrackerServer(world, latency=0.9) as server:
         sync = Sync(config_for(server, num_workers=1), ["labels", "epics", "releases", "stories"])
-    told = [tuple(map(int, match.groups())) for match in map(PROGRESS.fullmatch, lines(caplog)) if match]
-    (read, of, unchanged, rows, requests), at_the_end = told[0], told[-1]
+    figures = [tuple(map(int, match.groups())) for match in map(PROGRESS.fullmatch, lines(caplog)) if match]
+    (read, of, unchanged, rows, requests), at_the_end = figures[0], figures[-1]
     assert (read, of, unchanged) in ((0, 2, 0), (1, 2, 0))
     assert 0 < rows < at_the_end[3]
     assert 1 < requests < at_the_end[4]

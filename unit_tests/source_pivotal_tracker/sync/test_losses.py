@@ -257,7 +257,7 @@ def test_a_story_that_was_written_before_a_kill_and_moved_out_of_sight_is_gone(h
         whole = Sync(config, ["stories"], incremental=True, state=state, state_seconds=9999)
         written = next(
             number
-            for number, message in enumerate(whole.said, 1)
+            for number, message in enumerate(whole.output, 1)
             if message.record and message.record.data["id"] == story
         )
         killed = Sync(config, ["stories"], incremental=True, state=state, state_seconds=9999, killed_after=written)
@@ -276,21 +276,21 @@ def test_an_id_that_no_digest_can_stand_for_fails_its_stream_in_words(stream: st
 
     with TrackerServer(scene.world, dialect=LITETRACKER, before=spoil) as server:
         sync = Sync(config_for(server), [stream], incremental=True)
-    assert any("id" in each and "defect" not in each for each in sync.errors)
+    assert any("id" in error and "defect" not in error for error in sync.errors)
     assert sync.statuses[stream][-1] == "INCOMPLETE"
 
 
 def test_activity_that_tells_no_time_leaves_the_lists_to_be_looked_through(scene: Scene) -> None:
     with TrackerServer(scene.world, dialect=LITETRACKER) as server:
-        for each in scene.project.activity:
-            del each["occurred_at"]
+        for activity in scene.project.activity:
+            del activity["occurred_at"]
         config = config_for(server)
         first = Sync(config, ["stories"], incremental=True)
         gone = scene.project.order[0]
         scene.world.now += timedelta(minutes=10)
         edits.delete_stories(scene.world, scene.project, scene.by, [gone])
-        for each in scene.project.activity:
-            each.pop("occurred_at", None)
+        for activity in scene.project.activity:
+            activity.pop("occurred_at", None)
         second = Sync(config, ["stories"], incremental=True, state=first.state)
     assert (first.errors, second.errors) == ([], [])
     assert loaded(first, second)["stories"] == set(scene.project.stories)

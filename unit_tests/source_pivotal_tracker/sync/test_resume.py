@@ -92,13 +92,15 @@ def read(
 def attempts(server: TrackerServer, seed: int, kills: int, *, incremental: bool) -> list[Sync]:
     """A sync that is killed so many times at moments that the seed chooses, and then left alone."""
     chance = random.Random(seed)  # noqa: S311
-    made: list[Sync] = []
+    syncs: list[Sync] = []
     most = 1800  # Messages of a whole sync, about.
     for _ in range(kills):
-        state = made[-1].state if made else ()
-        made.append(read(server, incremental=incremental, state=state, killed_after=chance.randrange(1, most // kills)))
-    made.append(read(server, incremental=incremental, state=made[-1].state))
-    return made
+        state = syncs[-1].state if syncs else ()
+        syncs.append(
+            read(server, incremental=incremental, state=state, killed_after=chance.randrange(1, most // kills))
+        )
+    syncs.append(read(server, incremental=incremental, state=syncs[-1].state))
+    return syncs
 
 
 def keys_of(syncs: Iterable[Sync]) -> dict[str, Counter[Key]]:
@@ -175,7 +177,7 @@ def states_with_what_came_before(syncs: Iterable[Sync]) -> Iterator[tuple[str, d
     """Each state of these attempts: its stream, what it holds, and the keys of that stream that came before it."""
     came: dict[str, set[Key]] = defaultdict(set)
     for sync in syncs:
-        for message in sync.said:
+        for message in sync.output:
             if message.type == MessageType.RECORD and message.record:
                 came[message.record.stream].add(key_of(message.record.stream, message.record.data))
             elif message.type == MessageType.STATE:
@@ -267,10 +269,10 @@ def test_a_stream_that_sat_out_an_attempt_goes_on_from_its_own_place(
     incremental: bool, server: TrackerServer, all_keys: dict[str, set[Key]]
 ) -> None:
     both = ["stories", "story_tasks"]
-    made = [read(server, incremental=incremental, streams=both, workers=1, killed_after=30)]
+    syncs = [read(server, incremental=incremental, streams=both, workers=1, killed_after=30)]
     for streams, killed_after in ((["stories"], 12), (both, None)):
-        state = made[-1].state
-        made.append(
+        state = syncs[-1].state
+        syncs.append(
             read(
                 server,
                 incremental=incremental,
@@ -280,9 +282,9 @@ def test_a_stream_that_sat_out_an_attempt_goes_on_from_its_own_place(
                 killed_after=killed_after,
             )
         )
-    offsets = [place_of(stream, made[1]) for stream in both]
+    offsets = [place_of(stream, syncs[1]) for stream in both]
     assert offsets[0] > offsets[1] > 0
-    came = keys_of(made)
+    came = keys_of(syncs)
     assert {stream: set(came[stream]) for stream in both} == {stream: all_keys[stream] for stream in both}
 
 
@@ -406,7 +408,7 @@ def test_activity_is_gone_on_with_after_edits_and_the_next_sync_brings_what_came
         Editor(world, 1).edit(7)
         before = len(server.log)
         again = read(server, incremental=incremental, streams=["activity"], state=killed.state)
-        offsets = [int(each.query["offset"]) for each in server.log[before:] if "offset" in each.query]
+        offsets = [int(request.query["offset"]) for request in server.log[before:] if "offset" in request.query]
         last = read(server, incremental=incremental, streams=["activity"], state=again.state)
     rest = list(range(offset, len(project.activity), PAGE))
     assert offsets[-len(rest) :] == rest
@@ -505,4 +507,4 @@ def test_states_of_a_stream_keep_the_time_between_them_that_they_are_told(server
 
 
 def states_of(sync: Sync) -> list[AirbyteMessage]:
-    return [message for message in sync.said if message.type == MessageType.STATE]
+    return [message for message in sync.output if message.type == MessageType.STATE]

@@ -57,17 +57,19 @@ def test_what_is_written_is_read_back(digests: dict[int, int], second: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("cursor", "told"),
+    ("cursor", "expected"),
     [
         ("2014-11-22T00:00:00Z", "2014-11-22T00:00:00Z"),
         ("2014-11-22T10:00:00.25Z", "2014-11-22T10:00:01Z"),
         (None, None),
     ],
 )
-def test_the_cursor_of_a_row_is_told_in_whole_seconds_and_never_too_early(cursor: str | None, told: str | None) -> None:
+def test_the_cursor_of_a_row_is_told_in_whole_seconds_and_never_too_early(
+    cursor: str | None, expected: str | None
+) -> None:
     digests = RowDigests()
     digests.is_news(7, [{"id": 7}], cursor)
-    assert RowDigests.read(digests.written()).cursor_of(7) == told
+    assert RowDigests.read(digests.written()).cursor_of(7) == expected
 
 
 @pytest.mark.parametrize(

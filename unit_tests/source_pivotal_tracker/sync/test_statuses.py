@@ -47,13 +47,13 @@ def statuses(pauses: dict[str, int]) -> dict[str, list[AirbyteTraceMessage]]:
     """What each stream said of itself in a sync of a server that asks for these pauses."""
     with TrackerServer(make_world(projects=1, stories=4), before=Refusing(pauses)) as server:
         sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)
-    return told_by(sync)
+    return traces_by_stream(sync)
 
 
-def told_by(sync: Sync) -> dict[str, list[AirbyteTraceMessage]]:
+def traces_by_stream(sync: Sync) -> dict[str, list[AirbyteTraceMessage]]:
     """What each stream said of itself in a sync that has brought all."""
     assert sync.failure is None
-    traces = [message.trace for message in sync.said if message.trace and message.trace.stream_status]
+    traces = [message.trace for message in sync.output if message.trace and message.trace.stream_status]
     return {
         name: [trace for trace in traces if trace.stream_status and trace.stream_status.stream_descriptor.name == name]
         for name in STREAMS
@@ -61,30 +61,30 @@ def told_by(sync: Sync) -> dict[str, list[AirbyteTraceMessage]]:
 
 
 def words(traces: list[AirbyteTraceMessage]) -> list[str]:
-    told = [trace.stream_status for trace in traces if trace.stream_status]
-    return [f"{each.status.value}{' limited' if each.reasons else ''}" for each in told]
+    found = [trace.stream_status for trace in traces if trace.stream_status]
+    return [f"{status.status.value}{' limited' if status.reasons else ''}" for status in found]
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, list[AirbyteTraceMessage]]:
+def paused() -> dict[str, list[AirbyteTraceMessage]]:
     return statuses({"projects": PAUSE, "stories": PAUSE})
 
 
-def test_streams_that_wait_for_the_list_of_projects_say_so(told: dict[str, list[AirbyteTraceMessage]]) -> None:
-    assert words(told["projects"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
-    assert words(told["labels"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
+def test_streams_that_wait_for_the_list_of_projects_say_so(paused: dict[str, list[AirbyteTraceMessage]]) -> None:
+    assert words(paused["projects"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
+    assert words(paused["labels"]) == ["STARTED", "RUNNING limited", "RUNNING", "COMPLETE"]
 
 
-def test_a_stream_says_anew_that_it_waits_and_then_that_it_runs(told: dict[str, list[AirbyteTraceMessage]]) -> None:
-    assert words(told["stories"]) == ["STARTED", "RUNNING limited", "RUNNING limited", "RUNNING", "COMPLETE"]
+def test_a_stream_says_anew_that_it_waits_and_then_that_it_runs(paused: dict[str, list[AirbyteTraceMessage]]) -> None:
+    assert words(paused["stories"]) == ["STARTED", "RUNNING limited", "RUNNING limited", "RUNNING", "COMPLETE"]
 
 
 def test_the_reason_is_the_limit_with_the_time_of_its_end_in_milliseconds(
-    told: dict[str, list[AirbyteTraceMessage]],
+    paused: dict[str, list[AirbyteTraceMessage]],
 ) -> None:
     reasons = [
         (trace.emitted_at, trace.stream_status.status, reason)
-        for traces in told.values()
+        for traces in paused.values()
         for trace in traces
         if trace.stream_status
         for reason in trace.stream_status.reasons or ()
@@ -109,14 +109,14 @@ def test_a_stream_that_waits_for_the_rate_limit_says_so() -> None:
     with TrackerServer(make_world(projects=1, stories=4)) as server:
         sync = Sync(config_for(server, num_workers=1), STREAMS, client_of=client_of)
         assert PLACES < len(server.log) <= 2 * PLACES
-    told = [words(traces) for traces in told_by(sync).values()]
-    assert any("RUNNING limited" in each for each in told)
-    assert [each[-1] for each in told] == ["COMPLETE"] * len(STREAMS)
+    by_stream = [words(traces) for traces in traces_by_stream(sync).values()]
+    assert any("RUNNING limited" in found for found in by_stream)
+    assert [found[-1] for found in by_stream] == ["COMPLETE"] * len(STREAMS)
 
 
 def test_of_a_short_pause_nobody_is_told() -> None:
-    told = statuses({"projects": SHORT_PAUSE, "stories": SHORT_PAUSE})
-    assert {name: words(traces) for name, traces in told.items()} == {
+    by_stream = statuses({"projects": SHORT_PAUSE, "stories": SHORT_PAUSE})
+    assert {name: words(traces) for name, traces in by_stream.items()} == {
         name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAMS
     }
 

@@ -60,7 +60,7 @@ def test_a_reader_that_pauses_holds_the_workers_back_and_then_gets_every_row() -
     source = SourcePivotalTracker(unhurried)
     with TrackerServer(world, before=large) as server:
         config = config_for(server, num_workers=workers)
-        (stories,) = [each.as_airbyte_stream() for each in source.streams(config) if each.name == "stories"]
+        (stories,) = [stream.as_airbyte_stream() for stream in source.streams(config) if stream.name == "stories"]
         modes = {"sync_mode": SyncMode.full_refresh, "destination_sync_mode": DestinationSyncMode.overwrite}
         catalog = ConfiguredAirbyteCatalog([ConfiguredAirbyteStream(stream=stories, **modes)])
         records = (message for message in source.read(logger, config, catalog) if message.type == MessageType.RECORD)
@@ -79,6 +79,6 @@ def test_a_list_that_is_read_keeps_no_memory_until_somebody_looks_for_cycles(mod
     try:
         with TrackerServer(make_world(projects=2, stories=4), dialect=mode.dialect) as server:
             Sync(config_for(server), ["stories", "story_tasks", "labels", "activity"])
-        assert [each for each in gc.get_objects() if isinstance(each, ListClient | WalkReader)] == []
+        assert [thing for thing in gc.get_objects() if isinstance(thing, ListClient | WalkReader)] == []
     finally:
         gc.enable()

@@ -29,9 +29,9 @@ def follow(scene: Scene, server: TrackerServer) -> Follow:
     """Makes a destination of these streams that had its first sync an hour ago."""
 
     def destination(*streams: str, **settings: Any) -> Destination:
-        made = Destination(server, *streams, **settings)
-        made.sync()
+        destination = Destination(server, *streams, **settings)
+        destination.sync()
         scene.later()
-        return made
+        return destination
 
     return destination

@@ -56,7 +56,7 @@ OTHERS = {
 """All other kinds, and why nothing that they tell is a tombstone."""
 
 
-def told(kind: str, thing: str) -> dict[tuple[str, int], Deletion]:
+def deleted_by(kind: str, thing: str) -> dict[tuple[str, int], Deletion]:
     """What is deleted, according to an activity of a kind in which a thing is deleted."""
     reader = ChangesReader(Revision(1), Revision(2))
     reader.add(
@@ -81,16 +81,18 @@ def partition(stream: TrackerStream) -> Partition:
 @pytest.mark.parametrize("kind", DELETIONS)
 def test_what_is_deleted_comes_as_a_tombstone_of_each_stream_that_has_it(kind: str) -> None:
     thing, streams = DELETIONS[kind]
-    (deletion,) = told(kind, thing).values()
-    made = {stream.name: stream.tombstone(deletion, partition(stream)) for stream in STREAMS if stream.deleted_kind}
-    assert {name for name, tombstone in made.items() if tombstone} == streams
-    for tombstone in filter(None, made.values()):
+    (deletion,) = deleted_by(kind, thing).values()
+    tombstones = {
+        stream.name: stream.tombstone(deletion, partition(stream)) for stream in STREAMS if stream.deleted_kind
+    }
+    assert {name for name, tombstone in tombstones.items() if tombstone} == streams
+    for tombstone in filter(None, tombstones.values()):
         assert (tombstone["id"], tombstone["_ab_cdc_deleted_at"]) == (7, "2024-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize("kind", [kind for kind, why in OTHERS.items() if why in (STORY_ATTRIBUTE, NO_ROW)])
 def test_a_deletion_of_what_no_stream_has_is_no_tombstone(kind: str) -> None:
-    (deletion,) = told(kind, kind.rpartition("_")[0]).values()
+    (deletion,) = deleted_by(kind, kind.rpartition("_")[0]).values()
     assert [stream.name for stream in STREAMS if stream.tombstone(deletion, partition(stream))] == []
 
 

@@ -42,9 +42,9 @@ def lite(scene: Scene) -> Iterator[TrackerServer]:
 
 
 def sync(server: TrackerServer, last: Sync | None = None, **settings: Any) -> Sync:
-    made = Sync(config_for(server, **settings), STREAMS, incremental=True, state=last.state if last else ())
-    assert made.failure is None
-    return made
+    sync = Sync(config_for(server, **settings), STREAMS, incremental=True, state=last.state if last else ())
+    assert sync.failure is None
+    return sync
 
 
 def days_later(last: Sync, days: int) -> Sync:
@@ -105,7 +105,7 @@ def test_a_row_that_is_missing_stays_until_tracker_itself_says_that_it_is_gone(
         caplog.clear()
         swept = sync(server, days_later(first, 7))
         assert tombstones(swept, "stories") == []
-        assert [each for each in warnings(caplog) if f"stay ({scene.neighbour}), because" in each]
+        assert [warning for warning in warnings(caplog) if f"stay ({scene.neighbour}), because" in warning]
         answers.clear()
         assert gone(sync(server, days_later(swept, 7)), "stories") == {scene.neighbour}
 
@@ -141,7 +141,9 @@ def test_activity_that_does_not_reach_back_makes_the_project_be_looked_through(
     second = sync(lite, first)
     assert scene.story in living(second, "stories")
     assert [row["id"] for row in tombstones(second, "stories")] == [scene.neighbour]
-    assert any(each.startswith(f"Project {scene.project.id}: comparing all rows because ") for each in warnings(caplog))
+    assert any(
+        warning.startswith(f"Project {scene.project.id}: comparing all rows because ") for warning in warnings(caplog)
+    )
 
 
 def test_a_label_that_is_renamed_makes_no_story_be_asked_for_its_parts(scene: Scene, lite: TrackerServer) -> None:
@@ -163,8 +165,8 @@ def test_the_log_says_what_the_server_lacks_and_what_it_costs_once(
     lite: TrackerServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     sync(lite)
-    told = [each for each in warnings(caplog) if each.startswith("The server ")]
-    assert [each.split(":")[0] for each in told] == [
+    lacking = [warning for warning in warnings(caplog) if warning.startswith("The server ")]
+    assert [warning.split(":")[0] for warning in lacking] == [
         "The server ignores `fields`",
         "The server sends no pagination headers",
         "The server sends no project versions",
@@ -185,15 +187,17 @@ def test_a_story_whose_digests_are_damaged_is_read_anew_with_a_warning(
         message.stream.stream_state = AirbyteStateBlob(blob)
     caplog.clear()
     second = sync(lite, first)
-    assert ids(second.records["stories"]) == {key for each in scene.world.projects.values() for key in each.stories}
-    assert any("is damaged for project" in each for each in warnings(caplog))
+    assert ids(second.records["stories"]) == {
+        key for project in scene.world.projects.values() for key in project.stories
+    }
+    assert any("is damaged for project" in warning for warning in warnings(caplog))
 
 
 def test_row_digests_take_few_characters_of_state(lite: TrackerServer) -> None:
     first = sync(lite)
     written = [checkpoint["ledger"] for checkpoint in first.blob("stories")["projects"].values()]
     assert sum(map(len, written)) < 40 * len(first.records["stories"]) + 200
-    assert all(RowDigests.read(each) for each in written)
+    assert all(RowDigests.read(digests) for digests in written)
 
 
 Activity = Callable[[Request, TrackerApi], Response]
@@ -231,7 +235,9 @@ def test_a_server_whose_activity_is_of_no_use_loses_neither_a_row_nor_a_deletion
     with TrackerServer(scene.world, dialect=LITETRACKER, before=before) as server:
         destination = Destination(server, *streams)
         destination.sync()
-        assert [each for each in warnings(caplog) if "last sync" in each or each.startswith("Project ")] == []
+        assert [
+            warning for warning in warnings(caplog) if "last sync" in warning or warning.startswith("Project ")
+        ] == []
         scene.later()
         scene.edit_story()
         scene.add_task()
@@ -274,7 +280,7 @@ def test_after_a_clock_went_back_what_changed_is_sent_and_no_version_is_spoken_o
     assert scene.story in living(second, "stories")
     assert scene.epic in living(second, "epics")
     assert gone(second, "stories") == {scene.neighbour}
-    assert [each for each in warnings(caplog) if "version fell" in each] == []
+    assert [warning for warning in warnings(caplog) if "version fell" in warning] == []
 
 
 @only_litetracker
@@ -293,8 +299,8 @@ def test_a_project_that_was_away_for_two_syncs_brings_all_that_happened_meanwhil
         away = destination.sync()
         assert [name for name in away.records if tombstones(away, name)] == []
         scene.later()
-    told = [each for each in warnings(caplog) if "so their rows stay as they are" in each]
-    assert [each.endswith(f"projects {scene.project.id}") for each in told] == [True, True]
+    unseen = [warning for warning in warnings(caplog) if "so their rows stay as they are" in warning]
+    assert [warning.endswith(f"projects {scene.project.id}") for warning in unseen] == [True, True]
     scene.project.memberships.update(memberships)
     back = destination.sync()
     assert gone(back, "stories") == {scene.story, scene.neighbour, scene.release}

@@ -51,7 +51,7 @@ def test_a_project_that_is_not_shown_any_more_is_no_deletion_and_says_so(
     shut_out(scene)
     second = destination.sync()
     assert [name for name in second.records if tombstones(second, name)] == []
-    (warning,) = (each for each in warnings(caplog) if "so their rows stay as they are" in each)
+    (warning,) = (words for words in warnings(caplog) if "so their rows stay as they are" in words)
     assert warning.endswith(f"projects {scene.project.id}")
 
 
@@ -82,7 +82,7 @@ def test_a_list_that_cannot_be_read_any_more_is_no_deletion_and_says_so(
         caplog.clear()
         second = destination.sync()
         assert gone(second, "stories") == set()
-        assert any("stories" in each and f"project {scene.project.id}" in each for each in warnings(caplog))
+        assert any("stories" in warning and f"project {scene.project.id}" in warning for warning in warnings(caplog))
         answers.clear()
         destination.sync()
         assert destination.differences() == []
@@ -103,7 +103,7 @@ def test_versions_that_the_activity_does_not_tell_are_read_anew_with_one_warning
     assert " 3 of the versions " in warning
     assert ids(second.records["stories"]) == scene.project.stories.keys()
     assert ids(second.records["stories"]).isdisjoint(scene.other.stories)
-    assert [each for each in destination.differences() if not each.startswith("activity ")] == []
+    assert [difference for difference in destination.differences() if not difference.startswith("activity ")] == []
 
 
 def test_what_the_activity_still_tells_to_be_gone_is_gone_after_a_gap_too(scene: Scene, follow: Follow) -> None:

@@ -107,11 +107,11 @@ def test_a_story_that_left_stays_where_the_server_does_not_say_that_it_is_gone(
         answers.update({f"{place}/stories/{scene.story}": answer for place in ("", f"/projects/{scene.project.id}")})
         caplog.clear()
         assert gone(destination.sync(), "stories") == set()
-        said = [warning for warning in warnings(caplog) if "are not in it any more" in warning]
-        assert len(said) == 1
-        assert f"Project {scene.project.id}: the rows of 1 stories" in said[0]
-        assert f"({scene.story})" in said[0]
-        assert f"stories/{scene.story}: {answer.status} " in said[0]
+        staying = [warning for warning in warnings(caplog) if "are not in it any more" in warning]
+        assert len(staying) == 1
+        assert f"Project {scene.project.id}: the rows of 1 stories" in staying[0]
+        assert f"({scene.story})" in staying[0]
+        assert f"stories/{scene.story}: {answer.status} " in staying[0]
 
 
 def test_a_story_in_a_project_that_others_read_is_gone(scene: Scene, mode: Mode) -> None:

@@ -42,7 +42,7 @@ def test_with_project_ids_each_project_is_asked_for_its_version(scene: Scene, fo
     chosen = [scene.project.id, scene.other.id]
     destination = follow(*CALM, project_ids=chosen)
     assert destination.sync().records == {}
-    assert destination.asked == [f"/projects/{each}" for each in sorted(chosen)]
+    assert destination.asked == [f"/projects/{project_id}" for project_id in sorted(chosen)]
 
 
 @by_mode(
