@@ -226,7 +226,8 @@ def test_a_redirect_within_the_host_is_followed(scenes: Any) -> None:
 def test_a_thousand_projects_stay_within_the_budget_of_requests(scenes: Any) -> None:
     scene: Scene = scenes(make_world(projects=1_000, tasks=1), lists_per_minute=400)
 
-    read = scene.read(["phases"], requests_per_minute=400)
+    # Fewer than the server takes, because requests come in other intervals than they left in while a machine is busy.
+    read = scene.read(["phases"], requests_per_minute=360)
 
     assert read.exit_code == 0
     assert len(read.rows("phases")) == len(scene.world.rows["phases"])
