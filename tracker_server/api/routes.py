@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from werkzeug.routing import Map, Rule
 
@@ -77,7 +77,9 @@ def name_of(path: str) -> str:
     return re.sub("/<[^>]*>", "", path.removeprefix(IN_PROJECT) or "/projects")[1:]
 
 
+@cache
 def routes(dialect: Dialect) -> Map:
+    """The endpoints that a dialect has; a map is the same for every server, and takes long to compile."""
     there = {path: endpoint for path, endpoint in ENDPOINTS.items() if not dialect.is_missing(name_of(path))}
     rules = [Rule(PREFIX + path, endpoint=endpoint) for path, endpoint in there.items()]
     rules.append(Rule("/file_attachments/<int:attachment_id>/download", endpoint=files.download))
