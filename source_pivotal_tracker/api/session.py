@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -28,6 +29,7 @@ class TrackerSession(requests.Session):
         adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
+        self._environment: dict[tuple[str, str], Any] = {}
 
     def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
         """Returns all of the answer to a GET. A redirect is named in it and not followed.
@@ -56,6 +58,13 @@ class TrackerSession(requests.Session):
         except TypeError as error:
             # What requests makes of a proxy with a user and no host.
             raise requests.exceptions.InvalidProxyURL(str(error)) from None
+
+    def merge_environment_settings(self, url: str, *others: Any) -> Any:  # type: ignore[override]
+        """As requests has it, which goes through the whole environment, but once for each host."""
+        place = urlsplit(url)[:2]
+        if place not in self._environment:
+            self._environment[place] = super().merge_environment_settings(url, *others)
+        return self._environment[place]
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a redirect leads, if that is the same host by the same scheme; else None: it is not followed.

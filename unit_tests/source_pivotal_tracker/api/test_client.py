@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import (
@@ -252,6 +253,21 @@ def test_the_token_is_sent_in_its_header_and_repeated_nowhere(caplog: pytest.Log
     assert f"X-TrackerToken: {TOKEN}" in server.requests[0]
     assert TOKEN not in str(error.value) + caplog.text
     assert "bad ****" in caplog.text
+
+
+def test_the_environment_is_looked_through_once_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    def no_proxies(url: str, **_: object) -> dict[str, str]:
+        looked_up.append(url)
+        return {}
+
+    monkeypatch.setattr(requests.sessions, "get_environ_proxies", no_proxies)
+    with ScriptedServer([OK]) as server:
+        client = client_of(server)
+        for path in ("me", "projects", "me"):
+            client.get(path)
+    assert looked_up == [f"{server.url}/me"]
 
 
 def test_a_redirect_to_another_host_is_not_followed() -> None:
