@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ import requests
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
 
 from source_pivotal_tracker.api.answers import read_body
 from source_pivotal_tracker.api.context import ServerContext
@@ -23,6 +25,11 @@ from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Row, rows_in
 
 logger = logging.getLogger("airbyte.tracker")
+
+
+@cache
+def _schema_of(name: str) -> Mapping[str, Any]:
+    return ResourceSchemaLoader("source_pivotal_tracker").get_schema(name)
 
 
 class ListHttpStream(HttpStream, ABC):
@@ -42,6 +49,10 @@ class ListHttpStream(HttpStream, ABC):
         super().__init__()
         self._context = context
         self._parents = parents
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """As the cdk finds it, once for each name. The cdk's own keeps every stream that was ever asked for it."""
+        return _schema_of(self.name)
 
     @abstractmethod
     def wanted_fields(self) -> Fields:
