@@ -17,6 +17,7 @@ from source_pivotal_tracker.streams import STREAMS
 from tools.program import CONNECTOR, SampleServer, every_stream, sample_server
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world
+from unit_tests import loaded_program
 from unit_tests.scripted_server import ScriptedServer, answer
 
 ROOT = Path(__file__).parents[1]
@@ -49,13 +50,19 @@ class Folder:
         config: object = None,
         catalog: object = None,
     ) -> Ended:
-        """`folder.run("check", config={…})` is `source-pivotal-tracker check --config …/config.json`."""
-        command = [*(start or WAYS_TO_START["console script"]), *arguments]
+        """`folder.run("check", config={…})` is `source-pivotal-tracker check --config …/config.json`.
+
+        With `start` it is a process that begins with that, and imports all that it needs.
+        """
+        command: list[str | Path] = [*arguments]
         for name, content in (("config", config), ("catalog", catalog)):
             if content is not None:
                 command += [f"--{name}", self.file(f"{name}.json", content)]
+        if start is None:
+            ended = loaded_program.run(command, self._path, environment)
+            return Ended(ended.returncode, ended.stdout, ended.stderr)
         ended = subprocess.run(
-            command,
+            [*start, *command],
             capture_output=True,
             encoding="utf-8",
             timeout=120,
@@ -104,8 +111,9 @@ def test_discover_needs_neither_a_server_nor_a_valid_token(folder: Folder) -> No
 
 
 def test_what_discover_found_is_read_with_rows_in_every_stream(folder: Folder, server: SampleServer) -> None:
-    (found,) = folder.run("discover", config=server.config()).of_type("CATALOG")
-    ended = folder.run("read", config=server.config(), catalog=every_stream(found["catalog"]))
+    start = WAYS_TO_START["console script"]
+    (found,) = folder.run("discover", start=start, config=server.config()).of_type("CATALOG")
+    ended = folder.run("read", start=start, config=server.config(), catalog=every_stream(found["catalog"]))
     assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
     assert {message["type"] for message in ended.messages} <= PROTOCOL
     names = {stream["name"] for stream in found["catalog"]["streams"]}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tools.docs import ROOT
+from unit_tests import loaded_program
 from unit_tests.file_server import credentials, serving
 from unit_tests.syncs import Row
 from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, ZIP, below, laid, packed
@@ -39,13 +36,11 @@ def read(place: str, tmp_path: Path, environment: Mapping[str, str]) -> Said:
         "config": {"export_archive": place, "allow_http": True},
         "catalog": {"streams": [{"stream": stream, **modes} for stream in streams]},
     }
-    command = [sys.executable, str(ROOT / "main.py"), "read"]
+    command = ["read"]
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         command += [f"--{name}", str(tmp_path / f"{name}.json")]
-    ended = subprocess.run(
-        command, capture_output=True, encoding="utf-8", timeout=60, env={**os.environ, **environment}
-    )
+    ended = loaded_program.run(command, tmp_path, environment)
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
     rows: dict[str, list[Row]] = {name: [] for name in STREAMS}
     for message in messages:
