@@ -2,10 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # More workers than cores, because some of these tests wait for a limit of a minute.
 CONNECTOR_WORKERS := 6
-# How many schedules and kills the tests with chance in them try; and of the faults in each kind of list, all.
+# How many schedules and kills the tests with chance in them try. WHOLE is for those of which make test samples some.
 SCHEDULES ?= 300
 KILLS ?= 100
-FAULTS := all
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
@@ -53,9 +52,9 @@ unit: install
 	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
 	$(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors
 
-soak: install ## What make test only samples: many seeds of the tests with chance in them, and every fault in every list
-	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) FAULTS=$(FAULTS) $(BIN)/pytest -n auto --dist worksteal \
-		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|FAULTS)"' --include='test_*.py' unit_tests integration_tests)
+soak: install ## What make test only samples: many seeds of the tests with chance, every fault in every list, every demo
+	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
+		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"' --include='test_*.py' unit_tests integration_tests)
 
 image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of CONNECTOR=source-rocketlane, and say how large it is; BASE_IMAGE names another base
 	@$(BIN)/python -m $(if $(CONNECTOR),tools.manifest_image $(CONNECTOR),tools.image)

@@ -36,7 +36,7 @@ from unit_tests.modes import Mode, by_mode, needs_versions
 from unit_tests.replica import Replica
 from unit_tests.syncs import BY_NAME, Sync, config_for, key_of, warnings
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 PAGE = 5
 SMALL_PAGES = Caps(stories=PAGE, releases=2, iterations=PAGE, activity=PAGE, transitions=PAGE)
 WORKERS = 3
