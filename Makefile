@@ -7,7 +7,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -48,9 +48,17 @@ types: install
 			$(BIN)/mypy $$connector/*.py $$connector/sample_server/*.py $$connector/unit_tests/*.py || exit; \
 	done
 
+# Those of the connectors mostly wait for a limit of a minute: they run beside the others, and are shown when they end.
 unit: install
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going unit-of-this unit-of-connectors
+
+unit-of-this:
 	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
-	$(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors
+
+unit-of-connectors:
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && status=0 && \
+		{ $(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors >"$$log" 2>&1 || status=$$?; } && \
+		cat "$$log" && exit $$status
 
 soak: install ## What make test only samples: many seeds of the tests with chance, every fault in every list, every demo
 	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
