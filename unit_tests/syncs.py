@@ -113,7 +113,7 @@ class Sync:
         except AirbyteTracedException as failure:
             self.failure = failure
         if killed_after is not None:
-            _wait_for_its_threads(before)
+            wait_for_threads(before)
 
     @property
     def state(self) -> list[AirbyteStateMessage]:
@@ -140,8 +140,11 @@ class Sync:
                 self.errors.append(message.trace.error.message)
 
 
-def _wait_for_its_threads(before: Collection[threading.Thread]) -> None:
-    """A kill ends them at once: here their last requests would reach the server while the next read asks it already."""
+def wait_for_threads(before: Collection[threading.Thread] = ()) -> None:
+    """Wait for the threads of syncs, but for those that were there before.
+
+    A kill ends them at once: here their last requests would reach the server while the next read asks it already.
+    """
     for thread in set(threading.enumerate()) - set(before):
         if thread.name.startswith(OF_A_SYNC):
             thread.join()

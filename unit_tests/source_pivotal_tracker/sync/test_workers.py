@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import threading
 import time
 from dataclasses import replace
@@ -18,24 +19,33 @@ from source_pivotal_tracker.sync.workers import MOST_BYTES
 from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
-from unit_tests.interception import asked, json, path_of, query_of
+from unit_tests.interception import asked, is_probe, json, path_of, query_of
 from unit_tests.modes import Mode
-from unit_tests.syncs import Sync, config_for, logger, unhurried
+from unit_tests.syncs import Sync, config_for, logger, unhurried, wait_for_threads
 
 SECONDS = 0.05
+PATIENCE = 30
+OF_A_PROJECT = re.compile(r"/projects/\d+/")
 
 
 @pytest.mark.parametrize("number", [1, 3, 8])
 def test_as_many_lists_are_asked_for_side_by_side_as_there_are_workers(number: int) -> None:
     lock = threading.Lock()
+    all_are_here = threading.Event()
     here = 0
     most = 0
 
-    def count(_: Request) -> None:
+    def count(request: Request) -> None:
         nonlocal here, most
+        if is_probe(query_of(request)) or not OF_A_PROJECT.search(request.path):
+            return
         with lock:
             here += 1
             most = max(most, here)
+            if here == number:
+                all_are_here.set()
+        all_are_here.wait(PATIENCE)
+        # One too many would come now.
         time.sleep(SECONDS)
         with lock:
             here -= 1
@@ -79,6 +89,7 @@ def test_a_list_that_is_read_keeps_no_memory_until_somebody_looks_for_cycles(mod
     try:
         with TrackerServer(make_world(projects=2, stories=4), dialect=mode.dialect) as server:
             Sync(config_for(server), ["stories", "story_tasks", "labels", "activity"])
+            wait_for_threads()
         assert [thing for thing in gc.get_objects() if isinstance(thing, ListClient | WalkReader)] == []
     finally:
         gc.enable()
