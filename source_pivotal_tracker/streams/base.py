@@ -18,7 +18,7 @@ from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.http_stream import ListHttpStream
 from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.streams.rows import Deletion, Row, filled, ids_of_parts, objects
-from source_pivotal_tracker.streams.times import is_before, iso, moment
+from source_pivotal_tracker.streams.times import END_OF_TIME, is_before, iso, moment, newest_of
 
 SHORTEST_LOOKBACK = timedelta(seconds=2)
 LONGEST_QUOTE = 40
@@ -66,10 +66,9 @@ class TrackerStream(ListHttpStream, ABC):
         """The oldest row to ask for in an incremental read. Changes share seconds: it always goes back a little."""
         return iso(moment(cursor) - max(lookback, SHORTEST_LOOKBACK))
 
-    def newest(self, rows: Sequence[Row], records: Iterable[Row]) -> str | None:
-        """The greatest cursor among the rows of the endpoint, or the records that they hold."""
-        cursor = str(self.cursor_field)
-        return max((record[cursor] for record in records if record.get(cursor)), default=None)
+    def newest(self, rows: Sequence[Row], records: Iterable[Row], *, until: str = END_OF_TIME) -> str | None:
+        """The greatest cursor up to a time, among the rows of the endpoint or the records that they hold."""
+        return newest_of(records, str(self.cursor_field), until)
 
     def after_start(self, records: list[Row]) -> list[Row]:
         """Those of the records that a first read brings."""
@@ -175,6 +174,6 @@ class PartStream(TrackerStream, ABC):
             return None
         return tombstone | {key: value for key, value in mine.items() if value is not None}
 
-    def newest(self, rows: Sequence[Row], records: Iterable[Row]) -> str | None:
+    def newest(self, rows: Sequence[Row], records: Iterable[Row], *, until: str = END_OF_TIME) -> str | None:
         """The `updated_at` of the rows themselves: it moves with their parts, and a list can be asked for by it."""
-        return max((row["updated_at"] for row in rows if row.get("updated_at")), default=None)
+        return newest_of(rows, "updated_at", until)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+END_OF_TIME = "~"
+"""Greater than any time as text."""
+CLOCKS_DIFFER = timedelta(hours=1)
+"""How far the clocks of two machines that sync one after the other may be apart."""
 
 
 def moment(text: str) -> datetime:
@@ -29,3 +35,13 @@ def is_before(cursor: Any, start: datetime) -> bool:
         return datetime.fromisoformat(cursor) < start
     except (TypeError, ValueError):
         return False
+
+
+def is_in_future(time: str | None) -> bool:
+    """Whether no clock can have shown this time yet."""
+    return time is not None and moment(time) > datetime.now(UTC) + CLOCKS_DIFFER
+
+
+def newest_of(rows: Iterable[Mapping[str, Any]], cursor: str, until: str) -> str | None:
+    """The greatest time in an attribute of rows, without those that lie after `until`."""
+    return max((row[cursor] for row in rows if row.get(cursor) and row[cursor] <= until), default=None)

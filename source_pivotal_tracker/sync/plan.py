@@ -35,10 +35,10 @@ class Sweeps:
     days: int = 0
 
     def is_due(self, checkpoint: Checkpoint) -> bool:
-        """Always, too, where the last time did not succeed."""
+        """Always, too, where the last time did not succeed; a day in the future is none on which it did."""
         if self.always or checkpoint.swept is None:
             return True
-        return self.days > 0 and today() - checkpoint.swept >= self.days
+        return self.days > 0 and not 0 <= today() - checkpoint.swept < self.days
 
 
 @dataclass

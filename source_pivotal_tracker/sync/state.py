@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from source_pivotal_tracker.api.dialect.values import AS_SECONDS, time_of_number
 from source_pivotal_tracker.streams.revision import Revision
-from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.streams.times import is_in_future, moment
 from source_pivotal_tracker.sync.row_digests import RowDigests
 
 logger = logging.getLogger("airbyte.tracker")
@@ -90,6 +90,13 @@ class Checkpoint:
     def is_base(self) -> bool:
         """Whether an incremental read can start from here."""
         return any(value is not None for value in (self.revision, self.cursor, self.digest, self.swept))
+
+    def without_future(self) -> Checkpoint:
+        """The same without cursors in the future: what came after they were noted would seem to be known."""
+        point = self.resume_point
+        if point and is_in_future(point.newest):
+            point = replace(point, newest=None)
+        return replace(self, cursor=None if is_in_future(self.cursor) else self.cursor, resume_point=point)
 
 
 class StreamState:
@@ -182,11 +189,15 @@ class StreamState:
         checkpoints = {}
         has_numbers = False
         for state_key, blob in self._blobs(given):
+            where = "the server" if state_key.id is None else f"project {state_key.id}"
             try:
-                checkpoints[state_key] = _read(blob)
+                checkpoint = _read(blob)
                 has_numbers |= type(blob.get("cursor")) is int
+                checkpoints[state_key] = checkpoint.without_future()
+                if checkpoints[state_key] != checkpoint:
+                    words = "The state of stream %s has a time in the future for %s: asking for rows of any time"
+                    logger.warning(words, self._stream, where)
             except (TypeError, ValueError):
-                where = "the server" if state_key.id is None else f"project {state_key.id}"
                 logger.warning(
                     "The state of stream %s is damaged for %s: reading that from the start", self._stream, where
                 )

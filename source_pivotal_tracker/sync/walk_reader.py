@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, compress
 
@@ -13,6 +13,7 @@ from source_pivotal_tracker.api.errors import TrackerError
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.list_client import Answer, ListClient, Params
 from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.streams.times import iso
 from source_pivotal_tracker.sync.changes import Changes, refuse_unordered
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import Deletions
@@ -204,14 +205,18 @@ class WalkReader:
         return (self._revisions.differ or self._sent.has_repeats) and not self._walk.endpoint.append_only
 
     def _note_newest(self, answer: Answer) -> None:
-        """Note the newest cursor. Asked of one member for all: their cursors are that of the rows."""
+        """Note the newest cursor. Asked of one member for all: their cursors are that of the rows.
+
+        One in the future is none: what comes until then would seem to be known.
+        """
         if not answer.records:
             return
         rows, records = answer.rows, answer.records[0]
         if rows and "project_version" in rows[0]:
             in_time = [not self._revisions.is_late(row) for row in rows]
             rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
-        newest = self._detections[0].stream.newest(rows, chain.from_iterable(records))
+        now = iso(datetime.now(UTC))
+        newest = self._detections[0].stream.newest(rows, chain.from_iterable(records), until=now)
         self._newest = max(filter(None, (self._newest, newest)), default=None)
 
     def _recovered(self, answers: Iterable[Answer]) -> Iterator[Page]:

@@ -10,10 +10,11 @@ from urllib.parse import parse_qs
 
 import orjson
 import pytest
+from airbyte_cdk.models import AirbyteStateBlob
 
 from tracker_server import edits
 from tracker_server.api.call import Caps
-from tracker_server.api.dialect import LITETRACKER, Dialect
+from tracker_server.api.dialect import LITETRACKER, TRACKER, Dialect
 from tracker_server.api.errors import error_response, invalid_parameter, unauthorized_operation
 from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
@@ -315,3 +316,35 @@ def test_where_a_row_comes_twice_the_ones_that_slipped_are_found_though_the_vers
         sync = Sync(config_for(server), ["stories"])
     assert sync.failure is None
     assert {row["id"] for row in sync.records["stories"]} == scene.story_ids()
+
+
+@pytest.mark.parametrize("dialect", [TRACKER, LITETRACKER], ids=["tracker", "litetracker"])
+@pytest.mark.parametrize("with_state_of_before", [False, True], ids=["noted by itself", "in a given state"])
+def test_a_row_with_a_time_in_the_future_hides_none_that_come_after_it(
+    with_state_of_before: bool, dialect: Dialect, scene: Scene
+) -> None:
+    future, streams = "2999-01-01T00:00:00Z", ["activity", "my_activity", "notifications", "stories", "story_tasks"]
+    streams += ["story_transitions"] if dialect is TRACKER else []
+    (notifications,) = scene.world.notifications.values()
+    scene.project.transitions[-1]["occurred_at"] = scene.project.activity[-1]["occurred_at"] = future
+    notifications[0]["created_at"] = future
+    with TrackerServer(scene.world, dialect=dialect) as server:
+        first = Sync(config_for(server), streams, incremental=True)
+        state = first.state
+        if with_state_of_before:
+            for known in state:
+                assert known.stream is not None
+                written = orjson.dumps(known.stream.stream_state.__dict__)
+                changed = re.sub(rb'"cursor":"[^"]*"', f'"cursor":"{future}"'.encode(), written)
+                known.stream.stream_state = AirbyteStateBlob(**orjson.loads(changed))
+        scene.world.now += timedelta(hours=1)
+        story = next(key for key, row in scene.project.stories.items() if row["current_state"] == "unstarted")
+        edits.update_story(scene.world, scene.project, scene.by, story, current_state="started")
+        edits.create_task(scene.world, scene.project, scene.by, story, description="Dust")
+        new = {"id": scene.world.new_id(), "created_at": "2026-11-20T13:00:00Z"}
+        notifications.insert(0, {**notifications[1], **new})
+        second = Sync(config_for(server), streams, incremental=True, state=state)
+        whole = Sync(config_for(server), streams)
+    assert second.failure is None
+    assert new["id"] in loaded(whole)["notifications"]
+    assert Replica(first, second).differences(Replica(whole)) == []

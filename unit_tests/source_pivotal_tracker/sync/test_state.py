@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.revision import Revision
-from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.streams.times import iso, moment
 from source_pivotal_tracker.sync.row_digests import RowDigests
 from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, ResumePoint, StateKey, StreamState
 
@@ -24,7 +24,7 @@ BASE = Checkpoint(revision=Revision(7), cursor=NOON)
 RESUME_POINT = ResumePoint(offset=500, revision=Revision(7), since="2026-11-01T00:00:00Z", newest=NOON)
 
 numbers = st.integers(0, 2**53)
-days = st.dates(date(1970, 1, 1), date(2999, 12, 31)).map(str)
+days = st.dates(date(1970, 1, 1), date(2026, 11, 20)).map(str)
 times = days | days.map("{}T23:59:59Z".format)
 places = st.builds(ResumePoint, numbers, numbers, st.none() | times, st.none() | times)
 checkpoints = st.builds(
@@ -141,6 +141,39 @@ def test_a_damaged_project_is_read_anew_with_a_warning_and_the_others_stay(
     assert read.checkpoint(key(98)) == Checkpoint()
     assert read.checkpoint(key(99)) == BASE
     assert warnings(caplog) == ["The state of stream stories is damaged for project 98: reading that from the start"]
+
+
+FUTURE = "2999-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ({"version": 7, "cursor": FUTURE}, Checkpoint(revision=Revision(7))),
+        ({"version": 7, "cursor": "2999-01-01"}, Checkpoint(revision=Revision(7))),
+        ({"cursor": 32472144000000}, Checkpoint()),
+        (
+            {"version": 7, "cursor": NOON, "walk": {"offset": 500, "version": 7, "newest": FUTURE}},
+            replace(BASE, resume_point=ResumePoint(offset=500, revision=Revision(7))),
+        ),
+    ],
+    ids=["a time", "a day", "milliseconds", "the newest row of a list that is being read"],
+)
+def test_a_time_in_the_future_is_left_out_with_a_warning_and_the_rest_stays(
+    written: dict[str, Any], left: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = state({"stream": STORIES, "projects": {"98": written, "99": {"version": 7, "cursor": NOON}}})
+    assert read.checkpoint(key(98)) == left
+    assert read.checkpoint(key(99)) == BASE
+    assert warnings(caplog)[0] == (
+        "The state of stream stories has a time in the future for project 98: asking for rows of any time"
+    )
+
+
+def test_a_time_of_a_clock_that_is_a_little_ahead_stays(caplog: pytest.LogCaptureFixture) -> None:
+    ahead = iso(datetime.now(UTC) + timedelta(minutes=5))
+    assert state({"stream": STORIES, "server": {"cursor": ahead}}).checkpoint(key(None)) == Checkpoint(cursor=ahead)
+    assert warnings(caplog) == []
 
 
 def test_a_project_whose_key_is_no_id_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:

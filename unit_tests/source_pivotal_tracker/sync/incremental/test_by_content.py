@@ -120,6 +120,14 @@ def test_sweeps_are_as_many_days_apart_as_the_user_says(
     assert (living(second, "stories") == {scene.story}) is sweep
 
 
+def test_a_sweep_that_is_noted_for_a_day_in_the_future_does_not_put_off_the_next(
+    scene: Scene, lite: TrackerServer
+) -> None:
+    first = days_later(sync(lite), -1000)
+    change_silently(scene)
+    assert living(sync(lite, first), "stories") == {scene.story}
+
+
 @needs_versions
 def test_a_server_that_tells_all_is_not_swept_and_keeps_no_row_digests(server: TrackerServer) -> None:
     first = sync(server)
