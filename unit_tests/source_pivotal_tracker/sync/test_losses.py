@@ -71,15 +71,15 @@ def test_a_story_that_goes_between_a_kill_and_the_resume_is_gone(scene: Scene) -
 
 
 def test_stories_that_bulk_leaves_out_are_asked_for_one_by_one(scene: Scene) -> None:
+    api = TrackerApi(scene.world)
+
     def stingy(request: Request) -> Response | None:
         if not request.path.endswith("/bulk"):
             scene.slip(request)
             return None
         query = parse_qs(request.query)
         few = ",".join(query["ids"][0].split(",")[:2])
-        return TrackerApi(scene.world).handle(
-            Request("GET", request.path, f"ids={few}&fields={query['fields'][0]}", request.headers)
-        )
+        return api.handle(Request("GET", request.path, f"ids={few}&fields={query['fields'][0]}", request.headers))
 
     with TrackerServer(scene.world, before=stingy, caps=SMALL) as server:
         first = Sync(config_for(server), ["stories"], incremental=True)
@@ -138,9 +138,11 @@ def test_a_start_date_that_is_taken_back_after_a_kill_hides_nothing(scene: Scene
 
 
 def test_rows_that_slip_on_a_server_that_tells_no_version_are_found_by_their_ids(scene: Scene) -> None:
+    api = TrackerApi(scene.world, SMALL)
+
     def without_version(request: Request) -> Response:
         scene.slip(request)
-        response = TrackerApi(scene.world, SMALL).handle(request)
+        response = api.handle(request)
         response.headers.pop("X-Tracker-Project-Version", None)
         return response
 
