@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 
 
@@ -19,10 +21,14 @@ RESET = b""
 
 
 class ScriptedServer:
-    """Sends one answer after the other, a connection each, and the last one for ever; keeps the request lines."""
+    """Sends one answer after the other, a connection each, and the last one for ever; keeps the request lines.
 
-    def __init__(self, answers: Iterable[bytes]) -> None:
+    With `seconds_between_bytes` it sends them byte by byte, for as long as somebody takes them.
+    """
+
+    def __init__(self, answers: Iterable[bytes], *, seconds_between_bytes: float = 0.0) -> None:
         self._answers = list(answers)
+        self._seconds_between_bytes = seconds_between_bytes
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.requests: list[str] = []
@@ -50,4 +56,13 @@ class ScriptedServer:
                 while b"\r\n\r\n" not in request and (chunk := connection.recv(65536)):
                     request += chunk
                 self.requests.append(request.decode())
-                connection.sendall(self._answers[min(len(self.requests), len(self._answers)) - 1])
+                self._send(connection, self._answers[min(len(self.requests), len(self._answers)) - 1])
+
+    def _send(self, connection: socket.socket, chosen: bytes) -> None:
+        if not self._seconds_between_bytes:
+            connection.sendall(chosen)
+            return
+        with suppress(OSError):
+            for byte in chosen:
+                connection.sendall(bytes([byte]))
+                time.sleep(self._seconds_between_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,15 +16,22 @@ from source_pivotal_tracker.api.response import TrackerResponse
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+"""Seconds of silence."""
+LONGEST_ANSWER = 300.0
+"""Seconds. A server that sends a byte now and then is never silent, and never comes to an end."""
 CONNECTIONS = 20
+PIECE = 1024 * 1024
 
 
 class TrackerSession(requests.Session):
     """A session that carries the token, gives up on silence, and never takes the token to another host."""
 
-    def __init__(self, token: str, adapter: BaseAdapter | None = None) -> None:
-        """`adapter` replaces the network (exports, tests)."""
+    def __init__(
+        self, token: str, adapter: BaseAdapter | None = None, *, longest_answer: float = LONGEST_ANSWER
+    ) -> None:
+        """`adapter` replaces the network (exports, tests); `longest_answer` is in seconds."""
         super().__init__()
+        self._longest_answer = longest_answer
         self.auth = TokenAuth(token)
         self.headers["Accept"] = "application/json"
         adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
@@ -36,10 +44,10 @@ class TrackerSession(requests.Session):
 
         Raises requests.RequestException.
         """
+        deadline = time.monotonic() + self._longest_answer
         with self._begun(url, params) as response:
             try:
-                # In one piece: requests itself would take a large page in hundreds of them, and copy each twice.
-                body = response.raw.read(decode_content=True)
+                body = self._body(response, deadline)
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise requests.ReadTimeout(error) from error
             except urllib3.exceptions.SSLError as error:
@@ -49,6 +57,15 @@ class TrackerSession(requests.Session):
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
             answer.redirect = response.next.url if response.next else None
             return answer
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        # As much at a time as has come: requests itself would take a large page in hundreds of pieces.
+        pieces = []
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            pieces.append(piece)
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout(f"the answer had not ended after {self._longest_answer:g} s")
+        return b"".join(pieces)
 
     def _begun(self, url: str, params: Mapping[str, str | int] | None) -> requests.Response:
         """The answer without its body."""

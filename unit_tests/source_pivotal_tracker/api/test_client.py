@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
+from source_pivotal_tracker.api.answers import of_exception
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
@@ -21,6 +22,7 @@ from source_pivotal_tracker.api.errors import (
     TrackerError,
 )
 from source_pivotal_tracker.api.rate_limit import RateLimiter
+from source_pivotal_tracker.api.session import TrackerSession
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -318,3 +320,21 @@ def test_a_server_that_never_answers_is_given_up_by_a_time_out() -> None:
         client._session.hooks["response"].append(lambda _, **options: sent.append(options["timeout"]))
         client.get("me")
     assert sent == [(10.0, 60.0)]
+
+
+def test_an_answer_that_comes_byte_by_byte_and_does_not_end_in_time_is_an_error_that_may_pass() -> None:
+    with (
+        ScriptedServer([OK], seconds_between_bytes=0.005) as server,
+        TrackerSession(TOKEN, longest_answer=0.1) as session,
+    ):
+        with pytest.raises(requests.ReadTimeout) as caught:
+            session.read(f"{server.url}/me", None)
+        error = of_exception(caught.value, server.url)
+    assert isinstance(error, RetryableError)
+    assert str(error) == "no answer in time: the answer had not ended after 0.1 s"
+
+
+def test_an_answer_that_comes_byte_by_byte_is_read_whole() -> None:
+    with ScriptedServer([OK], seconds_between_bytes=0.001) as server:
+        assert client_of(server).get("me").parsed == {"id": 1}
+    assert len(server.requests) == 1
