@@ -36,6 +36,8 @@ NO_TOKEN = "no-token-for-exports"  # noqa: S105
 """What stands for the token where nobody asks for one; messages hide it, so no word that they might have."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
+# Other characters that are not printable, such as the narrow spaces of macOS, may be in the name of a file.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,40}")
 _DIGITS_IN_THE_FORM = r"^\s*0*[1-9][0-9]{0,15}\s*$"
 _HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
@@ -222,8 +224,8 @@ class Config(BaseModel):
         # A form fills in the default of the address.
         if info.data.get("api_url", HOSTED_URL) != HOSTED_URL:
             raise ValueError("cannot be combined with api_url")
-        if not place.strip() or not place.isprintable():
-            raise ValueError("is empty or contains a line break")
+        if not place.strip() or _CONTROL.search(place):
+            raise ValueError("is empty or contains a line break or another control character")
         if "://" not in place:
             return place
         try:

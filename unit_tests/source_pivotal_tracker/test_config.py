@@ -73,6 +73,10 @@ BAD_VALUES = [
     ("export_archive", "", "is empty"),
     ("export_archive", " ", "is empty"),
     ("export_archive", "/exports/a\nb.zip", "line break"),
+    ("export_archive", "/exports/a\u2028b.zip", "line break"),
+    ("export_archive", "/exports/\x00", "control character"),
+    ("export_archive", "/exports/a\x1b[2J.zip", "control character"),
+    ("export_archive", "/exports/\ud800.zip", "control character"),
     ("export_archive", 7, "is not a string"),
     ("export_archive", "ftp://example.com/a.zip", "does not start with https://"),
     ("export_archive", "file:///exports/a.zip", "does not start with https://"),
@@ -354,7 +358,15 @@ def test_the_address_that_a_form_fills_in_does_not_exclude_an_export() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["http://127.0.0.1:8000/a.zip?signature=1", "s3://bucket/exports/", "gs://b", "C:\\a.zip"]
+    "place",
+    [
+        "http://127.0.0.1:8000/a.zip?signature=1",
+        "s3://bucket/exports/",
+        "gs://b",
+        "C:\\a.zip",
+        "/exports/at 9\u202fAM.zip",
+        "/exports/no\u00a0break.zip",
+    ],
 )
 def test_an_export_may_lie_anywhere(place: str) -> None:
     assert parse(export_archive=place).export_archive == place
