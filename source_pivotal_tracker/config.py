@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HOSTED_URL = "https://www.pivotaltracker.com/services/v5"
 OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 LONGEST_LOOKBACK = timedelta(days=30)
+LONGEST_KEY = 40
 NO_TOKEN = "no-token-for-exports"  # noqa: S105
 """What stands for the token where nobody asks for one; messages hide it, so no word that they might have."""
 
@@ -253,6 +254,12 @@ def parse_config(raw: object) -> Config:
         return Config.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(" ".join(map(_sentence, error.errors()))) from None
+
+
+def unknown_keys(raw: object) -> list[str]:
+    """The keys that are no settings; those that a platform adds for itself begin with an underscore."""
+    keys = raw.keys() if isinstance(raw, Mapping) else ()
+    return [repr(key)[:LONGEST_KEY] for key in keys if key not in Config.model_fields and not str(key).startswith("_")]
 
 
 def _sentence(error: ErrorDetails) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit
 
 from airbyte_cdk.models import FailureType
@@ -10,13 +11,15 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.rate_limit import RateLimiter
-from source_pivotal_tracker.config import Config, ConfigError, parse_config
+from source_pivotal_tracker.config import Config, ConfigError, parse_config, unknown_keys
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.parents import Parents
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Sweeps
 from source_pivotal_tracker.sync.sync import Sync
+
+logger = logging.getLogger("airbyte.tracker")
 
 CLOSED_HOSTS = ("www.pivotaltracker.com", "pivotaltracker.com")
 CLOSED = (
@@ -33,11 +36,18 @@ def configuration_error(words: str, internal: str | None = None) -> AirbyteTrace
 
 
 def configured(config: object) -> Config:
-    """The parsed configuration. Raises the cdk's config error with one sentence for each problem."""
+    """The parsed configuration. Raises the cdk's config error with one sentence for each problem.
+
+    A key that is no setting, such as a misspelt one, is told in the log.
+    """
     try:
-        return parse_config(config)
+        settings = parse_config(config)
     except ConfigError as error:
         raise configuration_error(str(error)) from None
+    unknown = unknown_keys(config)
+    if unknown:
+        logger.warning("Ignoring what is no setting in the configuration: %s", ", ".join(unknown))
+    return settings
 
 
 def client_of(settings: Config) -> TrackerClient:
