@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.serving import exit_on_signals, serve
 

@@ -30,8 +30,8 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from tools.program import CONNECTOR, ROOT, Message, SampleServer, config_for, every_stream, sample_server
 from tools.states import LastStates
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import expected_keys
 from unit_tests.syncs import BY_NAME, key_of

@@ -9,15 +9,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from tracker_server import arguments
+from tracker_server import arguments, commands
 from tracker_server.api.dialect import MODES, Dialect
 from tracker_server.api.fields import DEFAULT
 from tracker_server.api.resources import RESOURCES
 from tracker_server.api.routes import ENDPOINTS, name_of
 from tracker_server.app import TrackerServer
 from tracker_server.encoding import use_utf_8
-from tracker_server.exports import commands
-from tracker_server.sample import SAMPLE_TOKEN, make_world
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import exit_on_signals, serve
 
 SAMPLE = "sample"
@@ -86,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
     add("--latency-ms", type=duration, default=0.0, metavar="MS", help="delay of every response (%(default)s)")
     add("--rate-limit", type=rate, metavar="N/SECONDS", help="requests per token before it gets 429 (none)")
+    arguments.add_password_file(parser)
     add("--request-log", type=Path, metavar="FILE", help="file for one JSON line per request (none)")
     add("--mode", choices=MODES, default="tracker", help="whose dialect of v5 it speaks (%(default)s)")
     differences = parser.add_argument_group("differences", "change single differences of the mode")
@@ -111,16 +111,20 @@ def main(argv: list[str] | None = None) -> int:
         argv = argv[1:]
     options = _parser().parse_args(argv)
     exit_on_signals()
+    world = make_world(options.projects, options.stories, options.seed)
+    world.files = sample_files(world)
     server = TrackerServer(
-        make_world(options.projects, options.stories, options.seed),
+        world,
         options.host,
         options.port,
         latency=options.latency_ms / 1000,
         rate_limit=options.rate_limit,
         request_log=options.request_log,
         dialect=_dialect(options),
+        password=options.password_file,
     )
-    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN)
+    token = options.password_file or SAMPLE_TOKEN
+    return serve(server, f"{options.host}:{options.port}", token)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import http.client
 import json
 import logging
@@ -11,9 +12,10 @@ import socket
 import sys
 import threading
 import time
+from base64 import b64decode
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +29,12 @@ from werkzeug.wsgi import FileWrapper
 from tracker_server.api.call import Caps
 from tracker_server.api.dialect import TRACKER, Dialect
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.http_message import Request, Response
+from tracker_server.pages.application import Pages
+from tracker_server.search.index import SearchIndex
+from tracker_server.view import Views
 from tracker_server.world import World
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
 FILE_BLOCK = 65_536
+OF_THE_API = (PREFIX, "/file_attachments/")
+"""What is not below these is a page."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +111,13 @@ class TrackerServer:
     `port` 0 takes a free one. `latency` is in seconds, added to every request. `rate_limit` is (requests,
     seconds) for each token; beyond it the answer is 429 with `Retry-After`. `request_log` names a file that gets
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
-    it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. Entering
-    the block raises OSError if the address is not available. Inside it, `url` is the base URL
-    of the API, for this machine if it listens on every address; `log` has the answered requests and stays readable
-    after the block.
+    it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. With a
+    `password`, requests without it get 401.
+    `warm`: the index of the search is made from the start, and not at the first search.
+
+    Entering the block raises OSError if the address is not available. Inside it, `url` is the base URL of the API, and
+    `pages_url` the first page, for this machine if it listens on every address; `log` has the answered requests and
+    stays readable after the block.
     """
 
     def __init__(
@@ -121,10 +132,14 @@ class TrackerServer:
         before: Callable[[Request], Response | None] | None = None,
         caps: Caps | None = None,
         dialect: Dialect = TRACKER,
+        password: str | None = None,
+        warm: bool = False,
     ) -> None:
         self.world = world
+        self._password = password
+        self._is_warm = warm
         self.log: list[LoggedRequest] = []
-        self.url = ""
+        self.url = self.pages_url = ""
         self._host = host
         self._port = port
         self._latency = latency
@@ -132,7 +147,9 @@ class TrackerServer:
         self._request_log = request_log
         self._before = before
         self._failures = Failures(dialect.failing, dialect.failing_seed)
-        self._api = TrackerApi(world, caps, dialect)
+        index = SearchIndex(Views(world))
+        self._api = TrackerApi(world, caps, dialect, index)
+        self._pages = Pages(index)
         self._file: TextIO | None = None
         self._log_lock = threading.Lock()
         self._running = ExitStack()
@@ -144,6 +161,7 @@ class TrackerServer:
             listener = socket.create_server((self._host, self._port), backlog=128)
             self._port = listener.getsockname()[1]
             host = LOOPBACK if self._host == EVERY_ADDRESS else self._host
+            self.pages_url = f"http://{host}:{self._port}/"
             self.url = f"http://{host}:{self._port}{PREFIX}"
             self._serve(listener, starting)
             self._running = starting.pop_all()
@@ -170,6 +188,14 @@ class TrackerServer:
             connection_limit=MOST_CONNECTIONS,
             asyncore_use_poll=True,  # select() takes no descriptor above 1023.
         )
+        if self._is_warm:
+            stopped = threading.Event()
+            warming = threading.Thread(
+                target=self._pages.warm, args=(stopped.is_set,), name="tracker_server index", daemon=True
+            )
+            warming.start()
+            stopping.callback(warming.join, STOP_SECONDS)
+            stopping.callback(stopped.set)
         loop = threading.Thread(target=server.run, name="tracker_server", daemon=True)
         loop.start()
 
@@ -194,10 +220,18 @@ class TrackerServer:
         self._log_request(at, request, response)
         headers = {"Content-Length": str(len(response.body)), **response.headers}
         start_response(f"{response.status} {http.client.responses.get(response.status, '')}", list(headers.items()))
+        if request.method == "HEAD":
+            if response.file is not None:
+                response.file.close()
+            return []
         return [response.body] if response.file is None else FileWrapper(response.file, FILE_BLOCK)
 
     def _response(self, request: Request) -> Response:
         try:
+            if self._password is not None and not _is_admitted(request, self._password):
+                return _refused()
+            if not request.path.startswith(OF_THE_API):
+                return self._pages.handle(request)
             in_place = self._rate_limited(request) or self._replacement(request) or self._failures.next_response()
             return in_place or self._api.handle(request)
         except Exception:
@@ -243,3 +277,24 @@ def _request(environ: WSGIEnvironment) -> Request:
     }
     path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
     return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+
+
+def _is_admitted(request: Request, password: str) -> bool:
+    """Whether a request brings the password: by HTTP Basic under any name, or as the token of the API."""
+    given = [request.headers.get("x-trackertoken", "")]
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            given.append(b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")[2])
+    # Each is compared, so that the time that it takes tells nothing.
+    matches = [hmac.compare_digest(text.encode(), password.encode()) for text in given]
+    return any(matches)
+
+
+def _refused() -> Response:
+    headers = {
+        "WWW-Authenticate": 'Basic realm="Tracker", charset="UTF-8"',
+        "Content-Type": "text/plain; charset=utf-8",
+        "Cache-Control": "no-store",
+    }
+    return Response(401, headers, b"A password is needed.\n")

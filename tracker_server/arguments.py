@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
@@ -21,7 +22,30 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 HOST = os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1")
 """Every address in a container; elsewhere only this machine."""
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses that only this machine reaches."""
+
 port = whole_number(0, 65_535)
 projects = whole_number(1, 1_000)
 stories_in_memory = whole_number(1, 100_000_000)
 stories = whole_number(1, 100_000)
+
+
+def password(path: str) -> str:
+    """The type of an argument that names a file with a password in its first line."""
+    try:
+        first_line = Path(path).read_text("utf-8").partition("\n")[0].strip()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{path} is not text in UTF-8") from None
+    if not first_line:
+        raise argparse.ArgumentTypeError(f"{path} holds no password in its first line")
+    return first_line
+
+
+def add_password_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--password-file", type=password, metavar="FILE",
+        help="file with a password that browsers ask for (any user name), and that the API takes as the token (none)",
+    )  # fmt: skip

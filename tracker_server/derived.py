@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from statistics import fmean, pstdev
@@ -46,7 +47,7 @@ class Figures:
         self.now = now.astimezone(UTC)
 
     @cached_property
-    def _time_zone(self) -> ZoneInfo:
+    def time_zone(self) -> ZoneInfo:
         return ZoneInfo((self.project.row.get("time_zone") or {}).get("olson_name", "UTC"))
 
     def _setting(self, name: str) -> Any:
@@ -69,8 +70,8 @@ class Figures:
     def _first_day(self) -> date:
         """The local date on which the first regular iteration begins."""
         if self.project.iteration_starts:
-            return parse_iso(self.project.iteration_starts[-1]).astimezone(self._time_zone).date()
-        day = self._start.astimezone(self._time_zone).date()
+            return parse_iso(self.project.iteration_starts[-1]).astimezone(self.time_zone).date()
+        day = self._start.astimezone(self.time_zone).date()
         return day - timedelta(days=(day.weekday() - WEEKDAYS.index(self._setting("week_start_day"))) % 7)
 
     @cached_property
@@ -79,7 +80,7 @@ class Figures:
 
     def _number_at(self, moment: datetime) -> int:
         """The number of the iteration that a moment falls into."""
-        days = (moment.astimezone(self._time_zone).date() - self._first_day).days
+        days = (moment.astimezone(self.time_zone).date() - self._first_day).days
         if days < 0:
             return max(1, bisect_right(self.project.iteration_starts, iso(moment)))
         return self._first_regular + days // self._iteration_days
@@ -89,7 +90,7 @@ class Figures:
         if number <= len(self.project.iteration_starts):
             return self.project.iteration_starts[number - 1]
         day = self._first_day + timedelta(days=(number - self._first_regular) * self._iteration_days)
-        return iso(datetime.combine(day, time(), self._time_zone))
+        return iso(datetime.combine(day, time(), self.time_zone))
 
     def _weeks_of(self, number: int) -> int:
         """The length of an iteration."""
@@ -109,7 +110,7 @@ class Figures:
         )
 
     @cached_property
-    def _points(self) -> dict[int, float]:
+    def points(self) -> dict[int, float]:
         """What each story counts: its estimate, or 0 where its type cannot be estimated."""
         estimatable = {"feature"}
         if self._setting("bugs_and_chores_are_estimatable"):
@@ -119,8 +120,9 @@ class Figures:
             for story_id, story in self.project.stories.items()
         }
 
-    def _sum(self, story_ids: list[int]) -> float:
-        return _whole(sum(self._points[story_id] for story_id in story_ids))
+    def points_of(self, story_ids: Iterable[int]) -> float:
+        """The points of some stories together."""
+        return _whole(sum(self.points[story_id] for story_id in story_ids))
 
     @cached_property
     def _accepted_in(self) -> dict[int, list[int]]:
@@ -142,7 +144,7 @@ class Figures:
     @cached_property
     def _done_points(self) -> list[float]:
         """The points that each done iteration brought, from iteration 1 on."""
-        return [self._sum(self._accepted_in.get(number, [])) for number in range(1, self.current_iteration_number)]
+        return [self.points_of(self._accepted_in.get(number, [])) for number in range(1, self.current_iteration_number)]
 
     def _recent(self, number: int) -> range:
         """The done iterations that the velocity of an iteration is taken from."""
@@ -192,16 +194,16 @@ class Figures:
         filling += [s for s in self.project.order if stories[s]["current_state"] in IN_PROGRESS]
         planned = [filling]
         velocity = max(1, self.current_velocity)  # with 0, no story would ever fit
-        room = velocity - self._sum(filling)
+        room = velocity - self.points_of(filling)
         for story_id in self.project.order:
             if stories[story_id]["current_state"] != "unstarted":
                 continue
-            while self._points[story_id] > room:
+            while self.points[story_id] > room:
                 filling = []
                 planned.append(filling)
                 room = max(0, room) + velocity
             filling.append(story_id)
-            room -= self._points[story_id]
+            room -= self.points[story_id]
         return planned
 
     @property
@@ -226,7 +228,7 @@ class Figures:
         return [self._iteration(number, story_ids) for number, story_ids in enumerate(done + self._planned, 1)]
 
     def _iteration(self, number: int, story_ids: list[int]) -> Row:
-        points = self._sum(story_ids)
+        points = self.points_of(story_ids)
         days = {
             "length": self._weeks_of(number),
             "start": self._start_of(number),
@@ -241,7 +243,7 @@ class Figures:
             "kind": "iteration",
             "velocity": self._velocity_of(min(number, self.current_iteration_number)),
             "points": points,
-            "accepted_points": self._sum(self._accepted_in.get(number, [])),
+            "accepted_points": self.points_of(self._accepted_in.get(number, [])),
             "effective_points": float(points),
         }
 
@@ -266,7 +268,7 @@ class Figures:
     def _label_counts(self) -> dict[int, Row]:
         counts = {label_id: _story_counts() for label_id in self.project.labels}
         for story_id, story in self.project.stories.items():
-            state, points = story["current_state"], self._points[story_id]
+            state, points = story["current_state"], self.points[story_id]
             for label_id in story["label_ids"]:
                 of_label = counts[label_id]
                 of_label["number_of_stories_by_state"][state] += 1
@@ -293,8 +295,8 @@ class Figures:
                 continue
             accepted = [s for s in story_ids if self.project.stories[s]["current_state"] == "accepted"]
             releases[story_id] = {
-                "points_accepted": self._sum(accepted),
-                "points_total": self._sum(story_ids),
+                "points_accepted": self.points_of(accepted),
+                "points_total": self.points_of(story_ids),
                 "counts_accepted": len(accepted),
                 "counts_total": len(story_ids),
                 "projected_completion": self._projected_completions.get(story_id),
@@ -310,19 +312,22 @@ class Figures:
         the current iteration), completed_at (ISO 8601; None while a story is not accepted) and
         projected_completion (ISO 8601; None when no story that is scheduled remains).
         """
-        story_ids = self._stories_by_label.get(self.project.epics[epic_id].get("label_id"), [])
+        story_ids = self.stories_with_label(self.project.epics[epic_id].get("label_id"))
         stories = [self.project.stories[story_id] for story_id in story_ids]
-        past_done = [story_id for story_id in story_ids if story_id in self._past_done]
+        past_done = [story_id for story_id in story_ids if story_id in self.past_done]
         complete = bool(stories) and all(story["current_state"] == "accepted" for story in stories)
         accepted_at = [story.get("accepted_at") for story in stories] if complete else []
         projected = self._projected_completions
         return {
-            "past_done_story_estimates": self._sum(past_done),
+            "past_done_story_estimates": self.points_of(past_done),
             "past_done_stories_count": len(past_done),
-            "past_done_stories_no_point_count": sum(not self._points[story_id] for story_id in past_done),
+            "past_done_stories_no_point_count": sum(not self.points[story_id] for story_id in past_done),
             "completed_at": max(filter(None, accepted_at), default=None) if all(accepted_at) else None,
             "projected_completion": max((projected[s] for s in story_ids if s in projected), default=None),
         }
+
+    def stories_with_label(self, label_id: int | None) -> list[int]:
+        return self._stories_by_label.get(label_id, [])
 
     @cached_property
     def _stories_by_label(self) -> dict[int | None, list[int]]:
@@ -333,7 +338,7 @@ class Figures:
         return dict(by_label)
 
     @cached_property
-    def _past_done(self) -> set[int]:
+    def past_done(self) -> set[int]:
         """The stories that were accepted before the current iteration."""
         done = (ids for number, ids in self._accepted_in.items() if number < self.current_iteration_number)
         return {story_id for story_ids in done for story_id in story_ids}
@@ -369,7 +374,7 @@ class Figures:
             before = None
             for occurred_at, state in self._states(story):
                 day = max(occurred_at[:10], first.isoformat())
-                moves[day].append((before, state, self._points[story_id]))
+                moves[day].append((before, state, self.points[story_id]))
                 before = state
         points, counts = dict.fromkeys(STATES, 0.0), dict.fromkeys(STATES, 0)
         rows: list[list[Any]] = []

@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 import threading
+import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -27,8 +28,10 @@ def exit_on_signals() -> None:
     signal.signal(signal.SIGTERM, _stop)
 
 
-def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] = ()) -> int:
+def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] = (), *, opens: bool = False) -> int:
     """Print the base URL, the token, a command to try and `more` lines, then serve until the process ends.
+
+    `opens`: the first page is opened in this machine's browser, if it has one.
 
     Returns 1, after a sentence, if the `address` or the log cannot be opened.
     """
@@ -39,8 +42,11 @@ def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] =
     gc.freeze()
     try:
         with server:
-            lines = [server.url, token, f"Try: curl -H 'X-TrackerToken: {token}' '{server.url}/me'", *more]
+            lines = [server.url, token, f"Try: curl -H 'X-TrackerToken: {token}' '{server.url}/me'"]
+            lines += [*more, f"To look at it, open {server.pages_url} in a browser."]
             print(*lines, sep="\n", flush=True)
+            if opens:
+                webbrowser.open(server.pages_url)
             threading.Event().wait()
     except OSError as error:
         place = error.filename or address

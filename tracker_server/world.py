@@ -15,6 +15,11 @@ from typing import IO, Any
 
 Row = dict[str, Any]
 
+
+class UnreadableProject(Exception):
+    """A project that a world has cannot be read any more: a sentence on what lies there."""
+
+
 STORY_PART_KINDS = {
     "tasks": "task",
     "comments": "comment",
@@ -85,6 +90,10 @@ class Project:
 
     def has_epic(self, epic_id: int) -> bool:
         return epic_id in self.epics
+
+
+PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"))
+"""The types of files that a browser may show in place: pictures that hold no script."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import LoggedRequest
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 
 Before = Callable[[Request], "Response | None"]

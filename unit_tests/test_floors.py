@@ -31,6 +31,28 @@ FLOORS = {
 }
 """Every module and package of the connector, each with its floor."""
 
+FLOORS_OF_THE_SERVER = {
+    "world": 0,
+    "http_message": 0,
+    "encoding": 0,
+    "garbage_collection": 0,
+    "arguments": 0,
+    "derived": 1,
+    "downloads": 1,
+    "edits": 1,
+    "exports": 2,
+    "sample": 2,
+    "view": 2,
+    "search": 3,
+    "api": 4,
+    "pages": 4,
+    "app": 5,
+    "serving": 6,
+    "commands": 7,
+    "__main__": 8,
+}
+"""The same of the server."""
+
 LONGEST = 300
 """Lines of a module of the connector: a longer one is several things."""
 
@@ -57,10 +79,11 @@ def packages_imported(module: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(module)}
 
 
-def floor(name: str) -> int | None:
-    """The floor of `source_pivotal_tracker.api.client`, which is that of `api`; None for what is on no floor."""
+def floor(name: str, of: str = CONNECTOR) -> int | None:
+    """The floor of `source_pivotal_tracker.api.client`, which is that of `api`; None without one."""
     package, _, inside = name.partition(".")
-    return FLOORS.get(inside.partition(".")[0]) if package == CONNECTOR else None
+    floors = FLOORS if of == CONNECTOR else FLOORS_OF_THE_SERVER
+    return floors.get(inside.partition(".")[0]) if package == of else None
 
 
 def dotted(module: Path) -> str:
@@ -83,6 +106,24 @@ def test_a_module_imports_nothing_from_a_higher_floor(module: Path) -> None:
     own = floor(dotted(module))
     assert own is not None
     assert [name for name in imported(module) if (floor(name) or 0) > own] == []
+
+
+def test_every_module_of_the_server_is_on_a_floor() -> None:
+    built = {path.parts[1].removesuffix(".py") for path in modules(SERVER)} - {"__init__"}
+    assert built == set(FLOORS_OF_THE_SERVER)
+
+
+@pytest.mark.parametrize("module", [path for path in modules(SERVER) if path != Path(SERVER, "__init__.py")], ids=str)
+def test_a_module_of_the_server_imports_nothing_from_a_higher_floor(module: Path) -> None:
+    own = floor(dotted(module), SERVER)
+    assert own is not None
+    assert [name for name in imported(module) if (floor(name, SERVER) or 0) > own] == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("api", "pages"), ("pages", "api")])
+def test_the_api_and_the_pages_of_the_server_do_not_know_each_other(one: str, other: str) -> None:
+    known = {name for module in modules(f"{SERVER}/{one}") for name in imported(module)}
+    assert not any(name.startswith(f"{SERVER}.{other}") for name in known)
 
 
 def test_the_configuration_and_the_api_do_not_know_each_other() -> None:

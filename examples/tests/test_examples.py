@@ -22,8 +22,8 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import World
 from unit_tests import expected_keys

@@ -19,9 +19,10 @@ from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import SourceUnavailable
 from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
-from tracker_server.api.protocol import PREFIX, Request
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read_exports, require_exports, sources_at
+from tracker_server.http_message import Request
 
 logger = logging.getLogger("airbyte.tracker")
 

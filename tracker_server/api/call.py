@@ -10,7 +10,8 @@ from tracker_server.api.dialect import Dialect
 from tracker_server.api.errors import invalid_parameter, unauthorized_operation, unfound_resource
 from tracker_server.api.fields import FieldsError, refuse, selector
 from tracker_server.api.parameters import Parameters
-from tracker_server.api.view import View, Views, membership_of
+from tracker_server.search.index import SearchIndex
+from tracker_server.view import View, Views, membership_of
 from tracker_server.world import Project, Row, World, iso
 
 
@@ -57,6 +58,7 @@ class Call:
 
     world: World
     views: Views
+    index: SearchIndex
     caps: Caps
     dialect: Dialect
     token: str
@@ -137,7 +139,3 @@ class Call:
             bound = iso(before) + ("~" if before.microsecond else "")
             rows = [row for row in rows if (time(row) or "~") < bound]
         return rows
-
-    def refuse_search(self) -> None:
-        if self.parameters.text("filter") is not None:
-            raise invalid_parameter("this server has no search, so 'filter' cannot be used")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracker_server.api.fields import Selector
-from tracker_server.api.view import View, rows_by_id
+from tracker_server.view import View, rows_by_id
 from tracker_server.world import Row
 
 Rewrite = Callable[[Row, Row, View], None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import orjson
 
-from tracker_server.api.protocol import Response, json_headers
+from tracker_server.api.protocol import json_headers
+from tracker_server.http_message import Response
 from tracker_server.world import Row
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from tracker_server.api.resources import RESOURCES, Computed, Getter
-from tracker_server.api.view import View
+from tracker_server.view import View
 from tracker_server.world import Row
 
 Wanted = dict[str, "Wanted | None"]

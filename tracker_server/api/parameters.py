@@ -24,6 +24,9 @@ class Parameters:
         if len(pairs) != len(self._values):
             raise invalid_parameter("a parameter is given more than once")
 
+    def names(self) -> frozenset[str]:
+        return frozenset(self._values)
+
     def text(self, name: str, allowed: Collection[str] = ()) -> str | None:
         self._unread.pop(name, None)
         value = self._values.get(name)

@@ -1,36 +1,10 @@
-"""What goes over the wire: a request and a response."""
+"""Where the API lies, and the headers of its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import IO
 
 PREFIX = "/services/v5"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it came in: the path with its prefix, the query undecoded, header names in any case."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response ready to be sent.
-
-    A file is not in the body: `file` has its bytes, is read while they are sent, and then closed.
-    """
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    file: IO[bytes] | None = None
 
 
 def json_headers(status: int) -> dict[str, str]:

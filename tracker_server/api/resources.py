@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tracker_server.api.view import View, accounts_of, membership_of, projects_of, rows_by_id
+from tracker_server.view import View, accounts_of, membership_of, projects_of, rows_by_id
 from tracker_server.world import STORY_PART_KINDS, Row
 
 Getter = Callable[[Row, View], Any]
@@ -332,6 +332,22 @@ RESOURCES: Mapping[str, Resource] = {
     "webhook": Resource(
         "kind id project_id webhook_url webhook_version enabled last_error_code last_response_body"
         " created_at updated_at"
+    ),
+    "search_result_container": Resource(
+        "stories epics query",
+        key=None,
+        computed={
+            "stories": Computed(lambda row, _: row["stories"], "story_search_result"),
+            "epics": Computed(lambda row, _: row["epics"], "epic_search_result"),
+        },
+    ),
+    "story_search_result": Resource(
+        "stories total_points total_points_completed total_hits total_hits_with_done",
+        key=None,
+        computed={"stories": Computed(lambda row, _: row["stories"], "story", many=True)},
+    ),
+    "epic_search_result": Resource(
+        "epics total_hits", key=None, computed={"epics": Computed(lambda row, _: row["epics"], "epic", many=True)}
     ),
     "integration": Resource(
         "id kind project_id name active base_url can_import is_other story_name import_api_url"

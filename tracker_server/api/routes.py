@@ -10,7 +10,7 @@ from werkzeug.routing import Map, Rule
 
 from tracker_server.api.call import Answer
 from tracker_server.api.dialect import Dialect
-from tracker_server.api.endpoints import account, activity, epics, files, iterations, projects, stories
+from tracker_server.api.endpoints import account, activity, epics, files, iterations, projects, search, stories
 from tracker_server.api.protocol import PREFIX
 
 OF_A_PERSON: Mapping[str, Callable[..., Answer]] = {
@@ -64,6 +64,7 @@ OF_A_PROJECT: Mapping[str, Callable[..., Answer]] = {
     "/stories/<int:story_id>/activity": activity.story_activity,
     "/story_transitions": activity.transitions,
     "/activity": activity.activity,
+    "/search": search.search,
 }
 IN_PROJECT = "/projects/<int:project_id>"
 ENDPOINTS: Mapping[str, Callable[..., Answer]] = {

@@ -14,21 +14,28 @@ from tracker_server.api.call import Answer, Call, Caps
 from tracker_server.api.dialect import TRACKER, Dialect
 from tracker_server.api.errors import ApiError, error_response, route_not_found
 from tracker_server.api.parameters import Parameters
-from tracker_server.api.protocol import Request, Response, json_headers
+from tracker_server.api.protocol import json_headers
 from tracker_server.api.routes import routes
 from tracker_server.api.times import with_times_in_millis
-from tracker_server.api.view import Views
-from tracker_server.world import Row, StoredFile, World
+from tracker_server.http_message import Request, Response
+from tracker_server.search.index import SearchIndex
+from tracker_server.view import Views
+from tracker_server.world import Row, StoredFile, UnreadableProject, World
 
 
 class TrackerApi:
-    """A v5 API over one world, in Tracker's or in another dialect, whose page cap applies unless `caps` are given."""
+    """A v5 API over one world, in Tracker's or in another dialect, whose page cap applies unless `caps` are given.
 
-    def __init__(self, world: World, caps: Caps | None = None, dialect: Dialect = TRACKER) -> None:
+    `index` is that of the world, if others search it too.
+    """
+
+    def __init__(
+        self, world: World, caps: Caps | None = None, dialect: Dialect = TRACKER, index: SearchIndex | None = None
+    ) -> None:
         self.world = world
+        self._index = index or SearchIndex(Views(world))
         self.caps = caps or Caps.of(dialect)
         self._dialect = dialect
-        self._views = Views(world)
         self._routes = routes(dialect).bind("")
 
     def handle(self, request: Request) -> Response:
@@ -38,14 +45,18 @@ class TrackerApi:
                 return self._answered(request)
         except ApiError as error:
             return error_response(error)
+        except UnreadableProject as error:
+            reason = "The server cannot read the export again."
+            problem = {"general_problem": str(error), "possible_fix": "Restart the server."}
+            return error_response(ApiError(500, "unhandled_condition", reason, **problem))
 
     def _answered(self, request: Request) -> Response:
         try:
             endpoint, arguments = self._routes.match(request.path)
         except HTTPException:
             raise route_not_found() from None
-        if request.method != "GET":
-            raise ApiError(405, "http_method_not_supported", "This server answers GET requests only.")
+        if request.method not in ("GET", "HEAD"):
+            raise ApiError(405, "http_method_not_supported", "This server answers GET and HEAD requests only.")
         function = endpoint.func if isinstance(endpoint, partial) else endpoint
         if function.__name__ in self.world.unavailable_endpoints:
             raise route_not_found(general_problem=self.world.unavailable_endpoints[function.__name__])
@@ -53,7 +64,8 @@ class TrackerApi:
         parameters = Parameters(request.query, self._dialect.ignored_parameters)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"
         in_millis = parameters.text("date_format", ["iso8601", "millis"]) == "millis"
-        call = Call(self.world, self._views, self.caps, self._dialect, token, person_id, parameters)
+        views = self._index.views
+        call = Call(self.world, views, self._index, self.caps, self._dialect, token, person_id, parameters)
         answer = self._found(call, endpoint, arguments)
         parameters.finish()
         if isinstance(answer.data, StoredFile):

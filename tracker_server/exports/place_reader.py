@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tracker_server.api.errors import ApiError
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.layout import Attachment, Layout
@@ -21,7 +20,7 @@ from tracker_server.exports.project_exports import ProjectExports
 from tracker_server.exports.project_reader import ProjectReader, Summary
 from tracker_server.exports.sources import Source
 from tracker_server.garbage_collection import gc_paused
-from tracker_server.world import Project
+from tracker_server.world import Project, UnreadableProject
 
 logger = logging.getLogger("tracker_server")
 
@@ -181,7 +180,7 @@ def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
 
 
 def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
-    """Reads the project again. Raises ApiError if it cannot be read or has changed."""
+    """Reads the project again. Raises UnreadableProject if it cannot be read or has changed."""
     label = exports.all[0].label
     problem = "it has changed since then"
     try:
@@ -192,10 +191,4 @@ def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     else:
         if project.version == version:
             return project
-    raise ApiError(
-        500,
-        "unhandled_condition",
-        "The server cannot read the export again.",
-        general_problem=f"{label}: {problem}",
-        possible_fix="Restart the server.",
-    )
+    raise UnreadableProject(f"{label}: {problem}")

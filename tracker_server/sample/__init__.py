@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import struct
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -70,8 +72,20 @@ def sample_files(world: World) -> dict[int, StoredFile]:
 
 
 def _content(file: Row) -> IO[bytes]:
+    """A picture in stripes, or words, filled up to the size of the file."""
     words = f"Sample of {file['filename']}. ".encode()
-    return BytesIO((words * (file["size"] // len(words) + 1))[: file["size"]])
+    start = _stripes(file["id"]) if str(file.get("content_type")).startswith("image/") else b""
+    return BytesIO((start + words * (file["size"] // len(words) + 1))[: file["size"]])
+
+
+def _stripes(seed: int) -> bytes:
+    """A small PNG."""
+    colours = bytes((seed * 37 % 200 + 40, seed * 53 % 200 + 40, seed * 71 % 200 + 40))
+    row = b"\0" + (colours * 8 + b"\xf4\xf4\xf0" * 8) * 15
+    size = struct.pack(">IIBBBBB", 240, 120, 8, 2, 0, 0, 0)
+    parts = (b"IHDR" + size, b"IDAT" + zlib.compress(row * 120), b"IEND")
+    chunks = (struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _play_out(world: World, timelines: Iterable[Iterator[int]]) -> None:

@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from tracker_server import __main__ as command_line
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import EVERY_ADDRESS, LOOPBACK, RateLimit, TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 
 TOKEN = "f" * 32

@@ -7,7 +7,7 @@ from datetime import timedelta
 from tracker_server.api.call import Answer, Call
 from tracker_server.api.errors import invalid_parameter, unauthorized_operation, unfound_resource
 from tracker_server.api.times import to_millis
-from tracker_server.api.view import accounts_of
+from tracker_server.view import accounts_of
 from tracker_server.world import Row, iso
 
 NOTIFICATION_WINDOW = timedelta(days=10)

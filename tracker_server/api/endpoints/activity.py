@@ -7,7 +7,7 @@ from operator import itemgetter
 from tracker_server.api.call import Answer, Call
 from tracker_server.api.endpoints.epics import epic_row
 from tracker_server.api.endpoints.stories import story_row
-from tracker_server.api.view import View, projects_of
+from tracker_server.view import View, projects_of
 from tracker_server.world import Row
 
 OCCURRED_AT = itemgetter("occurred_at")

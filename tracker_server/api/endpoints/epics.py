@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from tracker_server.api.call import Answer, Call
+from tracker_server.api.endpoints.search import filtered
 from tracker_server.api.errors import unfound_resource
-from tracker_server.api.view import View, row_with_id
+from tracker_server.view import View, row_with_id, rows_by_id
 from tracker_server.world import Row
 
 
 def epics(call: Call, view: View) -> Answer:
-    call.refuse_search()
-    return call.unpaginated("epic", view.project.epics.values(), view)
+    found = filtered(call, view, "epic")
+    epics = view.project.epics
+    return call.unpaginated("epic", epics.values() if found is None else rows_by_id(epics, found), view)
 
 
 def epic(call: Call, view: View, epic_id: int) -> Answer:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from tracker_server.api.call import Answer, Call
 from tracker_server.api.errors import unfound_resource
+from tracker_server.downloads import download_headers
 
 
 def download(call: Call, attachment_id: int) -> Answer:
@@ -14,11 +13,4 @@ def download(call: Call, attachment_id: int) -> Answer:
     file = call.world.files.get(attachment_id)
     if file is None:
         raise unfound_resource()
-    place = "inline" if inline else "attachment"
-    headers = {
-        "Content-Type": file.content_type or "application/octet-stream",
-        "Content-Length": str(file.size),
-        "Content-Disposition": f"{place}; filename*=UTF-8''{quote(file.filename, safe='')}",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Answer(file, headers=headers)
+    return Answer(file, headers=download_headers(file, inline=inline))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracker_server.api.call import Answer, Call
 from tracker_server.api.errors import unfound_resource
-from tracker_server.api.view import View
+from tracker_server.view import View
 from tracker_server.world import Row
 
 SCOPES = ("done", "current", "backlog", "current_backlog", "done_current")

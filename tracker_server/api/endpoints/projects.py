@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracker_server.api.call import Answer, Call
-from tracker_server.api.view import View, projects_of
+from tracker_server.view import View, projects_of
 
 
 def projects(call: Call) -> Answer:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from operator import methodcaller
 
 from tracker_server.api.call import Answer, Call
+from tracker_server.api.endpoints.search import filtered
 from tracker_server.api.errors import invalid_parameter, unfound_resource
-from tracker_server.api.view import View, row_with_id, rows_by_id
 from tracker_server.derived import STATES
+from tracker_server.view import View, row_with_id, rows_by_id
 from tracker_server.world import STORY_PART_KINDS, Row
 
 STORY_TYPES = ("feature", "bug", "chore", "release")
@@ -23,8 +24,8 @@ def stories_in_order(view: View) -> list[Row]:
 
 
 def stories(call: Call, view: View) -> Answer:
-    call.refuse_search()
-    rows = stories_in_order(view)
+    found = filtered(call, view, "story")
+    rows = stories_in_order(view) if found is None else rows_by_id(view.project.stories, found)
     places = view.story_places
     for name, allowed in (("story_type", STORY_TYPES), ("state", STATES), ("story_priority", PRIORITIES)):
         attribute = {"state": "current_state"}.get(name, name)

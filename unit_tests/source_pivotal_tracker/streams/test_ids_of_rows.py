@@ -15,8 +15,8 @@ from source_pivotal_tracker.api.fields import DEFAULT
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind, Partition
 from source_pivotal_tracker.wiring import client_of, configured, parents_of, streams_of
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 from unit_tests.interception import Before, is_probe, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import synced

@@ -14,8 +14,8 @@ from tracker_server.api.call import Caps
 from tracker_server.api.dialect import Dialect
 from tracker_server.api.errors import error_response, invalid_parameter
 from tracker_server.api.fields import FieldsError, parse_fields
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 from unit_tests.interception import Before, html, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import keys_come, keys_held

@@ -11,8 +11,8 @@ import pytest
 from source_pivotal_tracker.streams.base import PartStream
 from tracker_server.api.dialect import LITETRACKER
 from tracker_server.api.errors import error_response, invalid_parameter
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import World
 from unit_tests.interception import Before, html, query_of, without_fields

@@ -14,8 +14,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server.api.call import Caps
 from tracker_server.api.errors import ApiError, error_response, unauthorized_operation, unfound_resource
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN
 from tracker_server.world import World
 from unit_tests.interception import html, instead, json, path_of, query_of

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from source_pivotal_tracker.api.dialect.values import DATES, TIMES, read_json
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import World
 from unit_tests.editor import Editor

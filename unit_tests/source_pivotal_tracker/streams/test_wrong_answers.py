@@ -15,8 +15,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.sync.messages import as_lines
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 from unit_tests.interception import asked, instead, json, path_of, query_of
 from unit_tests.source_pivotal_tracker.streams.reads import synced

@@ -11,8 +11,8 @@ from airbyte_cdk.models import AirbyteStateMessage
 
 from tracker_server import edits
 from tracker_server.api.call import Caps
-from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request
 from tracker_server.sample import make_world
 from tracker_server.world import Project
 from unit_tests.modes import Mode

@@ -7,8 +7,8 @@ import random
 import re
 
 from tracker_server.api.call import Caps
-from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request
 from tracker_server.sample import make_world
 from unit_tests.editor import Editor
 from unit_tests.modes import Mode, by_mode

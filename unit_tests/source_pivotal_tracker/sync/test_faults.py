@@ -19,9 +19,9 @@ from airbyte_cdk.models import AirbyteStateMessage, FailureType
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, World
 from unit_tests.interception import html, path_of, query_of

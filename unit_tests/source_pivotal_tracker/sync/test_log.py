@@ -11,8 +11,8 @@ import pytest
 
 from tracker_server import edits
 from tracker_server.api.call import Caps
-from tracker_server.api.protocol import Request
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, config_for
 

@@ -16,9 +16,9 @@ from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.dialect import LITETRACKER, TRACKER, Dialect
 from tracker_server.api.errors import error_response, invalid_parameter, unauthorized_operation
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
 from unit_tests.replica import Replica

@@ -15,8 +15,8 @@ from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.wiring import client_of
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from unit_tests.syncs import Sync, catalog_of, config_for
 

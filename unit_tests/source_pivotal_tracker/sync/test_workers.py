@@ -16,8 +16,8 @@ from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams.list_client import ListClient
 from source_pivotal_tracker.sync.walk_reader import WalkReader
 from source_pivotal_tracker.sync.workers import MOST_BYTES
-from tracker_server.api.protocol import Request, Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from unit_tests.interception import asked, is_probe, json, path_of, query_of
 from unit_tests.modes import Mode

@@ -19,10 +19,11 @@ import requests
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.dialect import LITETRACKER, MODES, TRACKER, Dialect
-from tracker_server.api.protocol import PREFIX, Request
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.routes import ENDPOINTS, name_of
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import Failures, TrackerServer
+from tracker_server.http_message import Request
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Project, Row, World, iso
 
@@ -59,6 +60,7 @@ def paths(world: World) -> dict[str, Row]:
     needed: dict[str, Row] = {
         "my/people": {"project_id": project.id},
         "stories/bulk": {"ids": ",".join(map(str, project.order[:9]))},
+        "search": {"query": "type:bug"},
     }
     found = {}
     for path in ENDPOINTS:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.fields import FieldsError, parse_fields, selector
-from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.resources import RESOURCES
 from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.http_message import Request, Response
 from tracker_server.world import Project, Row, StoredFile, World
 
 NOW = datetime(2024, 1, 24, 12, tzinfo=UTC)
@@ -571,7 +572,7 @@ def test_times_before_and_after_are_exclusive(
     [
         {"updated_after": "yesterday"}, {"updated_after": "2024-W04-1"}, {"updated_after": ""},
         {"updated_after": "9" * 18}, {"created_before": "2024-13-01T00:00:00Z"}, {"with_state": "done"},
-        {"with_story_type": "epic"}, {"after_story_id": 1}, {"filter": "label:ui"},
+        {"with_story_type": "epic"}, {"after_story_id": 1}, {"filter": "type:"},
         {"envelope": "yes"}, {"date_format": "unix"},
     ],
 )  # fmt: skip

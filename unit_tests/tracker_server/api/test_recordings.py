@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import Row, World
 from unit_tests.recordings import Exchange, exchanges, needs_recordings

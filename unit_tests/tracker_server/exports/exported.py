@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 import orjson
 
-from tracker_server.api.protocol import PREFIX, Request, Response
+from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import ExportReport, Source, read_exports
+from tracker_server.http_message import Request, Response
 from tracker_server.world import World
 
 NAME = "my_project_20250401_1212.csv"

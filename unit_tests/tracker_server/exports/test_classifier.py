@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tracker_server.api.protocol import Request
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import ExportError, ExportReport, inspect, read_exports, sources_at
+from tracker_server.http_message import Request
 from tracker_server.world import World
 from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, NAME, ZIP, below, laid, modern, packed
 

@@ -221,7 +221,7 @@ def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path
 
 
 def test_the_help_of_the_server_names_the_commands() -> None:
-    assert "serve, inspect, export" in " ".join(run("--help").stdout.split())
+    assert "serve, site, inspect, export" in " ".join(run("--help").stdout.split())
 
 
 def test_inspect_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from source_pivotal_tracker.sync.row_digests import RowDigests
 from tracker_server import edits
 from tracker_server.api.dialect import LITETRACKER
 from tracker_server.api.errors import ApiError, error_response, unauthorized_operation
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from unit_tests.interception import Before, instead, json, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, needs_versions, only_litetracker
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (

@@ -11,9 +11,9 @@ import pytest
 
 from tracker_server import edits
 from tracker_server.api.errors import error_response, unauthorized_operation
-from tracker_server.api.protocol import Request, Response
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Request, Response
 from unit_tests.interception import instead, path_of
 from unit_tests.modes import Mode, needs_versions
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (

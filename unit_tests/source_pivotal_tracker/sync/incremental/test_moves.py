@@ -8,8 +8,8 @@ import pytest
 
 from tracker_server import edits
 from tracker_server.api.errors import error_response, route_not_found, unauthorized_operation
-from tracker_server.api.protocol import Response
 from tracker_server.app import TrackerServer
+from tracker_server.http_message import Response
 from unit_tests.interception import html, instead, json
 from unit_tests.modes import Mode
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import CALM, Destination, Follow, gone

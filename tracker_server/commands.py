@@ -1,4 +1,4 @@
-"""The commands that read and write exports: `tracker-server serve`, `inspect` and `export`."""
+"""The commands that read and write exports: `tracker-server serve`, `site`, `inspect` and `export`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.writing import write_export
+from tracker_server.pages.static_site import SiteError, StaticSite
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import exit_on_signals, serve
 
-NAMES = ("serve", "inspect", "export")
+NAMES = ("serve", "site", "inspect", "export")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,10 +54,18 @@ def _parser() -> argparse.ArgumentParser:
         help="stories in memory at a time, 5 kB each; projects beyond that are read again on request (%(default)s)",
     )  # fmt: skip
     command.add_argument("--request-log", type=Path, metavar="FILE", help="file for one JSON line per request (none)")
-    command.add_argument(
-        "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
-        help="the id that a project had in Tracker; without it, the id is derived from the name",
+    _add_project_ids(command)
+    arguments.add_password_file(command)
+    command.add_argument("--open", action="store_true", help="open the first page in this machine's browser")
+
+    command = commands.add_parser(
+        "site", help="write exports as pages that need no server",
+        epilog="OUT can be opened from a disk (OUT/index.html) or put on any web server. A second run writes it again.",
     )  # fmt: skip
+    command.set_defaults(command=_site)
+    _add_exports(command)
+    command.add_argument("out", type=Path, metavar="OUT", help="a new folder, or one that a site was written to")
+    _add_project_ids(command)
 
     command = commands.add_parser(
         "inspect", help="print what is read from exports, and every cell that is not understood",
@@ -83,6 +92,13 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_project_ids(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
+        help="the id that a project had in Tracker; without it, the id is derived from the name",
+    )  # fmt: skip
+
+
 def _name_and_id(text: str) -> tuple[str, int]:
     name, _, number = text.rpartition("=")
     if not name:
@@ -100,12 +116,39 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 def _serve(options: argparse.Namespace) -> int:
     world, report = read_exports(_sources(options.exports), dict(options.project), options.keep)
-    server = TrackerServer(world, options.host, options.port, request_log=options.request_log)
-    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, list(_what_is_served(report)))
+    server = TrackerServer(
+        world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True
+    )
+    lines = [*_what_is_served(report, has_password=options.password_file is not None), *_warning(options)]
+    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, lines, opens=options.open)
 
 
-def _what_is_served(report: ExportReport) -> Iterator[str]:
-    yield "Any token works, and so does none."
+def _warning(options: argparse.Namespace) -> Iterator[str]:
+    if options.host not in arguments.LOOPBACK and options.password_file is None:
+        yield f"Anybody who reaches {options.host} can read all of it; --password-file asks for a password."
+
+
+def _site(options: argparse.Namespace) -> int:
+    world, report = read_exports(_sources(options.exports), dict(options.project))
+    for line in _what_is_read(report):
+        print(line)
+    site = StaticSite(world, options.out)
+    try:
+        stories = site.write(lambda count: print(f"{count:,} stories are written", flush=True))
+    except SiteError as error:
+        raise ExportError(str(error)) from None
+    for problem in site.missing:
+        print(problem, file=sys.stderr)
+    print(f"Wrote {stories:,} stories: open {options.out / 'index.html'} in a browser.")
+    return 1 if site.missing or report.failures else 0
+
+
+def _what_is_served(report: ExportReport, *, has_password: bool) -> Iterator[str]:
+    yield "The password is the token." if has_password else "Any token works, and so does none."
+    yield from _what_is_read(report)
+
+
+def _what_is_read(report: ExportReport) -> Iterator[str]:
     for summary in report.served:
         yield f"{summary.name} (id {summary.project_id}) as of {summary.as_of:%Y-%m-%d}: {_counted(summary.rows)}"
     for failure in report.failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -34,6 +35,20 @@ class View:
     @cached_property
     def epic_places(self) -> dict[int, int]:
         return {epic_id: place for place, epic_id in enumerate(self.epic_order)}
+
+    @cached_property
+    def iteration_of(self) -> dict[int, int]:
+        """The number of the iteration that each story is in."""
+        return {story_id: row["number"] for row in self.figures.iterations for story_id in row["story_ids"]}
+
+    @cached_property
+    def activity_of(self) -> dict[tuple[str, int], list[Row]]:
+        """The activity of each story and epic, by kind and id, oldest first."""
+        found: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for activity in self.project.activity:
+            for kind, row_id in {(row["kind"], row["id"]) for row in activity["primary_resources"] if "id" in row}:
+                found[kind, row_id].append(activity)
+        return dict(found)
 
     @cached_property
     def times_before_owners(self) -> dict[int, str]:

@@ -1,0 +1,257 @@
+"""Answers requests for pages, at the addresses that Tracker had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+
+from tracker_server.downloads import download_headers
+from tracker_server.http_message import Request, Response
+from tracker_server.pages.board import Board
+from tracker_server.pages.links import PANELS, Links, ServedLinks
+from tracker_server.pages.markdown import Known, Markdown
+from tracker_server.pages.overview import Overview, overview
+from tracker_server.pages.rendering import POLICY, Renderer, etag, static_files
+from tracker_server.pages.story import epic_page, story_page
+from tracker_server.search.index import SearchIndex, SearchTooLong
+from tracker_server.search.query import QueryError, parse
+from tracker_server.world import Project, UnreadableProject
+
+PAGE_SIZE, MOST_PAGES = 50, 200
+"""Hits on a page of the search, and how many pages there are at most."""
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+CACHED = "max-age=3600"
+_TRACKER_ADDRESS = re.compile(r"https?://\S+")
+
+
+class NotHere(LookupError):
+    """What a page was asked for is not in the world: a heading and an explanation."""
+
+    def __init__(self, heading: str, explanation: str) -> None:
+        super().__init__(heading)
+        self.heading = heading
+        self.explanation = explanation
+
+
+class Pages:
+    """The pages of the world that an index is of. `links` are the addresses as seen from a page at `path`."""
+
+    def __init__(self, index: SearchIndex, links_at: Callable[[str], Links] = lambda _: ServedLinks()) -> None:
+        self.index = index
+        self.world = index.views.world
+        self.links_at = links_at
+        known = Known(
+            story=lambda number: self.world.with_story(number) is not None,
+            epic=lambda number: self.world.with_epic(number) is not None,
+            project=lambda number: number in self.world.projects,
+        )
+        self._markdown = Markdown(known)
+        self._renderer = Renderer(self._markdown)
+        self._overviews: dict[int, tuple[int, Overview]] = {}
+        self._routes = Map(
+            [Rule(path, endpoint=endpoint) for path, endpoint in self._paths().items()], strict_slashes=False
+        ).bind("")
+
+    def _paths(self) -> dict[str, Callable[..., Response]]:
+        project, panel = "<int:project_id>", f"<any({', '.join(PANELS)}):panel>"
+        return {
+            "/": self._home,
+            "/projects": self._home,
+            "/dashboard": self._home,
+            f"/n/projects/{project}": self._board,
+            f"/projects/{project}": self._board,
+            f"/s/projects/{project}": self._board,
+            f"/n/projects/{project}/{panel}": self._panel,
+            f"/n/projects/{project}/{panel}/<int:page>": self._panel,
+            f"/n/projects/{project}/search": self._search,
+            "/search": self._search,
+            "/story/show/<int:story_id>": self._story,
+            "/stories/<int:story_id>": self._story,
+            "/stories/show/<int:story_id>": self._story,
+            f"/n/projects/{project}/stories/<int:story_id>": self._story,
+            f"/projects/{project}/stories/<int:story_id>": self._story,
+            "/story/show/<int:story_id>/comments/<int:comment_id>": self._story_comment,
+            f"/n/projects/{project}/stories/<int:story_id>/comments/<int:comment_id>": self._story_comment,
+            f"/projects/{project}/stories/<int:story_id>/comments/<int:comment_id>": self._story_comment,
+            "/epic/show/<int:epic_id>": self._epic,
+            "/epics/<int:epic_id>": self._epic,
+            f"/n/projects/{project}/epics/<int:epic_id>": self._epic,
+            f"/projects/{project}/epics/<int:epic_id>": self._epic,
+            "/epic/show/<int:epic_id>/comments/<int:comment_id>": self._epic_comment,
+            f"/n/projects/{project}/epics/<int:epic_id>/comments/<int:comment_id>": self._epic_comment,
+            "/static/<name>": self._static,
+            "/files/<int:file_id>/<name>": self._file,
+        }
+
+    def warm(self, stopped: Callable[[], bool]) -> None:
+        """Make what the first page and the search need, until it is done or `stopped` says so."""
+        for project_id in list(self.world.projects):
+            self.index.warm(project_id, stopped)
+            with self.world.lock:
+                if not stopped() and (project := self.world.projects.get(project_id)):
+                    self.overview(project)
+
+    def handle(self, request: Request) -> Response:
+        """The page at the path of a request, or one that says why there is none."""
+        if request.method not in ("GET", "HEAD"):
+            return self._missing(405, request.path, "Read-only", "These pages can be read, and not changed.")
+        try:
+            endpoint, arguments = self._routes.match(request.path)
+            query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=20))
+            answer: Response = endpoint(request, query, **arguments)
+            return answer
+        except NotHere as missing:
+            return self._missing(404, request.path, missing.heading, missing.explanation)
+        except UnreadableProject as error:
+            explanation = f"{error}. Start the server again."
+            return self._missing(500, request.path, "The export cannot be read again", explanation)
+        except (HTTPException, ValueError):
+            return self._missing(404, request.path, "Not here", "There is no page at this address.")
+
+    def _missing(self, status: int, path: str, heading: str, explanation: str) -> Response:
+        return self._response("missing.html", path, status, heading=heading, explanation=explanation)
+
+    def _response(self, template: str, path: str, status: int = 200, **data: Any) -> Response:
+        html = self._renderer.html(template, self.links_at(path), **data)
+        headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache", **HEADERS}
+        return Response(status, headers, html.encode("utf-8", "replace"))
+
+    def _home(self, request: Request, _: Mapping[str, str]) -> Response:
+        with self.world.lock:
+            projects = [self.overview(project) for project in self.world.projects.values()]
+        projects.sort(key=lambda project: project.name.casefold())
+        return self._response("overview.html", request.path, projects=projects)
+
+    def overview(self, project: Project) -> Overview:
+        """What is said of a project, made once for each of its versions. Hold the world's lock."""
+        known = self._overviews.get(project.id)
+        if known is None or known[0] != project.version:
+            known = self._overviews[project.id] = project.version, overview(self.index.views.of(project))
+        return known[1]
+
+    def _project(self, project_id: int) -> Project:
+        project = self.world.projects.get(project_id)
+        if project is None:
+            raise NotHere(f"Project {project_id} is not here", "The first page lists all projects that are.")
+        return project
+
+    def _board(self, request: Request, _: Mapping[str, str], project_id: int) -> Response:
+        with self.world.lock:
+            project = self._project(project_id)
+            panels = Board(self.index.views.of(project)).panels()
+            about = self.overview(project)
+        return self._response("board.html", request.path, project=about, panels=panels)
+
+    def _panel(self, request: Request, _: Mapping[str, str], project_id: int, panel: str, page: int = 1) -> Response:
+        with self.world.lock:
+            project = self._project(project_id)
+            try:
+                shown = Board(self.index.views.of(project)).panel(panel, page)
+            except LookupError:
+                raise NotHere("There is no such page", f"{panel.capitalize()} has fewer pages.") from None
+            about = self.overview(project)
+        return self._response("panel.html", request.path, project=about, panel=shown)
+
+    def _story(self, request: Request, _: Mapping[str, str], story_id: int, project_id: int | None = None) -> Response:
+        with self.world.lock:
+            project = self.world.with_story(story_id)
+            if project is None:
+                if self.world.with_epic(story_id) is not None:
+                    return _redirect(self.links_at(request.path).epic(story_id))
+                raise NotHere(f"Story #{story_id} is not here", "It was deleted, or its project is not among these.")
+            story = story_page(self.index.views.of(project), story_id)
+        return self._response("story.html", request.path, story=story)
+
+    def _story_comment(
+        self, request: Request, _: Mapping[str, str], story_id: int, comment_id: int, project_id: int | None = None
+    ) -> Response:
+        return _redirect(f"{self.links_at(request.path).story(story_id)}#comment-{comment_id}")
+
+    def _epic(self, request: Request, _: Mapping[str, str], epic_id: int, project_id: int | None = None) -> Response:
+        with self.world.lock:
+            project = self.world.with_epic(epic_id)
+            if project is None:
+                raise NotHere(f"Epic {epic_id} is not here", "It was deleted, or its project is not among these.")
+            epic = epic_page(self.index.views.of(project), epic_id)
+        return self._response("epic.html", request.path, epic=epic)
+
+    def _epic_comment(
+        self, request: Request, _: Mapping[str, str], epic_id: int, comment_id: int, project_id: int | None = None
+    ) -> Response:
+        return _redirect(f"{self.links_at(request.path).epic(epic_id)}#comment-{comment_id}")
+
+    def _search(self, request: Request, query: Mapping[str, str], project_id: int | None = None) -> Response:
+        text = query.get("q", "").strip()
+        page = min(max(int(query.get("page") or 1), 1), MOST_PAGES)
+        data: dict[str, Any] = {
+            "query": text, "page": page, "size": PAGE_SIZE, "most_pages": MOST_PAGES, "names": {},
+            "results": None, "problem": None,
+        }  # fmt: skip
+        links = self.links_at(request.path)
+        if not links.has_search:
+            return self._response("search_static.html", request.path)
+        if not text:
+            return self._response("search.html", request.path, **data)
+        with self.world.lock:
+            if project_id is not None:
+                self._project(project_id)
+            if (here := self._leads_to(text, links)) is not None:
+                return _redirect(here)
+            self.index.update_all()
+            data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
+        try:
+            parsed = parse(text, self.index.today())
+            if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:
+                return _redirect(here)
+            data["results"] = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+        except QueryError as problem:
+            return self._response("search.html", request.path, 400, **{**data, "problem": problem})
+        except SearchTooLong:
+            data["problem"] = QueryError(text, "this search takes too long; search for less")
+            return self._response("search.html", request.path, 503, **data)
+        return self._response("search.html", request.path, **data)
+
+    def _leads_to(self, text: str, links: Links) -> str | None:
+        """The page of an address of Tracker that was put into the search."""
+        return self._markdown.here(text, links) if _TRACKER_ADDRESS.fullmatch(text) else None
+
+    def _with_number(self, number: int, links: Links) -> str | None:
+        with self.world.lock:
+            if self.world.with_story(number) is not None:
+                return links.story(number)
+            return links.epic(number) if self.world.with_epic(number) is not None else None
+
+    def _file(self, request: Request, query: Mapping[str, str], file_id: int, name: str) -> Response:
+        file = self.world.files.get(file_id)
+        if file is None:
+            raise NotHere("The file is not here", "It is not among the exports.")
+        try:
+            opened = file.open()
+        except OSError as error:
+            raise NotHere("The file cannot be read", f"{error.strerror or error}.") from None
+        return Response(200, download_headers(file, inline=query.get("inline") == "true"), b"", opened)
+
+    def _static(self, request: Request, _: Mapping[str, str], name: str) -> Response:
+        if name not in static_files():
+            raise NotHere("Not here", "There is no page at this address.")
+        content_type, content = static_files()[name]
+        headers = {"Content-Type": content_type, "ETag": etag(name), "Cache-Control": CACHED, **HEADERS}
+        if etag(name) in request.headers.get("if-none-match", ""):
+            return Response(304, headers, b"")
+        return Response(200, headers, content)
+
+
+def _redirect(address: str) -> Response:
+    return Response(302, {"Location": address, "Content-Type": "text/plain; charset=utf-8", **HEADERS}, b"")

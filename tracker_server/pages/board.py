@@ -1,0 +1,202 @@
+"""The board of a project: its panels, and the lines in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tracker_server.view import View
+from tracker_server.world import Row, parse_iso
+
+LINES = 100
+"""Stories on a page of a panel; an iteration that begins there ends there, as far as it is not longer itself."""
+
+TITLES = {"done": "Done", "current": "Current", "backlog": "Backlog", "icebox": "Icebox", "epics": "Epics"}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody by name, with initials."""
+
+    name: str
+    initials: str
+
+
+@dataclass(frozen=True)
+class StoryLine:
+    """A story as a line of a list."""
+
+    id: int
+    name: str
+    type: str
+    state: str
+    estimate: float | None
+    labels: Sequence[str]
+    owners: Sequence[Person]
+    deadline: str | None = None
+    is_blocked: bool = False
+
+
+@dataclass(frozen=True)
+class EpicLine:
+    """An epic as a line of a list, with how many of its stories are accepted."""
+
+    id: int
+    name: str
+    label: str | None
+    accepted: int
+    total: int
+    points_accepted: float
+    points: float
+    completed_at: str | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The lines of an iteration, or of a panel without any. `points` are planned, `accepted` are those that count."""
+
+    lines: Sequence[StoryLine | EpicLine]
+    number: int | None = None
+    start: str | None = None
+    finish: str | None = None
+    points: float = 0
+    accepted: float = 0
+    is_continued: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A page of a panel. `older` and `newer` say whether other pages follow or come before."""
+
+    name: str
+    title: str
+    groups: Sequence[Group]
+    count: int
+    page: int = 1
+    pages: int = 1
+    points: float = 0
+    facts: Sequence[str] = field(default_factory=tuple)
+
+
+class Board:
+    """The panels of a project. Everything is made on request from the view, which holds what is computed."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def panels(self) -> list[Panel]:
+        """The first page of each panel."""
+        return [self.panel(name, 1) for name in TITLES]
+
+    def panel(self, name: str, page: int) -> Panel:
+        """A page of a panel. Raises LookupError if there is none."""
+        chunks = self._chunks(name)
+        if not 1 <= page <= max(1, len(chunks)):
+            raise LookupError(page)
+        groups = [self._group(name, *part) for part in chunks[page - 1]] if chunks else []
+        ids = [row_id for chunk in chunks for part in chunk for row_id in part[1]]
+        points = 0 if name == "epics" else self._view.figures.points_of(ids)
+        return Panel(name, TITLES[name], groups, len(ids), page, max(1, len(chunks)), points)
+
+    def _chunks(self, name: str) -> list[list[tuple[Row | None, list[int], bool]]]:
+        """The pages of a panel: each is iterations, with the ids of their rows and whether they go on from before."""
+        chunks: list[list[tuple[Row | None, list[int], bool]]] = []
+        room = 0
+        for iteration, ids in self._parts(name):
+            for start in range(0, max(1, len(ids)), LINES):
+                part = ids[start : start + LINES]
+                if not chunks or len(part) > room:
+                    chunks.append([])
+                    room = LINES
+                chunks[-1].append((iteration, part, start > 0))
+                room -= max(1, len(part))
+        return chunks
+
+    def _parts(self, name: str) -> Iterator[tuple[Row | None, list[int]]]:
+        figures, project = self._view.figures, self._view.project
+        current = figures.current_iteration_number
+        if name == "done":
+            for iteration in reversed(figures.iterations[: current - 1]):
+                if iteration["story_ids"]:
+                    yield iteration, iteration["story_ids"]
+        elif name == "current":
+            yield from ((iteration, iteration["story_ids"]) for iteration in figures.iterations[current - 1 : current])
+        elif name == "backlog":
+            for iteration in figures.iterations[current:]:
+                if iteration["story_ids"]:
+                    yield iteration, iteration["story_ids"]
+        elif name == "icebox":
+            yield None, [s for s in project.order if project.stories[s]["current_state"] == "unscheduled"]
+        else:
+            yield None, list(project.epics)
+
+    def _group(self, panel: str, iteration: Row | None, ids: list[int], is_continued: bool) -> Group:
+        lines: list[StoryLine | EpicLine] = (
+            [epic_line(self._view, epic_id) for epic_id in ids]
+            if panel == "epics"
+            else [story_line(self._view, story_id) for story_id in ids]
+        )
+        if iteration is None:
+            return Group(lines)
+        return Group(
+            lines, iteration["number"], *self._days(iteration),
+            iteration["points"], iteration["accepted_points"], is_continued,
+        )  # fmt: skip
+
+    def _days(self, iteration: Row) -> tuple[str | None, str | None]:
+        """The first and the last day of an iteration, in the project's time zone."""
+        if "start" not in iteration:
+            return None, None
+        zone = self._view.figures.time_zone
+        start, finish = (parse_iso(iteration[name]).astimezone(zone).date() for name in ("start", "finish"))
+        return start.isoformat(), (finish - timedelta(days=1)).isoformat()
+
+
+def story_line(view: View, story_id: int) -> StoryLine:
+    row = view.project.stories[story_id]
+    return StoryLine(
+        story_id,
+        row.get("name") or "",
+        row["story_type"],
+        row["current_state"],
+        row.get("estimate"),
+        labels_of(view, row.get("label_ids")),
+        persons(view, row.get("owner_ids")),
+        row.get("deadline"),
+        any(not blocker.get("resolved") for blocker in row.get("blockers") or ()),
+    )
+
+
+def epic_line(view: View, epic_id: int) -> EpicLine:
+    row = view.project.epics[epic_id]
+    ids = view.figures.stories_with_label(row.get("label_id"))
+    accepted = [story_id for story_id in ids if view.project.stories[story_id]["current_state"] == "accepted"]
+    label = view.project.labels.get(row.get("label_id") or 0)
+    return EpicLine(
+        epic_id,
+        row.get("name") or "",
+        str(label["name"]) if label else None,
+        len(accepted),
+        len(ids),
+        view.figures.points_of(accepted),
+        view.figures.points_of(ids),
+        view.figures.epic(epic_id)["completed_at"],
+    )
+
+
+def labels_of(view: View, label_ids: Iterable[int] | None) -> list[str]:
+    labels = view.project.labels
+    return [str(labels[label_id]["name"]) for label_id in label_ids or () if label_id in labels]
+
+
+def persons(view: View, ids: Iterable[int] | None) -> list[Person]:
+    people = view.world.people
+    return [person_of(people[person_id]) for person_id in ids or () if person_id in people]
+
+
+def person_of(row: dict[str, Any]) -> Person:
+    name = str(row.get("name") or "")
+    initials = row.get("initials") or "".join(word[0] for word in name.split()[:3]).upper()
+    return Person(name, str(initials))

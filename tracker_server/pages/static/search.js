@@ -1,0 +1,199 @@
+// The search of a static copy: it loads the parts of the index that a query needs, as scripts, also from a disk.
+"use strict";
+
+const MOST = 200;
+const here = document.currentScript.src;
+const waiting = new Map();
+const tracker = window.tracker = {
+  take(kind, key, data) { waiting.get(`${kind} ${key}`)?.(data); },
+};
+const list = document.getElementById("hits");
+const heading = document.getElementById("heading");
+const problem = document.getElementById("problem");
+
+function load(kind, key, path) {
+  return new Promise((resolve, reject) => {
+    waiting.set(`${kind} ${key}`, resolve);
+    const script = document.createElement("script");
+    script.src = new URL(`../search/${path}.js`, here).href;
+    script.onerror = () => reject(new Error(`${path} is missing from this copy`));
+    document.head.append(script);
+  });
+}
+
+const loaded = new Map();
+const once = (kind, key, path) => {
+  if (!loaded.has(path)) loaded.set(path, load(kind, key, path));
+  return loaded.get(path);
+};
+
+const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+const apart = /[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3134f}]/gu;
+const wordsOf = (text) => (fold(text).replace(apart, " $& ").match(/[\p{L}\p{N}_]+/gu) || []).map((w) => [...w].slice(0, 40).join(""));
+
+const ALIASES = {
+  labels: "label", l: "label", story_type: "type", current_state: "state", owned_by: "owner", owners: "owner",
+  requested_by: "requester", points: "estimate", story_priority: "priority", reviewed_by: "reviewer", followed_by: "follower",
+};
+const ATTRIBUTES = ["type", "state", "label", "owner", "requester", "follower", "reviewer", "commenter", "person", "epic", "estimate", "priority", "has", "is", "project"];
+
+class NotUnderstood extends Error {
+  constructor(part, reason) { super(reason); this.part = part; }
+}
+
+function tokens(text) {
+  const pattern = /\s*(?:(\()|(\))|(OR)(?=[\s()]|$)|(?:AND)(?=[\s()]|$)|(-)(?=[^\s)])|([\p{L}_][\p{L}\p{N}_]*):(?!\/\/)(?:"([^"]*)"|([^\s()"]*(?:"[^"]*"[^\s()"]*)*))|"([^"]*)"|([^\s()"]+)|(".*))/gsuy;
+  const found = [];
+  text = text.trim();
+  while (pattern.lastIndex < text.length) {
+    const m = pattern.exec(text);
+    if (!m) break;
+    if (m[10] !== undefined) throw new NotUnderstood(m[10], "the quotation mark is not closed");
+    if (m[1]) found.push({ kind: "(", text: "(" });
+    else if (m[2]) found.push({ kind: ")", text: ")" });
+    else if (m[3]) found.push({ kind: "or", text: "OR" });
+    else if (m[4]) found.push({ kind: "not", text: "-" });
+    else if (m[5] !== undefined) found.push({ kind: "attribute", text: m[0].trim(), name: m[5].toLowerCase(), values: m[6] !== undefined ? [m[6]] : m[7].split(",").map((v) => v.replaceAll('"', "")) });
+    else if (m[8] !== undefined || m[9] !== undefined) found.push({ kind: "words", text: m[8] ?? m[9] });
+  }
+  return found;
+}
+
+class Search {
+  constructor(about) { this.about = about; this.shards = new Set(about.shards); }
+
+  async run(text) {
+    this.tokens = tokens(text);
+    if (this.tokens.length > 100) throw new NotUnderstood(text.slice(0, 20), "a search has at most 100 parts");
+    this.next = 0;
+    const found = await this.either();
+    if (this.next < this.tokens.length) throw new NotUnderstood(this.tokens[this.next].text, "there is no ( before it");
+    return found;
+  }
+
+  peek() { return this.tokens[this.next]; }
+
+  async either() {
+    let found = await this.both();
+    while (this.peek()?.kind === "or") {
+      this.next += 1;
+      const other = await this.both();
+      found = new Set([...found, ...other]);
+    }
+    return found;
+  }
+
+  async both() {
+    if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
+    let found = null;
+    while (this.peek() && !["or", ")"].includes(this.peek().kind)) {
+      const part = await this.part();
+      found = found === null ? part : new Set([...found].filter((place) => part.has(place)));
+    }
+    return found;
+  }
+
+  async part() {
+    const token = this.tokens[this.next++];
+    if (token.kind === "not") {
+      if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood("-", "there is nothing after it");
+      const left = await this.part();
+      return new Set(Array.from({ length: this.about.rows }, (_, place) => place).filter((place) => !left.has(place)));
+    }
+    if (token.kind === "(") {
+      const found = await this.either();
+      if (this.tokens[this.next++]?.kind !== ")") throw new NotUnderstood("(", "there is no ) after it");
+      return found;
+    }
+    if (token.kind === "attribute") return this.attribute(token);
+    return this.words(token.text);
+  }
+
+  async attribute(token) {
+    const name = ALIASES[token.name] ?? token.name;
+    if (name === "id") return this.words(token.values.join(" ").replaceAll("#", ""));
+    if (!ATTRIBUTES.includes(name)) throw new NotUnderstood(token.text, `this copy cannot search by ${token.name}; it knows ${ATTRIBUTES.join(", ")}`);
+    if (token.values.some((value) => !value.trim())) throw new NotUnderstood(token.text, "there is no value after it");
+    const found = new Set();
+    for (const value of token.values) {
+      for (const place of await this.places(`a-${name}`, (words) => words[`${name}:${fold(value.trim())}`] ? [words[`${name}:${fold(value.trim())}`]] : [])) found.add(place);
+    }
+    return found;
+  }
+
+  async words(text) {
+    let found = null;
+    for (const word of wordsOf(text)) {
+      const shards = word.length > 1 ? [this.shard(word)] : this.about.shards.filter((name) => name === this.shard(word) || name.startsWith(`${this.shard(word)}-`));
+      const places = new Set();
+      for (const shard of shards) {
+        for (const place of await this.places(shard, (words) => Object.keys(words).filter((known) => known.startsWith(word)).map((known) => words[known]))) places.add(place);
+      }
+      found = found === null ? places : new Set([...found].filter((place) => places.has(place)));
+    }
+    return found ?? new Set(Array.from({ length: this.about.rows }, (_, place) => place));
+  }
+
+  shard(word) { return `w-${[...word].slice(0, 2).map((letter) => letter.codePointAt(0).toString(16)).join("-")}`; }
+
+  async places(shard, chosen) {
+    if (!this.shards.has(shard)) return [];
+    const found = [];
+    for (const gaps of chosen(await once("words", shard, `words/${shard}`))) {
+      let place = 0;
+      for (const gap of gaps) { place += gap; found.push(place); }
+    }
+    return found;
+  }
+
+  async row(place) {
+    const start = place - (place % this.about.size);
+    return (await once("rows", start, `rows/${start / this.about.size}`))[place - start];
+  }
+}
+
+function line(row, projects) {
+  const [id, kind, type, state, estimate, updated, project, name] = row;
+  const item = document.createElement("li");
+  item.className = `story ${type} ${state || ""}`;
+  const add = (tag, className, text) => {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.textContent = text;
+    item.append(made);
+    return made;
+  };
+  add("span", `type ${type}`, "").title = type;
+  if (estimate !== null) add("span", "points", String(estimate));
+  add("a", "name", name || "(no name)").href = new URL(`../${kind === "e" ? "epic" : "story"}/show/${id}/index.html`, here).href;
+  add("span", "date", `${projects[project] ?? ""}, #${id}${updated ? `, ${updated.slice(0, 10)}` : ""}`);
+  if (state) add("span", `state ${state}`, state);
+  return item;
+}
+
+(async () => {
+  const text = (new URLSearchParams(location.search).get("q") || "").trim();
+  document.getElementById("q").value = text;
+  if (!text) return;
+  document.title = text;
+  heading.textContent = "Searching";
+  try {
+    const search = new Search(await once("about", "", "about"));
+    const pasted = text.match(/(?:stor(?:y\/show|ies)|epic(?:\/show|s))\/([0-9]+)/);
+    const asked = pasted ? pasted[1] : text;
+    const places = [...await search.run(asked)].sort((a, b) => a - b);
+    const number = asked.match(/^(?:#|id:)?([0-9]+)$/);
+    if (number) {
+      for (const place of places.slice(0, MOST)) {
+        const row = await search.row(place);
+        if (String(row[0]) === number[1]) { location.replace(line(row, {}).querySelector("a").href); return; }
+      }
+    }
+    for (const place of places.slice(0, MOST)) list.append(line(await search.row(place), search.about.projects));
+    heading.textContent = `${places.length.toLocaleString("en")} found${places.length > MOST ? `, the newest ${MOST}` : ""}`;
+  } catch (error) {
+    heading.textContent = "Not understood";
+    problem.textContent = error.part ? `${error.part}: ${error.message}.` : `${error.message}.`;
+    problem.hidden = false;
+  }
+})();

@@ -1,0 +1,197 @@
+"""What the index holds of a story or an epic: its texts, and the attributes that a search can ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from tracker_server.view import View
+from tracker_server.world import Row
+
+LONGEST_TEXT = 1_000_000
+"""Characters of one field of one row that are searched; a comment of Tracker's has at most 20,000."""
+
+_TOGETHER = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]")
+"""Letters of scripts without spaces between words."""
+_SEPARATOR = "\u200b"
+"""A space of no width, which parts words and is not seen."""
+START, END = "\ue000", "\ue001"
+"""What is around a hit in a marked text."""
+_OURS = re.compile(f"[{START}{END}]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A story or an epic in the index: its columns, its texts by field, and its attributes, in lower case."""
+
+    columns: Mapping[str, Any]
+    texts: Mapping[str, str]
+    attributes: frozenset[tuple[str, str]]
+
+
+def attribute_token(name: str, value: str) -> str:
+    """An attribute as a word that no text holds, because a tokenizer takes a value apart. Case does not count."""
+    digest = blake2b(f"{name}:{value.casefold()}".encode(errors="replace"), digest_size=8).hexdigest()
+    return f"attribute{digest}0"
+
+
+def separated(text: str) -> str:
+    """A text of which each letter of Chinese, Japanese, Korean and Thai is a word of its own."""
+    return _TOGETHER.sub(rf"{_SEPARATOR}\g<0>{_SEPARATOR}", _OURS.sub("", text))
+
+
+def without_separators(text: str) -> str:
+    return text.replace(_SEPARATOR, "")
+
+
+class Documents:
+    """Makes the documents of one project."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._project = view.project
+        self._epics_of_label: dict[int, list[str]] = {}
+        for epic in view.project.epics.values():
+            if epic.get("label_id"):
+                self._epics_of_label.setdefault(epic["label_id"], []).append(str(epic.get("name") or ""))
+
+    def keys(self) -> list[tuple[str, int]]:
+        """Kind and id of all that can be searched for, in the order of priority."""
+        stories, epics = self._project.order, self._project.epics
+        return [*(("story", story_id) for story_id in stories), *(("epic", epic_id) for epic_id in epics)]
+
+    def document(self, kind: str, row_id: int, place: int) -> Document:
+        return self._story(row_id, place) if kind == "story" else self._epic(row_id, place)
+
+    def _story(self, story_id: int, place: int) -> Document:
+        row = self._project.stories[story_id]
+        labels = self._labels(row.get("label_ids") or ())
+        epics = [name for label_id in row.get("label_ids") or () for name in self._epics_of_label.get(label_id, ())]
+        has = {
+            "description": row.get("description"), "comment": any(c.get("text") for c in row.get("comments") or ()),
+            "task": row.get("tasks"), "blocker": row.get("blockers"), "review": row.get("reviews"),
+            "pull_request": row.get("pull_requests"), "branch": row.get("branches"),
+            "attachment": any(True for _ in _files(row)), "label": labels, "epic": epics,
+            "owner": row.get("owner_ids"), "follower": row.get("follower_ids"), "deadline": row.get("deadline"),
+            "estimate": row.get("estimate") is not None,
+        }  # fmt: skip
+        is_done = story_id in self._view.figures.past_done
+        states = {
+            "blocked": any(not blocker.get("resolved") for blocker in row.get("blockers") or ()),
+            "blocking": row.get("blocked_story_ids"),
+            "unestimated": row.get("story_type") == "feature" and row.get("estimate") is None,
+            "done": is_done,
+        }
+        people = {
+            "owner": row.get("owner_ids") or (),
+            "requester": filter(None, [row.get("requested_by_id")]),
+            "follower": row.get("follower_ids") or (),
+            "reviewer": filter(None, (review.get("reviewer_id") for review in row.get("reviews") or ())),
+            "commenter": _commenters(row),
+        }
+        return self._document(
+            row, "story", place, labels, people,
+            columns={"is_done": is_done, "state": row["current_state"], "type": row["story_type"]},
+            tasks=[
+                *(part.get("description") for name in ("tasks", "blockers") for part in row.get(name) or ()),
+                *(_link(part) for name in ("pull_requests", "branches") for part in row.get(name) or ()),
+            ],
+            attributes=[
+                *(("has", name) for name, value in has.items() if value),
+                *(("is", name) for name, value in states.items() if value),
+                *(("epic", name) for name in epics), *(("epic", name) for name in labels if epics),
+                ("priority", row.get("story_priority") or "none"),
+            ],
+        )  # fmt: skip
+
+    def _epic(self, epic_id: int, place: int) -> Document:
+        row = self._project.epics[epic_id]
+        labels = self._labels(filter(None, [row.get("label_id")]))
+        has = {
+            "description": row.get("description"), "comment": any(c.get("text") for c in row.get("comments") or ()),
+            "attachment": any(True for _ in _files(row)), "label": labels, "follower": row.get("follower_ids"),
+        }  # fmt: skip
+        return self._document(
+            row, "epic", place, labels,
+            {"follower": row.get("follower_ids") or (), "commenter": _commenters(row)},
+            columns={"is_done": False, "state": None, "type": "epic"},
+            tasks=(),
+            attributes=[
+                ("epic", str(row.get("name") or "")), *(("epic", name) for name in labels),
+                *(("has", name) for name, value in has.items() if value),
+            ],
+        )  # fmt: skip
+
+    def _document(
+        self,
+        row: Row,
+        kind: str,
+        place: int,
+        labels: list[str],
+        people: Mapping[str, Iterable[int]],
+        *,
+        columns: Row,
+        tasks: Iterable[str | None],
+        attributes: Iterable[tuple[str, str]],
+    ) -> Document:
+        known = self._view.world.people
+        named = {role: [known[person_id] for person_id in ids if person_id in known] for role, ids in people.items()}
+        names = {str(person.get("name") or "") for persons in named.values() for person in persons}
+        texts = {
+            "name": row.get("name") or "",
+            "description": row.get("description") or "",
+            "comment": _joined(comment.get("text") for comment in row.get("comments") or ()),
+            "task": _joined(tasks),
+            "label": _joined(labels),
+            "people": _joined(sorted(names)),
+            "file": _joined(file.get("filename") or file.get("title") for file in _files(row)),
+        }
+        return Document(
+            {
+                "project_id": self._project.id, "kind": kind, "id": row["id"], "place": place,
+                "estimate": row.get("estimate"), "created": row.get("created_at"), "updated": row.get("updated_at"),
+                "accepted": row.get("accepted_at"), "deadline": row.get("deadline"), **columns,
+            },
+            {name: separated(text[:LONGEST_TEXT]) for name, text in texts.items()},
+            frozenset(
+                (name, value.casefold())
+                for name, value in (
+                    *attributes,
+                    ("project_name", str(self._project.row.get("name") or "")),
+                    *(("label", label) for label in labels),
+                    *(
+                        (role, str(person[name]))
+                        for described, persons in named.items()
+                        for person in persons
+                        for name in ("name", "initials", "username")
+                        if person.get(name)
+                        for role in (described, "person")
+                    ),
+                )
+            ),
+        )  # fmt: skip
+
+    def _labels(self, label_ids: Iterable[int]) -> list[str]:
+        labels = self._project.labels
+        return [str(labels[label_id]["name"]) for label_id in label_ids if label_id in labels]
+
+
+def _joined(texts: Iterable[str | None]) -> str:
+    return "\n".join(filter(None, texts))
+
+
+def _files(row: Row) -> Iterator[Row]:
+    for comment in row.get("comments") or ():
+        yield from comment.get("file_attachments") or ()
+        yield from comment.get("google_attachments") or ()
+
+
+def _commenters(row: Row) -> list[int]:
+    return [comment["person_id"] for comment in row.get("comments") or () if comment.get("person_id")]
+
+
+def _link(part: Row) -> str | None:
+    return part.get("original_url") or part.get("name")

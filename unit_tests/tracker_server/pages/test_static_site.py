@@ -1,0 +1,164 @@
+"""The copy that needs no server: its links, its bytes, its files, and the folder that it is written to."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tracker_server.pages.links import safe_name
+from tracker_server.pages.static_site import WRITTEN, SiteError, StaticSite
+from tracker_server.world import StoredFile, World
+from unit_tests.tracker_server.pages.worlds import HOSTILE, exported, hostile_world, sample_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return exported(sample_world(2, 40), tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "new" / "folder"
+    assert StaticSite(world, out).write() == 80
+    return out
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*")) if path.is_file()
+    }  # fmt: skip
+
+
+def test_every_link_leads_to_a_file_of_the_copy(site: Path) -> None:
+    checked = 0
+    for page in site.rglob("*.html"):
+        for address in re.findall(r'(?:href|src|action|url)="?([^"#> ]+)', page.read_text("utf-8")):
+            address = address.replace("&amp;", "&").replace("&#34;", '"')
+            if urlsplit(address).scheme:
+                assert address.startswith(("http://", "https://", "mailto:"))
+                continue
+            target = unquote(urlsplit(address).path)
+            assert not target.startswith("/")
+            path = posixpath.normpath(posixpath.join(page.parent.as_posix(), target))
+            assert Path(path).is_file(), (page, address)
+            checked += 1
+    assert checked > 1_000
+
+
+def test_each_address_of_tracker_has_a_file(site: Path, world: World) -> None:
+    for project in world.projects.values():
+        for path in (f"n/projects/{project.id}",):
+            assert (site / path / "index.html").is_file()
+        for story_id in project.stories:
+            for path in (
+                f"story/show/{story_id}",
+                f"n/projects/{project.id}/stories/{story_id}",
+                f"projects/{project.id}/stories/{story_id}",
+            ):
+                assert (site / path / "index.html").is_file()
+        for epic_id in project.epics:
+            assert (site / f"epic/show/{epic_id}/index.html").is_file()
+
+
+def test_a_second_run_writes_the_same_bytes(site: Path, world: World, tmp_path: Path) -> None:
+    before = contents(site)
+    StaticSite(world, site).write()
+    assert contents(site) == before
+    StaticSite(world, tmp_path / "other").write()
+    assert contents(tmp_path / "other") == before
+
+
+def test_files_are_in_the_copy(site: Path, world: World) -> None:
+    assert world.files
+    for file_id, file in world.files.items():
+        copied = site / "files" / str(file_id) / safe_name(file.filename)
+        with file.open() as opened:
+            assert copied.read_bytes() == opened.read()
+
+
+def test_what_is_gone_is_not_in_the_next_copy(tmp_path: Path) -> None:
+    world = sample_world(1, 12)
+    StaticSite(world, tmp_path / "site").write()
+    project = next(iter(world.projects.values()))
+    gone = project.order.pop()
+    del project.stories[gone]
+    StaticSite(world, tmp_path / "site").write()
+    assert not (tmp_path / "site" / "story" / "show" / str(gone) / "index.html").exists()
+    assert (tmp_path / "site" / "index.html").is_file()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(world: World, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(SiteError, match="holds other files"):
+        StaticSite(world, tmp_path).write()
+    assert contents(tmp_path).keys() == {"thesis.txt"}
+
+
+def test_a_list_of_files_leads_out_of_no_folder(world: World, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / WRITTEN).write_text(f"../precious\n{tmp_path}/precious\n./../precious\n")
+    StaticSite(world, out).write()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_file_that_cannot_be_read_is_named_and_costs_nothing_else(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError(5, "Input/output error")
+
+    world = sample_world(1, 12)
+    world.files = {**world.files, 1: StoredFile("lost.png", 3, "image/png", refuse)}  # type: ignore[arg-type]
+    site = StaticSite(world, tmp_path / "site")
+    assert site.write() == 12
+    assert site.missing == ["lost.png cannot be read: Input/output error."]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_are_safe_names_of_files(text: str, tmp_path: Path) -> None:
+    name = safe_name(text)
+    assert re.fullmatch(r"[\w.-]+", name)
+    assert not name.lower().endswith((".html", ".htm", ".svg", ".xml", ".js", ".xhtml", ".php"))
+    StaticSite(hostile_world(text), tmp_path / "site").write()
+    assert all(path.resolve().is_relative_to(tmp_path.resolve()) for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("a b.png", "a_b.png"), ("receipt.PDF", "receipt.pdf"), ("x.html", "x.html.download"),
+        ("x.svg", "x.svg.download"), ("../../etc/passwd", "etc_passwd.download"), ("", "file.download"),
+        (".htaccess", "htaccess.download"), ("領収書.png", "領収書.png"), ("a" * 300 + ".png", "a" * 100 + ".png"),
+        ("con\x00.txt", "con.txt"),
+    ],
+)  # fmt: skip
+def test_a_filename_becomes_a_safe_one(filename: str, name: str) -> None:
+    assert safe_name(filename) == name
+
+
+def test_the_command_writes_a_site_and_says_where_it_begins(tmp_path: Path) -> None:
+    commands = [
+        ["export", "x.zip", "--projects", "1", "--stories", "12"], ["site", "x.zip", "out"], ["site", "x.zip", "."],
+    ]  # fmt: skip
+    ended = [
+        subprocess.run(
+            [sys.executable, "-m", "tracker_server", *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        for command in commands
+    ]
+    assert [run.returncode for run in ended] == [0, 0, 1]
+    assert ended[1].stdout.splitlines()[-1] == "Wrote 12 stories: open out/index.html in a browser."
+    assert "holds other files" in ended[2].stderr
+    assert (tmp_path / "out" / "index.html").is_file()
