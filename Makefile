@@ -7,7 +7,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo view browser demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -27,6 +27,12 @@ demo: install ## Sync a sample server into demo.duckdb, twice, and show what cam
 
 demo-rocketlane: install ## The same for source-rocketlane, into demo-rocketlane.duckdb
 	@$(BIN)/python -m tools.rocketlane_demo
+
+EXPORT ?= demo-export.zip
+
+view: install ## Look at EXPORT=my_project.zip in the browser; without it, at the export that make demo left, or at sample data
+	@$(if $(filter command line environment,$(origin EXPORT)),,test -e $(EXPORT) || $(BIN)/tracker-server export $(EXPORT))
+	@$(BIN)/tracker-server serve --port 0 --open $(EXPORT)
 
 demo-persistiq: install ## The same for source-persistiq, into demo-persistiq.duckdb
 	@$(BIN)/python -m tools.persistiq_demo
@@ -63,6 +69,9 @@ unit-of-connectors:
 soak: install ## What make test only samples: many seeds of the tests with chance, every fault in every list, every demo
 	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
 		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"' --include='test_*.py' unit_tests integration_tests)
+
+browser: ## Fetch what the tests of the pages in a browser need from npm; Chromium comes from the system's packages
+	cd integration_tests/browser && npm ci --silent
 
 image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of CONNECTOR=source-rocketlane, and say how large it is; BASE_IMAGE names another base
 	@$(BIN)/python -m $(if $(CONNECTOR),tools.manifest_image $(CONNECTOR),tools.image)
