@@ -147,9 +147,9 @@ class TrackerServer:
         self._request_log = request_log
         self._before = before
         self._failures = Failures(dialect.failing, dialect.failing_seed)
-        index = SearchIndex(Views(world))
-        self._api = TrackerApi(world, caps, dialect, index)
-        self._pages = Pages(index)
+        self._index = SearchIndex(Views(world))
+        self._api = TrackerApi(world, caps, dialect, self._index)
+        self._made_pages: Pages | None = None
         self._file: TextIO | None = None
         self._log_lock = threading.Lock()
         self._running = ExitStack()
@@ -209,6 +209,14 @@ class TrackerServer:
             loop.join(STOP_SECONDS)
 
         stopping.callback(stop)
+
+    @property
+    def _pages(self) -> Pages:
+        """Made when they are asked for, because that takes longer than to start a server for programs alone."""
+        with self.world.lock:
+            if self._made_pages is None:
+                self._made_pages = Pages(self._index)
+            return self._made_pages
 
     def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
