@@ -1,4 +1,4 @@
-"""Measures the verbs, full reads, the read engine, exports and the other connectors: `python -m benchmarks.run`."""
+"""Measures the verbs, reads, the engine, exports, pages and the other connectors: `python -m benchmarks.run`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import archives, engine, manifests, sizes
+from benchmarks import archives, engine, manifests, pages, sizes
 from benchmarks.measured import Run, megabytes
 from tools.program import BYTES_OF_RSS_UNIT, ProgramFailed, sample_server
 
@@ -28,7 +28,7 @@ def main() -> int:
 
 def bench(console: Console) -> None:
     """Print a table of the verbs, one of full reads at two sizes, and a line for each other figure."""
-    console.print("Most figures are medians of three runs; MB are 10^6 bytes. It takes nine minutes.\n")
+    console.print("Most figures are medians of three runs; MB are 10^6 bytes. It takes a quarter of an hour.\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with sample_server(folder / "one.jsonl", *sizes.SMALL) as server:
@@ -46,6 +46,9 @@ def bench(console: Console) -> None:
             console.print(str(figure), soft_wrap=True)
         console.print(f"\nAn export of {size}, with all their parts:")
         for figure in archives.figures(folder):
+            console.print(str(figure), soft_wrap=True)
+        console.print(f"\nThe pages of an export of {pages.PROJECTS} x {pages.STORIES:,} stories:")
+        for figure in pages.figures(folder):
             console.print(str(figure), soft_wrap=True)
         for system in manifests.STREAMS:
             table, figures = manifests.measure(folder, system)

@@ -9,6 +9,7 @@ import orjson
 import pytest
 import requests
 
+from benchmarks import pages
 from benchmarks.archives import parsed_in_a_second
 from benchmarks.engine import ALLOWED, WINDOW, used
 from benchmarks.least import dumping, loading
@@ -117,3 +118,10 @@ def test_a_connector_is_measured_beside_airbytes_own_by_rows_and_requests(tmp_pa
     assert first[1] == second[1]
     assert rows.is_kept
     assert requests.name.startswith(f"source-{system}: requests of a second sync of ")
+
+
+def test_the_pages_of_an_export_and_a_copy_are_measured(tmp_path: Path) -> None:
+    measured = {figure.name: figure for figure in pages.figures(tmp_path, projects=2, stories=20, copied=20)}
+    assert len(measured) == 8
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert "15 queries" in measured["Seconds of a search, p95"].measured
