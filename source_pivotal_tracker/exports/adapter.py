@@ -41,6 +41,8 @@ class ExportAdapter(HTTPAdapter, Completeness):
     cannot be.
     """
 
+    may_fall_silent = False
+
     def __init__(self, place: str) -> None:
         super().__init__()
         self._place = place

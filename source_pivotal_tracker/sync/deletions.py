@@ -55,7 +55,8 @@ class Deletions:
     - the stream has such things (`tombstone`).
 
     A row that was sent once and is in the list no more (`missing`), though no activity says so, is deleted if Tracker's
-    own words prove that no replicated project has it, and the source proves to show all of the project.
+    own words prove that no replicated project has it, and the source proves to show all of the project. An answer that
+    is the whole list proves what is not in it, unless it is empty.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Deletions:
         """
         here: set[int] = set()
         unproven: set[int] = set()
+        silenced: set[int] = set()
         unknown: dict[int, str] = {}
         places: dict[int, Whereabouts] = {}
         for detection in self._detections:
@@ -98,14 +100,13 @@ class Deletions:
             for row_id in detection.row_digests.unseen() if detection.row_digests else ():
                 if self._changes and (kind, row_id) in self._changes.deleted:
                     continue
-                # A list that comes in one answer cannot have lost a row on the way.
-                if self._walk.endpoint.page_size is not None and row_id not in places:
-                    places[row_id] = find_story(self._context, row_id)
-                place = places.get(row_id, Gone())
+                place = self._place_of(row_id, places)
                 if isinstance(place, Unknown):
                     unknown[row_id] = place.reason
                 elif isinstance(place, Gone):
-                    if self._is_gone(detection, row_id):
+                    if self._is_silent(detection, row_id):
+                        silenced.add(row_id)
+                    elif self._is_gone(detection, row_id):
                         self._forget(detection, row_id, is_gone=True)
                     else:
                         unproven.add(row_id)
@@ -117,6 +118,7 @@ class Deletions:
                 else:
                     self._forget(detection, row_id, is_gone=True)
         self._warn_of(unproven)
+        self._warn_of_silence(silenced)
         _warn_of_unknown(self._walk.partition.project_id, unknown)
         return here if self._walk.endpoint.lookup_by_id else set()
 
@@ -128,6 +130,25 @@ class Deletions:
 
     def _lists(self, story: Found) -> bool:
         return self._walk.endpoint.lookup_by_id or story.story_type == "release"
+
+    def _place_of(self, row_id: int, places: dict[int, Whereabouts]) -> Whereabouts:
+        """Where a row is that is in the list no more; `places` are those that were found before."""
+        # A list that comes in one answer cannot have lost a row on the way.
+        if self._walk.endpoint.page_size is None:
+            return Gone()
+        if row_id not in places:
+            places[row_id] = find_story(self._context, row_id)
+        return places[row_id]
+
+    def _is_silent(self, detection: Detection, row_id: int) -> bool:
+        """Whether a list that comes in one answer shows nothing at all, and nobody says that this row of it is gone.
+
+        For a stream of parts the activity tells it of the row that they are in.
+        """
+        is_told = self._changes is not None and (self._walk.endpoint.activity_kind, row_id) in self._changes.deleted
+        saw_nothing = detection.row_digests is not None and detection.row_digests.has_seen_none
+        is_one_answer = self._walk.endpoint.page_size is None
+        return is_one_answer and saw_nothing and not is_told and self._context.client.completeness.may_fall_silent
 
     def _is_gone(self, detection: Detection, row_id: int) -> bool:
         """Whether the source proves that a row that it does not show was deleted."""
@@ -162,8 +183,25 @@ class Deletions:
                 "because no newer export proves to be all of the project",
                 self._walk.partition.parent_id,
                 len(unproven),
-                self._walk.path.rpartition("/")[2].replace("_", " "),
+                self._list,
             )
+
+    def _warn_of_silence(self, silenced: Collection[int]) -> None:
+        if silenced:
+            logger.warning(
+                "Project %s: the list of %s is empty, and the activity does not say that its %d rows that were sent "
+                "before were deleted. They stay, because the server may be at fault. If they are gone, refresh the "
+                "streams of %s",
+                self._walk.partition.parent_id,
+                self._list,
+                len(silenced),
+                self._list,
+            )
+
+    @property
+    def _list(self) -> str:
+        """What is in the list, in words."""
+        return self._walk.path.rpartition("/")[2].replace("_", " ")
 
 
 def _warn_of_unknown(project_id: int | None, unknown: Mapping[int, str]) -> None:

@@ -85,6 +85,11 @@ class RowDigests:
         """The rows that were sent once and have not been seen again."""
         return sorted(self._digests.keys() - self._seen)
 
+    @property
+    def has_seen_none(self) -> bool:
+        """Whether no row has been seen in the list at all."""
+        return not self._seen
+
     def cursor_of(self, row_id: int) -> str | None:
         """The newest cursor with which the row was sent, in whole seconds, rounded up."""
         seconds = self._times.get(row_id)

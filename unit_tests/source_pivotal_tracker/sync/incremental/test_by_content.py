@@ -110,6 +110,54 @@ def test_a_row_that_is_missing_stays_until_tracker_itself_says_that_it_is_gone(
         assert gone(sync(server, days_later(swept, 7)), "stories") == {scene.neighbour}
 
 
+SILENT = {"labels": "labels", "epics": "epics", "project_memberships": "memberships"}
+
+
+@pytest.mark.parametrize("stream", SILENT)
+def test_a_list_that_is_empty_all_at_once_deletes_nothing_but_what_the_activity_tells(
+    stream: str, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: dict[str, Response] = {}
+    deletion = {"labels": Scene.delete_label, "epics": Scene.delete_epic, "project_memberships": Scene.end_membership}
+    deleted = {"labels": scene.label, "epics": scene.epic, "project_memberships": scene.membership}[stream]
+    with TrackerServer(scene.world, dialect=LITETRACKER, before=instead(answers)) as server:
+        destination = Destination(server, stream)
+        held = ids(destination.sync().records[stream])
+        scene.later()
+        deletion[stream](scene)
+        answers[f"/projects/{scene.project.id}/{SILENT[stream]}"] = json([])
+        caplog.clear()
+        silent = destination.sync()
+        assert gone(silent, stream) == {deleted}
+        (warning,) = (warning for warning in warnings(caplog) if " is empty, and the activity " in warning)
+        of_the_project = len({row["id"] for row in getattr(scene.project, SILENT[stream]).values()} - {deleted})
+        assert f"the list of {SILENT[stream]} is empty" in warning
+        assert f"its {of_the_project} rows" in warning
+        answers.clear()
+        scene.later()
+        again = destination.sync()
+        assert living(again, stream) == set()
+        assert destination.differences() == []
+    assert held > {deleted}
+
+
+def test_a_list_that_is_empty_because_the_activity_says_so_is_no_cause_for_a_warning(
+    scene: Scene, lite: TrackerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    destination = Destination(lite, "epics", "epic_comments")
+    destination.sync()
+    scene.later()
+    epics = set(scene.project.epics)
+    for epic in epics:
+        edits.delete_epic(*scene.here, epic)
+    caplog.clear()
+    assert gone(destination.sync(), "epics") == epics
+    scene.later()
+    destination.sync()
+    assert [warning for warning in warnings(caplog) if " is empty, and the activity " in warning] == []
+    assert destination.differences() == []
+
+
 @pytest.mark.parametrize(("days", "sweep"), [(1, True), (3, False), (0, False)])
 def test_sweeps_are_as_many_days_apart_as_the_user_says(
     days: int, sweep: bool, scene: Scene, lite: TrackerServer
