@@ -18,6 +18,9 @@ from source_pivotal_tracker.sync.walks import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
+LATE_VERSIONS = 100
+"""How many versions of a project the stream of its activity goes back: a server may show one later than its change."""
+
 
 def read_changes(
     context: SyncContext, walk: Walk, lookback: timedelta, *, settle_moves: bool
@@ -30,7 +33,9 @@ def read_changes(
     reading = WalkReader(context, walk, None, lookback)
     reader: ChangesReader | None = None
     needs_all = not all(member.has_base for member in walk.members)
-    params: Params = {} if needs_all or walk.compares_content else {"since_version": walk.changes_since or 0}
+    # Of the changes alone there is no need to go back: where one is missing, all is read again.
+    first = max(0, (walk.changes_since or 0) - (LATE_VERSIONS if walk.members else 0))
+    params: Params = {} if needs_all or walk.compares_content else {"since_version": first}
     for answer in reading.list.pages(params):
         revision = _revision(walk, answer)
         has_place = not answer.rows or (has_clock if walk.compares_content else has_version)(answer.rows[0])
@@ -41,7 +46,9 @@ def read_changes(
         if reader is not None:
             reader.add(answer.rows)
             is_enough = bool(answer.rows) and reader.is_enough(answer.rows[-1])
-            if is_enough and not walk.compares_content and params:
+            if is_enough and params:
+                is_enough = clock_of(answer.rows[-1]) <= first
+            if is_enough and params:
                 context.capabilities.mark_missing("heeds_since_version")
         # No place in it: an earlier part that is not read again would be missing from the changes.
         yield replace(reading.page(answer), checkpoints={})

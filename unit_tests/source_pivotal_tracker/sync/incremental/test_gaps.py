@@ -14,7 +14,7 @@ from tracker_server.api.errors import error_response, unauthorized_operation
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import TrackerServer
 from tracker_server.http_message import Request, Response
-from unit_tests.interception import instead, path_of
+from unit_tests.interception import instead, json, path_of
 from unit_tests.modes import Mode, needs_versions
 from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     CALM,
@@ -123,6 +123,23 @@ def test_after_a_gap_the_next_sync_is_an_ordinary_one(scene: Scene, follow: Foll
     destination.sync()
     destination.sync()
     assert destination.asked == ["/projects"]
+
+
+def test_activity_that_is_shown_later_than_its_change_comes_with_the_next_one(scene: Scene, mode: Mode) -> None:
+    answers: dict[str, Response] = {}
+    with TrackerServer(scene.world, dialect=mode.dialect, before=instead(answers)) as server:
+        destination = Destination(server, "activity", "stories")
+        destination.sync()
+        scene.later()
+        scene.edit_story()
+        late = scene.project.activity[-1]["guid"]
+        answers[f"/projects/{scene.project.id}/activity"] = json([])
+        assert late not in ids(destination.sync().records["activity"], "guid")
+        answers.clear()
+        scene.later()
+        scene.add_task()
+        assert late in ids(destination.sync().records["activity"], "guid")
+        assert destination.differences() == []
 
 
 @needs_versions
