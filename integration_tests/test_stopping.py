@@ -36,7 +36,7 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import expected_keys
 from unit_tests.syncs import BY_NAME, key_of
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "4"))
 KILLS_IN_A_ROW = 3
 PAGE = 500
 PROJECTS, STORIES = 3, PAGE + 50
@@ -197,7 +197,9 @@ def test_killed_at_any_moment_and_started_again_with_its_last_state_it_brings_ev
             killing.cancel()
     with Read(tmp_path, server, reads[-1].states, incremental=seed % 2 == 0) as read:
         reads.append(read.rest())
-    assert {read.exit_code for read in reads[:-1]} == {-signal.SIGKILL}
+    # After the first there may be less left to read than the next one has time for.
+    assert reads[0].exit_code == -signal.SIGKILL
+    assert {read.exit_code for read in reads[1:-1]} <= {-signal.SIGKILL, 0}
     assert reads[-1].exit_code == 0
     assert union(reads) == WHOLE
 
@@ -297,9 +299,10 @@ def test_a_reader_that_leaves_after_it_was_asked_to_stop_does_not_change_what_it
 
 
 def wait_until_full(pipe: IO[bytes]) -> None:
-    """Returns once nothing more comes into a pipe that nobody reads."""
+    """Returns once nothing more comes into a pipe that nobody reads, because it is full."""
+    much = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) // 2
     before, since = 0, time.monotonic()
-    while time.monotonic() - since < PIPE_IS_FULL or not before:
+    while time.monotonic() - since < PIPE_IS_FULL or before < much:
         waiting = unread(pipe)
         if waiting != before:
             before, since = waiting, time.monotonic()
