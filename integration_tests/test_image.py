@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import orjson
 import pytest
+import requests
 import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -285,11 +286,13 @@ def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp
     with image.started("sample", "--port", "0", user=SOMEBODY) as server:
         url, token, *_ = server.wait_for(lambda said: said.count(b"\n") > 2).decode().splitlines()
         another_address = url.replace("127.0.0.1", "127.0.0.2")
+        page = requests.get(another_address.replace("/services/v5", "/"), timeout=60)
         said = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)
         server.container.stop()
         assert server.ended().exit_code == 0
     assert said.status["status"] == "SUCCEEDED"
     assert said.status["message"].startswith("The token belongs to Ada Martínez. It sees 3 projects: ")
+    assert "<h1>3 projects</h1>" in page.text
 
 
 def test_it_serves_an_export_that_is_mounted_to_the_connector_in_another_container(

@@ -298,7 +298,7 @@ class _Parser:
         keyword = ALIASES.get(name, name)
         read = KEYWORDS.get(keyword)
         if read is None:
-            known = ", ".join(sorted(KEYWORDS))
+            known = ", ".join(sorted(known for known in KEYWORDS if "_" not in known))
             self._refuse(
                 token, f"{name} is no keyword; put it in quotation marks to search for the text, or use {known}"
             )

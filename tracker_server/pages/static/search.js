@@ -166,7 +166,8 @@ function line(row, projects) {
   add("span", `type ${type}`, "").title = type;
   if (estimate !== null) add("span", "points", String(estimate));
   add("a", "name", name || "(no name)").href = new URL(`../${kind === "e" ? "epic" : "story"}/show/${id}/index.html`, here).href;
-  add("span", "date", `${projects[project] ?? ""}, #${id}${updated ? `, ${updated.slice(0, 10)}` : ""}`);
+  const day = updated && new Date(updated).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  add("span", "date", `${projects[project] ?? ""}, #${id}${day ? `, ${day}` : ""}`);
   if (state) add("span", `state ${state}`, state);
   return item;
 }
