@@ -27,7 +27,7 @@ def paths_of(world: World) -> dict[str, str]:
     return {
         "overview": "",
         "board": f"n/projects/{project.id}",
-        "panel": f"n/projects/{project.id}/done/1",
+        "panel": f"n/projects/{project.id}/panels/done/1",
         "story": f"story/show/{story['id']}",
         "release": f"story/show/{release['id']}",
         "epic": f"epic/show/{next(iter(project.epics))}",

@@ -27,7 +27,7 @@ class Links(ABC):
         return self._of(f"/n/projects/{project_id}")
 
     def panel(self, project_id: int, panel: str, page: int) -> str:
-        return self._of(f"/n/projects/{project_id}/{panel}/{page}")
+        return self._of(f"/n/projects/{project_id}/panels/{panel}/{page}")
 
     def story(self, story_id: int) -> str:
         return self._of(f"/story/show/{story_id}")

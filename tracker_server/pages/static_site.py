@@ -107,10 +107,12 @@ class StaticSite:
         board = Board(self._views.of(project))
         for panel in PANELS:
             for page in range(1, board.panel(panel, 1).pages + 1):
-                yield f"/n/projects/{project.id}/{panel}/{page}"
+                yield f"/n/projects/{project.id}/panels/{panel}/{page}"
 
     def _page(self, path: str) -> None:
-        self._put(file_of(path), self._pages.handle(Request("GET", path)).body)
+        answer = self._pages.handle(Request("GET", path))
+        assert answer.status == 200, path  # noqa: S101  # what is written is there
+        self._put(file_of(path), answer.body)
 
     def _lead(self, path: str, kind: str, row_id: int) -> None:
         """A page at another address that Tracker had, which leads to the one that there is."""

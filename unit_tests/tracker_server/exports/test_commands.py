@@ -279,3 +279,48 @@ def test_inspect_and_serve_tell_the_same_of_several_exports_of_a_project(tmp_pat
     assert lines[2:4] == ["  of p_20250101_0000.csv: 1 rows are used", "  of p_20240101_0000.csv: 1 rows are used"]
     with serving(tmp_path) as lines:
         assert lines[4].endswith("as of 2025-01-01: 2 feature")
+
+
+def test_whoever_opens_the_address_sees_the_projects_as_a_page(archive: Path) -> None:
+    with serving(archive, number=6) as lines:
+        address = lines[5].removeprefix("To look at it, open ").removesuffix(" in a browser.")
+        page = requests.get(address, timeout=PATIENCE)
+    assert "<h1>1 project</h1>" in page.text
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_with_a_password_neither_pages_nor_api_answer_without_it(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("open sesame\nnot this\n")
+    with serving(archive, "--password-file", tmp_path / "password") as (url, _, _, hint, _):
+        page = url.removesuffix("services/v5")
+        without = [requests.get(place, timeout=PATIENCE) for place in (page, f"{url}/projects", f"{page}files/1/x")]
+        wrong = requests.get(page, auth=("anybody", "not this"), timeout=PATIENCE)
+        right = requests.get(page, auth=("anybody", "open sesame"), timeout=PATIENCE)
+        token = requests.get(f"{url}/projects", headers={"X-TrackerToken": "open sesame"}, timeout=PATIENCE)
+    assert hint == "The password is the token."
+    assert [answer.status_code for answer in [*without, wrong]] == [401] * 4
+    assert without[0].headers["WWW-Authenticate"].startswith("Basic ")
+    assert (right.status_code, token.status_code) == (200, 200)
+
+
+def test_where_others_can_listen_a_server_without_a_password_warns(archive: Path) -> None:
+    with serving(archive, "--host", "0.0.0.0", number=6) as lines:  # noqa: S104
+        assert lines[5] == "Anybody who reaches 0.0.0.0 can read all of it; --password-file asks for a password."
+
+
+NO_PASSWORDS = {
+    "no file": (None, "cannot be read: No such file or directory"),
+    "an empty one": ("", "holds no password in its first line"),
+    "an empty first line": ("\nlater\n", "holds no password in its first line"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), NO_PASSWORDS.values(), ids=NO_PASSWORDS.keys())
+def test_a_password_file_without_a_password_is_refused(
+    content: str | None, words: str, archive: Path, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "password").write_text(content)
+    ended = run("serve", archive, "--password-file", tmp_path / "password")
+    assert ended.returncode == 2
+    assert words in ended.stderr

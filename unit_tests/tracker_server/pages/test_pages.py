@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from markupsafe import Markup, escape
 
+from tracker_server.exports import read_exports, sources_at
 from tracker_server.http_message import Request, Response
 from tracker_server.pages.application import HEADERS, Pages
 from tracker_server.pages.board import LINES
@@ -125,7 +126,7 @@ def test_long_panels_come_in_pages_that_hold_each_story_once() -> None:
     assert len(re.findall("<li class=.story ", html(pages, f"/n/projects/{project.id}"))) <= LINES * 4
     linked: list[int] = []
     for panel in PANELS[:-1]:
-        address: str | None = f"/n/projects/{project.id}/{panel}/1"
+        address: str | None = f"/n/projects/{project.id}/panels/{panel}/1"
         while address:
             page = html(pages, address)
             linked += [int(number) for number in re.findall(r"/story/show/(\d+)", page)]
@@ -186,7 +187,7 @@ NOT_HERE = {
     "/story/show/999999999": "Story #999999999 is not here",
     "/epic/show/999999999": "Epic 999999999 is not here",
     "/n/projects/999999999": "Project 999999999 is not here",
-    "/n/projects/999999999/done/1": "Project 999999999 is not here",
+    "/n/projects/999999999/panels/done/1": "Project 999999999 is not here",
     "/story/show/abc": "There is no page at this address",
     "/nothing": "There is no page at this address",
     "/static/../app.py": "There is no page at this address",
@@ -205,7 +206,7 @@ def test_what_is_not_here_is_a_page_that_says_so(path: str, words: str, pages: P
 
 def test_a_panel_has_no_page_beyond_its_last(pages: Pages, project: Project) -> None:
     for page in (0, 1_000):
-        assert get(pages, f"/n/projects/{project.id}/icebox/{page}").status == 404
+        assert get(pages, f"/n/projects/{project.id}/panels/icebox/{page}").status == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
@@ -273,7 +274,7 @@ def test_no_text_of_a_stranger_becomes_markup(text: str) -> None:
     pages = pages_of(world)
     project = next(iter(world.projects.values()))
     paths = [
-        "/", f"/n/projects/{project.id}", *(f"/n/projects/{project.id}/{panel}/1" for panel in PANELS),
+        "/", f"/n/projects/{project.id}", *(f"/n/projects/{project.id}/panels/{panel}/1" for panel in PANELS),
         *(f"/story/show/{story_id}" for story_id in project.stories), *(f"/epic/show/{i}" for i in project.epics),
         f"/search?q={quote(text)}", "/search?q=type:feature",
     ]  # fmt: skip
@@ -320,3 +321,49 @@ def test_the_overview_of_a_project_is_made_once_for_a_version(world: World) -> N
     project = next(iter(world.projects.values()))
     with world.lock:
         assert pages.overview(project) is pages.overview(project)
+
+
+HEADER = (
+    "Id,Title,Labels,Iteration,Iteration Start,Iteration End,Type,Estimate,Current State,Created at,Accepted at,Comment"
+)
+AWKWARD = {
+    "a header only": HEADER,
+    "no iterations": f"{HEADER}\n1,A,,,,,feature,,unscheduled,,,",
+    "no type and no state": "Id,Title\n1,A\n2,",
+    "epics alone": f"{HEADER}\n9,E,e,,,,epic,,,,,",
+    "accepted without a day": f"{HEADER}\n1,A,,5,,,feature,3,accepted,,,",
+    "an old project at rest": f"{HEADER}\n"
+    '1,A,a,1,"Jan 5, 2009","Jan 11, 2009",bug,,accepted,"Jan 6, 2009","Jan 7, 2009",x',
+    "points without a scale": f"{HEADER}\n1,A,,,,,feature,0.5,unstarted,,,\n2,B,,,,,chore,8,planned,,,",
+    "a story without a name": f'{HEADER}\n1,,,,,,release,,unstarted,"Jan 6, 2019",,',
+}
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD.keys())
+def test_every_page_of_an_awkward_export_is_there(text: str, tmp_path: Path) -> None:
+    (tmp_path / "awkward.csv").write_text(f"{text}\n", encoding="utf-8")
+    world = read_exports(sources_at(tmp_path / "awkward.csv"))[0]
+    pages = pages_of(world)
+    html(pages, "/")
+    for project in world.projects.values():
+        html(pages, f"/n/projects/{project.id}")
+        for panel in PANELS:
+            html(pages, f"/n/projects/{project.id}/panels/{panel}/1")
+        for story_id in project.stories:
+            html(pages, f"/story/show/{story_id}")
+        for epic_id in project.epics:
+            html(pages, f"/epic/show/{epic_id}")
+    html(pages, "/search?q=a")
+
+
+def test_a_project_that_has_changed_since_the_start_is_a_page_that_says_so(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}\n{len(name) + ord(name[0])},A,,,,,feature,,unscheduled,,,\n")
+    world = read_exports(sources_at(tmp_path), most_in_memory=1)[0]
+    pages = pages_of(world)
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}\n7,B,,,,,bug,,unscheduled,,,\n")
+    answers = [get(pages, f"/n/projects/{project_id}") for project_id in world.projects]
+    assert {answer.status for answer in answers} == {200, 500}
+    failed = next(answer for answer in answers if answer.status == 500)
+    assert "it has changed since then. Start the server again." in failed.body.decode()
