@@ -32,9 +32,9 @@ def scenes(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
     with ExitStack() as servers:
 
         def scene(world: World | None = None, **options: Any) -> Scene:
-            made = Scene(tmp_path, world or make_world(), **options)
-            servers.enter_context(made.server)
-            return made
+            created = Scene(tmp_path, world or make_world(), **options)
+            servers.enter_context(created.server)
+            return created
 
         yield scene
 

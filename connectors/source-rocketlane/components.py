@@ -168,8 +168,8 @@ class ApiKey(DeclarativeAuthenticator):
         _recode(response)
         if response.status_code == requests.codes.unauthorized:
             self.refused.add(self.api_budget)
-        if told := response.headers.get(self.limit_header or ""):
-            self._keep_to(told, response.request)
+        if limit := response.headers.get(self.limit_header or ""):
+            self._keep_to(limit, response.request)
         return response
 
     def _withhold_key(self, response: requests.Response) -> None:
@@ -180,14 +180,14 @@ class ApiKey(DeclarativeAuthenticator):
             for name, value in response.headers.items():
                 response.headers[name] = value.replace(key, WITHHELD)
 
-    def _keep_to(self, told: str, request: requests.PreparedRequest) -> None:
+    def _keep_to(self, limit: str, request: requests.PreparedRequest) -> None:
         """What the server admits takes the place of the default; what the user has set is not exceeded."""
         policy = self.api_budget.get_matching_policy(request)
-        is_number = told.isascii() and told.isdecimal() and len(told) < len(str(sys.maxsize))
-        if not is_number or not int(told) or not isinstance(policy, MovingWindowCallRatePolicy):
+        is_number = limit.isascii() and limit.isdecimal() and len(limit) < len(str(sys.maxsize))
+        if not is_number or not int(limit) or not isinstance(policy, MovingWindowCallRatePolicy):
             return
         for rate in policy._bucket.rates:
-            rate.limit = min(int(told), self.config.get("requests_per_minute") or MOST_REQUESTS_PER_MINUTE)
+            rate.limit = min(int(limit), self.config.get("requests_per_minute") or MOST_REQUESTS_PER_MINUTE)
 
 
 def _recode(response: requests.Response) -> None:
@@ -564,7 +564,7 @@ class DropUnusableStates(StateMigration):
 
     def _is_usable(self, state: Any) -> bool:
         value = state.get(self.cursor_field) if isinstance(state, Mapping) else None
-        if any(self._is_past(value, each) for each in self.datetime_formats):
+        if any(self._is_past(value, datetime_format) for datetime_format in self.datetime_formats):
             return True
         logger.warning(
             f"A state without a past time in `{self.cursor_field}` is not used: its rows are all read again."

@@ -54,8 +54,8 @@ def main() -> int:
     """Serve until SIGINT or SIGTERM, which exit with 0."""
     parser = _parser()
     options = parser.parse_args()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: sys.exit(0))
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: sys.exit(0))
     api = PersistiqApi(
         make_world(options.leads, options.campaigns, options.events, options.seed),
         options.api_key,

@@ -25,7 +25,7 @@ BLANKS: dict[str, Row] = {
     "lead_statuses": {"id": "lss_", "name": None},
     "lead_fields": {"id": "lcf_", "name": None, "label": None},
     "campaigns": {"id": "c_", "name": None, "creator": None}
-    | {"stats": {**{f"prospects_{each}": 0 for each in STATS}, "total_prospects": 0}},
+    | {"stats": {**{f"prospects_{stat}": 0 for stat in STATS}, "total_prospects": 0}},
     "campaign_leads": {"id": "cl_", **dict.fromkeys(("campaign_id", "mailbox_id", "lead"))},
     "campaign_replies": {"id": "rep_", "from_email": None, "to_emails": [], "cc_emails": [], "kind": "reply"}
     | dict.fromkeys(("subject", "body", "preview", "sent_at", "sentiment"))
@@ -118,8 +118,8 @@ class World:
                 del self.campaign_leads[row_id], self.campaign_replies[row_id]
             elif resource == "leads":
                 for rows in self.campaign_leads.values():
-                    for each in [each for each, row in rows.items() if row["lead"] and row["lead"]["id"] == row_id]:
-                        del rows[each]
+                    for key in [key for key, row in rows.items() if row["lead"] and row["lead"]["id"] == row_id]:
+                        del rows[key]
 
     def archive_user(self, user_id: str, /) -> None:
         """Keep a user, but show it no more."""
@@ -134,7 +134,7 @@ class World:
     def shown(self, resource: str, campaign_id: str | None = None) -> list[Row]:
         """The rows that the API shows, newest first; those of all campaigns, unless `campaign_id` names one."""
         lists = self._lists(resource) if campaign_id is None else [getattr(self, resource)[campaign_id]]
-        rows = [row for each in lists for row in each.values() if row["id"] not in self.archived]
+        rows = [row for held in lists for row in held.values() if row["id"] not in self.archived]
         return sorted(rows, key=self.position, reverse=True)
 
     def _lists(self, resource: str) -> list[Rows]:
@@ -194,7 +194,7 @@ def make_world(leads: int = 250, campaigns: int = 3, events: int = 1200, seed: i
     rng = random.Random(seed)  # noqa: S311
     for number, name in enumerate(PEOPLE):
         email = f"user{number}@example.com"
-        boxes = [{"id": f"mbox_{number}{each}", "email": email, "campaign_ids": []} for each in "ab"[: number % 3]]
+        boxes = [{"id": f"mbox_{number}{letter}", "email": email, "campaign_ids": []} for letter in "ab"[: number % 3]]
         box = boxes[0]["id"] if boxes else None
         world.create("users", name=name, email=email, activated=bool(number), default_mailbox_id=box, mailboxes=boxes)
     world.edit("users", list(world.users)[-1], mailboxes=None, salesforce_id="005x0000")
@@ -250,7 +250,7 @@ def _make_campaign(world: World, rng: random.Random, number: int) -> None:
     creator = {name: user[name] for name in ("id", "name", "email")} if number != NO_CREATOR else None
     name = CAMPAIGNS[number] if number < len(CAMPAIGNS) else f"Campaign {number}"
     count = min(len(world.leads) * 3 // 5, MOST_LEADS) if number != NO_LEADS else 0
-    stats = {f"prospects_{each}": count // (place + 1) for place, each in enumerate(STATS)} | {"total_prospects": count}
+    stats = {f"prospects_{stat}": count // (place + 1) for place, stat in enumerate(STATS)} | {"total_prospects": count}
     campaign_id = world.create("campaigns", name=name, creator=creator, stats=stats)["id"]
     members = rng.sample(list(world.leads.values()), count)
     for moment, lead in zip(_times(rng, count, world.now), members, strict=True):

@@ -156,8 +156,8 @@ class Connector:
     ) -> Ran:
         """Read these streams, or all: what changed since the state, where a stream offers that."""
         wanted = None if streams is None else set(streams)
-        chosen = [each for each in self.catalog(config)["streams"] if wanted is None or each["name"] in wanted]
-        assert wanted is None or {each["name"] for each in chosen} == wanted
+        chosen = [stream for stream in self.catalog(config)["streams"] if wanted is None or stream["name"] in wanted]
+        assert wanted is None or {stream["name"] for stream in chosen} == wanted
         catalog = {"streams": [_configured(stream, incremental) for stream in chosen]}
         return self.run("read", config=config, catalog=catalog, state=state or [])
 

@@ -56,8 +56,8 @@ def test_what_the_connector_adds_to_a_row(scenes: Any) -> None:
     assert all(row["lead_id"] == row["lead"]["id"] for row in read.rows("campaign_leads"))
     assert len({row["_synced_until"] for row in read.rows("leads")}) == 1
     for row in read.rows("events"):
-        told = datetime.fromisoformat((row.get("event_at") or row["created_at"]).replace("Z", "+00:00"))
-        assert datetime.fromisoformat(row["_event_at"].replace("Z", "+00:00")) == told
+        event_at = datetime.fromisoformat((row.get("event_at") or row["created_at"]).replace("Z", "+00:00"))
+        assert datetime.fromisoformat(row["_event_at"].replace("Z", "+00:00")) == event_at
 
 
 def test_replies_are_offered_only_to_those_who_ask_for_them(scenes: Any) -> None:
@@ -112,14 +112,14 @@ def test_a_later_sync_brings_the_leads_events_and_replies_of_the_time_since_less
     world.now = datetime.now(UTC) - timedelta(minutes=1)
     edited = next(iter(world.leads))
     world.edit("leads", edited, status="replied")
-    made = world.create("leads", status="new", data={"email": "new@example.org"})
+    lead = world.create("leads", status="new", data={"email": "new@example.org"})
     event = world.create("events", kind="message_sent", event_at=iso(world.now))
     campaign = next(iter(world.campaigns))
     reply = world.create("campaign_replies", campaign_id=campaign, subject="Re: hello", sent_at=iso(world.now))
 
     second = scene.read(["leads", "events", "campaign_replies"], first.states)
 
-    assert {row["id"] for row in second.rows("leads")} == {edited, made["id"]}
+    assert {row["id"] for row in second.rows("leads")} == {edited, lead["id"]}
     assert event["id"] in {row["id"] for row in second.rows("events")}
     assert second.counts["events"] < len(world.events)
     assert reply["id"] in {row["id"] for row in second.rows("campaign_replies")}

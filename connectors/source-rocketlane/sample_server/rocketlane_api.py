@@ -222,8 +222,8 @@ class RocketlaneApi:
             return None
         custom = {f"fields.{key}" for key in self.world.rows["fields"]}  # They are sent in any case.
         names = set(query.get("includeFields", "").split(",")) - {""}
-        for each in names - set(kind.optional) - custom:
-            _bad("includeFields", f"{each} is not a field of {kind.path}")
+        for field in names - set(kind.optional) - custom:
+            _bad("includeFields", f"{field} is not a field of {kind.path}")
         return names - custom
 
     def _matched(self, name: str, within: dict[str, str], query: dict[str, str]) -> dict[int, Row]:
@@ -235,7 +235,7 @@ class RocketlaneApi:
             if not _read({reveal: "false"} | query, reveal, flag):
                 tests.append(lambda row: not row[kind.hides])
         if "startDate" in kind.required:
-            first, last = (_read(query, each, day) for each in kind.required)
+            first, last = (_read(query, parameter, day) for parameter in kind.required)
             tests.append(lambda row: first <= row["startDate"] and row["endDate"] <= last)
         if within:
             tests.append(self._part_of(kind, "invoices", int(within["invoiceId"])))
@@ -243,7 +243,9 @@ class RocketlaneApi:
             tests.append(self._part_of(kind, "projects", _read(query, "projectId", int)))
         if name == "conversations" and "sourceId.eq" in query:
             self._part_of(kind, "projects", _read(query, "sourceId.eq", int))  # Its filter does the rest.
-        filters = [self._filter(kind, each, query) for each in query if each.rpartition(".")[0] in kind.filters]
+        filters = [
+            self._filter(kind, parameter, query) for parameter in query if parameter.rpartition(".")[0] in kind.filters
+        ]
         rule = {"all": all, "any": any}[_read({"match": "all"} | query, "match", _one_of("all", "any"))]
         if filters:
             tests.append(lambda row: rule(test(row) for test in filters))
@@ -258,7 +260,7 @@ class RocketlaneApi:
         attribute, _, op = parameter.rpartition(".")
         path, _, read = kind.filters[attribute]
         wanted = _read(
-            query, parameter, lambda text: [read(each) for each in (text.split(",") if "Of" in op else [text])]
+            query, parameter, lambda text: [read(word) for word in (text.split(",") if "Of" in op else [text])]
         )
         return lambda row: _fits(op, self._values(row, path), wanted)
 

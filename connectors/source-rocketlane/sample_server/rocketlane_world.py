@@ -90,8 +90,8 @@ def _resource(
     path: str, key: str, optional: str = "", parents: str = "", filters: dict[str, str] | None = None, **more: Any
 ) -> Resource:
     """A resource whose names stand in texts, those of the filters by their kind."""
-    each = ((name, place, kind) for kind, words in (filters or {}).items() for name, place in _names(words).items())
-    known = {name: Filter(place, *FILTERS[kind]) for name, place, kind in each}
+    entries = ((name, place, kind) for kind, words in (filters or {}).items() for name, place in _names(words).items())
+    known = {name: Filter(place, *FILTERS[kind]) for name, place, kind in entries}
     return Resource(path, key, known, _names(optional), _names(parents), **more)
 
 
@@ -263,7 +263,7 @@ def values_at(row: Row, path: str) -> list[Any]:
     values: list[Any] = [row]
     for name in path.split("."):
         values = [value[name] for value in values if isinstance(value, dict) and name in value]
-        values = [each for value in values for each in (value if isinstance(value, list) else [value])]
+        values = [item for value in values for item in (value if isinstance(value, list) else [value])]
     return values
 
 
@@ -312,7 +312,7 @@ class World:
             self._touch_parent(resource, row)
             for name, kind in RESOURCES.items():
                 path = kind.parents.get(resource, "")
-                for part in [part for part, each in self.rows[name].items() if path and key in values_at(each, path)]:
+                for part in [part for part, other in self.rows[name].items() if path and key in values_at(other, path)]:
                     if part in self.rows[name]:  # It may have gone with another part.
                         self.delete(name, part)
 
@@ -434,10 +434,10 @@ class _Maker:
         """Made-up attributes: `a,b?:int` are two numbers or, for the question mark, sometimes none."""
         row: Row = {}
         for names, _, kind in (word.partition(":") for word in spec.split()):
-            each = names.rstrip("?").split(",")
-            values = [self.value(kind, since, name) for name in each]
+            attributes = names.rstrip("?").split(",")
+            values = [self.value(kind, since, name) for name in attributes]
             if not names.endswith("?") or self.chance.random() < 0.6:
-                row |= zip(each, sorted(values) if kind == "day" else values, strict=True)
+                row |= zip(attributes, sorted(values) if kind == "day" else values, strict=True)
         return row
 
     def value(self, kind: str, since: int, name: str) -> Any:
@@ -475,7 +475,7 @@ class _Maker:
                 values.append({"fieldId": row["fieldId"], "fieldLabel": row["fieldLabel"], "fieldValue": value})
                 if "fieldOptions" in row:
                     chosen = value if isinstance(value, list) else [value]
-                    values[-1]["fieldValueLabel"] = ", ".join(CHOICES[each - 1] for each in chosen)
+                    values[-1]["fieldValueLabel"] = ", ".join(CHOICES[choice - 1] for choice in chosen)
         return values
 
     def workspace(self, projects: int) -> None:
@@ -502,18 +502,18 @@ class _Maker:
         self.actors += self.team
         options = [{"optionValue": 1 + at, "optionLabel": CHOICES[at], "optionColor": "#00AA88"} for at in range(3)]
         for kind, types in FIELDS_OF.items():
-            for each in types:
+            for field_type in types:
                 row = self.add(
                     "fields",
                     self.past(),
                     "fieldDescription?:note enabled,private:flag",
-                    fieldLabel=f"{each.title()} – Größe ✨",
-                    fieldType=each,
+                    fieldLabel=f"{field_type.title()} – Größe ✨",
+                    fieldType=field_type,
                     objectType=kind,
-                    fieldOptions=options if "CHOICE" in each else None,
-                    ratingScale="FIVE" if each == "RATING" else None,
+                    fieldOptions=options if "CHOICE" in field_type else None,
+                    ratingScale="FIVE" if field_type == "RATING" else None,
                 )
-                if each == "DATE":  # Some fields do not know when they were created.
+                if field_type == "DATE":  # Some fields do not know when they were created.
                     del row["createdAt"]
         for row in self.world.rows["users"].values():
             row["fields"] = self.custom("USER")
@@ -521,8 +521,8 @@ class _Maker:
             self.add("time_entry_categories", 0, categoryName=name)
         for person in self.team * 2:
             spec = "startDate,endDate:day durationInMinutes:int type:FULL_DAY|HALF_DAY|CUSTOM note?:text"
-            told = self.maybe({"projectOwners": True, "others": self.some(self.team)})
-            self.add("time_offs", self.past(), spec, user=person, notifyUsers=told)
+            notified = self.maybe({"projectOwners": True, "others": self.some(self.team)})
+            self.add("time_offs", self.past(), spec, user=person, notifyUsers=notified)
 
     def project(self, index: int, tasks: int) -> None:
         company = list(self.world.rows["companies"].values())[1 + index]

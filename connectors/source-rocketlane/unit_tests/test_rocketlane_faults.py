@@ -28,8 +28,8 @@ def path_of(stream: str) -> str:
 
 
 def error(status: int, message: str, field: str | None = None) -> Response:
-    said = {"errorCode": "CODE", "errorMessage": message} | ({"field": field} if field else {})
-    return as_json({"errors": [said]}, status)
+    entry = {"errorCode": "CODE", "errorMessage": message} | ({"field": field} if field else {})
+    return as_json({"errors": [entry]}, status)
 
 
 def cut_off() -> Response:
@@ -171,7 +171,7 @@ def test_a_project_that_vanished_or_is_forbidden_is_skipped_and_named_and_its_st
 
 
 def _times(state: dict[str, Any], projects: list[str]) -> set[str]:
-    return {each["cursor"]["updatedAt"] for each in state["states"] if str(each["partition"]["projectId"]) in projects}
+    return {part["cursor"]["updatedAt"] for part in state["states"] if str(part["partition"]["projectId"]) in projects}
 
 
 def test_a_page_token_that_has_expired_begins_its_list_again(scenes: Any) -> None:
@@ -437,4 +437,4 @@ def test_where_the_servers_clock_is_behind_the_state_is_by_that_clock(scenes: An
 
     times = [row["updatedAt"] for row in read.rows("tasks")]
     assert max(times) > past.timestamp() * 1000
-    assert int(read.state("tasks")["updatedAt"]) == max(each for each in times if each <= past.timestamp() * 1000)
+    assert int(read.state("tasks")["updatedAt"]) == max(moment for moment in times if moment <= past.timestamp() * 1000)

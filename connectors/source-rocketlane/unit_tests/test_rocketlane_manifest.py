@@ -137,7 +137,7 @@ def unknown_keys(part: Any, path: str) -> Iterator[str]:
     elif isinstance(part, dict):
         model = getattr(models, part["type"], None) if isinstance(part.get("type"), str) else None
         if model is not None and model.Config.extra is not Extra.allow:
-            known = {each.alias for each in model.__fields__.values()} | set(model.__fields__)
+            known = {field.alias for field in model.__fields__.values()} | set(model.__fields__)
             yield from (f"{path}.{key}" for key in part.keys() - known)
         for key, item in part.items():
             if key != "schema":

@@ -126,7 +126,7 @@ def test_a_later_sync_brings_what_was_created_edited_archived_and_deleted(scenes
     world.archive("projects", project)
     world.edit("time_entries", entry, deleted=True)
     world.edit("phases", phase, phaseName="Renamed")
-    made = world.create("tasks", taskName="New", project=world.rows["tasks"][task]["project"], archived=False)
+    created = world.create("tasks", taskName="New", project=world.rows["tasks"][task]["project"], archived=False)
     person = world.create("users", email="new@example.org", status="INVITED")
     del person["updatedAt"]
     time.sleep(1.1)
@@ -134,7 +134,7 @@ def test_a_later_sync_brings_what_was_created_edited_archived_and_deleted(scenes
     second = scene.read(state=first.states)
 
     changed = {stream: {row[RESOURCES[stream].key] for row in second.rows(stream)} for stream in OF_CHANGES}
-    assert {task, made["taskId"]} <= changed["tasks"]
+    assert {task, created["taskId"]} <= changed["tasks"]
     assert project in changed["projects"]
     assert entry in changed["time_entries"]
     assert person["userId"] in changed["users"]
@@ -285,9 +285,9 @@ def test_a_row_that_slips_past_behind_one_that_comes_is_found_when_the_list_is_r
             first = expected(world, "companies")[0]["companyId"]
             done.append(first)
             world.delete("companies", first)
-            made = world.create("companies", companyName="New", companyType="CUSTOMER")
-            world.rows["companies"][made["companyId"]]["createdAt"] = world.now_ms()
-            _put_last(world, made["companyId"])
+            company = world.create("companies", companyName="New", companyType="CUSTOMER")
+            world.rows["companies"][company["companyId"]]["createdAt"] = world.now_ms()
+            _put_last(world, company["companyId"])
         return None
 
     for number in range(60):
