@@ -179,8 +179,8 @@ def _with_campaign_id(row: Row) -> Row:
 
 def _with_event_at(event: Row) -> Row:
     """An event has its time in one of two places, with any offset from UTC."""
-    if told := event.get("event_at") or event.get("created_at"):
-        event["_event_at"] = _in_utc(datetime.fromisoformat(told.replace("Z", "+00:00")))
+    if when := event.get("event_at") or event.get("created_at"):
+        event["_event_at"] = _in_utc(datetime.fromisoformat(when.replace("Z", "+00:00")))
     return event
 
 

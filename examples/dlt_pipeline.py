@@ -104,12 +104,12 @@ def tracker(config: Mapping[str, Any], streams: Sequence[AirbyteStream]) -> Iter
         known = [AirbyteStateMessageSerializer.load(state) for state in states.values()]
         catalog = catalog_of(streams)
         yield from ((stream.name, ()) for stream in streams)
-        for said in SourcePivotalTracker().sync(config, catalog, known, lambda name, rows: (name, rows)):
-            if not isinstance(said, AirbyteMessage):
-                yield said
-            elif said.state and said.state.stream:
-                name = said.state.stream.stream_descriptor.name
-                states[name] = AirbyteStateMessageSerializer.dump(said.state)
+        for item in SourcePivotalTracker().sync(config, catalog, known, lambda name, rows: (name, rows)):
+            if not isinstance(item, AirbyteMessage):
+                yield item
+            elif item.state and item.state.stream:
+                name = item.state.stream.stream_descriptor.name
+                states[name] = AirbyteStateMessageSerializer.dump(item.state)
 
     for stream in streams:
         yield dlt.transformer(
@@ -144,7 +144,7 @@ def columns_of(stream: AirbyteStream) -> TTableSchemaColumns:
     """dlt's types by the stream's JSON schema, `json` for what has parts, and what it needs to know for merging."""
     columns: TTableSchemaColumns = {ORDER: {"name": ORDER, "data_type": "text", "dedup_sort": "desc"}}
     for name, schema in stream.json_schema["properties"].items():
-        (kind,) = (each for each in _listed(schema["type"]) if each != "null")
+        (kind,) = (json_type for json_type in _listed(schema["type"]) if json_type != "null")
         data_type = TYPES.get((kind, schema.get("format")), "json")
         columns[name] = {"name": name, "data_type": data_type, "hard_delete": name == DELETED_AT}
     return columns

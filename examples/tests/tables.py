@@ -161,6 +161,6 @@ def kinds_of(stream: AirbyteStream) -> dict[str, str]:
 
 
 def _kind(schema: Schema) -> str:
-    told = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    (kind,) = (each for each in told if each != "null")
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    (kind,) = (json_type for json_type in types if json_type != "null")
     return PARTS if kind in ("object", "array") else str(schema.get("format", kind))

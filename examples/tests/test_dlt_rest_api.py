@@ -213,7 +213,7 @@ class Ran:
     """An example that has ended: what it said and asked for, and the tables and the server at its end."""
 
     exit_code: int
-    said: str
+    output: str
     requests: list[Any]
     tables: dict[str, Table]
     served: dict[str, Rows]
@@ -364,21 +364,21 @@ def refusing(account: Account) -> Before:
 def assert_failed(ran: Ran, why: str) -> None:
     """One sentence, and nothing of the key."""
     assert ran.exit_code == 1
-    (sentence,) = ran.said.splitlines()
+    (sentence,) = ran.output.splitlines()
     assert sentence.startswith("The sync failed: ")
     assert why in sentence
     assert KEY not in sentence
 
 
 def test_the_first_sync_brings_every_row_of_every_resource_once(story: Story) -> None:
-    assert story.first.exit_code == 0, story.first.said
+    assert story.first.exit_code == 0, story.first.output
     assert story.first.tables.keys() == story.account.keys.keys()
     assert story.first.rows == story.first.served
     assert all(story.first.rows.values())
 
 
 def test_a_sync_after_edits_leaves_what_the_server_has(story: Story) -> None:
-    assert story.second.exit_code == 0, story.second.said
+    assert story.second.exit_code == 0, story.second.output
     assert story.second.rows == story.second.served
     assert story.second.rows != story.first.rows
 
@@ -390,7 +390,7 @@ def test_a_sync_that_fails_midway_loads_nothing_and_says_why(story: Story) -> No
 
 def test_the_first_sync_leaves_out_no_row_for_its_time(story: Story) -> None:
     for resource, parameter in story.account.changing.items():
-        asked = {each.get(parameter, "0") for each in story.first.asked(story.account.path(resource))}
+        asked = {query.get(parameter, "0") for query in story.first.asked(story.account.path(resource))}
         assert asked == {"0"}
 
 
@@ -428,7 +428,7 @@ def test_no_column_is_split_because_its_values_look_unlike(story: Story) -> None
 def test_only_what_is_asked_for_is_synced(tmp_path: Path) -> None:
     with scene_of(Rocketlane(2, 3), tmp_path) as scene:
         ran = scene.run("spaces", "users")
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert ran.tables.keys() == {"spaces", "users"}
     assert ran.rows == ran.served
 
@@ -488,7 +488,7 @@ def test_an_answer_without_its_list_is_a_failure(kind: type[Account], body: Any,
 def test_after_a_429_the_next_request_comes_when_the_server_admits_it(kind: type[Account], tmp_path: Path) -> None:
     with scene_of(kind(), tmp_path, every=3) as scene:
         ran = scene.run("users", list(kind.keys)[3])
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert [request.status for request in ran.requests] == [200, 429, 200]
 
 
@@ -497,7 +497,7 @@ def test_a_list_without_paging_is_one_page(tmp_path: Path) -> None:
     body = {"status": "success", "errors": [], "users": account.expected("users")}
     with scene_of(account, tmp_path) as scene:
         ran = scene.run("users", before=lambda _: serving.as_json(body))
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert len(ran.requests) == 1
     assert ran.rows == ran.served
 
@@ -505,7 +505,7 @@ def test_a_list_without_paging_is_one_page(tmp_path: Path) -> None:
 def test_lists_of_projects_beyond_the_first_page_of_projects_come(tmp_path: Path) -> None:
     with scene_of(Rocketlane(101, 0), tmp_path) as scene:
         ran = scene.run("phases")
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert len(ran.asked("/api/1.0/phases")) == 101
     assert ran.rows == ran.served
 
@@ -520,7 +520,7 @@ def test_a_project_that_goes_while_its_lists_are_read_is_no_failure(tmp_path: Pa
 
     with scene_of(account, tmp_path) as scene:
         ran = scene.run("spaces", before=delete)
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert sorted(request.status for request in ran.requests) == [200, 200, 200, 404]
     assert ran.rows == ran.served
 

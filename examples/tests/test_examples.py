@@ -48,7 +48,7 @@ class Ran:
     """
 
     exit_code: int
-    said: str
+    output: str
     requests: list[LoggedRequest]
     tables: dict[str, Table]
     rows: Rows
@@ -173,8 +173,8 @@ def edit(world: World) -> Edited:
     edits.create_label(world, project, by, name=DIGITS)
     edits.delete_stories(world, project, by, deleted)
     edits.move_story_to_project(world, project, other, by, moved)
-    for each in world.projects.values():
-        each.webhooks.clear()
+    for hooked in world.projects.values():
+        hooked.webhooks.clear()
     world.now += timedelta(minutes=10)
     return Edited(quiet.id, deleted, {moved: other.id})
 
@@ -233,7 +233,7 @@ class Reopening:
 
 
 def assert_equals_the_server(ran: Ran) -> None:
-    assert ran.exit_code == 0, ran.said
+    assert ran.exit_code == 0, ran.output
     assert differences(ran.rows, ran.served) == []
     assert {stream: set(rows) for stream, rows in ran.served.items()} == ran.keys
 
@@ -252,7 +252,7 @@ def test_each_column_has_the_type_that_its_schema_asks_for(story: Story) -> None
 
 
 def test_every_type_is_one_that_the_destination_knows(story: Story) -> None:
-    assert "Could not determine airbyte type" not in story.first.said
+    assert "Could not determine airbyte type" not in story.first.output
 
 
 def test_a_sync_after_edits_deletions_and_moves_leaves_what_the_server_has(story: Story) -> None:
@@ -261,9 +261,9 @@ def test_a_sync_after_edits_deletions_and_moves_leaves_what_the_server_has(story
 
 def test_deleted_stories_go_and_moved_ones_stay(story: Story) -> None:
     stories = story.second.rows["stories"]
-    assert {(each,) for each in story.edited.deleted} <= story.first.rows["stories"].keys()
-    assert not {(each,) for each in story.edited.deleted} & stories.keys()
-    assert {each: stories[each,]["project_id"] for each in story.edited.moved} == story.edited.moved
+    assert {(story_id,) for story_id in story.edited.deleted} <= story.first.rows["stories"].keys()
+    assert not {(story_id,) for story_id in story.edited.deleted} & stories.keys()
+    assert {story_id: stories[story_id,]["project_id"] for story_id in story.edited.moved} == story.edited.moved
 
 
 def test_no_tombstone_stays_in_a_table(story: Story) -> None:
@@ -291,7 +291,7 @@ def test_texts_of_digits_stay_texts(story: Story) -> None:
 
 def test_a_sync_that_fails_midway_loads_nothing_and_says_why(story: Story) -> None:
     assert story.refused.exit_code == 1
-    assert "The sync failed: " in story.refused.said
+    assert "The sync failed: " in story.refused.output
     assert story.refused.rows == story.first.rows
 
 

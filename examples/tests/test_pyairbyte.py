@@ -51,6 +51,6 @@ def test_check_samples_and_a_few_records_end_without_a_traceback_and_without_a_w
         )
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
-    told = json.loads(ended.stdout.splitlines()[-1])
-    assert (told["samples"], told["records"]) == ({"stories": LIMIT, "labels": LIMIT}, LIMIT)
-    assert max(told["seconds"]) < 2 * SECONDS_TO_GIVE_UP
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert (report["samples"], report["records"]) == ({"stories": LIMIT, "labels": LIMIT}, LIMIT)
+    assert max(report["seconds"]) < 2 * SECONDS_TO_GIVE_UP
