@@ -47,8 +47,8 @@ class Ended:
     def last_statuses(self) -> dict[str, str]:
         """The last status of each stream, by its name."""
         traces = [message["trace"] for message in self.of_type("TRACE")]
-        told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-        return {each["stream_descriptor"]["name"]: each["status"] for each in told}
+        statuses = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
+        return {status["stream_descriptor"]["name"]: status["status"] for status in statuses}
 
 
 def catalog_of(*streams: str) -> Message:

@@ -105,13 +105,13 @@ def rows(messages: Iterable[Message]) -> dict[str, list[bytes]]:
         if message["type"] == "RECORD":
             record = message["record"]
             found.setdefault(record["stream"], []).append(orjson.dumps(record["data"], option=orjson.OPT_SORT_KEYS))
-    return {stream: sorted(each) for stream, each in found.items()}
+    return {stream: sorted(dumped) for stream, dumped in found.items()}
 
 
 def all_rows(*reads: Iterable[Message]) -> dict[str, list[bytes]]:
     """The rows that at least one of the reads brought, each once."""
     brought = rows(message for read in reads for message in read)
-    return {stream: sorted(set(each)) for stream, each in brought.items()}
+    return {stream: sorted(set(dumped)) for stream, dumped in brought.items()}
 
 
 def streams_that_differ(one: dict[str, list[bytes]], other: dict[str, list[bytes]]) -> set[str]:

@@ -162,11 +162,11 @@ def test_after_a_state_that_is_ahead_of_the_server_projects_are_read_anew_and_no
 def rows(server: SampleServer, folder: Path, catalog: Message, states: list[Message]) -> Counter[str]:
     """How many rows a read brings, by stream. Raises ProgramFailed where a stream is not complete."""
     with connector("read", folder, config=server.config(), catalog=catalog, state=states) as read:
-        return Counter(said["record"]["stream"] for said in read.messages() if said["type"] == "RECORD")
+        return Counter(message["record"]["stream"] for message in read.messages() if message["type"] == "RECORD")
 
 
 def names(catalog: Message) -> set[str]:
-    return {each["stream"]["name"] for each in catalog["streams"]}
+    return {configured["stream"]["name"] for configured in catalog["streams"]}
 
 
 def held_in(file: str) -> Any:

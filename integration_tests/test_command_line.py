@@ -99,8 +99,8 @@ def test_check_names_the_owner_of_the_token(start: list[str | Path], folder: Fol
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert ended.status is not None
     assert ended.status["status"] == "SUCCEEDED"
-    told = "The token belongs to Ada Martínez. It sees 2 projects: Harbour Web Shop (id 1027), Ferry Mobile App (id "
-    assert ended.status["message"].startswith(told)
+    opening = "The token belongs to Ada Martínez. It sees 2 projects: Harbour Web Shop (id 1027), Ferry Mobile App (id "
+    assert ended.status["message"].startswith(opening)
 
 
 def test_discover_needs_neither_a_server_nor_a_valid_token(folder: Folder) -> None:
@@ -127,7 +127,7 @@ def test_a_connection_made_for_airbytes_own_connector_goes_on_working(folder: Fo
     catalog = every_stream(orjson.loads(AIRBYTES_CATALOG.read_bytes()))
     config = {"api_token": server.token, "api_url": server.url}
     ended = folder.run("read", config=config, catalog=catalog)
-    names = {each["stream"]["name"] for each in catalog["streams"]}
+    names = {configured["stream"]["name"] for configured in catalog["streams"]}
     assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
     assert ended.last_statuses == dict.fromkeys(names, "COMPLETE")
     assert {message["record"]["stream"] for message in ended.of_type("RECORD")} == names
@@ -332,8 +332,8 @@ def test_what_discover_found_is_read_from_an_export(export: Path, folder: Folder
 def test_an_export_that_is_not_there_ends_a_read_with_exit_code_1(folder: Folder) -> None:
     ended = folder.run("read", config={"export_archive": "/nowhere/a.zip"}, catalog=catalog_of("stories"))
     assert (ended.exit_code, ended.stderr, ended.of_type("RECORD")) == (1, "", [])
-    said = "export_archive: /nowhere/a.zip cannot be read: No such file or directory."
-    assert said in [error["message"] for error in ended.errors]
+    sentence = "export_archive: /nowhere/a.zip cannot be read: No such file or directory."
+    assert sentence in [error["message"] for error in ended.errors]
 
 
 @pytest.mark.parametrize("verb", ["spec", "read"])
@@ -348,5 +348,5 @@ def test_when_nobody_reads_its_messages_any_more_it_ends_in_one_sentence(
         assert program.stdout is not None
         program.stdout.readline()
         program.stdout.close()
-        _, said = program.communicate(timeout=120)
-    assert (program.returncode, said) == (1, b"The reader of stdout has closed it: stopping.\n")
+        _, trouble = program.communicate(timeout=120)
+    assert (program.returncode, trouble) == (1, b"The reader of stdout has closed it: stopping.\n")

@@ -63,8 +63,8 @@ def together(
         return [container.ended() for container in containers]
 
 
-def data(said: Ended, stream: str) -> list[dict[str, Any]]:
-    records = (message["record"] for message in said.of_type("RECORD"))
+def data(ended: Ended, stream: str) -> list[dict[str, Any]]:
+    records = (message["record"] for message in ended.of_type("RECORD"))
     return [record["data"] for record in records if record["stream"] == stream]
 
 

@@ -88,11 +88,11 @@ def assert_speaks_the_protocol(ended: Ended) -> None:
 
 
 def test_spec_prints_what_the_console_script_prints(image: Image, tmp_path: Path) -> None:
-    said = image.run("spec")
+    ended = image.run("spec")
     with connector("spec", tmp_path) as program:
         expected = only(program, "SPEC")
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, [message["spec"] for message in said.of_type("SPEC")]) == (0, [expected])
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, [message["spec"] for message in ended.of_type("SPEC")]) == (0, [expected])
 
 
 @pytest.mark.parametrize(("at", "prefix"), WAYS_TO_MOUNT.values(), ids=WAYS_TO_MOUNT.keys())
@@ -100,35 +100,35 @@ def test_check_accepts_the_right_token(
     at: str, prefix: str, image: Image, server: TrackerServer, tmp_path: Path
 ) -> None:
     option, name = files_in(tmp_path, config=config_of(server))
-    said = image.run("check", option, f"{prefix}{name}", files=tmp_path, at=at)
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, said.status["status"]) == (0, "SUCCEEDED")
+    ended = image.run("check", option, f"{prefix}{name}", files=tmp_path, at=at)
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, ended.status["status"]) == (0, "SUCCEEDED")
 
 
 def test_check_refuses_a_wrong_token_with_exit_code_0(image: Image, server: TrackerServer, tmp_path: Path) -> None:
     files = files_in(tmp_path, config=config_of(server, api_token=OTHER_TOKEN))
-    said = image.run("check", *files, files=tmp_path)
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, said.status["status"]) == (0, "FAILED")
-    assert said.status["message"].startswith("api_token: ")
-    assert OTHER_TOKEN not in said.stdout
+    ended = image.run("check", *files, files=tmp_path)
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, ended.status["status"]) == (0, "FAILED")
+    assert ended.status["message"].startswith("api_token: ")
+    assert OTHER_TOKEN not in ended.stdout
 
 
 def test_check_says_that_a_server_cannot_be_reached_with_exit_code_0(image: Image, tmp_path: Path) -> None:
     files = files_in(tmp_path, config=config_for(NOBODY_THERE, OTHER_TOKEN))
-    said = image.run("check", *files, files=tmp_path)
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, said.status["status"]) == (0, "FAILED")
-    assert "Connection refused" in said.status["message"]
+    ended = image.run("check", *files, files=tmp_path)
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, ended.status["status"]) == (0, "FAILED")
+    assert "Connection refused" in ended.status["message"]
 
 
 def test_discover_prints_what_the_console_script_prints(image: Image, server: TrackerServer, tmp_path: Path) -> None:
     files = files_in(tmp_path / "config", config=config_of(server))
-    said = image.run("discover", *files, files=tmp_path / "config")
+    ended = image.run("discover", *files, files=tmp_path / "config")
     with connector("discover", tmp_path, config=config_of(server)) as program:
         expected = only(program, "CATALOG")
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, [message["catalog"] for message in said.of_type("CATALOG")]) == (0, [expected])
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, [message["catalog"] for message in ended.of_type("CATALOG")]) == (0, [expected])
     assert len(expected["streams"]) == len(STREAMS)
 
 
@@ -136,13 +136,13 @@ def test_a_full_read_brings_the_records_that_the_console_script_brings(
     image: Image, server: TrackerServer, tmp_path: Path
 ) -> None:
     contents = {"config": config_of(server), "catalog": everything(tmp_path, server)}
-    said = image.run("read", *files_in(tmp_path / "config", **contents), files=tmp_path / "config")
+    ended = image.run("read", *files_in(tmp_path / "config", **contents), files=tmp_path / "config")
     expected = rows(read_without_image(tmp_path, **contents))
-    assert_speaks_the_protocol(said)
-    assert (said.exit_code, said.errors) == (0, [])
-    assert set(said.last_statuses.values()) == {"COMPLETE"}
-    assert set(said.last_statuses) == set(expected)
-    assert streams_that_differ(rows(said.messages), expected) == set()
+    assert_speaks_the_protocol(ended)
+    assert (ended.exit_code, ended.errors) == (0, [])
+    assert set(ended.last_statuses.values()) == {"COMPLETE"}
+    assert set(ended.last_statuses) == set(expected)
+    assert streams_that_differ(rows(ended.messages), expected) == set()
 
 
 def test_an_incremental_read_goes_on_from_the_mounted_states_as_the_console_script_does(
@@ -173,27 +173,27 @@ def is_story(message: Message) -> bool:
 
 def test_a_read_with_a_wrong_token_ends_with_exit_code_1(image: Image, server: TrackerServer, tmp_path: Path) -> None:
     files = files_in(tmp_path, config=config_of(server, api_token=OTHER_TOKEN), catalog=catalog_of("labels"))
-    said = image.run("read", *files, files=tmp_path)
-    assert_speaks_the_protocol(said)
-    assert said.exit_code == 1
-    assert said.errors[0]["failure_type"] == "config_error"
+    ended = image.run("read", *files, files=tmp_path)
+    assert_speaks_the_protocol(ended)
+    assert ended.exit_code == 1
+    assert ended.errors[0]["failure_type"] == "config_error"
 
 
 def test_a_config_file_that_is_not_mounted_ends_with_exit_code_1(image: Image) -> None:
-    said = image.run("check", "--config", "/config/source_config.json")
-    assert_speaks_the_protocol(said)
-    assert said.exit_code == 1
-    assert said.errors[0]["message"].startswith("The config file /config/source_config.json cannot be read: ")
+    ended = image.run("check", "--config", "/config/source_config.json")
+    assert_speaks_the_protocol(ended)
+    assert ended.exit_code == 1
+    assert ended.errors[0]["message"].startswith("The config file /config/source_config.json cannot be read: ")
 
 
 def test_a_verb_that_does_not_exist_ends_with_exit_code_2(image: Image) -> None:
-    said = image.run("write")
-    assert (said.exit_code, {message["type"] for message in said.messages}) == (2, {"LOG"})
-    assert "invalid choice: 'write'" in said.stderr
+    ended = image.run("write")
+    assert (ended.exit_code, {message["type"] for message in ended.messages}) == (2, {"LOG"})
+    assert "invalid choice: 'write'" in ended.stderr
 
 
-def has_a_state_after_a_record(said: bytes) -> bool:
-    return b'"type":"STATE"' in said.partition(b'"type":"RECORD"')[2]
+def has_a_state_after_a_record(output: bytes) -> bool:
+    return b'"type":"STATE"' in output.partition(b'"type":"RECORD"')[2]
 
 
 def test_a_stopped_container_ends_in_time_with_the_states_of_what_it_printed(image: Image, tmp_path: Path) -> None:
@@ -204,11 +204,11 @@ def test_a_stopped_container_ends_in_time_with_the_states_of_what_it_printed(ima
         with image.started("read", *files, files=tmp_path / "config") as running:
             running.wait_for(has_a_state_after_a_record)
             running.container.stop(timeout=SECONDS_TO_END)  # The engine kills it after these: another exit code.
-            said = running.ended()
-    assert_speaks_the_protocol(said)
-    assert said.exit_code == TERMINATED
-    assert len(said.last_statuses) < len(catalog["streams"])
-    kinds = [message["type"] for message in said.messages]
+            ended = running.ended()
+    assert_speaks_the_protocol(ended)
+    assert ended.exit_code == TERMINATED
+    assert len(ended.last_statuses) < len(catalog["streams"])
+    kinds = [message["type"] for message in ended.messages]
     assert "STATE" in kinds[-kinds[::-1].index("RECORD") :]
 
 
@@ -228,16 +228,16 @@ def test_under_a_shell_that_keeps_sigterm_from_it_it_is_killed_and_the_next_read
         with image.started("-c", script, entrypoint="sh", files=tmp_path / "config") as running:
             running.wait_for(has_a_state_after_a_record)
             running.container.kill("SIGTERM")
-            running.wait_for(lambda said: bool(label_of_the_last_project.search(said)))
+            running.wait_for(lambda output: bool(label_of_the_last_project.search(output)))
             running.container.kill("SIGKILL")
             killed = running.ended()
-        said = replace(killed, stdout=killed.stdout.rpartition("\n")[0]).messages
-        contents["state"] = states_of(said)
+        messages = replace(killed, stdout=killed.stdout.rpartition("\n")[0]).messages
+        contents["state"] = states_of(messages)
         second = image.run("read", *files_in(tmp_path / "config", **contents), files=tmp_path / "config")
         expected = read_without_image(tmp_path, **{**contents, "state": []})
     assert (killed.exit_code, second.exit_code) == (KILLED, 0)
     assert streams_that_differ(rows(second.messages), all_rows(expected)) != set()
-    assert streams_that_differ(all_rows(said, second.messages), all_rows(expected)) == set()
+    assert streams_that_differ(all_rows(messages, second.messages), all_rows(expected)) == set()
 
 
 def test_a_container_that_is_stopped_while_a_server_keeps_silent_ends_in_time(image: Image, tmp_path: Path) -> None:
@@ -253,10 +253,10 @@ def test_a_container_that_is_stopped_while_a_server_keeps_silent_ends_in_time(im
 
 def test_an_unknown_user_can_read(image: Image, server: TrackerServer, tmp_path: Path) -> None:
     files = files_in(tmp_path, config=config_of(server), catalog=catalog_of("labels", "stories"))
-    said = image.run("read", *files, files=tmp_path, user=SOMEBODY)
-    assert_speaks_the_protocol(said)
-    assert said.last_statuses == {"labels": "COMPLETE", "stories": "COMPLETE"}
-    assert said.exit_code == 0
+    ended = image.run("read", *files, files=tmp_path, user=SOMEBODY)
+    assert_speaks_the_protocol(ended)
+    assert ended.last_statuses == {"labels": "COMPLETE", "stories": "COMPLETE"}
+    assert ended.exit_code == 0
 
 
 def test_it_does_not_run_as_root(image: Image) -> None:
@@ -284,14 +284,14 @@ def test_its_labels_say_what_metadata_yaml_says(image: Image) -> None:
 
 def test_it_serves_sample_data_on_every_address_of_the_machine(image: Image, tmp_path: Path) -> None:
     with image.started("sample", "--port", "0", user=SOMEBODY) as server:
-        url, token, *_ = server.wait_for(lambda said: said.count(b"\n") > 2).decode().splitlines()
+        url, token, *_ = server.wait_for(lambda output: output.count(b"\n") > 2).decode().splitlines()
         another_address = url.replace("127.0.0.1", "127.0.0.2")
         page = requests.get(another_address.replace("/services/v5", "/"), timeout=60)
-        said = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)
+        ended = image.run("check", *files_in(tmp_path, config=config_for(another_address, token)), files=tmp_path)
         server.container.stop()
         assert server.ended().exit_code == 0
-    assert said.status["status"] == "SUCCEEDED"
-    assert said.status["message"].startswith("The token belongs to Ada Martínez. It sees 3 projects: ")
+    assert ended.status["status"] == "SUCCEEDED"
+    assert ended.status["message"].startswith("The token belongs to Ada Martínez. It sees 3 projects: ")
     assert "<h1>3 projects</h1>" in page.text
 
 
@@ -306,8 +306,8 @@ def test_it_serves_an_export_that_is_mounted_to_the_connector_in_another_contain
     (exports / "all_20250401_1212.zip").chmod(0o644)
     command = ("serve", "/exports/all_20250401_1212.zip", "--port", "0")
     with image.started(*command, files=exports, at="/exports", user=SOMEBODY) as server:
-        said = server.wait_for(lambda said: b"/services/v5\n" in said).decode()
-        url = re.findall(r"http://[^ ]+/services/v5$", said, re.MULTILINE)[0]
+        text = server.wait_for(lambda output: b"/services/v5\n" in output).decode()
+        url = re.findall(r"http://[^ ]+/services/v5$", text, re.MULTILINE)[0]
         ended = image.run(
             "check", *files_in(tmp_path / "config", config=config_for(url, "any")), files=tmp_path / "config"
         )
@@ -342,8 +342,8 @@ def test_every_package_in_it_can_be_imported_without_its_tests_and_headers(image
         "    except ImportError as error: print(module, error)\n"
     )
     assert len(modules) > 60
-    said = image.run("-W", "ignore", "-c", code, *modules, entrypoint="python")
-    assert (said.exit_code, said.stdout) == (0, "")
+    ended = image.run("-W", "ignore", "-c", code, *modules, entrypoint="python")
+    assert (ended.exit_code, ended.stdout) == (0, "")
 
 
 NOT_SHIPPED = ("*/tests", "*/unit_tests", "*/integration_tests", "*.h", "*/__pycache__", "*/pip", "*/.cache", "*/.git")
@@ -352,30 +352,30 @@ NOT_SHIPPED = ("*/tests", "*/unit_tests", "*/integration_tests", "*.h", "*/__pyc
 def test_it_holds_no_tests_headers_caches_and_no_pip(image: Image) -> None:
     unwanted = [part for pattern in NOT_SHIPPED for part in ("-o", "-path", pattern)][1:]
     licences = ["-name", "*.dist-info", "-prune"]
-    said = image.run(FOLDER, *licences, "-o", "(", *unwanted, ")", "-print", entrypoint="find")
-    assert (said.exit_code, said.stdout, said.stderr) == (0, "", "")
+    ended = image.run(FOLDER, *licences, "-o", "(", *unwanted, ")", "-print", entrypoint="find")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("compiler", ["cc", "gcc", "g++", "cargo", "make"])
 def test_it_holds_no_compiler(compiler: str, image: Image) -> None:
-    said = image.run("-c", f"command -v {compiler} || echo none", entrypoint="sh")
-    assert said.stdout == "none\n"
+    ended = image.run("-c", f"command -v {compiler} || echo none", entrypoint="sh")
+    assert ended.stdout == "none\n"
 
 
 def test_whatever_a_read_imports_is_compiled(image: Image, server: TrackerServer, tmp_path: Path) -> None:
     files = files_in(tmp_path, config=config_of(server), catalog=catalog_of("labels", "stories"))
     main = image.client.images.get(IMAGE).attrs["Config"]["Entrypoint"][1]
-    said = image.run("-v", main, "read", *files, files=tmp_path, entrypoint="python")
-    assert said.exit_code == 0
-    assert len(re.findall(r"^# code object from '.*\.pyc'$", said.stderr, re.MULTILINE)) > 500
-    assert re.findall(r"^# code object from '.*\.py'$", said.stderr, re.MULTILINE) == []
+    ended = image.run("-v", main, "read", *files, files=tmp_path, entrypoint="python")
+    assert ended.exit_code == 0
+    assert len(re.findall(r"^# code object from '.*\.pyc'$", ended.stderr, re.MULTILINE)) > 500
+    assert re.findall(r"^# code object from '.*\.py'$", ended.stderr, re.MULTILINE) == []
 
 
 def test_its_bill_of_materials_is_valid_and_lists_every_package(inventory: Inventory, tmp_path: Path) -> None:
     assert sbom.main([str(tmp_path)]) == 0
     bill = (tmp_path / sbom.BILL).read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
-    listed = {unquote(each.get("purl", "").partition("@")[0]) for each in orjson.loads(bill)["components"]}
+    listed = {unquote(component.get("purl", "").partition("@")[0]) for component in orjson.loads(bill)["components"]}
     assert {f"pkg:pypi/{name}" for name in inventory.packages.keys() - {"source-pivotal-tracker"}} <= listed
     assert {f"pkg:deb/debian/{package['name']}" for package in inventory.system} <= listed
     assert "pkg:deb/debian/libc6" in listed

@@ -74,23 +74,23 @@ def text_of(connector: str, file: str) -> str:
     return (MANIFEST_CONNECTORS / connector / file).read_text(encoding="utf-8")
 
 
-def assert_speaks_the_protocol(said: Ended, key: str) -> None:
-    assert (said.exit_code, said.stderr, said.errors) == (0, "", [])
-    assert {message["type"] for message in said.messages} <= PROTOCOL
-    assert key not in said.stdout
+def assert_speaks_the_protocol(ended: Ended, key: str) -> None:
+    assert (ended.exit_code, ended.stderr, ended.errors) == (0, "", [])
+    assert {message["type"] for message in ended.messages} <= PROTOCOL
+    assert key not in ended.stdout
 
 
 def test_spec_prints_the_settings_of_the_connector(image: Image, account: Account, manifest: dict[str, Any]) -> None:
-    said = image.run("spec")
-    assert_speaks_the_protocol(said, account.api_key)
-    (message,) = said.of_type("SPEC")
+    ended = image.run("spec")
+    assert_speaks_the_protocol(ended, account.api_key)
+    (message,) = ended.of_type("SPEC")
     assert message["spec"]["connectionSpecification"] == manifest["spec"]["connection_specification"]
 
 
 def test_check_accepts_the_right_key(image: Image, config: Message, tmp_path: Path) -> None:
-    said = image.run("check", *files_in(tmp_path, config=config), files=tmp_path)
-    assert_speaks_the_protocol(said, config["api_key"])
-    assert said.status["status"] == "SUCCEEDED"
+    ended = image.run("check", *files_in(tmp_path, config=config), files=tmp_path)
+    assert_speaks_the_protocol(ended, config["api_key"])
+    assert ended.status["status"] == "SUCCEEDED"
 
 
 def test_discover_prints_every_stream_of_the_manifest_with_its_schema(
@@ -110,22 +110,22 @@ def test_read_brings_every_row_that_the_server_holds(
 ) -> None:
     catalog = catalog_of(discovered)
     files = files_in(tmp_path / "config", config=config, catalog=every_stream(catalog, incremental=True), state=[])
-    said = image.run("read", *files, files=tmp_path / "config")
-    assert_speaks_the_protocol(said, account.api_key)
-    assert set(said.last_statuses.values()) == {"COMPLETE"}
-    assert_tables_equal_the_server(said, catalog, account, tmp_path)
+    ended = image.run("read", *files, files=tmp_path / "config")
+    assert_speaks_the_protocol(ended, account.api_key)
+    assert set(ended.last_statuses.values()) == {"COMPLETE"}
+    assert_tables_equal_the_server(ended, catalog, account, tmp_path)
 
 
-def catalog_of(said: Ended) -> Message:
-    (message,) = said.of_type("CATALOG")
+def catalog_of(ended: Ended) -> Message:
+    (message,) = ended.of_type("CATALOG")
     found: Message = message["catalog"]
     return found
 
 
-def assert_tables_equal_the_server(said: Ended, catalog: Message, account: Account, folder: Path) -> None:
+def assert_tables_equal_the_server(ended: Ended, catalog: Message, account: Account, folder: Path) -> None:
     """Load the rows of a read and compare them with those of the server. Raises ProgramFailed where they differ."""
     lines: dict[str, bytes] = {stream["name"]: b"" for stream in catalog["streams"]}
-    for message in said.of_type("RECORD"):
+    for message in ended.of_type("RECORD"):
         row = message["record"]["data"]
         lines[message["record"]["stream"]] += orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     for name, rows in lines.items():
@@ -141,10 +141,10 @@ def test_its_files_are_where_the_base_image_looks_for_them_for_any_user_and_noth
     image: Image, connector: str
 ) -> None:
     script = f"cd {HOME} && cat {' '.join(FILES)} && ls -A . .."
-    said = image.run("-c", script, entrypoint="sh", user=SOMEBODY)
+    ended = image.run("-c", script, entrypoint="sh", user=SOMEBODY)
     contents = "".join(text_of(connector, file) for file in FILES)
-    assert said.stdout.startswith(contents)
-    there = set(said.stdout.removeprefix(contents).split())
+    assert ended.stdout.startswith(contents)
+    there = set(ended.stdout.removeprefix(contents).split())
     assert set(FILES) <= there
     assert there.isdisjoint({path.name for path in (MANIFEST_CONNECTORS / connector).iterdir()} - set(FILES))
 
@@ -153,8 +153,8 @@ def test_it_does_not_run_as_root(image: Image) -> None:
     user, _, group = image.client.images.get(image.name).attrs["Config"]["User"].partition(":")
     assert int(user) > 0
     assert int(group) > 0
-    said = image.run("-c", "id -u; id -g", entrypoint="sh")
-    assert said.stdout.split() == [user, group]
+    ended = image.run("-c", "id -u; id -g", entrypoint="sh")
+    assert ended.stdout.split() == [user, group]
 
 
 def test_its_entrypoint_is_that_of_the_base_image_by_airbytes_own_name_too(image: Image) -> None:

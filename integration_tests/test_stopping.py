@@ -105,24 +105,24 @@ class Read:
 
     def wait_for(self, when: When) -> list[Message]:
         """The messages up to the first of this kind. The rest stays in the pipe, but for what is buffered here."""
-        said: list[Message] = []
-        while not said or not when(said[-1]):
+        messages: list[Message] = []
+        while not messages or not when(messages[-1]):
             line = self.stdout.readline()
             assert line, "it ended before"
-            said.append(orjson.loads(line))
-        return said
+            messages.append(orjson.loads(line))
+        return messages
 
     def stop(self, signal_number: int) -> float:
         """Send the signal, now; it returns the time at which it did."""
         self.process.send_signal(signal_number)
         return time.monotonic()
 
-    def rest(self, said: Sequence[Message] = ()) -> Stopped:
+    def rest(self, before: Sequence[Message] = ()) -> Stopped:
         """All that was said before, and whatever whole lines come until its end."""
         keys: Keys = defaultdict(Counter)
         uncovered: Counter[str] = Counter()
         lines = (orjson.loads(line) for line in self.stdout if line.endswith(b"\n"))
-        for message in (*said, *lines):
+        for message in (*before, *lines):
             self._states.note(message)
             if message["type"] == "RECORD":
                 stream, row = message["record"]["stream"], message["record"]["data"]
@@ -190,10 +190,10 @@ def test_killed_at_any_moment_and_started_again_with_its_last_state_it_brings_ev
     for _ in range(kills):
         states = reads[-1].states if reads else []
         with Read(tmp_path, server, states, incremental=seed % 2 == 0) as read:
-            said = read.wait_for(is_record)
+            messages = read.wait_for(is_record)
             killing = threading.Timer(moments.uniform(0, 1), read.process.kill)
             killing.start()
-            reads.append(read.rest(said))
+            reads.append(read.rest(messages))
             killing.cancel()
     with Read(tmp_path, server, reads[-1].states, incremental=seed % 2 == 0) as read:
         reads.append(read.rest())
@@ -211,7 +211,7 @@ WAYS_TO_ASK = {
 }
 """The first is what it dies of."""
 
-every_signal = pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+every_signal = pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT], ids=lambda asked: asked.name)
 
 
 @pytest.fixture(scope="module", params=WAYS_TO_ASK.values(), ids=list(WAYS_TO_ASK))
@@ -220,12 +220,12 @@ def terminated(
 ) -> tuple[Stopped, float, signal.Signals]:
     """A read that was asked to stop on its way, how many seconds it took to end, and the first signal."""
     with Read(tmp_path_factory.mktemp("read"), server, [], incremental=True) as read:
-        said = read.wait_for(is_story_of_the_last_project)
+        messages = read.wait_for(is_story_of_the_last_project)
         asked_at = read.stop(request.param[0])
         for number in request.param[1:]:
             time.sleep(0.02)
             read.stop(number)
-        stopped = read.rest(said)
+        stopped = read.rest(messages)
         return stopped, time.monotonic() - asked_at, request.param[0]
 
 
@@ -268,10 +268,10 @@ def test_asked_to_stop_while_nobody_reads_what_it_prints_it_gives_up_at_once(
 
 def test_a_reader_that_is_slow_but_alive_gets_the_last_states(server: SampleServer, tmp_path: Path) -> None:
     with Read(tmp_path, server, [], incremental=True) as read:
-        said = read.wait_for(is_record)
+        messages = read.wait_for(is_record)
         wait_until_full(read.stdout)
         read.stop(signal.SIGTERM)
-        slowly = [*said, *in_sips(read.stdout)]
+        slowly = [*messages, *in_sips(read.stdout)]
         stopped = read.rest(slowly)
     assert stopped.exit_code == -signal.SIGTERM
     assert slowly[-1]["type"] in ("STATE", "TRACE", "LOG")
@@ -280,11 +280,11 @@ def test_a_reader_that_is_slow_but_alive_gets_the_last_states(server: SampleServ
 
 def in_sips(pipe: IO[bytes]) -> Iterator[Message]:
     """The messages of a pipe, of which a little is read at a time."""
-    said = b""
+    output = b""
     while piece := cast("io.BufferedReader", pipe).read1(SIP):
-        said += piece
+        output += piece
         time.sleep(BETWEEN_SIPS)
-    return map(orjson.loads, said.splitlines())
+    return map(orjson.loads, output.splitlines())
 
 
 def test_a_reader_that_leaves_after_it_was_asked_to_stop_does_not_change_what_it_dies_of(
@@ -449,9 +449,9 @@ def test_through_a_pipe_that_does_not_wait_every_message_comes(server: SampleSer
     ):
         os.close(writing)
         wait_until_full(pipe)
-        said = [orjson.loads(line) for line in pipe]
+        messages = [orjson.loads(line) for line in pipe]
     assert read.returncode == 0
-    assert sum(map(is_record, said)) == len(WHOLE["stories"])
+    assert sum(map(is_record, messages)) == len(WHOLE["stories"])
 
 
 NO_SPACE = "Cannot write to stdout: No space left on device."
