@@ -88,7 +88,7 @@ class DayReader:
             if len(orders) > 1:
                 numbers = {order: contradictions(rows, order) for order in orders}
                 if 0 in numbers.values():
-                    orders = [each for each in orders if numbers[each] < least]
+                    orders = [order for order in orders if numbers[order] < least]
         return orders
 
 

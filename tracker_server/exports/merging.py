@@ -232,5 +232,5 @@ def find_renamed(projects: Sequence[HasStories]) -> Iterator[tuple[int, int, int
 
 def join_exports(exports: Sequence[ProjectExports], ids: Mapping[str, int]) -> ProjectExports:
     """The exports as those of one project, under the name that an id was given for, or else the first name."""
-    chosen = next((each for each in exports if slug(each.name) in ids), exports[0])
-    return replace(chosen, all=[export for each in exports for export in each.all])
+    chosen = next((project for project in exports if slug(project.name) in ids), exports[0])
+    return replace(chosen, all=[export for project in exports for export in project.all])

@@ -54,7 +54,7 @@ def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
         cells = [single.get(name, "") for name in SINGLE]
         for group in REPEATED:
             groups = repeated.get(group[0], [])
-            cells += [cell for each in groups for cell in each]
+            cells += [cell for entry in groups for cell in entry]
             cells += [""] * (len(group) * (most[group[0]] - len(groups)))
         writer.writerow(cells)
     text.detach()

@@ -262,9 +262,9 @@ def _review(view: View, review: Row) -> Review:
 def _pull_request(link: Row) -> Link:
     place = "/".join(str(link[name]) for name in ("owner", "repo") if link.get(name))
     text = f"{place}#{link['number']}" if place and link.get("number") else None
-    made = f"{link.get('host_url') or 'https://github.com/'}{place}/pull/{link.get('number')}" if text else None
+    address = f"{link.get('host_url') or 'https://github.com/'}{place}/pull/{link.get('number')}" if text else None
     original = link.get("original_url")
-    return Link(text or str(original or "Pull request"), safe_address(original or made), link.get("status"))
+    return Link(text or str(original or "Pull request"), safe_address(original or address), link.get("status"))
 
 
 def _branch(link: Row) -> Link:

@@ -9,7 +9,7 @@ from tracker_server.view import View, projects_of
 def projects(call: Call) -> Answer:
     account_ids = call.parameters.ids("account_ids")
     found = projects_of(call.world, call.person_id)
-    rows = [each.row for each in found if account_ids is None or each.row.get("account_id") in account_ids]
+    rows = [visible.row for visible in found if account_ids is None or visible.row.get("account_id") in account_ids]
     return call.unpaginated("project", rows, call.views.outside_projects)
 
 

@@ -341,11 +341,11 @@ REFUSALS = {
 
 def tried(number: int, kind: Kind) -> list[str]:
     """The faults to try in a kind: all that can be told in it, or a few, which are others in the kind after it."""
-    told = [name for name, fault in FAULTS.items() if fault.can_be_told_in(kind)]
+    names = [name for name, fault in FAULTS.items() if fault.can_be_told_in(kind)]
     if FAULTS_OF_A_KIND is None:
-        return told
+        return names
     begin = number * FAULTS_OF_A_KIND
-    return [told[place % len(told)] for place in range(begin, begin + FAULTS_OF_A_KIND)]
+    return [names[place % len(names)] for place in range(begin, begin + FAULTS_OF_A_KIND)]
 
 
 PAIRS = [

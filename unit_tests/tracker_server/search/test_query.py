@@ -124,11 +124,11 @@ NOT_UNDERSTOOD = {
 }
 
 
-@pytest.mark.parametrize(("text", "told"), NOT_UNDERSTOOD.items(), ids=NOT_UNDERSTOOD.keys())
-def test_a_query_that_is_not_understood_says_which_part(text: str, told: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), NOT_UNDERSTOOD.items(), ids=NOT_UNDERSTOOD.keys())
+def test_a_query_that_is_not_understood_says_which_part(text: str, expected: tuple[str, str]) -> None:
     with pytest.raises(QueryError) as raised:
         parse(text, TODAY)
-    assert (raised.value.part, raised.value.problem[: len(told[1])]) == told
+    assert (raised.value.part, raised.value.problem[: len(expected[1])]) == expected
 
 
 @pytest.mark.parametrize(
