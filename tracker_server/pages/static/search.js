@@ -157,11 +157,11 @@ function line(row, projects) {
   const item = document.createElement("li");
   item.className = `story ${type} ${state || ""}`;
   const add = (tag, className, text) => {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.textContent = text;
-    item.append(made);
-    return made;
+    const child = document.createElement(tag);
+    child.className = className;
+    child.textContent = text;
+    item.append(child);
+    return child;
   };
   add("span", `type ${type}`, "").title = type;
   if (estimate !== null) add("span", "points", String(estimate));
