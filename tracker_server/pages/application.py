@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -47,6 +49,9 @@ class NotHere(LookupError):
 
 class Pages:
     """The pages of the world that an index is of. `links` are the addresses as seen from a page at `path`."""
+
+    most_seconds_of_counting = 1.0
+    """What the first page spends on projects that are not counted yet; it names the others."""
 
     def __init__(self, index: SearchIndex, links_at: Callable[[str], Links] = lambda _: ServedLinks()) -> None:
         self.index = index
@@ -98,10 +103,12 @@ class Pages:
     def warm(self, stopped: Callable[[], bool]) -> None:
         """Make what the first page and the search need, until it is done or `stopped` says so."""
         for project_id in list(self.world.projects):
-            self.index.warm(project_id, stopped)
-            with self.world.lock:
-                if not stopped() and (project := self.world.projects.get(project_id)):
-                    self.overview(project)
+            # Whoever asks for a project that cannot be read is told so.
+            with suppress(UnreadableProject):
+                self.index.update_slowly(project_id, stopped)
+                with self.world.lock:
+                    if not stopped() and (project := self.world.projects.get(project_id)):
+                        self.overview(project)
 
     def handle(self, request: Request) -> Response:
         """The page at the path of a request, or one that says why there is none."""
@@ -129,10 +136,17 @@ class Pages:
         return Response(status, headers, html.encode("utf-8", "replace"))
 
     def _home(self, request: Request, _: Mapping[str, str]) -> Response:
-        with self.world.lock:
-            projects = [self.overview(project) for project in self.world.projects.values()]
-        projects.sort(key=lambda project: project.name.casefold())
-        return self._response("overview.html", request.path, projects=projects)
+        in_time = time.monotonic() + self.most_seconds_of_counting
+        counted, uncounted = [], []
+        for project_id in list(self.world.projects):
+            with self.world.lock:
+                project = self.world.projects.get(project_id)
+                if project is not None and (project_id in self._overviews or time.monotonic() < in_time):
+                    counted.append(self.overview(project))
+                elif project is not None:
+                    uncounted.append(project.row)
+        counted.sort(key=lambda project: project.name.casefold())
+        return self._response("overview.html", request.path, projects=counted, uncounted=uncounted)
 
     def overview(self, project: Project) -> Overview:
         """What is said of a project, made once for each of its versions. Hold the world's lock."""
@@ -197,7 +211,7 @@ class Pages:
         page = min(max(int(query.get("page") or 1), 1), MOST_PAGES)
         data: dict[str, Any] = {
             "query": text, "page": page, "size": PAGE_SIZE, "most_pages": MOST_PAGES, "names": {},
-            "results": None, "problem": None,
+            "results": None, "problem": None, "problems": (),
         }  # fmt: skip
         links = self.links_at(request.path)
         if not links.has_search:
@@ -209,8 +223,8 @@ class Pages:
                 self._project(project_id)
             if (here := self._leads_to(text, links)) is not None:
                 return _redirect(here)
-            self.index.update_all()
             data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
+        data["problems"] = self.index.update_all()
         try:
             parsed = parse(text, self.index.today())
             if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:

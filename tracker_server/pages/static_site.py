@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class StaticSite:
         self._world = world
         self._out = out
         self._pages = Pages(SearchIndex(self._views), RelativeLinks)
+        self._pages.most_seconds_of_counting = math.inf
         self._written: list[str] = []
         self._folders: set[Path] = set()
         self.missing: list[str] = []

@@ -17,7 +17,7 @@ from tracker_server.search.documents import END, START, Document, Documents, att
 from tracker_server.search.query import FIELDS, Query
 from tracker_server.search.sql import Condition, condition, matched_words
 from tracker_server.view import Views
-from tracker_server.world import Project
+from tracker_server.world import Project, UnreadableProject
 
 AT_A_TIME = 200
 """Rows that are indexed at a time, which takes some hundredths of a second; requests are answered in between."""
@@ -96,7 +96,7 @@ class _Progress:
 class SearchIndex:
     """The index of all projects of a world, brought up to date project by project when they are asked for.
 
-    Hold the world's lock for `update` and `update_all`. `warm` takes it for each few rows, so that requests go on.
+    Hold the world's lock for `update`; the others take it by themselves, so that requests are answered in between.
     """
 
     def __init__(self, views: Views, most_seconds: float = MOST_SECONDS) -> None:
@@ -124,14 +124,26 @@ class SearchIndex:
         while not self._step(project):
             pass
 
-    def update_all(self) -> None:
-        for project_id in self._progress.keys() - self.views.world.projects.keys():
-            self._forget(project_id)
-        for project in self.views.world.projects.values():
-            self.update(project)
+    def update_all(self, stopped: Callable[[], bool] = lambda: False) -> list[str]:
+        """Index what is not indexed of all projects, until it is done or `stopped` says so.
 
-    def warm(self, project_id: int, stopped: Callable[[], bool]) -> None:
-        """Index a project, a few rows at a time, until it is done or `stopped` says so."""
+        Takes the world's lock for a few rows at a time. Returns a sentence on each project that cannot be read.
+        """
+        world = self.views.world
+        with world.lock:
+            for project_id in self._progress.keys() - world.projects.keys():
+                self._forget(project_id)
+            project_ids = list(world.projects)
+        problems = []
+        for project_id in project_ids:
+            try:
+                self.update_slowly(project_id, stopped)
+            except UnreadableProject as error:
+                problems.append(f"{error}.")
+        return problems
+
+    def update_slowly(self, project_id: int, stopped: Callable[[], bool]) -> None:
+        """As `update`, but with the world's lock for a few rows at a time, and until `stopped` says so."""
         is_done = False
         while not (is_done or stopped()):
             with self.views.world.lock:

@@ -367,3 +367,16 @@ def test_a_project_that_has_changed_since_the_start_is_a_page_that_says_so(tmp_p
     assert {answer.status for answer in answers} == {200, 500}
     failed = next(answer for answer in answers if answer.status == 500)
     assert "it has changed since then. Start the server again." in failed.body.decode()
+    searched = html(pages, "/search?q=type:feature")
+    assert "<h1>1 found" in searched
+    assert "Not searched: two.csv: it has changed since then." in searched or "Not searched: one.csv: it" in searched
+
+
+def test_the_first_page_names_projects_that_it_has_no_time_to_count(world: World) -> None:
+    pages = pages_of(world)
+    pages.most_seconds_of_counting = 0
+    page = html(pages, "/")
+    assert f"<h1>{len(world.projects)} projects</h1>" in page
+    assert page.count("Being counted") == len(world.projects)
+    pages.warm(lambda: False)
+    assert "Being counted" not in html(pages, "/")
