@@ -32,9 +32,12 @@ def read_changes(
     """
     reading = WalkReader(context, walk, None, lookback)
     reader: ChangesReader | None = None
-    needs_all = not all(member.has_base for member in walk.members)
+    since, members = walk.changes_since or 0, walk.members
+    # Versions of another history say nothing of when the activity that is there now came.
+    is_ahead = bool(members) and walk.revision is not None and since > walk.revision
+    needs_all = is_ahead or not all(member.has_base for member in members)
     # Of the changes alone there is no need to go back: where one is missing, all is read again.
-    first = max(0, (walk.changes_since or 0) - (LATE_VERSIONS if walk.members else 0))
+    first = max(0, since - (LATE_VERSIONS if members else 0))
     params: Params = {} if needs_all or walk.compares_content else {"since_version": first}
     for answer in reading.list.pages(params):
         revision = _revision(walk, answer)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from source_pivotal_tracker.sync.activity import LATE_VERSIONS
 from tracker_server import edits
 from tracker_server.api.errors import error_response, unauthorized_operation
 from tracker_server.api.tracker_api import TrackerApi
@@ -155,6 +156,15 @@ def test_a_project_whose_version_fell_behind_is_read_anew_with_one_warning(
     assert warning.startswith(f"Project {scene.project.id}: re-reading everything because ")
     destination.sync()
     assert destination.asked == ["/projects"]
+
+
+@needs_versions
+def test_the_activity_since_a_version_fell_behind_is_there(scene: Scene, follow: Follow) -> None:
+    destination = follow("activity", "stories")
+    scene.project.version -= LATE_VERSIONS + 50
+    scene.later()
+    scene.edit_story()
+    assert scene.project.activity[-1]["guid"] in ids(destination.sync().records["activity"], "guid")
 
 
 ODD: dict[str, dict[str, Any]] = {
