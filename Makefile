@@ -7,7 +7,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view browser demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -59,7 +59,7 @@ unit: install
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going unit-of-this unit-of-connectors
 
 unit-of-this:
-	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests" unit_tests integration_tests
+	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests and not browser_tests" unit_tests integration_tests
 
 unit-of-connectors:
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && status=0 && \
@@ -72,6 +72,9 @@ soak: install ## What make test only samples: many seeds of the tests with chanc
 
 browser: ## Fetch what the tests of the pages in a browser need from npm; Chromium comes from the system's packages
 	cd integration_tests/browser && npm ci --silent
+
+browser-test: install browser ## The tests that look at the pages in a browser
+	$(BIN)/pytest -m browser_tests integration_tests
 
 image: install ## Build the image airbyte/source-pivotal-tracker:dev, or that of CONNECTOR=source-rocketlane, and say how large it is; BASE_IMAGE names another base
 	@$(BIN)/python -m $(if $(CONNECTOR),tools.manifest_image $(CONNECTOR),tools.image)

@@ -41,7 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if len(tests) > MOST_MODULES:
         print(f"Of these the nearest {MOST_MODULES} run; `make test` runs all.")
-    command = [sys.executable, "-m", "pytest", "--quiet", "-p", "tools.time_limit", "-m", "not image_tests"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--quiet",
+        "-p",
+        "tools.time_limit",
+        "-m",
+        "not image_tests and not browser_tests",
+    ]
     ended = subprocess.run(
         [*command, "-n", str(WORKERS), "--dist", "load", *map(str, tests[:MOST_MODULES])],
         cwd=ROOT,

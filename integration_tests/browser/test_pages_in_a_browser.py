@@ -14,6 +14,8 @@ from tracker_server.pages.static_site import StaticSite
 from tracker_server.world import Project, World
 from unit_tests.tracker_server.pages.worlds import HOSTILE, hostile_world, sample_world
 
+pytestmark = pytest.mark.browser_tests
+
 
 def first_project(server: TrackerServer) -> Project:
     return next(iter(server.world.projects.values()))
