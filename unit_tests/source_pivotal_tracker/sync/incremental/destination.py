@@ -40,11 +40,16 @@ class Destination:
     def sync(self) -> Sync:
         before = len(self._server.log)
         state = self._last.state if self._last else ()
-        self._last = Sync(self._config, self.streams, incremental=True, state=state)
-        assert self._last.failure is None
-        self.replica.load(self._last)
+        sync = Sync(self._config, self.streams, incremental=True, state=state)
+        assert sync.failure is None
         self.requests = self._server.log[before:]
-        return self._last
+        return self.go_on_from(sync)
+
+    def go_on_from(self, sync: Sync) -> Sync:
+        """Take what a sync brought."""
+        self._last = sync
+        self.replica.load(sync)
+        return sync
 
     @property
     def asked(self) -> list[str]:
