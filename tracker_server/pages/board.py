@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Panel:
-    """A page of a panel. `older` and `newer` say whether other pages follow or come before."""
+    """A page of a panel: `page` of `pages`. `count` and `points` are those of all its pages."""
 
     name: str
     title: str
@@ -77,7 +77,6 @@ class Panel:
     page: int = 1
     pages: int = 1
     points: float = 0
-    facts: Sequence[str] = field(default_factory=tuple)
 
 
 class Board:
