@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tracker_server.pages.links import PANELS
 from tracker_server.view import View
 from tracker_server.world import Row, parse_iso
 
 LINES = 100
 """Stories on a page of a panel; an iteration that begins there ends there, as far as it is not longer itself."""
-
-TITLES = {"done": "Done", "current": "Current", "backlog": "Backlog", "icebox": "Icebox", "epics": "Epics"}
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,15 @@ class Panel:
     """A page of a panel: `page` of `pages`. `count` and `points` are those of all its pages."""
 
     name: str
-    title: str
     groups: Sequence[Group]
     count: int
     page: int = 1
     pages: int = 1
     points: float = 0
+
+    @property
+    def title(self) -> str:
+        return self.name.capitalize()
 
 
 class Board:
@@ -87,7 +89,7 @@ class Board:
 
     def panels(self) -> list[Panel]:
         """The first page of each panel."""
-        return [self.panel(name, 1) for name in TITLES]
+        return [self.panel(name, 1) for name in PANELS]
 
     def panel(self, name: str, page: int) -> Panel:
         """A page of a panel. Raises LookupError if there is none."""
@@ -97,7 +99,7 @@ class Board:
         groups = [self._group(name, *part) for part in chunks[page - 1]] if chunks else []
         ids = [row_id for chunk in chunks for part in chunk for row_id in part[1]]
         points = 0 if name == "epics" else self._view.figures.points_of(ids)
-        return Panel(name, TITLES[name], groups, len(ids), page, max(1, len(chunks)), points)
+        return Panel(name, groups, len(ids), page, max(1, len(chunks)), points)
 
     def _chunks(self, name: str) -> list[list[tuple[Row | None, list[int], bool]]]:
         """The pages of a panel: each is iterations, with the ids of their rows and whether they go on from before."""
