@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from tracker_server.pages.links import PANELS
-from tracker_server.view import View
+from tracker_server.view import View, rows_by_id
 from tracker_server.world import Row, parse_iso
 
 LINES = 100
@@ -156,6 +155,7 @@ class Board:
 
 
 def story_line(view: View, story_id: int) -> StoryLine:
+    """Raises KeyError if the project has no such story."""
     row = view.project.stories[story_id]
     return StoryLine(
         story_id,
@@ -163,7 +163,7 @@ def story_line(view: View, story_id: int) -> StoryLine:
         row["story_type"],
         row["current_state"],
         row.get("estimate"),
-        labels_of(view, row.get("label_ids")),
+        [str(label["name"]) for label in rows_by_id(view.project.labels, row.get("label_ids"))],
         persons(view, row.get("owner_ids")),
         row.get("deadline"),
         any(not blocker.get("resolved") for blocker in row.get("blockers") or ()),
@@ -171,6 +171,7 @@ def story_line(view: View, story_id: int) -> StoryLine:
 
 
 def epic_line(view: View, epic_id: int) -> EpicLine:
+    """Raises KeyError if the project has no such epic."""
     row = view.project.epics[epic_id]
     ids = view.figures.stories_with_label(row.get("label_id"))
     accepted = [story_id for story_id in ids if view.project.stories[story_id]["current_state"] == "accepted"]
@@ -187,17 +188,13 @@ def epic_line(view: View, epic_id: int) -> EpicLine:
     )
 
 
-def labels_of(view: View, label_ids: Iterable[int] | None) -> list[str]:
-    labels = view.project.labels
-    return [str(labels[label_id]["name"]) for label_id in label_ids or () if label_id in labels]
-
-
 def persons(view: View, ids: Iterable[int] | None) -> list[Person]:
-    people = view.world.people
-    return [person_of(people[person_id]) for person_id in ids or () if person_id in people]
+    """The people with these ids, in their order, without those that the world does not know."""
+    return [person_of(row) for row in rows_by_id(view.world.people, ids)]
 
 
-def person_of(row: dict[str, Any]) -> Person:
+def person_of(row: Row) -> Person:
+    """Somebody by the row of a person; without initials in it, the first letters of three names stand for them."""
     name = str(row.get("name") or "")
     initials = row.get("initials") or "".join(word[0] for word in name.split()[:3]).upper()
     return Person(name, str(initials))

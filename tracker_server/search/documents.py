@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from tracker_server.view import View
+from tracker_server.view import View, rows_by_id
 from tracker_server.world import Row
 
 LONGEST_TEXT = 1_000_000
@@ -137,8 +137,7 @@ class Documents:
         tasks: Iterable[str | None],
         attributes: Iterable[tuple[str, str]],
     ) -> Document:
-        known = self._view.world.people
-        named = {role: [known[person_id] for person_id in ids if person_id in known] for role, ids in people.items()}
+        named = {role: rows_by_id(self._view.world.people, ids) for role, ids in people.items()}
         names = {str(person.get("name") or "") for persons in named.values() for person in persons}
         texts = {
             "name": row.get("name") or "",
@@ -175,8 +174,7 @@ class Documents:
         )  # fmt: skip
 
     def _labels(self, label_ids: Iterable[int]) -> list[str]:
-        labels = self._project.labels
-        return [str(labels[label_id]["name"]) for label_id in label_ids if label_id in labels]
+        return [str(label["name"]) for label in rows_by_id(self._project.labels, label_ids)]
 
 
 def _joined(texts: Iterable[str | None]) -> str:
