@@ -1,4 +1,4 @@
-"""Tracker's Markdown as HTML that is safe to show: `#123` and `@name` become links, and pictures from elsewhere too."""
+"""Tracker's Markdown as HTML that is safe to show: `#123`, `@name` and pictures from elsewhere become links."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PROJECT = re.compile(r"https?://(?:www[.])?pivotaltracker[.]com/(?:n/|s/)?proje
 
 @dataclass(frozen=True)
 class Known:
-    """What a text can lead to: whether a story, an epic or a project is here."""
+    """What a text can lead to: whether the story, the epic or the project with an id is here."""
 
     story: Callable[[int], bool]
     epic: Callable[[int], bool]
@@ -57,19 +57,18 @@ class Markdown:
         parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True, "maxNesting": DEEPEST})
         parser.enable(["table", "strikethrough", "linkify"])
         parser.inline.ruler.push("reference", self._reference)
-        # What a text holds up to the next of these is not looked at by any rule.
         parser.add_render_rule("image", _image_as_link)
         self._parser = parser
 
     def html(self, text: str, links: Links) -> Markup:
         """A text as HTML."""
         if len(text) > LONGEST:
-            return Markup("<pre class=long>{}</pre>").format(text)
+            return as_it_is(text)
         env: dict[str, Any] = {"links": links}
         tokens = self._parser.parse(text, env)
         if any(token.level >= DEEPEST - 1 for token in tokens):
             # The parser leaves out what is nested more deeply.
-            return Markup("<pre class=long>{}</pre>").format(text)
+            return as_it_is(text)
         self._lead_here(tokens, links)
         html = self._parser.renderer.render(tokens, self._parser.options, env)
         return Markup(  # noqa: S704  # nh3 has cleaned it
@@ -138,5 +137,6 @@ def _image_as_link(_self: RendererHTML, tokens: Sequence[Token], index: int, _: 
     return str(Markup('<a href="{}">{}</a>').format(source, token.content or source))
 
 
-def plain(text: str) -> Markup:
-    return Markup("<p>{}</p>").format(escape(text))
+def as_it_is(text: str) -> Markup:
+    """A text as HTML, with every character of its Markdown to be seen."""
+    return Markup("<pre class=long>{}</pre>").format(text)

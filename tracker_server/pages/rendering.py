@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from tracker_server.pages.links import Links
-from tracker_server.pages.markdown import Markdown
+from tracker_server.pages.markdown import Markdown, as_it_is
 from tracker_server.search.documents import END, START
 
 POLICY = "; ".join(
@@ -51,14 +51,14 @@ class Renderer:
         def markdown(text: str) -> Markup:
             nonlocal left
             left -= len(text)
-            return self._markdown.html(text, links) if left >= 0 else Markup("<pre class=long>{}</pre>").format(text)
+            return self._markdown.html(text, links) if left >= 0 else as_it_is(text)
 
         return self._environment.get_template(template).render(links=links, markdown=markdown, policy=POLICY, **data)
 
 
 @cache
 def static_files() -> dict[str, tuple[str, bytes]]:
-    """The stylesheet and the script by name, each with its content type."""
+    """The stylesheet, the scripts and the icon, by name: the content type of each, and its bytes."""
     folder = resources.files("tracker_server.pages") / "static"
     types = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
     return {
@@ -70,6 +70,7 @@ def static_files() -> dict[str, tuple[str, bytes]]:
 
 @cache
 def etag(name: str) -> str:
+    """The ETag of a static file. Raises KeyError if there is no such file."""
     return f'"{hashlib.sha256(static_files()[name][1]).hexdigest()[:16]}"'
 
 
