@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tracker_server.derived import CYCLE_STATES
 from tracker_server.pages.board import EpicLine, Person, StoryLine, epic_line, person_of, persons, story_line
 from tracker_server.view import View
 from tracker_server.world import PICTURES, Row
 
 LARGEST_PICTURE = 10_000_000
 """Bytes; a larger one is a link."""
-CYCLE = ("started", "finished", "delivered", "rejected")
+MOST_LINES = 500
+"""Stories of an epic or a release on its page; the search finds all of them."""
+MOST_EVENTS = 1_000
+"""Events on a page, the newest."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,6 @@ class Task:
 
     text: str
     is_done: bool
-    author: Person | None = None
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,6 @@ class EpicPage:
     history: Sequence[Event] = ()
 
 
-MOST_LINES = 500
-"""Stories of an epic or a release on its page; the search finds all of them."""
-MOST_EVENTS = 1_000
-"""Events on a page, the newest."""
-
-
 def story_page(view: View, story_id: int) -> StoryPage:
     """Raises KeyError if the project has no such story."""
     project, figures = view.project, view.figures
@@ -173,13 +170,8 @@ def story_page(view: View, story_id: int) -> StoryPage:
         iteration_panel=_panel_of(number, figures.current_iteration_number),
         comments=[comment for comment in comments if not comment.is_made_up],
         files=[file for comment in comments if comment.is_made_up for file in comment.files],
-        tasks=[Task(task.get("description") or "", bool(task.get("complete"))) for task in row.get("tasks") or ()],
-        blockers=[
-            Task(
-                blocker.get("description") or "", bool(blocker.get("resolved")), _person(view, blocker.get("person_id"))
-            )
-            for blocker in row.get("blockers") or ()
-        ],
+        tasks=_tasks(row, "tasks", "complete"),
+        blockers=_tasks(row, "blockers", "resolved"),
         blocking=[story_line(view, other) for other in row.get("blocked_story_ids") or () if other in project.stories],
         reviews=[_review(view, review) for review in row.get("reviews") or ()],
         pull_requests=[_pull_request(link) for link in row.get("pull_requests") or ()],
@@ -247,6 +239,10 @@ def _comments(view: View, row: Row) -> list[Comment]:
     ]
 
 
+def _tasks(row: Row, part: str, done: str) -> list[Task]:
+    return [Task(task.get("description") or "", bool(task.get(done))) for task in row.get(part) or ()]
+
+
 def _file(view: View, file: Row) -> File:
     filename = str(file.get("filename") or f"file {file['id']}")
     return File(file["id"], filename, file.get("size"), file.get("content_type"), file["id"] in view.world.files)
@@ -291,5 +287,5 @@ def _states(view: View, story_id: int) -> list[TimeInState]:
     if "story_transitions" in view.world.unavailable_endpoints or not view.figures.transitions.get(story_id):
         return []
     times = view.figures.cycle_time(story_id)
-    entered = (state for state in CYCLE if times[f"{state}_count"])
+    entered = (state for state in CYCLE_STATES if times[f"{state}_count"])
     return [TimeInState(state, times[f"{state}_count"], times[f"{state}_time"]) for state in entered]
