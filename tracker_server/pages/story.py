@@ -45,7 +45,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment; one without a text holds only files."""
+    """A comment; one without a text holds only files. `links` are its files at Google, `commit` is a commit's id."""
 
     id: int
     text: str
@@ -57,7 +57,7 @@ class Comment:
 
     @property
     def is_made_up(self) -> bool:
-        """Whether it is nothing but the place of files of which an export does not say who attached them where."""
+        """Whether it only holds files of which an export does not say who attached them, and to which comment."""
         return bool(self.files) and not (self.text or self.author or self.created_at)
 
 
@@ -80,7 +80,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Event:
-    """What somebody did, and when."""
+    """What somebody did, in a sentence, and when."""
 
     occurred_at: str
     message: str
@@ -97,7 +97,11 @@ class TimeInState:
 
 @dataclass(frozen=True)
 class StoryPage:
-    """A story with everything that is known of it; what is not known, and what there is none of, is empty."""
+    """A story with everything that is known of it; what is not known, and what there is none of, is empty.
+
+    `files` are those of no known comment. `release` has the sums of a release, as `Figures.release` has them, and
+    `release_lines` its stories, of which there are at most MOST_LINES.
+    """
 
     line: StoryLine
     project_id: int
@@ -129,7 +133,7 @@ class StoryPage:
 
 @dataclass(frozen=True)
 class EpicPage:
-    """An epic with everything that is known of it."""
+    """An epic with everything that is known of it. Of its `stories` there are at most MOST_LINES."""
 
     line: EpicLine
     project_id: int
@@ -151,7 +155,7 @@ def story_page(view: View, story_id: int) -> StoryPage:
     row = project.stories[story_id]
     label_ids = set(row.get("label_ids") or ())
     number = view.iteration_of.get(story_id)
-    comments = _comments(view, row)
+    comments, files = _comments_and_files(view, row)
     release = figures.release(story_id) if row["story_type"] == "release" else {}
     return StoryPage(
         line=story_line(view, story_id),
@@ -168,8 +172,8 @@ def story_page(view: View, story_id: int) -> StoryPage:
         epics=[epic_line(view, epic["id"]) for epic in project.epics.values() if epic.get("label_id") in label_ids],
         iteration=number,
         iteration_panel=_panel_of(number, figures.current_iteration_number),
-        comments=[comment for comment in comments if not comment.is_made_up],
-        files=[file for comment in comments if comment.is_made_up for file in comment.files],
+        comments=comments,
+        files=files,
         tasks=_tasks(row, "tasks", "complete"),
         blockers=_tasks(row, "blockers", "resolved"),
         blocking=[story_line(view, other) for other in row.get("blocked_story_ids") or () if other in project.stories],
@@ -188,7 +192,7 @@ def epic_page(view: View, epic_id: int) -> EpicPage:
     row = view.project.epics[epic_id]
     figures = view.figures
     ids = sorted(figures.stories_with_label(row.get("label_id")), key=view.story_places.__getitem__)
-    comments = _comments(view, row)
+    comments, files = _comments_and_files(view, row)
     return EpicPage(
         line=epic_line(view, epic_id),
         project_id=view.project.id,
@@ -197,8 +201,8 @@ def epic_page(view: View, epic_id: int) -> EpicPage:
         created_at=row.get("created_at"),
         updated_at=row.get("updated_at"),
         followers=_followers(view, row, "epic"),
-        comments=[comment for comment in comments if not comment.is_made_up],
-        files=[file for comment in comments if comment.is_made_up for file in comment.files],
+        comments=comments,
+        files=files,
         stories=[story_line(view, story_id) for story_id in ids[:MOST_LINES]],
         projected_completion=figures.epic(epic_id)["projected_completion"],
         history=_history(view, "epic", epic_id),
@@ -219,6 +223,13 @@ def _person(view: View, person_id: int | None) -> Person | None:
 def _followers(view: View, row: Row, kind: str) -> list[Person]:
     is_known = f"{kind}.followers" not in view.world.unavailable_attributes
     return persons(view, row.get("follower_ids")) if is_known else []
+
+
+def _comments_and_files(view: View, row: Row) -> tuple[list[Comment], list[File]]:
+    """The comments of a story or an epic, and the files of which an export does not say which comment has them."""
+    comments = _comments(view, row)
+    files = [file for comment in comments if comment.is_made_up for file in comment.files]
+    return [comment for comment in comments if not comment.is_made_up], files
 
 
 def _comments(view: View, row: Row) -> list[Comment]:
