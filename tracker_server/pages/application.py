@@ -48,15 +48,22 @@ class NotHere(LookupError):
 
 
 class Pages:
-    """The pages of the world that an index is of. `links` are the addresses as seen from a page at `path`."""
+    """The pages of the world that an index is of.
 
-    most_seconds_of_counting = 1.0
-    """What the first page spends on projects that are not counted yet; it names the others."""
+    `links_at` gives the addresses as seen from the page at a path. `most_seconds_of_counting` is what the first page
+    spends on projects that are not counted yet; it names the others.
+    """
 
-    def __init__(self, index: SearchIndex, links_at: Callable[[str], Links] = lambda _: ServedLinks()) -> None:
+    def __init__(
+        self,
+        index: SearchIndex,
+        links_at: Callable[[str], Links] = lambda _: ServedLinks(),
+        most_seconds_of_counting: float = 1.0,
+    ) -> None:
         self.index = index
         self.world = index.views.world
         self.links_at = links_at
+        self._most_seconds_of_counting = most_seconds_of_counting
         known = Known(
             story=lambda number: self.world.with_story(number) is not None,
             epic=lambda number: self.world.with_epic(number) is not None,
@@ -136,12 +143,12 @@ class Pages:
         return Response(status, headers, html.encode("utf-8", "replace"))
 
     def _home(self, request: Request, _: Mapping[str, str]) -> Response:
-        in_time = time.monotonic() + self.most_seconds_of_counting
+        end = time.monotonic() + self._most_seconds_of_counting
         counted, uncounted = [], []
         for project_id in list(self.world.projects):
             with self.world.lock:
                 project = self.world.projects.get(project_id)
-                if project is not None and (project_id in self._overviews or time.monotonic() < in_time):
+                if project is not None and (project_id in self._overviews or time.monotonic() < end):
                     counted.append(self.overview(project))
                 elif project is not None:
                     uncounted.append(project.row)

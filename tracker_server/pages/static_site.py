@@ -41,8 +41,7 @@ class StaticSite:
         self._views = Views(world)
         self._world = world
         self._out = out
-        self._pages = Pages(SearchIndex(self._views), RelativeLinks)
-        self._pages.most_seconds_of_counting = math.inf
+        self._pages = Pages(SearchIndex(self._views), RelativeLinks, most_seconds_of_counting=math.inf)
         self._written: list[str] = []
         self._folders: set[Path] = set()
         self.missing: list[str] = []

@@ -373,8 +373,7 @@ def test_a_project_that_has_changed_since_the_start_is_a_page_that_says_so(tmp_p
 
 
 def test_the_first_page_names_projects_that_it_has_no_time_to_count(world: World) -> None:
-    pages = pages_of(world)
-    pages.most_seconds_of_counting = 0
+    pages = Pages(SearchIndex(Views(world)), most_seconds_of_counting=0)
     page = html(pages, "/")
     assert f"<h1>{len(world.projects)} projects</h1>" in page
     assert page.count("Being counted") == len(world.projects)
