@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 
 from tracker_server.downloads import download_headers
@@ -131,7 +131,7 @@ class Pages:
         except UnreadableProject as error:
             explanation = f"{error}. Start the server again."
             return self._missing(500, request.path, "The export cannot be read again", explanation)
-        except (HTTPException, ValueError):
+        except (HTTPException, ValueError):  # ValueError: a query with too many fields, or a page that is no number
             return self._missing(404, request.path, "Not here", "There is no page at this address.")
 
     def _missing(self, status: int, path: str, heading: str, explanation: str) -> Response:
@@ -266,7 +266,7 @@ class Pages:
 
     def _static(self, request: Request, _: Mapping[str, str], name: str) -> Response:
         if name not in static_files():
-            raise NotHere("Not here", "There is no page at this address.")
+            raise NotFound
         content_type, content = static_files()[name]
         headers = {"Content-Type": content_type, "ETag": etag(name), "Cache-Control": CACHED, **HEADERS}
         if etag(name) in request.headers.get("if-none-match", ""):
