@@ -35,7 +35,7 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 CACHED = "max-age=3600"
-_TRACKER_ADDRESS = re.compile(r"https?://\S+")
+_ADDRESS = re.compile(r"https?://\S+")
 
 
 class NotHere(LookupError):
@@ -214,15 +214,15 @@ class Pages:
         return _redirect(f"{self.links_at(request.path).epic(epic_id)}#comment-{comment_id}")
 
     def _search(self, request: Request, query: Mapping[str, str], project_id: int | None = None) -> Response:
+        links = self.links_at(request.path)
+        if not links.has_search:
+            return self._response("search_static.html", request.path)
         text = query.get("q", "").strip()
         page = min(max(int(query.get("page") or 1), 1), MOST_PAGES)
         data: dict[str, Any] = {
             "query": text, "page": page, "size": PAGE_SIZE, "most_pages": MOST_PAGES, "names": {},
             "results": None, "problem": None, "problems": (),
         }  # fmt: skip
-        links = self.links_at(request.path)
-        if not links.has_search:
-            return self._response("search_static.html", request.path)
         if not text:
             return self._response("search.html", request.path, **data)
         with self.world.lock:
@@ -232,23 +232,24 @@ class Pages:
                 return _redirect(here)
             data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
         data["problems"] = self.index.update_all()
+        status = 200
         try:
             parsed = parse(text, self.index.today())
             if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:
                 return _redirect(here)
             data["results"] = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
         except QueryError as problem:
-            return self._response("search.html", request.path, 400, **{**data, "problem": problem})
+            status, data["problem"] = 400, problem
         except SearchTooLong:
-            data["problem"] = QueryError(text, "this search takes too long; search for less")
-            return self._response("search.html", request.path, 503, **data)
-        return self._response("search.html", request.path, **data)
+            status, data["problem"] = 503, QueryError(text, "this search takes too long; search for less")
+        return self._response("search.html", request.path, status, **data)
 
     def _leads_to(self, text: str, links: Links) -> str | None:
-        """The page of an address of Tracker that was put into the search."""
-        return self._markdown.here(text, links) if _TRACKER_ADDRESS.fullmatch(text) else None
+        """The page of an address of Tracker that was put into the search. None for any other text."""
+        return self._markdown.here(text, links) if _ADDRESS.fullmatch(text) else None
 
     def _with_number(self, number: int, links: Links) -> str | None:
+        """The page of the story or the epic with a number."""
         with self.world.lock:
             if self.world.with_story(number) is not None:
                 return links.story(number)
