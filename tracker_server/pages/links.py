@@ -11,10 +11,10 @@ PANELS = ("done", "current", "backlog", "icebox", "epics")
 
 
 class Links(ABC):
-    """Makes the address of each thing that a page leads to."""
+    """Makes the address of each thing that a page leads to, quoted for a URL."""
 
     has_search = True
-    """Whether the server answers a search; a static copy searches in the browser."""
+    """Whether a server answers a search; a static copy searches in the browser."""
 
     @abstractmethod
     def _of(self, path: str, query: dict[str, str] | None = None) -> str: ...
@@ -43,7 +43,8 @@ class Links(ABC):
         return self._of("/search", {"q": query, **({"page": str(page)} if page > 1 else {})})
 
     def file(self, file_id: int, filename: str, *, inline: bool = False) -> str:
-        return self._of(f"/files/{file_id}/{safe_name(filename)}", {"inline": "true"} if inline else None)
+        """The download of a file; `inline`: the file to be shown in place."""
+        return self._of(f"/{path_of_file(file_id, filename)}", {"inline": "true"} if inline else None)
 
     def static(self, name: str) -> str:
         return self._of(f"/static/{name}")
@@ -83,6 +84,12 @@ SAFE_ENDINGS = re.compile(
 )
 """Endings of files that no web server sends as a page or a script."""
 LONGEST_NAME = 100
+"""Characters of a safe name before its ending."""
+
+
+def path_of_file(file_id: int, filename: str) -> str:
+    """Where an attached file lies in a static copy, and below the first page of a server."""
+    return f"files/{file_id}/{safe_name(filename)}"
 
 
 def safe_name(filename: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tracker_server.http_message import Request
 from tracker_server.pages.application import Pages
 from tracker_server.pages.board import Board
-from tracker_server.pages.links import PANELS, RelativeLinks, file_of, safe_name
+from tracker_server.pages.links import PANELS, RelativeLinks, file_of, path_of_file
 from tracker_server.pages.rendering import static_files
 from tracker_server.pages.static_search import StaticIndex
 from tracker_server.search.documents import Documents
@@ -127,7 +127,7 @@ class StaticSite:
 
     def _copy(self, file_id: int) -> None:
         file = self._world.files[file_id]
-        path = f"files/{file_id}/{safe_name(file.filename)}"
+        path = path_of_file(file_id, file.filename)
         try:
             opened = file.open()
         except OSError as error:
