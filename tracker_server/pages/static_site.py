@@ -22,8 +22,11 @@ from tracker_server.world import Project, World
 WRITTEN = "tracker-site.txt"
 """The list of the files that were written: the next copy to the same folder removes those that it does not have."""
 OURS = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
-"""The paths of a copy, none of which leads out of its folder."""
+"""The paths that a list may have, none of which leads out of its folder."""
 FILE_BLOCK = 1_048_576
+"""Bytes of an attached file that are in memory at a time."""
+AT_A_TIME = 1_000
+"""Stories between two reports of progress."""
 
 
 class SiteError(Exception):
@@ -47,7 +50,7 @@ class StaticSite:
         self.missing: list[str] = []
 
     def write(self, progress: Callable[[int], None] = lambda _: None) -> int:
-        """Returns the number of stories. `progress` is called with it now and then."""
+        """Write all of it; returns the number of stories. `progress` is called after each thousand of them."""
         try:
             before = self._prepared()
             stories = self._write(progress)
@@ -76,12 +79,12 @@ class StaticSite:
         for path in ("/", "/search"):
             self._page(path)
         for project in self._world.projects.values():
-            for path in self._paths(project):
+            for path in self._board_paths(project):
                 self._page(path)
-            for kind, row_id in self._rows(project, index):
-                self._row(project, kind, row_id)
+            for kind, row_id in self._indexed(project, index):
+                self._row_pages(project, kind, row_id)
                 stories += kind == "story"
-                if kind == "story" and stories % 1_000 == 0:
+                if kind == "story" and stories % AT_A_TIME == 0:
                     progress(stories)
         for path, content in index.scripts({p.id: str(p.row["name"]) for p in self._world.projects.values()}):
             self._put(path, content)
@@ -89,21 +92,22 @@ class StaticSite:
             self._copy(file_id)
         return stories
 
-    def _rows(self, project: Project, index: StaticIndex) -> Iterator[tuple[str, int]]:
-        """The stories and epics of a project, which are put into the index."""
+    def _indexed(self, project: Project, index: StaticIndex) -> Iterator[tuple[str, int]]:
+        """Kind and id of each story and epic of a project, once it is in the index."""
         documents = Documents(self._views.of(project))
         for place, (kind, row_id) in enumerate(documents.keys()):
             index.add(documents.document(kind, row_id, place))
             yield kind, row_id
 
-    def _row(self, project: Project, kind: str, row_id: int) -> None:
+    def _row_pages(self, project: Project, kind: str, row_id: int) -> None:
         """The page of a story or an epic, at each address that it had in Tracker."""
         self._page(f"/{kind}/show/{row_id}")
         of_project = f"projects/{project.id}/{'stories' if kind == 'story' else 'epics'}/{row_id}"
         for path in (f"/n/{of_project}", f"/{of_project}"):
             self._lead(path, kind, row_id)
 
-    def _paths(self, project: Project) -> Iterator[str]:
+    def _board_paths(self, project: Project) -> Iterator[str]:
+        """The board of a project, and each page of each panel."""
         yield f"/n/projects/{project.id}"
         board = Board(self._views.of(project))
         for panel in PANELS:
