@@ -1,8 +1,8 @@
 """The index that a static copy searches: scripts of few kilobytes, of which a browser loads those that a query needs.
 
 A page that is opened from a disk may load scripts, and nothing else. So each part of the index is a script that hands
-over its data. `words/…` has by word or attribute the places of what holds it, and `rows/…` what a list of hits shows.
-Static search libraries that are well kept load their whole index, or need a server.
+over its data. `words/…` maps words and attributes to the places of the rows that hold them. `rows/…` has what a list of
+hits shows of each row. Static search libraries that are well kept load their whole index, or need a server.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from tracker_server.search.documents import Document, separated
+from tracker_server.search.documents import Document, separated, without_separators
 
 ROWS_AT_A_TIME = 200
 """Hits in one script."""
 LONGEST_WORD = 40
+"""Letters of a word that count; static/search.js cuts words too."""
 
 _WORD = re.compile(r"\w+")
 _MARKS = re.compile("[\u0300-\u036f]")
@@ -27,16 +28,20 @@ _MARKS = re.compile("[\u0300-\u036f]")
 
 @dataclass
 class StaticIndex:
-    """Takes documents, and writes the scripts."""
+    """Takes documents, and makes the scripts."""
 
     _found: list[tuple[str, int, Document]] = field(default_factory=list)
 
     def add(self, document: Document) -> None:
+        """Take a document, of which only its words are kept."""
         updated = document.columns["updated"] or ""
         self._found.append((str(updated), int(document.columns["id"]), _without_long_texts(document)))
 
     def scripts(self, projects: dict[int, str]) -> Iterator[tuple[str, bytes]]:
-        """Path and content of each script. The place of a row is its place among all, the newest first."""
+        """Path and content of each script. `projects` has the names by id.
+
+        The place of a row is its place among all, the newest first.
+        """
         newest_first = sorted(self._found, key=lambda found: (found[0], found[1]), reverse=True)
         shards: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         rows: list[list[object]] = []
@@ -45,7 +50,7 @@ class StaticIndex:
             rows.append(
                 [
                     row_id, columns["kind"][0], columns["type"], columns["state"], columns["estimate"],
-                    columns["updated"], columns["project_id"], document.texts["name"].replace("\u200b", ""),
+                    columns["updated"], columns["project_id"], without_separators(document.texts["name"]),
                 ]
             )  # fmt: skip
             for word in _words_of(document):
@@ -76,6 +81,7 @@ def _split(text: str) -> list[str]:
 
 
 def _words_of(document: Document) -> list[str]:
+    """The words of a document, its number, and its attributes as `name:value`."""
     columns = document.columns
     words = {word for text in document.texts.values() for word in _split(text)}
     attributes = {("project" if name == "project_name" else name, value) for name, value in document.attributes}
@@ -88,7 +94,7 @@ def _words_of(document: Document) -> list[str]:
 
 
 def shard_of(word: str) -> str:
-    """The script that has a word: by its first two letters, or by the name of the attribute."""
+    """The script that has a word: by its first two letters, or by the name of the attribute. As in static/search.js."""
     name, colon, _ = word.partition(":")
     if colon:
         return f"a-{name}"

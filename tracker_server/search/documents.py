@@ -25,7 +25,11 @@ _OURS = re.compile(f"[{START}{END}]")
 
 @dataclass(frozen=True)
 class Document:
-    """A story or an epic in the index: its columns, its texts by field, and its attributes, in lower case."""
+    """A story or an epic in the index.
+
+    `columns` are those of index.COLUMNS. `texts` are separated, by the names in query.FIELDS. `attributes` are names
+    and values in lower case, such as `("label", "needs review")`.
+    """
 
     columns: Mapping[str, Any]
     texts: Mapping[str, str]
@@ -44,11 +48,12 @@ def separated(text: str) -> str:
 
 
 def without_separators(text: str) -> str:
+    """A separated text as it was, for people."""
     return text.replace(_SEPARATOR, "")
 
 
 class Documents:
-    """Makes the documents of one project."""
+    """Makes the documents of one project, in the version that it has now."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -64,6 +69,7 @@ class Documents:
         return [*(("story", story_id) for story_id in stories), *(("epic", epic_id) for epic_id in epics)]
 
     def document(self, kind: str, row_id: int, place: int) -> Document:
+        """The story or the epic with this id; `place` is its index in `keys`. Raises KeyError if there is none."""
         return self._story(row_id, place) if kind == "story" else self._epic(row_id, place)
 
     def _story(self, story_id: int, place: int) -> Document:
