@@ -92,6 +92,11 @@ def rows_by_id(table: Mapping[int, Row], ids: Iterable[int] | None) -> list[Row]
     return [table[row_id] for row_id in ids or () if row_id in table]
 
 
+def is_blocked(story: Row) -> bool:
+    """Whether a blocker of a story is not resolved."""
+    return any(not blocker.get("resolved") for blocker in story.get("blockers") or ())
+
+
 def row_with_id(rows: list[Row], row_id: int) -> Row | None:
     return next((row for row in rows if row["id"] == row_id), None)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tracker_server.pages.links import PANELS
-from tracker_server.view import View, rows_by_id
+from tracker_server.view import View, is_blocked, rows_by_id
 from tracker_server.world import Row, parse_iso
 
 LINES = 100
@@ -166,7 +166,7 @@ def story_line(view: View, story_id: int) -> StoryLine:
         [str(label["name"]) for label in rows_by_id(view.project.labels, row.get("label_ids"))],
         persons(view, row.get("owner_ids")),
         row.get("deadline"),
-        any(not blocker.get("resolved") for blocker in row.get("blockers") or ()),
+        is_blocked(row),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from tracker_server.view import View, rows_by_id
+from tracker_server.view import View, is_blocked, rows_by_id
 from tracker_server.world import Row
 
 LONGEST_TEXT = 1_000_000
@@ -76,38 +76,17 @@ class Documents:
         row = self._project.stories[story_id]
         labels = self._labels(row.get("label_ids") or ())
         epics = [name for label_id in row.get("label_ids") or () for name in self._epics_of_label.get(label_id, ())]
-        has = {
-            "description": row.get("description"), "comment": any(c.get("text") for c in row.get("comments") or ()),
-            "task": row.get("tasks"), "blocker": row.get("blockers"), "review": row.get("reviews"),
-            "pull_request": row.get("pull_requests"), "branch": row.get("branches"),
-            "attachment": any(True for _ in _files(row)), "label": labels, "epic": epics,
-            "owner": row.get("owner_ids"), "follower": row.get("follower_ids"), "deadline": row.get("deadline"),
-            "estimate": row.get("estimate") is not None,
-        }  # fmt: skip
         is_done = story_id in self._view.figures.past_done
-        states = {
-            "blocked": any(not blocker.get("resolved") for blocker in row.get("blockers") or ()),
-            "blocking": row.get("blocked_story_ids"),
-            "unestimated": row.get("story_type") == "feature" and row.get("estimate") is None,
-            "done": is_done,
-        }
-        people = {
-            "owner": row.get("owner_ids") or (),
-            "requester": filter(None, [row.get("requested_by_id")]),
-            "follower": row.get("follower_ids") or (),
-            "reviewer": filter(None, (review.get("reviewer_id") for review in row.get("reviews") or ())),
-            "commenter": _commenters(row),
-        }
         return self._document(
-            row, "story", place, labels, people,
+            row, "story", place, labels, _people_of_story(row),
             columns={"is_done": is_done, "state": row["current_state"], "type": row["story_type"]},
             tasks=[
                 *(part.get("description") for name in ("tasks", "blockers") for part in row.get(name) or ()),
                 *(_link(part) for name in ("pull_requests", "branches") for part in row.get(name) or ()),
             ],
             attributes=[
-                *(("has", name) for name, value in has.items() if value),
-                *(("is", name) for name, value in states.items() if value),
+                *_holding("has", {**_parts_of_story(row), "epic": epics}),
+                *_holding("is", {**_states_of_story(row), "done": is_done}),
                 *(("epic", name) for name in epics), *(("epic", name) for name in labels if epics),
                 ("priority", row.get("story_priority") or "none"),
             ],
@@ -116,19 +95,12 @@ class Documents:
     def _epic(self, epic_id: int, place: int) -> Document:
         row = self._project.epics[epic_id]
         labels = self._labels(filter(None, [row.get("label_id")]))
-        has = {
-            "description": row.get("description"), "comment": any(c.get("text") for c in row.get("comments") or ()),
-            "attachment": any(True for _ in _files(row)), "label": labels, "follower": row.get("follower_ids"),
-        }  # fmt: skip
         return self._document(
             row, "epic", place, labels,
             {"follower": row.get("follower_ids") or (), "commenter": _commenters(row)},
             columns={"is_done": False, "state": None, "type": "epic"},
             tasks=(),
-            attributes=[
-                ("epic", str(row.get("name") or "")), *(("epic", name) for name in labels),
-                *(("has", name) for name, value in has.items() if value),
-            ],
+            attributes=[("epic", str(row.get("name") or "")), *(("epic", name) for name in labels)],
         )  # fmt: skip
 
     def _document(
@@ -144,43 +116,93 @@ class Documents:
         attributes: Iterable[tuple[str, str]],
     ) -> Document:
         named = {role: rows_by_id(self._view.world.people, ids) for role, ids in people.items()}
-        names = {str(person.get("name") or "") for persons in named.values() for person in persons}
-        texts = {
-            "name": row.get("name") or "",
-            "description": row.get("description") or "",
-            "comment": _joined(comment.get("text") for comment in row.get("comments") or ()),
-            "task": _joined(tasks),
-            "label": _joined(labels),
-            "people": _joined(sorted(names)),
-            "file": _joined(file.get("filename") or file.get("title") for file in _files(row)),
-        }
+        all_attributes = [
+            *attributes, *_holding("has", _parts(row, labels)), *_roles(named),
+            ("project_name", str(self._project.row.get("name") or "")), *(("label", label) for label in labels),
+        ]  # fmt: skip
         return Document(
             {
                 "project_id": self._project.id, "kind": kind, "id": row["id"], "place": place,
                 "estimate": row.get("estimate"), "created": row.get("created_at"), "updated": row.get("updated_at"),
                 "accepted": row.get("accepted_at"), "deadline": row.get("deadline"), **columns,
             },
-            {name: separated(text[:LONGEST_TEXT]) for name, text in texts.items()},
-            frozenset(
-                (name, value.casefold())
-                for name, value in (
-                    *attributes,
-                    ("project_name", str(self._project.row.get("name") or "")),
-                    *(("label", label) for label in labels),
-                    *(
-                        (role, str(person[name]))
-                        for described, persons in named.items()
-                        for person in persons
-                        for name in ("name", "initials", "username")
-                        if person.get(name)
-                        for role in (described, "person")
-                    ),
-                )
-            ),
+            {name: separated(text[:LONGEST_TEXT]) for name, text in _texts(row, labels, named, tasks).items()},
+            frozenset((name, value.casefold()) for name, value in all_attributes),
         )  # fmt: skip
 
     def _labels(self, label_ids: Iterable[int]) -> list[str]:
         return [str(label["name"]) for label in rows_by_id(self._project.labels, label_ids)]
+
+
+def _texts(
+    row: Row, labels: Iterable[str], people: Mapping[str, Iterable[Row]], tasks: Iterable[str | None]
+) -> dict[str, str]:
+    """The texts of a story or an epic by field. `people` are by role."""
+    names = {str(person.get("name") or "") for persons in people.values() for person in persons}
+    return {
+        "name": row.get("name") or "",
+        "description": row.get("description") or "",
+        "comment": _joined(comment.get("text") for comment in row.get("comments") or ()),
+        "task": _joined(tasks),
+        "label": _joined(labels),
+        "people": _joined(sorted(names)),
+        "file": _joined(file.get("filename") or file.get("title") for file in _files(row)),
+    }
+
+
+def _parts(row: Row, labels: list[str]) -> dict[str, object]:
+    """What `has:` asks for, of a story or an epic: each is true where it is there."""
+    return {
+        "description": row.get("description"),
+        "comment": any(comment.get("text") for comment in row.get("comments") or ()),
+        "attachment": any(True for _ in _files(row)),
+        "label": labels,
+        "follower": row.get("follower_ids"),
+    }
+
+
+def _parts_of_story(row: Row) -> dict[str, object]:
+    """What `has:` asks for besides, of a story."""
+    return {
+        "task": row.get("tasks"), "blocker": row.get("blockers"), "review": row.get("reviews"),
+        "pull_request": row.get("pull_requests"), "branch": row.get("branches"), "owner": row.get("owner_ids"),
+        "deadline": row.get("deadline"), "estimate": row.get("estimate") is not None,
+    }  # fmt: skip
+
+
+def _states_of_story(row: Row) -> dict[str, object]:
+    """What `is:` asks for: each is true where the story is so."""
+    return {
+        "blocked": is_blocked(row),
+        "blocking": row.get("blocked_story_ids"),
+        "unestimated": row.get("story_type") == "feature" and row.get("estimate") is None,
+    }
+
+
+def _people_of_story(row: Row) -> dict[str, Iterable[int]]:
+    """The ids of people by role."""
+    return {
+        "owner": row.get("owner_ids") or (),
+        "requester": filter(None, [row.get("requested_by_id")]),
+        "follower": row.get("follower_ids") or (),
+        "reviewer": filter(None, (review.get("reviewer_id") for review in row.get("reviews") or ())),
+        "commenter": _commenters(row),
+    }
+
+
+def _holding(attribute: str, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The attribute with each of its values that is true."""
+    return ((attribute, value) for value, holds in values.items() if holds)
+
+
+def _roles(people: Mapping[str, Iterable[Row]]) -> Iterator[tuple[str, str]]:
+    """Everybody by name, initials and user name, under their role and under `person`."""
+    for role, persons in people.items():
+        for person in persons:
+            for name in ("name", "initials", "username"):
+                if person.get(name):
+                    yield role, str(person[name])
+                    yield "person", str(person[name])
 
 
 def _joined(texts: Iterable[str | None]) -> str:
