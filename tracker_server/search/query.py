@@ -8,9 +8,10 @@ of several values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
 from typing import NoReturn
 
 from tracker_server.search.dates import Today, date_range
@@ -236,11 +237,14 @@ class _Parser:
     def _refuse(self, token: _Token, problem: str) -> NoReturn:
         raise QueryError(token.text, problem)
 
+    def _require_part_after(self, token: _Token) -> None:
+        if self._peek() is None or self._peek(_Kind.CLOSE, _Kind.OR, _Kind.AND):
+            self._refuse(token, "there is nothing after it")
+
     def _either(self) -> Node:
         node = self._both()
         while token := self._take(_Kind.OR):
-            if self._peek() is None or self._peek(_Kind.CLOSE, _Kind.OR, _Kind.AND):
-                self._refuse(token, "there is nothing after it")
+            self._require_part_after(token)
             node = Either(node, self._both())
         return node
 
@@ -252,8 +256,8 @@ class _Parser:
         node = self._negatable()
         while True:
             token = self._take(_Kind.AND)
-            if token and (self._peek() is None or self._peek(_Kind.CLOSE, _Kind.OR, _Kind.AND)):
-                self._refuse(token, "there is nothing after it")
+            if token:
+                self._require_part_after(token)
             if self._peek() is None or self._peek(_Kind.CLOSE, _Kind.OR):
                 return node
             part = self._negatable()
@@ -263,8 +267,7 @@ class _Parser:
         negations = 0
         while token := self._take(_Kind.NOT):
             negations += 1
-            if self._peek() is None or self._peek(_Kind.CLOSE, _Kind.OR, _Kind.AND):
-                self._refuse(token, "there is nothing after it")
+            self._require_part_after(token)
         node = self._part()
         return Not(node) if negations % 2 else node
 
@@ -319,15 +322,12 @@ Values = tuple[str, ...]
 _Reader = Callable[[str, Values, Today], Node]
 
 
-def _any_of(nodes: list[Node]) -> Node:
-    node = nodes[0]
-    for other in nodes[1:]:
-        node = Either(node, other)
-    return node
+def _any_of(nodes: Iterable[Node]) -> Node:
+    return reduce(Either, nodes)
 
 
 def _text(name: str, values: Values, _: Today) -> Node:
-    return _any_of([Words(value, name) for value in values])
+    return _any_of(Words(value, name) for value in values)
 
 
 def _named(name: str, values: Values, _: Today) -> Node:
@@ -360,7 +360,7 @@ def _ids(_: str, values: Values, __: Today) -> Node:
 
 
 def _numbers(name: str, values: Values, _: Today) -> Node:
-    return _any_of([_number_range(name, value) for value in values])
+    return _any_of(_number_range(name, value) for value in values)
 
 
 def _number_range(name: str, value: str) -> Node:
@@ -382,15 +382,15 @@ def _number_range(name: str, value: str) -> Node:
 
 
 def _dates(name: str, values: Values, today: Today) -> Node:
-    return _any_of([Between(name, *date_range(value, today)) for value in values])
+    return _any_of(Between(name, *date_range(value, today)) for value in values)
 
 
 def _since(name: str, values: Values, today: Today) -> Node:
-    return _any_of([Between(name.removesuffix("_since"), date_range(value, today)[0], None) for value in values])
+    return _any_of(Between(name.removesuffix("_since"), date_range(value, today)[0], None) for value in values)
 
 
 def _before(name: str, values: Values, today: Today) -> Node:
-    return _any_of([Between(name.removesuffix("_before"), None, date_range(value, today)[0]) for value in values])
+    return _any_of(Between(name.removesuffix("_before"), None, date_range(value, today)[0]) for value in values)
 
 
 def _my_work(_: str, values: Values, today: Today) -> Node:
