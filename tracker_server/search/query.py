@@ -96,7 +96,6 @@ Node = Words | Attribute | Ids | Between | Both | Either | Not | Everything
 class Query:
     """What is asked for. `includes_done` is what `includedone:` says, None without it."""
 
-    text: str
     node: Node
     includes_done: bool | None = None
 
@@ -210,7 +209,6 @@ class _Parser:
     """Parses by recursive descent: OR binds weakest, then AND, then NOT."""
 
     def __init__(self, text: str, today: Today) -> None:
-        self._text = text
         self._today = today
         self._tokens = list(_tokens(text))
         self._next = 0
@@ -223,7 +221,7 @@ class _Parser:
         node = self._either() if self._tokens else Everything()
         if (token := self._peek()) is not None:
             self._refuse(token, "there is no ( before it")
-        return Query(self._text, node, self._includes_done)
+        return Query(node, self._includes_done)
 
     def _peek(self, *kinds: _Kind) -> _Token | None:
         token = self._tokens[self._next] if self._next < len(self._tokens) else None
@@ -359,6 +357,13 @@ def _ids(_: str, values: Values, __: Today) -> Node:
     return Ids(tuple(map(int, numbers)))
 
 
+_NUMBER = "[0-9]{1,9}(?:[.][0-9]{1,4})?"
+_LIMIT = re.compile(f"([<>]=?)({_NUMBER})")
+_NUMBER_RANGE = re.compile(f"({_NUMBER})?([.]{{2}})?({_NUMBER})?")
+STEP = 0.00001
+"""Less than two numbers can differ by: what is from 3 on and before 3 + STEP is 3."""
+
+
 def _numbers(name: str, values: Values, _: Today) -> Node:
     return _any_of(_number_range(name, value) for value in values)
 
@@ -366,19 +371,19 @@ def _numbers(name: str, values: Values, _: Today) -> Node:
 def _number_range(name: str, value: str) -> Node:
     if value in ("-1", "none", "unestimated"):
         return Attribute("is", ("unestimated",))
-    if found := re.fullmatch(r"([<>]=?)([0-9]{1,9}(?:[.][0-9]{1,4})?)", value):
+    if found := _LIMIT.fullmatch(value):
         limit = float(found[2])
-        after = limit + 0.00001
+        after = limit + STEP
         return {
             "<": Between(name, None, limit), "<=": Between(name, None, after),
             ">": Between(name, after, None), ">=": Between(name, limit, None),
         }[found[1]]  # fmt: skip
-    found = re.fullmatch(r"([0-9]{1,9}(?:[.][0-9]{1,4})?)?([.]{2})?([0-9]{1,9}(?:[.][0-9]{1,4})?)?", value)
+    found = _NUMBER_RANGE.fullmatch(value)
     if not found or not (found[1] or found[3]) or (found[1] and found[3] and not found[2]):
         raise ValueError(f"{value} is no number of points; write 3, 1..5, >3, or -1 for stories without an estimate")
     start = float(found[1]) if found[1] else None
     last = (float(found[3]) if found[3] else None) if found[2] else start
-    return Between(name, start, None if last is None else last + 0.00001)
+    return Between(name, start, None if last is None else last + STEP)
 
 
 def _dates(name: str, values: Values, today: Today) -> Node:
@@ -416,6 +421,6 @@ KEYWORDS: Mapping[str, _Reader] = {
     "id": _ids,
     "estimate": _numbers,
     "mywork": _my_work,
-    "includedone": _named,
+    "includedone": _named,  # the parser reads its value itself
 }
 """The keywords, each with what reads its values, which raises ValueError with a sentence."""
