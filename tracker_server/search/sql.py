@@ -44,14 +44,14 @@ def condition(node: Node) -> Condition:
     if isinstance(node, Attribute):
         return _attribute(node)
     if isinstance(node, Ids):
-        return Condition(f"item.id IN ({_places(node.ids)})", node.ids)
+        return Condition(f"item.id IN ({_placeholders(node.ids)})", node.ids)
     if isinstance(node, Between):
         return _between(node)
     return Condition("1")
 
 
 def matched_words(query: Query) -> str | None:
-    """The words that a hit may hold, as a query of FTS5: those that are not excluded. None without any."""
+    """The words that a hit may hold, which are those that are not excluded, as a query of FTS5. None without any."""
     words = [match for node in _asked(query.node) if (match := _match(node))]
     return " OR ".join(f"({match})" for match in words) or None
 
@@ -66,8 +66,10 @@ def _asked(node: Node) -> Iterator[Words]:
 
 def _words(node: Words) -> Condition:
     match = _match(node)
-    if match is None:
-        return Condition("1")
+    return Condition("1") if match is None else _matching(match)
+
+
+def _matching(match: str) -> Condition:
     return Condition("item.rowid IN (SELECT rowid FROM words WHERE words MATCH ?)", (match,))
 
 
@@ -76,29 +78,30 @@ def _match(node: Words) -> str | None:
     if not re.search(r"\w", node.text):
         return None
     phrase = separated(node.text.replace('"', " ").replace("\0", " ").rstrip("*"))
-    return f'{node.field and node.field + " : "}"{phrase}"{"*" if node.text.endswith("*") else ""}'
+    field = f"{node.field} : " if node.field else ""
+    return f'{field}"{phrase}"{"*" if node.text.endswith("*") else ""}'
 
 
 def _attribute(node: Attribute) -> Condition:
     if node.name == "project":
         numbers = [int(value) for value in node.values if re.fullmatch("[0-9]{1,18}", value)]
-        by_id = Condition(f"item.project_id IN ({_places(numbers)})", tuple(numbers))
+        by_id = Condition(f"item.project_id IN ({_placeholders(numbers)})", tuple(numbers))
         return by_id | _attribute(Attribute("project_name", node.values))
     if node.name in COLUMN_ATTRIBUTES:
-        return Condition(f"coalesce(item.{node.name}, '') IN ({_places(node.values)})", node.values)
+        return Condition(f"coalesce(item.{node.name}, '') IN ({_placeholders(node.values)})", node.values)
     tokens = " OR ".join(attribute_token(node.name, value) for value in node.values)
-    return Condition("item.rowid IN (SELECT rowid FROM words WHERE words MATCH ?)", (f"attributes : ({tokens})",))
+    return _matching(f"attributes : ({tokens})")
 
 
 def _between(node: Between) -> Condition:
     column = f"item.{node.name}"
-    limits = Condition(f"{column} IS NOT NULL")
+    limits = Condition(f"{column} IS NOT NULL")  # false AND NULL is false
     if node.start is not None:
         limits &= Condition(f"{column} >= ?", (node.start,))
     if node.end is not None:
         limits &= Condition(f"{column} < ?", (node.end,))
-    return Condition(f"coalesce({limits.sql}, 0)", limits.parameters)
+    return limits
 
 
-def _places(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
