@@ -225,29 +225,32 @@ class SearchIndex:
         return sorted(newest_first, key=lambda item: round(ranks.get(item, 0.0), 2))
 
     def _hits(self, items: Sequence[int], words: str | None) -> list[Hit]:
-        chosen = ", ".join(map(str, items))
-        known = {item: row for item, *row in self._rows(
+        rows = self._rows(
             "SELECT item.rowid, project_id, kind, id, type, state, estimate, updated, name"
             " FROM item JOIN words ON words.rowid = item.rowid"
-            f" WHERE item.rowid IN ({chosen})", (),
-        )}  # fmt: skip
-        marked: dict[int, Sequence[str]] = {}
-        if words:
-            excerpts = ", ".join(
-                f"snippet(page, {place}, '{START}', '{END}', '…', {SNIPPET_WORDS})" for place in range(1, len(FIELDS))
-            )
-            # In a table of the page alone: in the whole index, SQLite would walk through all that has these words.
-            fields = ", ".join(FIELDS)
-            self._database.execute("DELETE FROM page")
-            self._database.execute(
-                f"INSERT INTO page (rowid, {fields}) SELECT rowid, {fields} FROM words WHERE rowid IN ({chosen})"
-            )
-            rows = self._rows(
-                f"SELECT rowid, highlight(page, 0, '{START}', '{END}'), {excerpts} FROM page WHERE page MATCH ?",
-                [words],
-            )
-            marked = {item: texts for item, *texts in rows}
+            f" WHERE item.rowid IN ({', '.join(map(str, items))})",
+            (),
+        )
+        known = {item: row for item, *row in rows}
+        marked = self._marked(items, words) if words else {}
         return [self._hit(known[item], marked.get(item)) for item in items]
+
+    def _marked(self, items: Sequence[int], words: str) -> dict[int, Sequence[str]]:
+        """By item, its name and an excerpt of each other field, with the hits marked."""
+        # In a table of the page alone: in the whole index, SQLite would walk through all that has these words.
+        fields = ", ".join(FIELDS)
+        self._database.execute("DELETE FROM page")
+        self._database.execute(
+            f"INSERT INTO page (rowid, {fields}) SELECT rowid, {fields} FROM words"
+            f" WHERE rowid IN ({', '.join(map(str, items))})"
+        )
+        excerpts = ", ".join(
+            f"snippet(page, {place}, '{START}', '{END}', '…', {SNIPPET_WORDS})" for place in range(1, len(FIELDS))
+        )
+        rows = self._rows(
+            f"SELECT rowid, highlight(page, 0, '{START}', '{END}'), {excerpts} FROM page WHERE page MATCH ?", [words]
+        )
+        return {item: texts for item, *texts in rows}
 
     def _hit(self, row: Sequence[Any], marked: Sequence[str] | None) -> Hit:
         project_id, kind, row_id, row_type, state, estimate, updated, name = row
