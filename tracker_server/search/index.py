@@ -28,6 +28,7 @@ MOST_SECONDS = 3.0
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock."""
 SNIPPET_WORDS = 24
+"""Words of an excerpt, at most."""
 WEIGHTS = (10, 3, 2, 2, 5, 1, 3)
 """How much a hit in each of FIELDS counts."""
 CACHE_KB = 8_000
@@ -85,7 +86,7 @@ class Results:
 
 @dataclass
 class _Progress:
-    """How far the index of a project has come."""
+    """How far the index of a project has come: `done` of its `keys`. Once all are done, `documents` is None."""
 
     version: int
     documents: Documents | None
@@ -94,9 +95,11 @@ class _Progress:
 
 
 class SearchIndex:
-    """The index of all projects of a world, brought up to date project by project when they are asked for.
+    """The index of all projects of a world, brought up to date project by project when that is asked for.
 
-    Hold the world's lock for `update`; the others take it by themselves, so that requests are answered in between.
+    `search` and `ids` find what is indexed by then; one that takes longer than `most_seconds` is given up. Hold the
+    world's lock for `update`. `update_all` and `update_slowly` take it for a few rows at a time, so that requests are
+    answered in between.
     """
 
     def __init__(self, views: Views, most_seconds: float = MOST_SECONDS) -> None:
@@ -125,9 +128,9 @@ class SearchIndex:
             pass
 
     def update_all(self, stopped: Callable[[], bool] = lambda: False) -> list[str]:
-        """Index what is not indexed of all projects, until it is done or `stopped` says so.
+        """Index what is not indexed of all projects, and forget those that are gone, until it is done or `stopped`.
 
-        Takes the world's lock for a few rows at a time. Returns a sentence on each project that cannot be read.
+        Returns a sentence on each project that cannot be read.
         """
         world = self.views.world
         with world.lock:
@@ -143,7 +146,7 @@ class SearchIndex:
         return problems
 
     def update_slowly(self, project_id: int, stopped: Callable[[], bool]) -> None:
-        """As `update`, but with the world's lock for a few rows at a time, and until `stopped` says so."""
+        """As `update`, but in steps, until it is done or `stopped`. Raises UnreadableProject."""
         is_done = False
         while not (is_done or stopped()):
             with self.views.world.lock:
@@ -151,7 +154,7 @@ class SearchIndex:
                 is_done = project is None or self._step(project)
 
     def _step(self, project: Project) -> bool:
-        """Index a few more rows; returns whether all are."""
+        """Index a few more rows; returns whether all are indexed now."""
         progress = self._progress.get(project.id)
         if progress is None or progress.version != project.version:
             self._forget(project.id)
@@ -186,7 +189,7 @@ class SearchIndex:
     def search(
         self, query: Query, project_id: int | None = None, offset: int = 0, limit: int = 50, *, done: bool = True
     ) -> Results:
-        """The best hits, in one project or in all that are indexed. Raises SearchTooLong.
+        """A page of hits, the best first, in one project or in all that are indexed. Raises SearchTooLong.
 
         Without `done`, stories of iterations that are over are left out, unless the query asks for them.
         """
@@ -264,7 +267,7 @@ class SearchIndex:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """Gives up what takes longer than it may. Raises SearchTooLong."""
+        """Gives up what takes longer in the block than it may. Raises SearchTooLong."""
         end = time.monotonic() + self._most_seconds
         self._database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
         try:
