@@ -11,16 +11,16 @@ Today = date
 """The day from which relative days are counted."""
 
 UNITS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7, "m": 30, "month": 30, "months": 30, "y": 365}
-"""Days; Tracker's own search does not say how long its month is."""
+"""The units of relative days, in days; Tracker's own search does not say how long its month is."""
 _RELATIVE = re.compile(r"-([0-9]{1,5})([a-z]+)", re.IGNORECASE)
 _US = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _ISO = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
 
 
 def date_range(text: str, today: Today) -> tuple[str | None, str | None]:
-    """The first moment of a day or a range of days in UTC, and the first one after it, in ISO 8601.
+    """When a day or a range of days begins, and when the day after it begins, in UTC and ISO 8601.
 
-    Either is None where the range is open. Raises ValueError, in a sentence, for what is no day.
+    Either is None where the range is open. Raises ValueError, with a sentence, for what is no day.
     """
     first, dots, last = text.partition("..")
     if not dots:
@@ -40,7 +40,7 @@ def _midnight(day: date) -> str:
 
 
 def _days(text: str, today: Today) -> tuple[date, date]:
-    """The first day, and the day after the last."""
+    """The first day of what is no range, and the day after its last. Raises ValueError, with a sentence."""
     try:
         return _read_days(text.strip().lower(), today)
     except (ValueError, OverflowError):
