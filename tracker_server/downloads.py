@@ -1,4 +1,4 @@
-"""Sends the files that comments hold, so that no browser takes a stranger's file for a page of ours."""
+"""The headers of the files that comments hold, so that no browser takes a stranger's file for a page of ours."""
 
 from __future__ import annotations
 
