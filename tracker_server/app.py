@@ -249,7 +249,7 @@ class TrackerServer:
     def _rate_limited(self, request: Request) -> Response | None:
         if self._rate_limit is None:
             return None
-        wait = self._rate_limit.wait(request.headers.get("x-trackertoken", ""), time.monotonic())
+        wait = self._rate_limit.wait(request.header("X-TrackerToken"), time.monotonic())
         if wait == 0:
             return None
         refused = error_response(ApiError(429, "server_under_load", "Too many requests in too short a time."))
@@ -260,7 +260,7 @@ class TrackerServer:
         return self._before(request) if self._before else None
 
     def _log_request(self, at: float, request: Request, response: Response) -> None:
-        token = request.headers.get("x-trackertoken")
+        token = request.header("X-TrackerToken") or None
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         logged = LoggedRequest(
             at=at,
@@ -289,8 +289,8 @@ def _request(environ: WSGIEnvironment) -> Request:
 
 def _is_admitted(request: Request, password: str) -> bool:
     """Whether a request brings the password: by HTTP Basic under any name, or as the token of the API."""
-    given = [request.headers.get("x-trackertoken", "")]
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    given = [request.header("X-TrackerToken")]
+    scheme, _, encoded = request.header("Authorization").partition(" ")
     if scheme.lower() == "basic":
         with suppress(ValueError):
             given.append(b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")[2])

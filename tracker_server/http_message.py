@@ -9,12 +9,16 @@ from typing import IO
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in: the path, the query undecoded, header names in any case."""
+    """A request as it came in: the path decoded, the query not, the names of headers in any case."""
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def header(self, name: str) -> str:
+        """The value of a header, whatever the case of its name; empty without it."""
+        return next((value for known, value in self.headers.items() if known.lower() == name.lower()), "")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class TrackerApi:
         function = endpoint.func if isinstance(endpoint, partial) else endpoint
         if function.__name__ in self.world.unavailable_endpoints:
             raise route_not_found(general_problem=self.world.unavailable_endpoints[function.__name__])
-        token, person_id = self._authenticated(request.headers)
+        token, person_id = self._authenticated(request.header("X-TrackerToken"))
         parameters = Parameters(request.query, self._dialect.ignored_parameters)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"
         in_millis = parameters.text("date_format", ["iso8601", "millis"]) == "millis"
@@ -73,10 +73,9 @@ class TrackerApi:
         data = with_times_in_millis(answer.data) if in_millis else answer.data
         return self._response(answer, data, envelope)
 
-    def _authenticated(self, headers: Mapping[str, str]) -> tuple[str, int]:
-        token = next((value for name, value in headers.items() if name.lower() == "x-trackertoken"), None)
+    def _authenticated(self, token: str) -> tuple[str, int]:
         if self.world.anonymous_person_id is not None:
-            return token or "", self.world.anonymous_person_id
+            return token, self.world.anonymous_person_id
         if not token:
             raise ApiError(
                 401,

@@ -270,7 +270,7 @@ class Pages:
             raise NotFound
         content_type, content = static_files()[name]
         headers = {"Content-Type": content_type, "ETag": etag(name), "Cache-Control": CACHED, **HEADERS}
-        if etag(name) in request.headers.get("if-none-match", ""):
+        if etag(name) in request.header("If-None-Match"):
             return Response(304, headers, b"")
         return Response(200, headers, content)
 
