@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeAlias
 
 from tracker_server import arguments
 from tracker_server.app import TrackerServer
@@ -22,6 +23,8 @@ from tracker_server.exports.writing import write_export
 from tracker_server.pages.static_site import SiteError, StaticSite
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import exit_on_signals, serve
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 NAMES = ("serve", "site", "inspect", "export")
 
@@ -43,10 +46,17 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tracker-server", description="Serve, inspect or write exports of Tracker.")
     commands = parser.add_subparsers(required=True)
+    _add_serve(commands)
+    _add_site(commands)
+    _add_inspect(commands)
+    _add_export(commands)
+    return parser
 
-    command = commands.add_parser("serve", help="serve exports as a Tracker v5 API, read-only")
+
+def _add_serve(commands: _Commands) -> None:
+    command = commands.add_parser("serve", help="serve exports as pages and as a Tracker v5 API, read-only")
     command.set_defaults(command=_serve)
-    _add_exports(command)
+    _add_export_paths(command)
     command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
     command.add_argument("--port", type=arguments.port, default=8080, help="0 picks a free one (%(default)s)")
     command.add_argument(
@@ -58,23 +68,29 @@ def _parser() -> argparse.ArgumentParser:
     arguments.add_password_file(command)
     command.add_argument("--open", action="store_true", help="open the first page in this machine's browser")
 
+
+def _add_site(commands: _Commands) -> None:
     command = commands.add_parser(
         "site", help="write exports as pages that need no server",
         epilog="OUT can be opened from a disk (OUT/index.html) or put on any web server. A second run writes it again.",
     )  # fmt: skip
     command.set_defaults(command=_site)
-    _add_exports(command)
+    _add_export_paths(command)
     command.add_argument("out", type=Path, metavar="OUT", help="a new folder, or one that a site was written to")
     _add_project_ids(command)
 
+
+def _add_inspect(commands: _Commands) -> None:
     command = commands.add_parser(
         "inspect", help="print what is read from exports, and every cell that is not understood",
         epilog="The exit code is 0 if every file can be read, even with parts not understood, and 1 otherwise.",
     )  # fmt: skip
     command.set_defaults(command=_inspect)
-    _add_exports(command)
+    _add_export_paths(command)
     command.add_argument("--json", action="store_true", help="print one JSON object on each line")
 
+
+def _add_export(commands: _Commands) -> None:
     command = commands.add_parser("export", help="write sample data as an export")
     command.set_defaults(command=_export)
     command.add_argument("out", type=Path, metavar="OUT.zip")
@@ -82,10 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stories", type=arguments.stories, default=250, help="stories in each project (%(default)s)")
     command.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
     command.add_argument("--no-files", action="store_true", help="leave out the attached files")
-    return parser
 
 
-def _add_exports(command: argparse.ArgumentParser) -> None:
+def _add_export_paths(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "exports", type=Path, nargs="+", metavar="EXPORT",
         help="a ZIP or CSV that Tracker exported, or a folder with such files in it or below",
