@@ -22,7 +22,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 HOST = os.environ.get("TRACKER_SERVER_HOST", "127.0.0.1")
 """Every address in a container; elsewhere only this machine."""
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ONLY_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this machine reaches."""
 
 port = whole_number(0, 65_535)
@@ -45,6 +45,7 @@ def password(path: str) -> str:
 
 
 def add_password_file(command: argparse.ArgumentParser) -> None:
+    """Add the option `--password-file`, whose value is the password."""
     command.add_argument(
         "--password-file", type=password, metavar="FILE",
         help="file with a password that browsers ask for (any user name), and that the API takes as the token (none)",

@@ -134,12 +134,15 @@ def _serve(options: argparse.Namespace) -> int:
     server = TrackerServer(
         world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True
     )
-    lines = [*_what_is_served(report, has_password=options.password_file is not None), *_warning(options)]
+    lines = [
+        *_what_is_served(report, has_password=options.password_file is not None),
+        *_warning_if_open_to_all(options),
+    ]
     return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, lines, opens=options.open)
 
 
-def _warning(options: argparse.Namespace) -> Iterator[str]:
-    if options.host not in arguments.LOOPBACK and options.password_file is None:
+def _warning_if_open_to_all(options: argparse.Namespace) -> Iterator[str]:
+    if options.host not in arguments.ONLY_THIS_MACHINE and options.password_file is None:
         yield f"Anybody who reaches {options.host} can read all of it; --password-file asks for a password."
 
 
