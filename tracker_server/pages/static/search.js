@@ -73,6 +73,10 @@ class Search {
 
   peek() { return this.tokens[this.next]; }
 
+  atEnd() { return !this.peek() || ["or", ")"].includes(this.peek().kind); }
+
+  everything() { return new Set(Array(this.about.rows).keys()); }
+
   async either() {
     let found = await this.both();
     while (this.peek()?.kind === "or") {
@@ -84,9 +88,9 @@ class Search {
   }
 
   async both() {
-    if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
+    if (this.atEnd()) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
     let found = null;
-    while (this.peek() && !["or", ")"].includes(this.peek().kind)) {
+    while (!this.atEnd()) {
       const part = await this.part();
       found = found === null ? part : new Set([...found].filter((place) => part.has(place)));
     }
@@ -96,9 +100,9 @@ class Search {
   async part() {
     const token = this.tokens[this.next++];
     if (token.kind === "not") {
-      if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood("-", "there is nothing after it");
-      const left = await this.part();
-      return new Set(Array.from({ length: this.about.rows }, (_, place) => place).filter((place) => !left.has(place)));
+      if (this.atEnd()) throw new NotUnderstood("-", "there is nothing after it");
+      const excluded = await this.part();
+      return new Set([...this.everything()].filter((place) => !excluded.has(place)));
     }
     if (token.kind === "(") {
       const found = await this.either();
@@ -116,7 +120,8 @@ class Search {
     if (token.values.some((value) => !value.trim())) throw new NotUnderstood(token.text, "there is no value after it");
     const found = new Set();
     for (const value of token.values) {
-      for (const place of await this.places(`a-${name}`, (words) => words[`${name}:${fold(value.trim())}`] ? [words[`${name}:${fold(value.trim())}`]] : [])) found.add(place);
+      const word = `${name}:${fold(value.trim())}`;
+      for (const place of await this.places(`a-${name}`, (words) => words[word] ? [words[word]] : [])) found.add(place);
     }
     return found;
   }
@@ -131,7 +136,7 @@ class Search {
       }
       found = found === null ? places : new Set([...found].filter((place) => places.has(place)));
     }
-    return found ?? new Set(Array.from({ length: this.about.rows }, (_, place) => place));
+    return found ?? this.everything();
   }
 
   shard(word) { return `w-${[...word].slice(0, 2).map((letter) => letter.codePointAt(0).toString(16)).join("-")}`; }
