@@ -55,8 +55,7 @@ def test_every_link_leads_to_a_file_of_the_copy(site: Path) -> None:
 
 def test_each_address_of_tracker_has_a_file(site: Path, world: World) -> None:
     for project in world.projects.values():
-        for path in (f"n/projects/{project.id}",):
-            assert (site / path / "index.html").is_file()
+        assert (site / f"n/projects/{project.id}/index.html").is_file()
         for story_id in project.stories:
             for path in (
                 f"story/show/{story_id}",
