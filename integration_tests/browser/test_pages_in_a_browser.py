@@ -39,6 +39,11 @@ def paths_of(world: World) -> dict[str, str]:
     }
 
 
+def search_for(text: str, page: Page) -> None:
+    page.locator("#q").fill(text)
+    page.locator("#q").press("Enter")
+
+
 KINDS = ("overview", "board", "panel", "story", "release", "epic", "search", "not understood", "not here")
 EXPECTED_ERRORS = {"not understood": "400", "not here": "404"}
 
@@ -142,8 +147,7 @@ def test_a_number_in_the_search_leads_straight_to_its_story(watched: Watched, se
     story_id = next(iter(first_project(server).stories))
     page = watched.page
     page.goto(server.pages_url)
-    page.locator("#q").fill(f"#{story_id}")
-    page.locator("#q").press("Enter")
+    search_for(f"#{story_id}", page)
     page.wait_for_url(f"**/story/show/{story_id}")
 
 
@@ -153,7 +157,7 @@ def test_older_iterations_come_into_the_panel_when_they_are_asked_for(watched: W
     page.goto(f"{server.pages_url}n/projects/{project.id}")
     board = page.url
     before = page.locator("#done .story").count()
-    done = len(server.world.projects) and page.locator("#done summary .date").inner_text().split()[0]
+    done = page.locator("#done summary .date").inner_text().split()[0]
     while page.locator("#done a.more").count():
         page.locator("#done a.more").click()
         page.wait_for_function("count => document.querySelectorAll('#done .story').length > count", arg=before)
@@ -209,8 +213,7 @@ def test_a_text_of_a_stranger_runs_nothing(text: str, context: BrowserContext) -
         for path in ("", f"n/projects/{project.id}", f"story/show/{story_id}", "search?q=type:feature", "search"):
             watched.page.goto(server.pages_url + path)
             _touch(watched.page)
-        watched.page.locator("#q").fill(text)
-        watched.page.locator("#q").press("Enter")
+        search_for(text, watched.page)
         watched.page.wait_for_load_state()
         _touch(watched.page)
         answer = context.request.get(f"{server.pages_url}files/2/x?inline=true")
@@ -256,19 +259,16 @@ def test_a_copy_on_a_disk_is_read_and_searched_without_a_server(context: Browser
             s["current_state"] not in ("accepted", "unscheduled") for s in bugs
         ),
     }.items():
-        page.locator("#q").fill(query)
-        page.locator("#q").press("Enter")
+        search_for(query, page)
         page.wait_for_load_state()
         if query == f"type:bug {word}":
             expect(page.locator("#heading")).to_contain_text("found")
             assert int(page.locator("#heading").inner_text().split()[0]) >= count
         else:
             expect(page.locator("#heading")).to_have_text(f"{count} found")
-    page.locator("#q").fill("colour:red")
-    page.locator("#q").press("Enter")
+    search_for("colour:red", page)
     expect(page.locator("#problem")).to_contain_text("colour:red")
-    page.locator("#q").fill(str(bugs[0]["id"]))
-    page.locator("#q").press("Enter")
+    search_for(str(bugs[0]["id"]), page)
     page.wait_for_url(f"**/story/show/{bugs[0]['id']}/index.html")
     page.goto(f"{root}/n/projects/{project.id}/stories/{next(iter(project.stories))}/index.html")
     page.wait_for_url(f"**/story/show/{next(iter(project.stories))}/index.html")
