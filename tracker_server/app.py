@@ -48,6 +48,7 @@ MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
 FILE_BLOCK = 65_536
+"""Bytes of a file that are sent at a time."""
 OF_THE_API = (PREFIX, "/file_attachments/")
 """What is not below these is a page."""
 
@@ -106,14 +107,14 @@ class Failures:
 
 
 class TrackerServer:
-    """A Tracker v5 server for one world; as a context manager it serves while the block runs.
+    """A Tracker v5 server for one world, and its pages; as a context manager it serves while the block runs.
 
     `port` 0 takes a free one. `latency` is in seconds, added to every request. `rate_limit` is (requests,
     seconds) for each token; beyond it the answer is 429 with `Retry-After`. `request_log` names a file that gets
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
     it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. With a
-    `password`, requests without it get 401.
-    `warm`: the index of the search is made from the start, and not at the first search.
+    `password`, requests without it get 401. `warm`: what the first page and the search need is made from the start,
+    and not when they are asked for.
 
     Entering the block raises OSError if the address is not available. Inside it, `url` is the base URL of the API, and
     `pages_url` the first page, for this machine if it listens on every address; `log` has the answered requests and
@@ -189,13 +190,7 @@ class TrackerServer:
             asyncore_use_poll=True,  # select() takes no descriptor above 1023.
         )
         if self._is_warm:
-            stopped = threading.Event()
-            warming = threading.Thread(
-                target=self._pages.warm, args=(stopped.is_set,), name="tracker_server index", daemon=True
-            )
-            warming.start()
-            stopping.callback(warming.join, STOP_SECONDS)
-            stopping.callback(stopped.set)
+            self._start_warming(stopping)
         loop = threading.Thread(target=server.run, name="tracker_server", daemon=True)
         loop.start()
 
@@ -209,6 +204,15 @@ class TrackerServer:
             loop.join(STOP_SECONDS)
 
         stopping.callback(stop)
+
+    def _start_warming(self, stopping: ExitStack) -> None:
+        stopped = threading.Event()
+        warming = threading.Thread(
+            target=self._pages.warm, args=(stopped.is_set,), name="tracker_server index", daemon=True
+        )
+        warming.start()
+        stopping.callback(warming.join, STOP_SECONDS)
+        stopping.callback(stopped.set)
 
     @property
     def _pages(self) -> Pages:
