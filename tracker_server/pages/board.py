@@ -11,7 +11,7 @@ from tracker_server.view import View, is_blocked, rows_by_id
 from tracker_server.world import Row, parse_iso
 
 LINES = 100
-"""Stories on a page of a panel; an iteration that begins there ends there, as far as it is not longer itself."""
+"""Lines on a page of a panel. An iteration stays on one page unless it has more lines itself."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class StoryLine:
 
 @dataclass(frozen=True)
 class EpicLine:
-    """An epic as a line of a list, with how many of its stories are accepted."""
+    """An epic as a line of a list, with how many of its stories are accepted, and of their points."""
 
     id: int
     name: str
@@ -53,7 +53,12 @@ class EpicLine:
 
 @dataclass(frozen=True)
 class Group:
-    """The lines of an iteration, or of a panel without any. `points` are planned, `accepted` are those that count."""
+    """The lines of an iteration, or of a panel without any.
+
+    `number` is that of the iteration. `start` and `finish` are its first and its last day, as far as they are known.
+    `points` are planned, of which `accepted` are those of accepted stories. With `is_continued` it began on a page
+    before.
+    """
 
     lines: Sequence[StoryLine | EpicLine]
     number: int | None = None
@@ -81,7 +86,7 @@ class Panel:
 
 
 class Board:
-    """The panels of a project. Everything is made on request from the view, which holds what is computed."""
+    """The panels of a project, made on request from the view, which holds what is computed."""
 
     def __init__(self, view: View) -> None:
         self._view = view

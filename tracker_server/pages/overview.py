@@ -14,7 +14,12 @@ TYPES = ("feature", "bug", "chore", "release")
 
 @dataclass(frozen=True)
 class Overview:
-    """A project in figures. `types` has the stories by type and state, `states` the states that occur."""
+    """A project in figures.
+
+    `types` counts the stories by type and state, `states` are the states that occur. `oldest` and `newest` are the
+    first and the last time in the stories, `as_of` is that of the export (all ISO 8601). `velocity` is in points an
+    iteration, None where no story is accepted yet. `people` are names.
+    """
 
     id: int
     name: str
@@ -30,6 +35,7 @@ class Overview:
 
 
 def overview(view: View) -> Overview:
+    """The overview of a project; reads all of its stories."""
     project = view.project
     counts = Counter((story["story_type"], story["current_state"]) for story in project.stories.values())
     states = [state for state in STATES if any(counts[kind, state] for kind in TYPES)]
