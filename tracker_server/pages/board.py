@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -85,6 +85,15 @@ class Panel:
         return self.name.capitalize()
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What a page of a panel has of an iteration: the ids of its rows, and whether it began on a page before."""
+
+    iteration: Row | None
+    ids: list[int]
+    is_continued: bool
+
+
 class Board:
     """The panels of a project, made on request from the view, which holds what is computed."""
 
@@ -100,54 +109,50 @@ class Board:
         chunks = self._chunks(name)
         if not 1 <= page <= max(1, len(chunks)):
             raise LookupError(page)
-        groups = [self._group(name, *part) for part in chunks[page - 1]] if chunks else []
-        ids = [row_id for chunk in chunks for part in chunk for row_id in part[1]]
+        groups = [self._group(name, part) for part in chunks[page - 1]] if chunks else []
+        ids = [row_id for chunk in chunks for part in chunk for row_id in part.ids]
         points = 0 if name == "epics" else self._view.figures.points_of(ids)
         return Panel(name, groups, len(ids), page, max(1, len(chunks)), points)
 
-    def _chunks(self, name: str) -> list[list[tuple[Row | None, list[int], bool]]]:
-        """The pages of a panel: each is iterations, with the ids of their rows and whether they go on from before."""
-        chunks: list[list[tuple[Row | None, list[int], bool]]] = []
+    def _chunks(self, name: str) -> list[list[_Part]]:
+        """The pages of a panel."""
+        chunks: list[list[_Part]] = []
         room = 0
-        for iteration, ids in self._parts(name):
+        for iteration, ids in self._iterations(name):
             for start in range(0, max(1, len(ids)), LINES):
-                part = ids[start : start + LINES]
-                if not chunks or len(part) > room:
+                part = _Part(iteration, ids[start : start + LINES], start > 0)
+                if not chunks or len(part.ids) > room:
                     chunks.append([])
                     room = LINES
-                chunks[-1].append((iteration, part, start > 0))
-                room -= max(1, len(part))
+                chunks[-1].append(part)
+                room -= max(1, len(part.ids))
         return chunks
 
-    def _parts(self, name: str) -> Iterator[tuple[Row | None, list[int]]]:
+    def _iterations(self, name: str) -> list[tuple[Row | None, list[int]]]:
+        """The iterations of a panel, each with the ids of its rows; None in place of one where there is none."""
         figures, project = self._view.figures, self._view.project
+        if name == "epics":
+            return [(None, list(project.epics))]
+        if name == "icebox":
+            return [(None, [s for s in project.order if project.stories[s]["current_state"] == "unscheduled"])]
         current = figures.current_iteration_number
-        if name == "done":
-            for iteration in reversed(figures.iterations[: current - 1]):
-                if iteration["story_ids"]:
-                    yield iteration, iteration["story_ids"]
-        elif name == "current":
-            yield from ((iteration, iteration["story_ids"]) for iteration in figures.iterations[current - 1 : current])
-        elif name == "backlog":
-            for iteration in figures.iterations[current:]:
-                if iteration["story_ids"]:
-                    yield iteration, iteration["story_ids"]
-        elif name == "icebox":
-            yield None, [s for s in project.order if project.stories[s]["current_state"] == "unscheduled"]
-        else:
-            yield None, list(project.epics)
+        if name == "current":
+            return [(iteration, iteration["story_ids"]) for iteration in figures.iterations[current - 1 : current]]
+        iterations = figures.iterations[: current - 1][::-1] if name == "done" else figures.iterations[current:]
+        return [(iteration, iteration["story_ids"]) for iteration in iterations if iteration["story_ids"]]
 
-    def _group(self, panel: str, iteration: Row | None, ids: list[int], is_continued: bool) -> Group:
+    def _group(self, panel: str, part: _Part) -> Group:
         lines: list[StoryLine | EpicLine] = (
-            [epic_line(self._view, epic_id) for epic_id in ids]
+            [epic_line(self._view, epic_id) for epic_id in part.ids]
             if panel == "epics"
-            else [story_line(self._view, story_id) for story_id in ids]
+            else [story_line(self._view, story_id) for story_id in part.ids]
         )
+        iteration = part.iteration
         if iteration is None:
             return Group(lines)
         return Group(
             lines, iteration["number"], *self._days(iteration),
-            iteration["points"], iteration["accepted_points"], is_continued,
+            iteration["points"], iteration["accepted_points"], part.is_continued,
         )  # fmt: skip
 
     def _days(self, iteration: Row) -> tuple[str | None, str | None]:
