@@ -1,4 +1,4 @@
-"""What the pages of exports are held to: time to the first page, memory, board, story and search pages, and a copy."""
+"""Measures the pages of exports: when the first is there, memory, boards, stories, searches, and writing a copy."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SERVER = (sys.executable, "-m", "tracker_server")
 PROJECTS, STORIES = 10, 10_000
 MOST_SECONDS_OF_A_SEARCH = 0.1
 MOST_SECONDS_OF_A_COPY = 60.0
-A_COPY = 10_000
-"""Stories."""
-PAGES = 200
+STORIES_OF_A_COPY = 10_000
+STORY_PAGES = 200
+"""Pages of stories that are asked for, in all projects together."""
 QUERIES = (
     "invoices", "gift cards", '"gift cards" -offline', "the", "type:bug state:started", "label:checkout type:bug",
     "owner:AM -state:accepted", "created:2026-01..2026-06 type:chore", "has:comment no:task", "invo*",
@@ -30,7 +30,9 @@ QUERIES = (
 )  # fmt: skip
 
 
-def figures(folder: Path, projects: int = PROJECTS, stories: int = STORIES, copied: int = A_COPY) -> Iterator[Figure]:
+def figures(
+    folder: Path, projects: int = PROJECTS, stories: int = STORIES, copied: int = STORIES_OF_A_COPY
+) -> Iterator[Figure]:
     """Measure them one after the other: a server of an export of all the stories, then a copy of some."""
     archive = folder / "pages.zip"
     run(Program(*SERVER, "export", archive, f"--projects={projects}", f"--stories={stories}", "--no-files"))
@@ -54,13 +56,13 @@ def figures(folder: Path, projects: int = PROJECTS, stories: int = STORIES, copi
 
 
 def _latencies(client: _Client, projects: int) -> Iterator[Figure]:
-    chance = random.Random(1)  # noqa: S311
+    rng = random.Random(1)  # noqa: S311
     boards, pages, reopened = [], [], []
     for project_id in client.project_ids():
         reopened.append(client.seconds(f"/n/projects/{project_id}"))
         boards += [client.seconds(f"/n/projects/{project_id}") for _ in range(3)]
         story_ids = client.story_ids(project_id)
-        chosen = chance.choices(story_ids, k=max(1, PAGES // projects))
+        chosen = rng.choices(story_ids, k=max(1, STORY_PAGES // projects))
         pages += [client.seconds(f"/story/show/{story_id}") for story_id in chosen]
     yield _told("Seconds of a board whose project may have to be read again, the slowest", max(reopened))
     yield _told("Seconds of a board, p95", _p95(boards))
