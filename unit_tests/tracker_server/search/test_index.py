@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
@@ -235,7 +234,7 @@ def test_no_text_is_taken_for_a_command_of_the_database(text: str, index: Search
 
 
 def test_a_search_that_takes_too_long_is_given_up(index: SearchIndex, world: World) -> None:
-    impatient = SearchIndex(Views(copy.copy(world)), most_seconds=0)
+    impatient = SearchIndex(Views(world), most_seconds=0)
     impatient.update_all()
     with pytest.raises(SearchTooLong):
         impatient.search(parse("a* OR e* OR i*", TODAY))
