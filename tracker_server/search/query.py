@@ -20,6 +20,10 @@ LONGEST, MOST_PARTS, DEEPEST = 2_000, 100, 30
 """Characters of a query, parts of it, and parentheses in each other: more would cost too much."""
 
 
+HAS_WORD = re.compile(r"[^\W_]")
+"""What a text with a word in it has; a text without one is not searched for."""
+
+
 class QueryError(ValueError):
     """A query that is not understood: its part, and what is wrong with it, in a sentence."""
 
@@ -290,7 +294,7 @@ class _Parser:
     def _words(self, token: _Token) -> Node:
         number = re.fullmatch(r"#?([0-9]{1,18})", token.value, re.ASCII)
         if number is None or token.is_quoted:
-            return Words(token.value) if re.search(r"\w", token.value) else Everything()
+            return Words(token.value) if HAS_WORD.search(token.value) else Everything()
         ids = Ids((int(number[1]),))
         return ids if token.value.startswith("#") else Either(Words(token.value), ids)
 

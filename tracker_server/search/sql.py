@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tracker_server.search.documents import attribute_token, separated
-from tracker_server.search.query import Attribute, Between, Both, Either, Ids, Node, Not, Query, Words
+from tracker_server.search.query import HAS_WORD, Attribute, Between, Both, Either, Ids, Node, Not, Query, Words
 
 COLUMN_ATTRIBUTES = ("type", "state")
 """Attributes that are columns too: many rows have the same value."""
@@ -22,21 +23,38 @@ class Condition:
     parameters: tuple[Any, ...] = ()
 
     def __and__(self, other: Condition) -> Condition:
-        return Condition(f"({self.sql} AND {other.sql})", self.parameters + other.parameters)
+        return _combined("AND", [self, other])
 
     def __or__(self, other: Condition) -> Condition:
-        return Condition(f"({self.sql} OR {other.sql})", self.parameters + other.parameters)
+        return _combined("OR", [self, other])
 
     def __invert__(self) -> Condition:
         return Condition(f"NOT {self.sql}", self.parameters)
 
 
+AT_A_LEVEL = 100
+"""Parts between two parentheses of SQL; SQLite takes an expression only up to a depth of 1,000."""
+
+
+def _combined(operator: str, parts: Sequence[Condition]) -> Condition:
+    """The parts with an operator between them, in one pair of parentheses.
+
+    SQLite's parser gives up where about thirty parentheses are open behind other parts. So the longest part, which
+    holds the most parentheses, comes first: then nothing waits for its end.
+    """
+    longest_first = sorted(parts, key=lambda part: len(part.sql), reverse=True)
+    while len(longest_first) > AT_A_LEVEL:
+        starts = range(0, len(longest_first), AT_A_LEVEL)
+        longest_first = [_combined(operator, longest_first[start : start + AT_A_LEVEL]) for start in starts]
+    sql = f" {operator} ".join(part.sql for part in longest_first)
+    return Condition(f"({sql})", tuple(itertools.chain.from_iterable(part.parameters for part in longest_first)))
+
+
 def condition(node: Node) -> Condition:
     """The rows that a node matches."""
-    if isinstance(node, Both):
-        return condition(node.left) & condition(node.right)
-    if isinstance(node, Either):
-        return condition(node.left) | condition(node.right)
+    if isinstance(node, Both | Either):
+        operator = "AND" if isinstance(node, Both) else "OR"
+        return _combined(operator, [condition(operand) for operand in _operands(node, type(node))])
     if isinstance(node, Not):
         return ~condition(node.part)
     if isinstance(node, Words):
@@ -50,6 +68,17 @@ def condition(node: Node) -> Condition:
     return Condition("1")
 
 
+def _operands(node: Node, kind: type[Both | Either]) -> Iterator[Node]:
+    """The parts of a chain such as `a OR b OR c`, of which each link is a node in the next one."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, kind):
+            waiting += (part.right, part.left)
+        else:
+            yield part
+
+
 def matched_words(query: Query) -> str | None:
     """The words that a hit may hold, which are those that are not excluded, as a query of FTS5. None without any."""
     words = [match for node in _asked(query.node) if (match := _match(node))]
@@ -60,8 +89,8 @@ def _asked(node: Node) -> Iterator[Words]:
     if isinstance(node, Words):
         yield node
     elif isinstance(node, Both | Either):
-        yield from _asked(node.left)
-        yield from _asked(node.right)
+        for operand in _operands(node, type(node)):
+            yield from _asked(operand)
 
 
 def _words(node: Words) -> Condition:
@@ -75,7 +104,7 @@ def _matching(match: str) -> Condition:
 
 def _match(node: Words) -> str | None:
     """A phrase of FTS5; one that ends with * matches beginnings of words. None for a text without a word."""
-    if not re.search(r"\w", node.text):
+    if not HAS_WORD.search(node.text):
         return None
     phrase = separated(node.text.replace('"', " ").replace("\0", " ").rstrip("*"))
     field = f"{node.field} : " if node.field else ""

@@ -111,6 +111,28 @@ FIELDS: dict[str, Callable[[Row], str]] = {
 }
 
 
+LARGEST = {
+    "words": " ".join(["type:bug"] * 100), "sides": " OR ".join(["type:bug"] * 50),
+    "parentheses": "-(" * 30 + "type:bug" + ")" * 30, "levels": "(type:bug OR " * 24 + "type:bug" + ")" * 24,
+    "attributes": "-(-type:bug OR project:0 " * 14 + "type:bug" + ")" * 14,
+    "values": "type:bug OR name:" + ",".join("q" * 990), "numbers": "type:bug OR estimate:" + ",".join("9" * 980),
+    "days": "type:bug OR created:" + ",".join(["1990"] * 390),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LARGEST.values(), ids=LARGEST.keys())
+def test_the_largest_queries_that_are_understood_are_answered(text: str, world: World, index: SearchIndex) -> None:
+    assert parse(text, TODAY)
+    stories = (story for project in world.projects.values() for story in project.stories.values())
+    bugs = {story["id"] for story in stories if story["story_type"] == "bug"}
+    assert found(index, text) == bugs
+
+
+@pytest.mark.parametrize("text", ["type:bug _", "type:bug __ …", 'type:bug "_"', "type:bug name:_"])
+def test_what_is_no_word_is_not_searched_for(text: str, index: SearchIndex) -> None:
+    assert found(index, text) == found(index, "type:bug") != set()
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_words_of_each_field_are_found_in_it_and_marked(field: str, world: World, index: SearchIndex) -> None:
     stories = [story for project in world.projects.values() for story in project.stories.values()]
