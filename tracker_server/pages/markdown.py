@@ -10,6 +10,7 @@ from typing import Any
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -21,6 +22,10 @@ LONGEST = 50_000
 """Characters; Tracker's own texts have at most 20,000. A longer one is shown as it is."""
 DEEPEST = 40
 """Lists and quotations in each other; a text with more is shown as it is."""
+MOST_COST = 20_000_000
+"""Characters of a paragraph times the brackets and addresses in it, which the parser may walk through for each."""
+MOST_ADDRESSES = 500_000
+"""Characters of all addresses and titles of links: a text may name an address once, and lead to it a thousand times."""
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
     "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -31,6 +36,7 @@ SCHEMES = {"http", "https", "mailto"}
 REFERENCE = "reference"
 """The class of the links that `#123` and `@name` become."""
 
+_COSTLY = re.compile(r"\[|://")
 _ELSEWHERE = re.compile("(?:https?://|mailto:)", re.IGNORECASE)
 _REFERENCE = re.compile(r"#([0-9]{1,18})\b|@([A-Za-z][\w.-]{0,60}\w|[A-Za-z])")
 _TRACKER = re.compile(
@@ -49,6 +55,10 @@ class Known:
     project: Callable[[int], bool]
 
 
+class _TooMuch(Exception):
+    """A text would cost too much to render."""
+
+
 class Markdown:
     """Renders texts for pages."""
 
@@ -57,17 +67,16 @@ class Markdown:
         parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True, "maxNesting": DEEPEST})
         parser.enable(["table", "strikethrough", "linkify"])
         parser.inline.ruler.push("reference", self._reference)
+        parser.core.ruler.before("inline", "costs", _refuse_costs)
         parser.add_render_rule("image", _image_as_link)
         self._parser = parser
 
     def html(self, text: str, links: Links) -> Markup:
         """A text as HTML."""
-        if len(text) > LONGEST:
-            return as_it_is(text)
         env: dict[str, Any] = {"links": links}
-        tokens = self._parser.parse(text, env)
-        if any(token.level >= DEEPEST - 1 for token in tokens):
-            # The parser leaves out what is nested more deeply.
+        try:
+            tokens = self._tokens(text, env)
+        except _TooMuch:
             return as_it_is(text)
         self._lead_here(tokens, links)
         html = self._parser.renderer.render(tokens, self._parser.options, env)
@@ -76,6 +85,16 @@ class Markdown:
                 html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="noopener noreferrer nofollow"
             )
         )
+
+    def _tokens(self, text: str, env: dict[str, Any]) -> Sequence[Token]:
+        """The text as tokens. Raises _TooMuch."""
+        if len(text) > LONGEST:
+            raise _TooMuch
+        tokens = self._parser.parse(text, env)
+        # The parser leaves out what is nested more deeply.
+        if any(token.level >= DEEPEST - 1 for token in tokens) or _addresses(tokens) > MOST_ADDRESSES:
+            raise _TooMuch
+        return tokens
 
     def _reference(self, state: StateInline, silent: bool) -> bool:
         start = state.pos
@@ -126,6 +145,18 @@ class Markdown:
         if found["kind"].startswith("epic"):
             return links.epic(number) if self._known.epic(number) else None
         return links.story(number) if self._known.story(number) else None
+
+
+def _refuse_costs(state: StateCore) -> None:
+    for token in state.tokens:
+        if token.type == "inline" and len(token.content) * len(_COSTLY.findall(token.content)) > MOST_COST:
+            raise _TooMuch
+
+
+def _addresses(tokens: Sequence[Token]) -> int:
+    """The characters of all attributes of links and pictures."""
+    own = sum(len(str(value)) for token in tokens for value in token.attrs.values())
+    return own + sum(_addresses(token.children) for token in tokens if token.children)
 
 
 def _image_as_link(_self: RendererHTML, tokens: Sequence[Token], index: int, _: OptionsDict, __: EnvType) -> str:

@@ -25,6 +25,8 @@ POLICY = "; ".join(
 
 MOST_MARKDOWN = 300_000
 """Characters that are rendered as Markdown on one page; what comes after them is shown as it is."""
+COST_OF_A_TEXT = 100
+"""Characters that take as long as it takes to begin with a text: a story may have any number of short ones."""
 
 
 class Renderer:
@@ -50,7 +52,7 @@ class Renderer:
 
         def markdown(text: str) -> Markup:
             nonlocal left
-            left -= len(text)
+            left -= len(text) + COST_OF_A_TEXT
             return self._markdown.html(text, links) if left >= 0 else as_it_is(text)
 
         return self._environment.get_template(template).render(links=links, markdown=markdown, policy=POLICY, **data)

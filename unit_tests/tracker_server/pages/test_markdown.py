@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tracker_server.pages.links import RelativeLinks, ServedLinks
@@ -69,9 +71,27 @@ def test_in_a_static_copy_links_are_relative() -> None:
 COSTLY = {
     "long": "a" * LONGEST, "open brackets": "[" * 20_000, "open emphasis": "*a " * 15_000, "quotations": "> " * 10_000,
     "backticks": "a`" * 15_000, "references": "#123 " * 9_000, "lists": "- " * 5_000, "links": "[a](" * 10_000,
+    "schemes": "x://" * 12_000, "hosts": "http://[::" * 4_500, "parentheses": "http://((" * 5_000,
+    "pictures": "![" * 20_000,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY.keys())
 def test_a_text_that_would_cost_much_is_shown_to_its_end(text: str) -> None:
+    begin = time.process_time()
     assert "the end" in MARKDOWN.html(f"{text}the end", ServedLinks())
+    assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize("use", ["[x]", "![x]", "[a][x]"])
+@pytest.mark.parametrize("title", ["", ' "' + "t" * 20_000 + '"'])
+def test_an_address_that_a_text_leads_to_many_times_is_not_written_each_time(use: str, title: str) -> None:
+    text = f"[x]: https://x.example/{'a' * 20_000}{title}\n\n{use * 1_000}the end"
+    html = MARKDOWN.html(text, ServedLinks())
+    assert "the end" in html
+    assert len(html) < 1_000_000
+
+
+def test_a_long_text_with_many_links_is_rendered() -> None:
+    text = "\n".join(f"- [{i}](https://x.example/{i}) and https://x.example/b{i}" for i in range(400))
+    assert MARKDOWN.html(text, ServedLinks()).count("<a ") == 800

@@ -383,3 +383,13 @@ def test_the_first_page_names_projects_that_it_has_no_time_to_count(world: World
     assert page.count("Being counted") == len(world.projects)
     pages.warm(lambda: False)
     assert "Being counted" not in html(pages, "/")
+
+
+def test_any_number_of_short_texts_is_shown_and_few_of_them_are_rendered() -> None:
+    world = sample_world(1, 12)
+    story = next(iter(next(iter(world.projects.values())).stories.values()))
+    story["tasks"] = [{"id": number, "description": f"*t{number}*", "complete": False} for number in range(8_000)]
+    page = html(pages_of(world), f"/story/show/{story['id']}")
+    assert "<em>t0</em>" in page
+    assert page.count("<em>") < 4_000
+    assert "*t7999*" in page
