@@ -266,6 +266,8 @@ def test_a_copy_on_a_disk_is_read_and_searched_without_a_server(context: Browser
             assert int(page.locator("#heading").inner_text().split()[0]) >= count
         else:
             expect(page.locator("#heading")).to_have_text(f"{count} found")
+    search_for(f"type:bug id:{bugs[0]['id']}", page)
+    expect(page.locator("#heading")).to_have_text("1 found")
     search_for("colour:red", page)
     expect(page.locator("#problem")).to_contain_text("colour:red")
     search_for(str(bugs[0]["id"]), page)

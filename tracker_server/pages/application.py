@@ -224,7 +224,7 @@ class Pages:
             "results": None, "problem": None, "problems": (),
         }  # fmt: skip
         if not text:
-            return self._response("search.html", request.path, **data)
+            return self._response("search.html", request.path, heading="Search", **data)
         with self.world.lock:
             if project_id is not None:
                 self._project(project_id)
@@ -232,17 +232,19 @@ class Pages:
                 return _redirect(here)
             data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
         data["problems"] = self.index.update_all()
-        status = 200
+        status, heading = 200, ""
         try:
             parsed = parse(text, self.index.today())
             if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:
                 return _redirect(here)
             data["results"] = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
         except QueryError as problem:
-            status, data["problem"] = 400, problem
+            status, heading = 400, "Not understood"
+            data["problem"] = f"{problem.part}: {problem.problem}."
         except SearchTooLong:
-            status, data["problem"] = 503, QueryError(text, "this search takes too long; search for less")
-        return self._response("search.html", request.path, status, **data)
+            status, heading = 503, "Given up"
+            data["problem"] = "This search takes too long; search for less."
+        return self._response("search.html", request.path, status, heading=heading, **data)
 
     def _leads_to(self, text: str, links: Links) -> str | None:
         """The page of an address of Tracker that was put into the search. None for any other text."""

@@ -10,7 +10,12 @@ from tracker_server.world import iso
 Today = date
 """The day from which relative days are counted."""
 
-UNITS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7, "m": 30, "month": 30, "months": 30, "y": 365}
+UNITS = {
+    **dict.fromkeys(("d", "day", "days"), 1),
+    **dict.fromkeys(("w", "week", "weeks"), 7),
+    **dict.fromkeys(("m", "month", "months"), 30),
+    **dict.fromkeys(("y", "year", "years"), 365),
+}
 """The units of relative days, in days; Tracker's own search does not say how long its month is."""
 _RELATIVE = re.compile(r"-([0-9]{1,5})([a-z]+)", re.IGNORECASE)
 _US = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")

@@ -113,9 +113,21 @@ class Search {
     return this.words(token.text);
   }
 
+  async ids(token) {
+    const found = new Set();
+    for (const value of token.values) {
+      const number = value.trim().replace(/^#/, "");
+      if (!/^[0-9]+$/.test(number)) throw new NotUnderstood(token.text, `${number} is not the number of a story or an epic`);
+      for (const place of await this.places(this.shard(number), (words) => words[number] ? [words[number]] : [])) {
+        if (String((await this.row(place))[0]) === number) found.add(place);
+      }
+    }
+    return found;
+  }
+
   async attribute(token) {
     const name = ALIASES[token.name] ?? token.name;
-    if (name === "id") return this.words(token.values.join(" ").replaceAll("#", ""));
+    if (name === "id") return this.ids(token);
     if (!ATTRIBUTES.includes(name)) throw new NotUnderstood(token.text, `this copy cannot search by ${token.name}; it knows ${ATTRIBUTES.join(", ")}`);
     if (token.values.some((value) => !value.trim())) throw new NotUnderstood(token.text, "there is no value after it");
     const found = new Set();

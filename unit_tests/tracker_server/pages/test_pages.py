@@ -254,7 +254,7 @@ def test_a_search_that_is_not_understood_says_which_part(query: str, pages: Page
     response = get(pages, f"/search?q={quote(query)}")
     page = response.body.decode()
     assert response.status == 400
-    assert str(Markup("<code>{}").format(query)) in page
+    assert str(Markup('role="alert">{}').format(query)) in page
     assert "Not understood" in page
 
 
