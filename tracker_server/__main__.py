@@ -122,8 +122,10 @@ def main(argv: list[str] | None = None) -> int:
         request_log=options.request_log,
         dialect=_dialect(options),
         password=options.password_file,
+        keeps_log=False,
     )
     token = options.password_file or SAMPLE_TOKEN
+    world.tokens[token] = world.tokens[SAMPLE_TOKEN]
     return serve(server, f"{options.host}:{options.port}", token)
 
 

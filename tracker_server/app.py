@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 from waitress import wasyncore
@@ -31,6 +32,7 @@ from tracker_server.api.dialect import TRACKER, Dialect
 from tracker_server.api.errors import ApiError, error_response
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.downloads import SentFile
 from tracker_server.http_message import Request, Response
 from tracker_server.pages.application import Pages
 from tracker_server.search.index import SearchIndex
@@ -47,8 +49,8 @@ THREADS = 16
 MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
-FILE_BLOCK = 65_536
-"""Bytes of a file that are sent at a time."""
+MOST_OF_A_BODY = 1_000_000
+"""Bytes. No request that is answered has a body; waitress would put a gigabyte of one on the disk."""
 OF_THE_API = (PREFIX, "/file_attachments/")
 """What is not below these is a page."""
 
@@ -114,7 +116,8 @@ class TrackerServer:
     a JSON line for each request. `before` sees each request first: it may change the world, and a response that
     it returns replaces the server's own. `caps` are the largest pages, and override those of the `dialect`. With a
     `password`, requests without it get 401. `warm`: what the first page and the search need is made from the start,
-    and not when they are asked for.
+    and not when they are asked for. `keeps_log`: without it, `log` stays empty, so that a server that runs for months
+    needs no more memory for each request.
 
     Entering the block raises OSError if the address is not available. Inside it, `url` is the base URL of the API, and
     `pages_url` the first page, for this machine if it listens on every address; `log` has the answered requests and
@@ -135,10 +138,12 @@ class TrackerServer:
         dialect: Dialect = TRACKER,
         password: str | None = None,
         warm: bool = False,
+        keeps_log: bool = True,
     ) -> None:
         self.world = world
-        self._password = password
+        self._password = None if password is None else normalize("NFC", password)
         self._is_warm = warm
+        self._keeps_log = keeps_log
         self.log: list[LoggedRequest] = []
         self.url = self.pages_url = ""
         self._host = host
@@ -187,6 +192,8 @@ class TrackerServer:
             threads=THREADS,
             outbuf_overflow=sys.maxsize,  # beyond that, waitress would write an answer to a temporary file
             connection_limit=MOST_CONNECTIONS,
+            max_request_body_size=MOST_OF_A_BODY,
+            log_socket_errors=False,  # a client that goes away is none, and a file that cannot be read is logged
             asyncore_use_poll=True,  # select() takes no descriptor above 1023.
         )
         if self._is_warm:
@@ -236,7 +243,14 @@ class TrackerServer:
             if response.file is not None:
                 response.file.close()
             return []
-        return [response.body] if response.file is None else FileWrapper(response.file, FILE_BLOCK)
+        if response.file is None:
+            return [response.body]
+        size = int(headers["Content-Length"])
+        if size == 0:
+            response.file.close()
+            return []
+        wrapper: Callable[[SentFile], Iterable[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+        return wrapper(SentFile(response.file, size, request.path))
 
     def _response(self, request: Request) -> Response:
         try:
@@ -275,7 +289,8 @@ class TrackerServer:
             bytes=int(response.headers.get("Content-Length", len(response.body))),
         )
         with self._log_lock:
-            self.log.append(logged)
+            if self._keeps_log:
+                self.log.append(logged)
             if self._file is not None:
                 self._file.write(json.dumps(asdict(logged)) + "\n")
                 self._file.flush()
@@ -283,12 +298,20 @@ class TrackerServer:
 
 def _request(environ: WSGIEnvironment) -> Request:
     headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        name.removeprefix("HTTP_").replace("_", "-").lower(): _in_utf_8(value)
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
     path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
     return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+
+
+def _in_utf_8(header: str) -> str:
+    """A header, which comes as what its bytes are in Latin-1."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _is_admitted(request: Request, password: str) -> bool:
@@ -299,7 +322,7 @@ def _is_admitted(request: Request, password: str) -> bool:
         with suppress(ValueError):
             given.append(b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")[2])
     # Each is compared, so that the time that it takes tells nothing.
-    matches = [hmac.compare_digest(text.encode(), password.encode()) for text in given]
+    matches = [hmac.compare_digest(normalize("NFC", text).encode(), password.encode()) for text in given]
     return any(matches)
 
 

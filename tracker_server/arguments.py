@@ -34,7 +34,7 @@ stories = whole_number(1, 100_000)
 def password(path: str) -> str:
     """The type of an argument that names a file with a password in its first line."""
     try:
-        first_line = Path(path).read_text("utf-8").partition("\n")[0].strip()
+        first_line = Path(path).read_text("utf-8-sig").partition("\n")[0].strip()
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -132,8 +132,9 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
 def _serve(options: argparse.Namespace) -> int:
     world, report = read_exports(_sources(options.exports), dict(options.project), options.keep)
     server = TrackerServer(
-        world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True
-    )
+        world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True,
+        keeps_log=False,
+    )  # fmt: skip
     lines = [
         *_what_is_served(report, has_password=options.password_file is not None),
         *_warning_if_open_to_all(options),

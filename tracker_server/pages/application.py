@@ -120,7 +120,9 @@ class Pages:
     def handle(self, request: Request) -> Response:
         """The page at the path of a request, or one that says why there is none."""
         if request.method not in ("GET", "HEAD"):
-            return self._missing(405, request.path, "Read-only", "These pages can be read, and not changed.")
+            refused = self._missing(405, request.path, "Read-only", "These pages can be read, and not changed.")
+            refused.headers["Allow"] = "GET, HEAD"
+            return refused
         try:
             endpoint, arguments = self._routes.match(request.path)
             query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=20))

@@ -9,18 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import requests
 
 from tracker_server import __main__ as command_line
+from tracker_server import arguments
 from tracker_server.app import EVERY_ADDRESS, LOOPBACK, RateLimit, TrackerServer
 from tracker_server.http_message import Request, Response
-from tracker_server.world import World
+from tracker_server.world import StoredFile, World
 
 TOKEN = "f" * 32
 PATIENCE = 60
@@ -227,3 +230,84 @@ def test_a_bad_number_is_a_usage_error(arguments: tuple[str, str], capsys: pytes
         command_line.main(list(arguments))
     assert ended.value.code == 2
     assert f"argument {arguments[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "written", [b"p\xc3\xa4ss:word\r\nmore", b"\xef\xbb\xbfp\xc3\xa4ss:word", b" pa\xcc\x88ss:word \n"]
+)
+def test_a_password_is_what_a_person_sees_in_the_file(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(written)
+    seen = "p\N{LATIN SMALL LETTER A WITH DIAERESIS}ss:word".encode()
+    with TrackerServer(make_world(), password=arguments.password(str(tmp_path / "password"))) as server:
+        for user in (b"", b"ann"):
+            for given, status in ((seen, 200), (seen + b"x", 401)):
+                basic = f"Basic {b64encode(user + b':' + given).decode()}"
+                answer = requests.get(server.pages_url, headers={"Authorization": basic}, timeout=PATIENCE)
+                assert answer.status_code == status
+        assert requests.get(server.pages_url, headers={"X-TrackerToken": seen}, timeout=PATIENCE).ok
+        assert requests.get(server.pages_url, timeout=PATIENCE).status_code == 401
+
+
+def test_the_password_of_the_sample_is_its_token(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("geheim")
+    options = ["--port", "0", "--projects", "1", "--stories", "1", "--password-file", str(tmp_path / "password")]
+    with ExitStack() as stopping:
+        process = stopping.enter_context(
+            subprocess.Popen([sys.executable, "-m", "tracker_server", *options], stdout=subprocess.PIPE, text=True)
+        )
+        stopping.callback(process.terminate)
+        assert process.stdout
+        url, token = process.stdout.readline().strip(), process.stdout.readline().strip()
+        assert token == "geheim"
+        assert requests.get(f"{url}/me", headers={"X-TrackerToken": token}, timeout=PATIENCE).ok
+
+
+def test_clients_that_take_large_files_slowly_hold_up_nobody_else() -> None:
+    world = make_world()
+    content = bytes(range(256)) * 130_000
+    world.files = {5: StoredFile("a.png", len(content), "image/png", lambda: BytesIO(content))}
+    with TrackerServer(world) as server, ExitStack() as closing:
+        host = (LOOPBACK, int(server.pages_url.rsplit(":", 1)[1].strip("/")))
+        for _ in range(20):
+            slow = closing.enter_context(socket.create_connection(host))
+            slow.sendall(b"GET /files/5/a.png HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert requests.get(server.pages_url, timeout=10).ok
+        assert requests.get(f"{server.pages_url}files/5/a.png", timeout=PATIENCE).content == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_048_576, 1_048_577, 3_000_000])
+def test_a_file_is_sent_byte_by_byte(size: int) -> None:
+    world = make_world()
+    content = (b"0123456789" * 300_000)[:size]
+    world.files = {5: StoredFile("a.png", size, "image/png", lambda: BytesIO(content))}
+    with TrackerServer(world) as server, requests.Session() as session:
+        for _ in range(2):
+            assert session.get(f"{server.pages_url}files/5/a.png", timeout=PATIENCE).content == content
+            assert session.head(f"{server.pages_url}files/5/a.png", timeout=PATIENCE).headers["Content-Length"] == str(
+                size
+            )
+
+
+def test_a_file_that_is_cut_while_it_is_sent_is_not_taken_for_whole() -> None:
+    world = make_world()
+    world.files = {5: StoredFile("a.png", 3_000_000, "image/png", lambda: BytesIO(b"x" * 100_000))}
+    with TrackerServer(world) as server:
+        with pytest.raises(requests.exceptions.RequestException):
+            requests.get(f"{server.pages_url}files/5/a.png", timeout=PATIENCE)
+        assert requests.get(server.pages_url, timeout=PATIENCE).ok
+
+
+def test_a_large_body_is_refused(server: TrackerServer) -> None:
+    answer = requests.post(server.pages_url, data=b"x", headers={"Connection": "close"}, timeout=PATIENCE)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    host = (LOOPBACK, int(server.pages_url.rsplit(":", 1)[1].strip("/")))
+    with socket.create_connection(host) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+        client.settimeout(PATIENCE)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_server_for_people_remembers_no_requests() -> None:
+    with TrackerServer(make_world(), keeps_log=False) as server:
+        assert requests.get(server.pages_url, timeout=PATIENCE).ok
+        assert server.log == []
