@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,7 +23,7 @@ from tracker_server.pages.rendering import POLICY, Renderer, etag, static_files
 from tracker_server.pages.story import epic_page, story_page
 from tracker_server.search.index import SearchIndex, SearchTooLong
 from tracker_server.search.query import QueryError, parse
-from tracker_server.world import Project, UnreadableProject
+from tracker_server.world import Project, Row, UnreadableProject
 
 PAGE_SIZE, MOST_PAGES = 50, 200
 """Hits on a page of the search, and how many pages there are at most."""
@@ -146,14 +147,20 @@ class Pages:
 
     def _home(self, request: Request, _: Mapping[str, str]) -> Response:
         end = time.monotonic() + self._most_seconds_of_counting
-        counted, uncounted = [], []
+        counted: list[Overview] = []
+        uncounted: list[tuple[Row, str]] = []
         for project_id in list(self.world.projects):
             with self.world.lock:
                 project = self.world.projects.get(project_id)
-                if project is not None and (project_id in self._overviews or time.monotonic() < end):
-                    counted.append(self.overview(project))
-                elif project is not None:
-                    uncounted.append(project.row)
+                if project is None:
+                    continue
+                try:
+                    if project_id in self._overviews or time.monotonic() < end:
+                        counted.append(self.overview(project))
+                    else:
+                        uncounted.append((project.row, ""))
+                except UnreadableProject as error:
+                    uncounted.append((project.row, str(error)))
         counted.sort(key=lambda project: project.name.casefold())
         return self._response("overview.html", request.path, projects=counted, uncounted=uncounted)
 
@@ -225,6 +232,7 @@ class Pages:
             "query": text, "page": page, "size": PAGE_SIZE, "most_pages": MOST_PAGES, "names": {},
             "results": None, "problem": None, "problems": (),
         }  # fmt: skip
+        data["page_at"] = partial(links.search, text, project_id=project_id)
         if not text:
             return self._response("search.html", request.path, heading="Search", **data)
         with self.world.lock:
@@ -232,7 +240,6 @@ class Pages:
                 self._project(project_id)
             if (here := self._leads_to(text, links)) is not None:
                 return _redirect(here)
-            data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
         data["problems"] = self.index.update_all()
         status, heading = 200, ""
         try:
@@ -240,6 +247,8 @@ class Pages:
             if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:
                 return _redirect(here)
             data["results"] = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+            with self.world.lock:  # after the search, because others may add projects and remove them
+                data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
         except QueryError as problem:
             status, heading = 400, "Not understood"
             data["problem"] = f"{problem.part}: {problem.problem}."

@@ -39,8 +39,10 @@ class Links(ABC):
     def search_form(self) -> str:
         return self._of("/search")
 
-    def search(self, query: str, page: int = 1) -> str:
-        return self._of("/search", {"q": query, **({"page": str(page)} if page > 1 else {})})
+    def search(self, query: str, page: int = 1, project_id: int | None = None) -> str:
+        """A page of the hits, in one project or in all."""
+        path = "/search" if project_id is None else f"/n/projects/{project_id}/search"
+        return self._of(path, {"q": query, **({"page": str(page)} if page > 1 else {})})
 
     def file(self, file_id: int, filename: str, *, inline: bool = False) -> str:
         """The download of a file; `inline`: the file to be shown in place."""

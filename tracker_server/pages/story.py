@@ -14,7 +14,7 @@ from tracker_server.world import PICTURES, Row
 LARGEST_PICTURE = 10_000_000
 """Bytes; a larger one is a link."""
 MOST_LINES = 500
-"""Stories of an epic or a release on its page; the search finds all of them."""
+"""Stories of an epic or a release, or behind a blocker, on a page; the search finds all of them."""
 MOST_EVENTS = 1_000
 """Events on a page, the newest."""
 
@@ -122,6 +122,7 @@ class StoryPage:
     tasks: Sequence[Task] = ()
     blockers: Sequence[Task] = ()
     blocking: Sequence[StoryLine] = ()
+    blocking_count: int = 0
     reviews: Sequence[Review] = ()
     pull_requests: Sequence[Link] = ()
     branches: Sequence[Link] = ()
@@ -156,6 +157,7 @@ def story_page(view: View, story_id: int) -> StoryPage:
     label_ids = set(row.get("label_ids") or ())
     number = view.iteration_of.get(story_id)
     comments, files = _comments_and_files(view, row)
+    blocked = [other for other in row.get("blocked_story_ids") or () if other in project.stories]
     release = figures.release(story_id) if row["story_type"] == "release" else {}
     return StoryPage(
         line=story_line(view, story_id),
@@ -176,7 +178,8 @@ def story_page(view: View, story_id: int) -> StoryPage:
         files=files,
         tasks=_tasks(row, "tasks", "complete"),
         blockers=_tasks(row, "blockers", "resolved"),
-        blocking=[story_line(view, other) for other in row.get("blocked_story_ids") or () if other in project.stories],
+        blocking=[story_line(view, other) for other in blocked[:MOST_LINES]],
+        blocking_count=len(blocked),
         reviews=[_review(view, review) for review in row.get("reviews") or ()],
         pull_requests=[_pull_request(link) for link in row.get("pull_requests") or ()],
         branches=[_branch(link) for link in row.get("branches") or ()],

@@ -371,6 +371,9 @@ def test_a_project_that_has_changed_since_the_start_is_a_page_that_says_so(tmp_p
     assert {answer.status for answer in answers} == {200, 500}
     failed = next(answer for answer in answers if answer.status == 500)
     assert "it has changed since then. Start the server again." in failed.body.decode()
+    first = html(pages, "/")
+    assert "it has changed since then. Start the server again." in first
+    assert first.count('<a class="name" href="/n/projects/') == 2
     searched = html(pages, "/search?q=type:feature")
     assert "<h1>1 found" in searched
     assert "Not searched: two.csv: it has changed since then." in searched or "Not searched: one.csv: it" in searched
@@ -393,3 +396,37 @@ def test_any_number_of_short_texts_is_shown_and_few_of_them_are_rendered() -> No
     assert "<em>t0</em>" in page
     assert page.count("<em>") < 4_000
     assert "*t7999*" in page
+
+
+def test_more_hits_of_a_search_in_a_project_are_of_the_same_project() -> None:
+    world = sample_world(2, 80)
+    pages = pages_of(world)
+    project_id = next(iter(world.projects))
+    (more,) = re.findall('href="([^"]+page=2)"', html(pages, f"/n/projects/{project_id}/search?q=-type:epic"))
+    linked = set(map(int, re.findall(r"/story/show/(\d+)", html(pages, more))))
+    assert linked
+    assert linked <= set(world.projects[project_id].stories)
+
+
+def test_a_project_that_comes_while_others_are_indexed_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sample_world(2, 12)
+    later = world.projects.pop(next(iter(world.projects)))
+    pages = pages_of(world)
+    update = pages.index.update_all
+
+    def update_more() -> list[str]:
+        world.projects[later.id] = later
+        return update()
+
+    monkeypatch.setattr(pages.index, "update_all", update_more)
+    assert f"{later.row['name']}, #" in html(pages, "/search?q=-type:epic")
+
+
+def test_a_story_that_blocks_all_others_has_the_first_of_them_on_its_page() -> None:
+    world = sample_world(1, 620)
+    project = next(iter(world.projects.values()))
+    first, *others = project.stories
+    project.stories[first]["blocked_story_ids"] = others
+    page = html(pages_of(world), f"/story/show/{first}")
+    assert f"{len(others)}, the first 500 are here" in page
+    assert len(set(re.findall(r"/story/show/(\d+)", page)) & set(map(str, others))) == 500
