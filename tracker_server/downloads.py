@@ -18,6 +18,10 @@ AT_A_TIME = 16 * BLOCK
 """Bytes that are sent before others have their turn."""
 
 
+FILE_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+"""What opening and reading a file may raise: it may lie in a ZIP that has changed since."""
+
+
 class SentFile:
     """An open file of `size` bytes for the `wsgi.file_wrapper` of waitress, whose loop reads it as a client takes it.
 
@@ -62,7 +66,7 @@ class SentFile:
         try:
             if block := self._file.read(BLOCK):
                 return block
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except FILE_ERRORS as error:
             problem = str(error)
         logger.warning("%s cannot be sent to its end: %s", self._name, problem)
         raise OSError(problem)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 
-from tracker_server.downloads import download_headers
+from tracker_server.downloads import FILE_ERRORS, download_headers
 from tracker_server.http_message import Request, Response
 from tracker_server.pages.board import Board
 from tracker_server.pages.links import PANELS, Links, ServedLinks
@@ -120,6 +120,14 @@ class Pages:
 
     def handle(self, request: Request) -> Response:
         """The page at the path of a request, or one that says why there is none."""
+        try:
+            return self.answer(request)
+        except UnreadableProject as error:
+            explanation = f"{error}. Start the server again."
+            return self._missing(500, request.path, "The export cannot be read again", explanation)
+
+    def answer(self, request: Request) -> Response:
+        """As `handle`, but raises UnreadableProject."""
         if request.method not in ("GET", "HEAD"):
             refused = self._missing(405, request.path, "Read-only", "These pages can be read, and not changed.")
             refused.headers["Allow"] = "GET, HEAD"
@@ -131,9 +139,6 @@ class Pages:
             return answer
         except NotHere as missing:
             return self._missing(404, request.path, missing.heading, missing.explanation)
-        except UnreadableProject as error:
-            explanation = f"{error}. Start the server again."
-            return self._missing(500, request.path, "The export cannot be read again", explanation)
         except (HTTPException, ValueError):  # ValueError: a query with too many fields, or a page that is no number
             return self._missing(404, request.path, "Not here", "There is no page at this address.")
 
@@ -274,8 +279,8 @@ class Pages:
             raise NotHere("The file is not here", "It is not among the exports.")
         try:
             opened = file.open()
-        except OSError as error:
-            raise NotHere("The file cannot be read", f"{error.strerror or error}.") from None
+        except FILE_ERRORS as error:
+            raise NotHere("The file cannot be read", f"{getattr(error, 'strerror', None) or error}.") from None
         return Response(200, download_headers(file, inline=query.get("inline") == "true"), b"", opened)
 
     def _static(self, request: Request, _: Mapping[str, str], name: str) -> Response:

@@ -85,8 +85,10 @@ SAFE_ENDINGS = re.compile(
     re.IGNORECASE,
 )
 """Endings of files that no web server sends as a page or a script."""
-LONGEST_NAME = 100
-"""Characters of a safe name before its ending."""
+LONGEST_NAME, MOST_BYTES = 100, 200
+"""Characters of a name without its ending, and bytes: a disk takes 255 bytes, or some fewer."""
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\w|lpt\w)(?:\..*)?", re.IGNORECASE)
+"""Names that are devices for Windows, with any ending."""
 
 
 def path_of_file(file_id: int, filename: str) -> str:
@@ -99,6 +101,11 @@ def safe_name(filename: str) -> str:
     base, dot, ending = filename.rpartition(".")
     name = re.sub(r"[^\w.-]+", "_", filename).strip("._-")
     if not (dot and base and SAFE_ENDINGS.fullmatch(f".{ending}")):
-        return f"{name[:LONGEST_NAME]}.download" if name else "file.download"
+        return f"{_shortened(name) or 'file'}.download"
     stem = re.sub(r"[^\w.-]+", "_", base).strip("._-") or "file"
-    return f"{stem[:LONGEST_NAME]}.{ending.lower()}"
+    return f"{_shortened(stem)}.{ending.lower()}"
+
+
+def _shortened(stem: str) -> str:
+    stem = stem[:LONGEST_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"file-{stem}" if _DEVICE.fullmatch(stem) else stem

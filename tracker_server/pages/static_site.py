@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import IO
 
+from tracker_server.downloads import FILE_ERRORS
 from tracker_server.http_message import Request
 from tracker_server.pages.application import Pages
 from tracker_server.pages.board import Board
@@ -17,10 +20,13 @@ from tracker_server.pages.static_search import StaticIndex
 from tracker_server.search.documents import Documents
 from tracker_server.search.index import SearchIndex
 from tracker_server.view import Views
-from tracker_server.world import Project, World
+from tracker_server.world import Project, StoredFile, UnreadableProject, World
 
 WRITTEN = "tracker-site.txt"
-"""The list of the files that were written: the next copy to the same folder removes those that it does not have."""
+"""The list of the files that were written: the next copy to the same folder removes those that it does not have.
+
+Each is named in it before it is written, so that a copy that was interrupted can be written again.
+"""
 OURS = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
 """The paths that a list may have, none of which leads out of its folder."""
 FILE_BLOCK = 1_048_576
@@ -45,31 +51,50 @@ class StaticSite:
         self._world = world
         self._out = out
         self._pages = Pages(SearchIndex(self._views), RelativeLinks, most_seconds_of_counting=math.inf)
-        self._written: list[str] = []
+        self._before: set[str] = set()
+        self._written: set[str] = set()
         self._folders: set[Path] = set()
         self.missing: list[str] = []
 
     def write(self, progress: Callable[[int], None] = lambda _: None) -> int:
         """Write all of it; returns the number of stories. `progress` is called after each thousand of them."""
         try:
-            before = self._prepared()
-            stories = self._write(progress)
-            for path in sorted(before - set(self._written)):
-                (self._out / path).unlink(missing_ok=True)
-            self._put(WRITTEN, "\n".join(sorted(self._written)).encode())
+            self._prepare()
+            with (self._out / WRITTEN).open("a", encoding="utf-8", buffering=1) as self._list:
+                self._list.write("\n")
+                stories = self._write(progress)
+            for path in sorted(self._before - self._written):
+                self._remove(path)
+            self._write_list()
+        except UnreadableProject as error:
+            raise SiteError(f"{error}.") from error
         except OSError as error:
             raise SiteError(f"Cannot write {error.filename or self._out}: {error.strerror}.") from error
         return stories
 
-    def _prepared(self) -> set[str]:
-        """The files of a copy that was written here before."""
+    def _prepare(self) -> None:
+        """Find the files of a copy that was written here before."""
         self._out.mkdir(parents=True, exist_ok=True)
         listed = self._out / WRITTEN
         if listed.is_file():
-            return set(filter(OURS.fullmatch, listed.read_text("utf-8").splitlines()))
-        if any(self._out.iterdir()):
+            self._before = set(filter(OURS.fullmatch, listed.read_text("utf-8", "replace").splitlines()))
+        elif any(self._out.iterdir()):
             raise SiteError(f"{self._out} holds other files; name a new folder, or one that a site was written to.")
-        return set()
+
+    def _write_list(self) -> None:
+        written = self._out / f"{WRITTEN}.new"
+        written.write_text("\n".join(sorted(self._written)), "utf-8", newline="\n")
+        written.replace(self._out / WRITTEN)
+
+    def _remove(self, path: str) -> None:
+        """Remove a file of an earlier copy, unless it is in a folder elsewhere to which a link leads."""
+        target = self._out / path
+        inside = (self._out / parent for parent in Path(path).parents)
+        if target.is_file() and not target.is_symlink() and not any(map(self._is_link, inside)):
+            target.unlink()
+
+    def _is_link(self, path: Path) -> bool:
+        return path != self._out and path.is_symlink()
 
     def _write(self, progress: Callable[[int], None]) -> int:
         index = StaticIndex()
@@ -115,7 +140,7 @@ class StaticSite:
                 yield f"/n/projects/{project.id}/panels/{panel}/{page}"
 
     def _page(self, path: str) -> None:
-        answer = self._pages.handle(Request("GET", path))
+        answer = self._pages.answer(Request("GET", path))
         assert answer.status == 200, path  # noqa: S101  # what is written is there
         self._put(file_of(path), answer.body)
 
@@ -134,22 +159,56 @@ class StaticSite:
         path = path_of_file(file_id, file.filename)
         try:
             opened = file.open()
-        except OSError as error:
-            self.missing.append(f"{file.filename} cannot be read: {error.strerror or error}.")
+        except FILE_ERRORS as error:
+            self._miss(file, error)
             return
-        target = self._out / path
-        self._make_folder(target.parent)
+        target = self._target(path)
+        problem: Exception | None = None
         with opened, target.open("wb") as out:
-            shutil.copyfileobj(opened, out, FILE_BLOCK)
-        self._written.append(path)
+            try:
+                for block in iter(partial(opened.read, FILE_BLOCK), b""):
+                    self._write_block(out, block)
+            except FILE_ERRORS as error:
+                problem = error
+            if problem is None and out.tell() != file.size:
+                problem = OSError("it is not as long as it was")
+        if problem is not None:
+            target.unlink()
+            self._miss(file, problem)
+        else:
+            self._written.add(path)
+
+    def _write_block(self, out: IO[bytes], block: bytes) -> None:
+        try:
+            out.write(block)
+        except OSError as error:
+            raise SiteError(f"Cannot write {out.name}: {error.strerror}.") from error
+
+    def _miss(self, file: StoredFile, error: Exception) -> None:
+        self.missing.append(f"{file.filename} cannot be read: {getattr(error, 'strerror', None) or error}.")
 
     def _put(self, path: str, content: bytes) -> None:
+        self._target(path).write_bytes(content)
+        self._written.add(path)
+
+    def _target(self, path: str) -> Path:
+        """Where to write a file, which is named in the list from now on. Raises SiteError if that is not ours."""
         target = self._out / path
         self._make_folder(target.parent)
-        target.write_bytes(content)
-        self._written.append(path)
+        if path not in self._before and path not in self._written:
+            if os.path.lexists(target):
+                raise SiteError(f"{target} is in the way: it was not written with this site.")
+            self._list.write(f"{path}\n")
+        if target.is_symlink():
+            raise SiteError(f"{target} is in the way: it is a link.")
+        return target
 
     def _make_folder(self, folder: Path) -> None:
-        if folder not in self._folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
+        if folder in self._folders:
+            return
+        if folder != self._out:
+            self._make_folder(folder.parent)
+            if folder.is_symlink():
+                raise SiteError(f"{folder} is in the way: it is a link.")
+            folder.mkdir(exist_ok=True)
+        self._folders.add(folder)

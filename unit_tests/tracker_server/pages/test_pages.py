@@ -430,3 +430,12 @@ def test_a_story_that_blocks_all_others_has_the_first_of_them_on_its_page() -> N
     page = html(pages_of(world), f"/story/show/{first}")
     assert f"{len(others)}, the first 500 are here" in page
     assert len(set(re.findall(r"/story/show/(\d+)", page)) & set(map(str, others))) == 500
+
+
+def test_a_file_of_a_zip_that_has_changed_is_a_page_that_says_so(tmp_path: Path) -> None:
+    world = exported(sample_world(1, 12), tmp_path)
+    (file_id,) = list(world.files)[:1]
+    (tmp_path / "export.zip").write_bytes(b"PK no zip any more")
+    answer = get(pages_of(world), f"/files/{file_id}/a.png")
+    assert answer.status == 404
+    assert "The file cannot be read" in answer.body.decode()

@@ -7,14 +7,18 @@ import posixpath
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
+from zipfile import BadZipFile
 
 import pytest
 
 from tracker_server.pages.links import safe_name
 from tracker_server.pages.static_site import WRITTEN, SiteError, StaticSite
-from tracker_server.world import StoredFile, World
+from tracker_server.world import Project, StoredFile, UnreadableProject, World
 from unit_tests.tracker_server.pages.worlds import HOSTILE, exported, hostile_world, sample_world
 
 
@@ -121,6 +125,111 @@ def test_a_file_that_cannot_be_read_is_named_and_costs_nothing_else(tmp_path: Pa
     assert site.missing == ["lost.png cannot be read: Input/output error."]
 
 
+def failing(error: Exception) -> Callable[[], IO[bytes]]:
+    class Failing(BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise error
+
+    return Failing
+
+
+def test_a_file_that_is_damaged_or_cut_is_not_in_the_copy_and_costs_nothing_else(tmp_path: Path) -> None:
+    world = sample_world(1, 12)
+    content = {
+        1: failing(BadZipFile("Bad CRC-32")), 2: failing(OSError(5, "Input/output error")), 3: lambda: BytesIO(b"cut"),
+        4: lambda: BytesIO(b"as long as"),
+    }  # fmt: skip
+    world.files = {number: StoredFile(f"{number}.png", 10, "image/png", opened) for number, opened in content.items()}
+    site = StaticSite(world, tmp_path / "site")
+    assert site.write() == 12
+    assert site.missing == [
+        "1.png cannot be read: Bad CRC-32.", "2.png cannot be read: Input/output error.",
+        "3.png cannot be read: it is not as long as it was.",
+    ]  # fmt: skip
+    assert contents(tmp_path / "site" / "files").keys() == {"4/4.png"}
+
+
+def test_a_copy_that_was_interrupted_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    written = StaticSite._page
+
+    def until_an_epic(site: StaticSite, path: str) -> None:
+        written(site, path)
+        if "epic" in path:
+            raise Killed
+
+    world = sample_world(1, 12)
+    StaticSite(world, tmp_path / "whole").write()
+    out = tmp_path / "site"
+    for _ in range(2):
+        site = StaticSite(world, out)
+        with monkeypatch.context() as patched:
+            patched.setattr(StaticSite, "_page", until_an_epic)
+            with pytest.raises(Killed):
+                site.write()
+        assert not (out / "files").exists()
+    StaticSite(world, out).write()
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_what_others_put_into_the_folder_is_left_as_it_is(tmp_path: Path) -> None:
+    world = sample_world(1, 12)
+    out, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    StaticSite(world, out).write()
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("mine")
+    (out / "mine").symlink_to(elsewhere)
+    (out / "old").mkdir()
+    (out / "notes.txt").write_text("mine")
+    with (out / WRITTEN).open("a") as listed:
+        listed.write("\nmine/precious\nold\nstory\n")
+    StaticSite(world, out).write()
+    assert (elsewhere / "precious").read_text() == (out / "notes.txt").read_text() == "mine"
+    assert (out / "old").is_dir()
+
+
+@pytest.mark.parametrize("kind", ["file", "link to a file", "link to a folder"])
+def test_what_is_in_the_way_and_not_ours_is_not_overwritten(kind: str, tmp_path: Path) -> None:
+    world = sample_world(1, 12)
+    out, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    StaticSite(world, out).write()
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("mine")
+    later = sample_world(1, 14)
+    (new,) = sorted(set(next(iter(later.projects.values())).stories))[-1:]
+    page = out / "story" / "show" / str(new)
+    assert not page.exists()
+    if kind == "link to a folder":
+        page.symlink_to(elsewhere)
+    else:
+        page.mkdir()
+        mine = page / "index.html"
+        mine.write_text("mine") if kind == "file" else mine.symlink_to(elsewhere / "precious")
+    with pytest.raises(SiteError, match="is in the way"):
+        StaticSite(later, out).write()
+    assert contents(elsewhere).keys() == {"precious"}
+    assert (elsewhere / "precious").read_text() == "mine"
+
+
+def test_a_list_of_files_that_is_no_text_is_none(tmp_path: Path) -> None:
+    (tmp_path / WRITTEN).write_bytes(b"\xff\xfe\0")
+    assert StaticSite(sample_world(1, 12), tmp_path).write() == 12
+
+
+def test_an_export_that_changes_while_it_is_copied_is_a_sentence(world: World, tmp_path: Path) -> None:
+    class Changed(Project):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "stories":
+                raise UnreadableProject("x.zip: it has changed since then")
+            return super().__getattribute__(name)
+
+    changed = World(now=world.now, projects={7: Changed(row={"kind": "project", "id": 7, "name": "x"})})
+    with pytest.raises(SiteError, match=r"^x[.]zip: it has changed since then[.]$"):
+        StaticSite(changed, tmp_path / "site").write()
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_are_safe_names_of_files(text: str, tmp_path: Path) -> None:
     name = safe_name(text)
@@ -136,7 +245,9 @@ def test_hostile_names_are_safe_names_of_files(text: str, tmp_path: Path) -> Non
         ("a b.png", "a_b.png"), ("receipt.PDF", "receipt.pdf"), ("x.html", "x.html.download"),
         ("x.svg", "x.svg.download"), ("../../etc/passwd", "etc_passwd.download"), ("", "file.download"),
         (".htaccess", "htaccess.download"), ("領収書.png", "領収書.png"), ("a" * 300 + ".png", "a" * 100 + ".png"),
-        ("con\x00.txt", "con.txt"),
+        ("con\x00.txt", "file-con.txt"), ("NUL", "file-NUL.download"), ("lpt1.a.png", "file-lpt1.a.png"),
+        ("contract.txt", "contract.txt"), ("領" * 300 + ".png", "領" * 66 + ".png"),
+        ("領" * 300, "領" * 66 + ".download"),
     ],
 )  # fmt: skip
 def test_a_filename_becomes_a_safe_one(filename: str, name: str) -> None:
