@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -11,6 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from integration_tests.browser.conftest import Watched
 from tracker_server.app import TrackerServer
 from tracker_server.pages.static_site import StaticSite
+from tracker_server.search.index import SearchIndex
+from tracker_server.search.query import parse
+from tracker_server.view import Views
 from tracker_server.world import Project, World
 from unit_tests.tracker_server.pages.worlds import HOSTILE, hostile_world, sample_world
 
@@ -275,6 +281,54 @@ def test_a_copy_on_a_disk_is_read_and_searched_without_a_server(context: Browser
     page.goto(f"{root}/n/projects/{project.id}/stories/{next(iter(project.stories))}/index.html")
     page.wait_for_url(f"**/story/show/{next(iter(project.stories))}/index.html")
     assert watched.problems == []
+
+
+NAMES = (
+    "한국어 문서", "Straße", "ΣΑΣ", "İstanbul", "ｶﾀｶﾅ テスト", "__proto__", "constructor", "ไทยแลนด์",
+    "中文字", "naïve café", "हिन्दी", "مرحبا", "a_b", unicodedata.normalize("NFD", "보고서.png"),
+)  # fmt: skip
+SEARCHES = (
+    "국어", "straße", "σας", "istanbul", "テスト", "__proto__", "constructor", "ไทย", "中", "CAFÉ",
+    "हिन्दी", "보고서", "_", "label:straße", "label:ΣΑΣ", "label:한국어", "label:__proto__", "type:Bugs",
+    "NOT type:bug", "!type:bug", "type:bug || type:chore", "-(type:bug OR type:chore)", "no:owner",
+    "has:comments", "is:done", "includedone:false", "includedone:true type:bug", "estimate:3",
+    "estimate:1..2", "estimate:2..", "estimate:>2", "estimate:<=1", "estimate:-1", "estimate:0",
+    "id:99999999",
+)  # fmt: skip
+
+
+def test_the_search_of_a_copy_finds_as_many_as_that_of_a_server(context: BrowserContext, tmp_path: Path) -> None:
+    world = sample_world(1, 60)
+    project = next(iter(world.projects.values()))
+    for story, name in zip(project.stories.values(), NAMES, strict=False):
+        story["name"] = name
+    for label, name in zip(project.labels.values(), ("Straße", "ΣΑΣ", "한국어", "__proto__"), strict=False):
+        label["name"] = name
+    StaticSite(world, tmp_path / "site").write()
+    index = SearchIndex(Views(world))
+    index.update_all()
+    watched = Watched(context.new_page(), "file://")
+    differing = {}
+    for query in SEARCHES:
+        watched.page.goto(f"{(tmp_path / 'site' / 'search' / 'index.html').as_uri()}?q={quote(query)}")
+        heading = watched.page.locator("#heading")
+        expect(heading).to_have_text(re.compile("found|understood"))
+        total = index.search(parse(query, index.today())).total
+        if heading.inner_text() != f"{total} found":
+            differing[query] = heading.inner_text(), total
+    assert differing == {}
+    assert watched.problems == []
+
+
+@pytest.mark.parametrize("query", ["type:story", "state:done", "estimate:many", "has:money", "id:abc", "no:money"])
+def test_the_search_of_a_copy_says_what_it_does_not_understand(
+    query: str, context: BrowserContext, tmp_path: Path
+) -> None:
+    StaticSite(sample_world(1, 12), tmp_path / "site").write()
+    page = context.new_page()
+    page.goto(f"{(tmp_path / 'site' / 'search' / 'index.html').as_uri()}?q={quote(query)}")
+    expect(page.locator("#heading")).to_have_text("Not understood")
+    expect(page.locator("#problem")).to_contain_text(f"{query}: ")
 
 
 def test_a_password_is_asked_for(browser: Browser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+from unicodedata import normalize
 
 from tracker_server.view import View, is_blocked, rows_by_id
 from tracker_server.world import Row
@@ -16,6 +17,8 @@ LONGEST_TEXT = 1_000_000
 
 _TOGETHER = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]")
 """Letters of scripts without spaces between words."""
+_JAMO = re.compile("[\u1100-\u11ff]+")
+"""Parts of letters of Korean, into which a Mac takes apart the names of files."""
 _SEPARATOR = "\u200b"
 """A space of no width, which parts words and is not seen."""
 START, END = "\ue000", "\ue001"
@@ -44,7 +47,8 @@ def attribute_token(name: str, value: str) -> str:
 
 def separated(text: str) -> str:
     """A text of which each letter of Chinese, Japanese, Korean and Thai is a word of its own."""
-    return _TOGETHER.sub(rf"{_SEPARATOR}\g<0>{_SEPARATOR}", _OURS.sub("", text))
+    text = _JAMO.sub(lambda found: normalize("NFC", found[0]), _OURS.sub("", text))
+    return _TOGETHER.sub(rf"{_SEPARATOR}\g<0>{_SEPARATOR}", text)
 
 
 def without_separators(text: str) -> str:

@@ -248,6 +248,15 @@ def test_a_password_is_what_a_person_sees_in_the_file(written: bytes, tmp_path: 
         assert requests.get(server.pages_url, timeout=PATIENCE).status_code == 401
 
 
+def test_an_odd_password_costs_no_time() -> None:
+    given = b64encode(b":" + ("a" + "\N{COMBINING ACUTE ACCENT}\N{COMBINING DOT BELOW}" * 40_000).encode()).decode()
+    with TrackerServer(make_world(), password="geheim") as server:
+        begin = time.process_time()
+        answer = requests.get(server.pages_url, headers={"Authorization": f"Basic {given}"}, timeout=PATIENCE)
+        assert answer.status_code == 401
+        assert time.process_time() - begin < 2
+
+
 def test_the_password_of_the_sample_is_its_token(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("geheim")
     options = ["--port", "0", "--projects", "1", "--stories", "1", "--password-file", str(tmp_path / "password")]

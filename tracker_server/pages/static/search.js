@@ -27,22 +27,33 @@ const once = (kind, key, path) => {
   return loaded.get(path);
 };
 
-const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
-const apart = /[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3134f}]/gu;
-const wordsOf = (text) => (fold(text).replace(apart, " $& ").match(/[\p{L}\p{N}_]+/gu) || []).map((w) => [...w].slice(0, 40).join(""));
+const withoutMarks = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "");
+const fold = (text) => withoutMarks(withoutMarks(text).toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ"));
+const letter = /[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3134f}]/gu;
+const apart = (text) => text.replace(/[\u1100-\u11ff]+/g, (parts) => parts.normalize("NFC")).replace(letter, " $& ");
+const wordsOf = (text) => (apart(fold(apart(text))).match(/[\p{L}\p{N}_]+/gu) || []).filter((w) => /[^_]/.test(w)).map((w) => [...w].slice(0, 40).join(""));
 
 const ALIASES = {
   labels: "label", l: "label", story_type: "type", current_state: "state", owned_by: "owner", owners: "owner",
   requested_by: "requester", points: "estimate", story_priority: "priority", reviewed_by: "reviewer", followed_by: "follower",
 };
-const ATTRIBUTES = ["type", "state", "label", "owner", "requester", "follower", "reviewer", "commenter", "person", "epic", "estimate", "priority", "has", "is", "project"];
+const ATTRIBUTES = ["type", "state", "label", "owner", "requester", "follower", "reviewer", "commenter", "person", "epic", "estimate", "priority", "has", "is", "project", "no", "id", "includedone"];
+const CHOICES = {
+  type: ["feature", "bug", "chore", "release", "epic"],
+  state: ["unscheduled", "unstarted", "planned", "started", "finished", "delivered", "accepted", "rejected"],
+  priority: ["p0", "p1", "p2", "p3", "none"],
+  has: ["description", "comment", "task", "blocker", "review", "pull_request", "branch", "attachment", "label", "epic", "owner", "follower", "estimate", "deadline"],
+  is: ["blocked", "blocking", "unestimated", "done"],
+  includedone: ["true", "false"],
+};
+const OTHER_CHOICES = { desc: "description", pr: "pull_request", pullrequest: "pull_request", file: "attachment", due: "deadline", branches: "branch" };
 
 class NotUnderstood extends Error {
   constructor(part, reason) { super(reason); this.part = part; }
 }
 
 function tokens(text) {
-  const pattern = /\s*(?:(\()|(\))|(OR)(?=[\s()]|$)|(?:AND)(?=[\s()]|$)|(-)(?=[^\s)])|([\p{L}_][\p{L}\p{N}_]*):(?!\/\/)(?:"([^"]*)"|([^\s()"]*(?:"[^"]*"[^\s()"]*)*))|"([^"]*)"|([^\s()"]+)|(".*))/gsuy;
+  const pattern = /\s*(?:(\()|(\))|(OR|\|\|?)(?=[\s()]|$)|(?:AND|&&?)(?=[\s()]|$)|(NOT(?=[\s(])|[-−!](?=[^\s)]))|([\p{L}_][\p{L}\p{N}_]*):(?!\/\/)(?:"([^"]*)"|([^\s()"]*(?:"[^"]*"[^\s()"]*)*))|"([^"]*)"|([^\s()"]+)|(".*))/gsuy;
   const found = [];
   text = text.trim();
   while (pattern.lastIndex < text.length) {
@@ -73,10 +84,6 @@ class Search {
 
   peek() { return this.tokens[this.next]; }
 
-  atEnd() { return !this.peek() || ["or", ")"].includes(this.peek().kind); }
-
-  everything() { return new Set(Array(this.about.rows).keys()); }
-
   async either() {
     let found = await this.both();
     while (this.peek()?.kind === "or") {
@@ -88,9 +95,9 @@ class Search {
   }
 
   async both() {
-    if (this.atEnd()) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
+    if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
     let found = null;
-    while (!this.atEnd()) {
+    while (this.peek() && !["or", ")"].includes(this.peek().kind)) {
       const part = await this.part();
       found = found === null ? part : new Set([...found].filter((place) => part.has(place)));
     }
@@ -100,9 +107,8 @@ class Search {
   async part() {
     const token = this.tokens[this.next++];
     if (token.kind === "not") {
-      if (this.atEnd()) throw new NotUnderstood("-", "there is nothing after it");
-      const excluded = await this.part();
-      return new Set([...this.everything()].filter((place) => !excluded.has(place)));
+      if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood("-", "there is nothing after it");
+      return this.without(await this.part());
     }
     if (token.kind === "(") {
       const found = await this.either();
@@ -113,29 +119,60 @@ class Search {
     return this.words(token.text);
   }
 
-  async ids(token) {
-    const found = new Set();
-    for (const value of token.values) {
-      const number = value.trim().replace(/^#/, "");
-      if (!/^[0-9]+$/.test(number)) throw new NotUnderstood(token.text, `${number} is not the number of a story or an epic`);
-      for (const place of await this.places(this.shard(number), (words) => words[number] ? [words[number]] : [])) {
-        if (String((await this.row(place))[0]) === number) found.add(place);
-      }
-    }
-    return found;
+  all() { return new Set(Array.from({ length: this.about.rows }, (_, place) => place)); }
+
+  async without(places) {
+    const left = new Set(places);
+    return new Set([...this.all()].filter((place) => !left.has(place)));
   }
 
   async attribute(token) {
     const name = ALIASES[token.name] ?? token.name;
-    if (name === "id") return this.ids(token);
     if (!ATTRIBUTES.includes(name)) throw new NotUnderstood(token.text, `this copy cannot search by ${token.name}; it knows ${ATTRIBUTES.join(", ")}`);
     if (token.values.some((value) => !value.trim())) throw new NotUnderstood(token.text, "there is no value after it");
+    const chosen = name === "no" ? "has" : name;
+    const values = token.values.map((value) => Object.hasOwn(CHOICES, chosen) ? this.choice(token, chosen, value) : value.trim());
+    if (name === "includedone") return values[0] === "true" ? this.all() : this.without(await this.named("is", "done"));
     const found = new Set();
-    for (const value of token.values) {
-      const word = `${name}:${fold(value.trim())}`;
-      for (const place of await this.places(`a-${name}`, (words) => words[word] ? [words[word]] : [])) found.add(place);
+    for (const value of values) {
+      const places = name === "id" ? this.numbered(token, value) : name === "estimate" ? this.estimated(token, value) : this.named(chosen, value);
+      for (const place of await places) found.add(place);
+    }
+    return name === "no" ? this.without(found) : found;
+  }
+
+  choice(token, name, value) {
+    const lower = value.trim().toLowerCase().replace(/[- ]/g, "_");
+    const singular = ["has", "type"].includes(name) ? lower.replace(/s$/, "") : lower;
+    const found = [lower, singular, OTHER_CHOICES[singular]].find((form) => CHOICES[name].includes(form));
+    if (!found) throw new NotUnderstood(token.text, `${value} is none of ${CHOICES[name].join(", ")}`);
+    return found;
+  }
+
+  named(name, value) {
+    const key = `${name}:${fold(value)}`;
+    return this.places(`a-${name}`, (words) => Object.hasOwn(words, key) ? [words[key]] : []);
+  }
+
+  async numbered(token, value) {
+    const number = value.replace("#", "");
+    if (!/^[0-9]{1,18}$/.test(number)) throw new NotUnderstood(token.text, `${number} is not the number of a story or an epic`);
+    const found = [];
+    for (const place of await this.places(this.shard(number), (words) => Object.hasOwn(words, number) ? [words[number]] : [])) {
+      if (String((await this.row(place))[0]) === number) found.push(place);
     }
     return found;
+  }
+
+  estimated(token, value) {
+    if (["-1", "none", "unestimated"].includes(value)) return this.named("is", "unestimated");
+    const [, compared, limit] = value.match(/^([<>]=?)([0-9]{1,9}(?:[.][0-9]{1,4})?)$/) || [];
+    const [, first, dots, last] = value.match(/^([0-9]{1,9}(?:[.][0-9]{1,4})?)?([.]{2})?([0-9]{1,9}(?:[.][0-9]{1,4})?)?$/) || [];
+    const is = {
+      "<": (n) => n < limit, "<=": (n) => n <= limit, ">": (n) => n > limit, ">=": (n) => n >= limit,
+    }[compared] ?? ((n) => dots ? n >= (first ?? -Infinity) && n <= (last ?? Infinity) : n === Number(first));
+    if (!compared && !(dots ? first ?? last : first && !last)) throw new NotUnderstood(token.text, `${value} is no number of points; write 3, 1..5, >3, or -1 for stories without an estimate`);
+    return this.places("a-estimate", (words) => Object.keys(words).filter((key) => is(Number(key.slice(9)))).map((key) => words[key]));
   }
 
   async words(text) {
@@ -148,7 +185,7 @@ class Search {
       }
       found = found === null ? places : new Set([...found].filter((place) => places.has(place)));
     }
-    return found ?? this.everything();
+    return found ?? this.all();
   }
 
   shard(word) { return `w-${[...word].slice(0, 2).map((letter) => letter.codePointAt(0).toString(16)).join("-")}`; }
@@ -199,14 +236,12 @@ function line(row, projects) {
     const search = new Search(await once("about", "", "about"));
     const pasted = text.match(/(?:stor(?:y\/show|ies)|epic(?:\/show|s))\/([0-9]+)/);
     const asked = pasted ? pasted[1] : text;
-    const places = [...await search.run(asked)].sort((a, b) => a - b);
-    const number = asked.match(/^(?:#|id:)?([0-9]+)$/);
+    const number = asked.match(/^(?:#|id:)?([0-9]{1,18})$/);
     if (number) {
-      for (const place of places.slice(0, MOST)) {
-        const row = await search.row(place);
-        if (String(row[0]) === number[1]) { location.replace(line(row, {}).querySelector("a").href); return; }
-      }
+      const [here] = await search.numbered({ text: asked }, number[1]);
+      if (here !== undefined) { location.replace(line(await search.row(here), {}).querySelector("a").href); return; }
     }
+    const places = [...await search.run(asked)].sort((a, b) => a - b);
     for (const place of places.slice(0, MOST)) list.append(line(await search.row(place), search.about.projects));
     heading.textContent = `${places.length.toLocaleString("en")} found${places.length > MOST ? `, the newest ${MOST}` : ""}`;
   } catch (error) {

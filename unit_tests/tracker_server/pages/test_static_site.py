@@ -7,6 +7,7 @@ import posixpath
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from zipfile import BadZipFile
 import pytest
 
 from tracker_server.pages.links import safe_name
+from tracker_server.pages.static_search import folded
 from tracker_server.pages.static_site import WRITTEN, SiteError, StaticSite
 from tracker_server.world import Project, StoredFile, UnreadableProject, World
 from unit_tests.tracker_server.pages.worlds import HOSTILE, exported, hostile_world, sample_world
@@ -272,3 +274,9 @@ def test_the_command_writes_a_site_and_says_where_it_begins(tmp_path: Path) -> N
     assert ended[1].stdout.splitlines()[-1] == "Wrote 12 stories: open out/index.html in a browser."
     assert "holds other files" in ended[2].stderr
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_any_number_of_accents_on_one_letter_costs_little() -> None:
+    begin = time.process_time()
+    assert folded("É" + "\N{COMBINING ACUTE ACCENT}\N{HEBREW POINT HIRIQ}" * 100_000).startswith("e")
+    assert time.process_time() - begin < 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
@@ -162,6 +163,16 @@ def test_scripts_without_spaces_are_found_by_parts_of_their_texts(index: SearchI
     assert found(index, "已经修复")
     assert found(index, "修复") >= found(index, "已经修复")
     assert found(index, "复修") == set()
+
+
+def test_korean_is_found_however_a_mac_has_written_it() -> None:
+    world = make_world(projects=1, stories=4)
+    story = next(iter(next(iter(world.projects.values())).stories.values()))
+    story["name"] = unicodedata.normalize("NFD", "보고서 2024")
+    index = SearchIndex(Views(world))
+    index.update_all()
+    for text in ("보고서", "고서", unicodedata.normalize("NFD", "보고")):
+        assert found(index, text) == {story["id"]}
 
 
 def test_the_number_of_a_story_or_an_epic_finds_it(world: World, index: SearchIndex) -> None:
