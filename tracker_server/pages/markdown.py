@@ -39,11 +39,12 @@ REFERENCE = "reference"
 _COSTLY = re.compile(r"\[|://")
 _ELSEWHERE = re.compile("(?:https?://|mailto:)", re.IGNORECASE)
 _REFERENCE = re.compile(r"#([0-9]{1,18})\b|@([A-Za-z][\w.-]{0,60}\w|[A-Za-z])")
+_HOST = r"(?i:https?://(?:www[.])?pivotaltracker[.]com)(?::80|:443)?"
 _TRACKER = re.compile(
-    r"https?://(?:www[.])?pivotaltracker[.]com/(?:n/|s/)?(?:projects/[0-9]+/)?(?P<kind>stor(?:y/show|ies)|epic(?:/show|s))"
+    rf"{_HOST}/(?:n/|s/)?(?:projects/[0-9]+/)?(?P<kind>stor(?:y/show|ies)|epic(?:/show|s))"
     r"/(?P<id>[0-9]{1,18})(?:[#?/].*)?"
 )
-_PROJECT = re.compile(r"https?://(?:www[.])?pivotaltracker[.]com/(?:n/|s/)?projects/(?P<id>[0-9]{1,18})/?")
+_PROJECT = re.compile(rf"{_HOST}/(?:n/|s/)?projects/(?P<id>[0-9]{{1,18}})/?")
 
 
 @dataclass(frozen=True)

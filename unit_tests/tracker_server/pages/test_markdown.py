@@ -53,6 +53,8 @@ TRACKER = "https://www.pivotaltracker.com"
         (f"{TRACKER}/n/projects/7/epics/9", "/epic/show/9"),
         (f"{TRACKER}/n/projects/7", "/n/projects/7"),
         ("http://pivotaltracker.com/story/show/123", "/story/show/123"),
+        ("HTTPS://www.PivotalTracker.com/story/show/123", "/story/show/123"),
+        ("https://www.pivotaltracker.com:443/n/projects/7", "/n/projects/7"),
         (f"{TRACKER}/story/show/124", None),
         (f"{TRACKER}/n/projects/8", None),
         ("https://elsewhere.example/story/show/123", None),
