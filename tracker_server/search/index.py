@@ -195,7 +195,7 @@ class SearchIndex:
         """
         where = _where(query, project_id, done=done)
         words = matched_words(query)
-        with self._lock, self._limited():
+        with self._limited():
             (total,) = self._rows(f"SELECT count(*) FROM item WHERE {where.sql}", where.parameters)[0]
             if words and total <= MOST_RANKED:
                 items = self._ranked(where, words)[offset : offset + limit]
@@ -207,7 +207,7 @@ class SearchIndex:
     def ids(self, query: Query, kind: str, project: Project, *, done: bool = True) -> list[int]:
         """The ids of what is found of a kind in a project, in the order of priority. Raises SearchTooLong."""
         where = Condition("item.kind = ?", (kind,)) & _where(query, project.id, done=done)
-        with self._lock, self._limited():
+        with self._limited():
             rows = self._rows(f"SELECT id FROM item WHERE {where.sql} ORDER BY place", where.parameters)
         return [row_id for (row_id,) in rows]
 
@@ -267,10 +267,15 @@ class SearchIndex:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """Gives up what takes longer in the block than it may. Raises SearchTooLong."""
+        """Takes the lock, and gives up what takes longer than it may, the time that it waits included.
+
+        So many slow searches at a time do not keep those who wait from all other pages. Raises SearchTooLong.
+        """
         end = time.monotonic() + self._most_seconds
-        self._database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        if not self._lock.acquire(timeout=self._most_seconds):
+            raise SearchTooLong
         try:
+            self._database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
             yield
         except sqlite3.OperationalError as error:
             if time.monotonic() >= end:
@@ -278,6 +283,7 @@ class SearchIndex:
             raise
         finally:
             self._database.set_progress_handler(None, 0)
+            self._lock.release()
 
 
 def _where(query: Query, project_id: int | None, *, done: bool) -> Condition:

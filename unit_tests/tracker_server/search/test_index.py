@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import pytest
@@ -272,6 +274,17 @@ def test_a_search_that_takes_too_long_is_given_up(index: SearchIndex, world: Wor
     with pytest.raises(SearchTooLong):
         impatient.search(parse("a* OR e* OR i*", TODAY))
     assert index.search(parse("a*", TODAY)).total
+
+
+def test_a_search_waits_for_others_no_longer_than_it_may_take(world: World) -> None:
+    index = SearchIndex(Views(world), most_seconds=0.3)
+    index.update_all()
+    begin = time.monotonic()
+    with index._limited(), ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(search, index, "type:bug") for _ in range(4)]
+        assert all(isinstance(one.exception(), SearchTooLong) for one in waiting)
+    assert time.monotonic() - begin < 10
+    assert search(index, "type:bug").total
 
 
 def test_today_is_the_day_of_the_worlds_state() -> None:
