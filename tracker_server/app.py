@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import random
+import re
 import socket
 import sys
 import threading
@@ -27,6 +28,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 from werkzeug.wsgi import FileWrapper
 
+from tracker_server import arguments
 from tracker_server.api.call import Caps
 from tracker_server.api.dialect import TRACKER, Dialect
 from tracker_server.api.errors import ApiError, error_response
@@ -51,6 +53,8 @@ MOST_CONNECTIONS = 10_000
 STOP_SECONDS = 5
 MOST_OF_A_BODY = 1_000_000
 """Bytes. No request that is answered has a body; waitress would put a gigabyte of one on the disk."""
+PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".lan", ".home.arpa", ".pivotaltracker.com")
+"""Ends of names that nobody can buy; for the last, a machine itself may say that it leads here."""
 LONGEST_TYPED = 1_000
 """Characters of a password that a person may have typed."""
 OF_THE_API = (PREFIX, "/file_attachments/")
@@ -258,6 +262,8 @@ class TrackerServer:
         try:
             if self._password is not None and not _is_admitted(request, self._password):
                 return _refused()
+            if self._password is None and self._host in arguments.LOOPBACK and not _is_of_this_machine(request):
+                return _misdirected()
             if not request.path.startswith(OF_THE_API):
                 return self._pages.handle(request)
             in_place = self._rate_limited(request) or self._replacement(request) or self._failures.next_response()
@@ -306,6 +312,22 @@ def _request(environ: WSGIEnvironment) -> Request:
     }
     path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
     return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+
+
+def _is_of_this_machine(request: Request) -> bool:
+    """Whether the name by which a browser knows the server is none that a stranger can own.
+
+    A page on the web could have its own name lead to this machine after it was loaded, and would then read from the
+    server as if it came from it.
+    """
+    name = re.sub(r":[0-9]*$", "", request.headers.get("host", "")).rstrip(".").lower()
+    is_number = name.startswith("[") or re.fullmatch("[0-9.]+", name)
+    return bool("." not in name or is_number or name.endswith(PRIVATE_NAMES))
+
+
+def _misdirected() -> Response:
+    words = "This server is for this machine alone: ask it as localhost, or start it with --host or --password-file.\n"
+    return Response(421, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}, words.encode())
 
 
 def _in_utf_8(header: str) -> str:

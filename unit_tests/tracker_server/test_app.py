@@ -306,6 +306,22 @@ def test_a_file_that_is_cut_while_it_is_sent_is_not_taken_for_whole() -> None:
         assert requests.get(server.pages_url, timeout=PATIENCE).ok
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200), ("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("tracker", 200),
+        ("host.docker.internal", 200),
+        ("www.pivotaltracker.com", 200), ("", 200), ("elsewhere.example", 421), ("elsewhere.example.:80", 421),
+        ("127.0.0.1.elsewhere.example", 421), ("notpivotaltracker.com", 421),
+    ],
+)  # fmt: skip
+def test_a_server_for_this_machine_answers_to_no_name_that_a_stranger_can_own(host: str, status: int) -> None:
+    for options, expected in (({}, status), ({"password": "geheim"}, 200), ({"host": EVERY_ADDRESS}, 200)):
+        headers = {"Host": host, "X-TrackerToken": "geheim"}
+        with TrackerServer(make_world(), **options) as server:  # type: ignore[arg-type]
+            assert requests.get(server.pages_url, headers=headers, timeout=PATIENCE).status_code == expected
+
+
 def test_a_large_body_is_refused(server: TrackerServer) -> None:
     answer = requests.post(server.pages_url, data=b"x", headers={"Connection": "close"}, timeout=PATIENCE)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
