@@ -439,3 +439,11 @@ def test_a_file_of_a_zip_that_has_changed_is_a_page_that_says_so(tmp_path: Path)
     answer = get(pages_of(world), f"/files/{file_id}/a.png")
     assert answer.status == 404
     assert "The file cannot be read" in answer.body.decode()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00", "soon", "9999-12-31"])
+def test_a_time_that_is_none_is_shown_as_it_is_written(time: str) -> None:
+    world = sample_world(1, 12)
+    story = next(iter(next(iter(world.projects.values())).stories.values()))
+    story["deadline"] = time
+    assert time in html(pages_of(world), f"/story/show/{story['id']}")
