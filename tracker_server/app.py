@@ -262,7 +262,8 @@ class TrackerServer:
         try:
             if self._password is not None and not _is_admitted(request, self._password):
                 return _refused()
-            if self._password is None and self._host in arguments.LOOPBACK and not _is_of_this_machine(request):
+            is_guarded = self._password is None and self._host in arguments.ONLY_THIS_MACHINE
+            if is_guarded and not _is_of_this_machine(request):
                 return _misdirected()
             if not request.path.startswith(OF_THE_API):
                 return self._pages.handle(request)
@@ -320,7 +321,7 @@ def _is_of_this_machine(request: Request) -> bool:
     A page on the web could have its own name lead to this machine after it was loaded, and would then read from the
     server as if it came from it.
     """
-    name = re.sub(r":[0-9]*$", "", request.headers.get("host", "")).rstrip(".").lower()
+    name = re.sub(r":[0-9]*$", "", request.header("Host")).rstrip(".").lower()
     is_number = name.startswith("[") or re.fullmatch("[0-9.]+", name)
     return bool("." not in name or is_number or name.endswith(PRIVATE_NAMES))
 
