@@ -40,6 +40,8 @@ KILLS = int(os.environ.get("KILLS", "4"))
 KILLS_IN_A_ROW = 3
 PAGE = 500
 PROJECTS, STORIES = 3, PAGE + 50
+PIPE_SIZE = 1_048_576
+"""Bytes; the most that Linux gives to anybody."""
 SECONDS_TO_GIVE_UP = 2.5
 """Half a second, on a machine that has other things to do."""
 PIPE_IS_FULL = 0.5
@@ -102,6 +104,13 @@ class Read:
         self._stderr.seek(0)
         assert self._stderr.read() == b""
         self._stderr.close()
+
+    def have_a_wide_pipe(self) -> None:
+        """Let the program go on to write although this process is kept from reading, as on a busy machine.
+
+        It would give up after half a second, as it should where nobody reads, and its last states would be missing.
+        """
+        fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
     def wait_for(self, when: When) -> list[Message]:
         """The messages up to the first of this kind. The rest stays in the pipe, but for what is buffered here."""
@@ -220,6 +229,7 @@ def terminated(
 ) -> tuple[Stopped, float, signal.Signals]:
     """A read that was asked to stop on its way, how many seconds it took to end, and the first signal."""
     with Read(tmp_path_factory.mktemp("read"), server, [], incremental=True) as read:
+        read.have_a_wide_pipe()
         messages = read.wait_for(is_story_of_the_last_project)
         asked_at = read.stop(request.param[0])
         for number in request.param[1:]:
