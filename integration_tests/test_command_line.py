@@ -261,6 +261,13 @@ def test_check_tells_a_bad_configuration_in_one_sentence_that_names_the_key(
     assert "Traceback" not in ended.stdout
 
 
+@pytest.mark.parametrize("verb", ["check", "discover", "read"])
+def test_a_key_that_is_no_setting_is_named_once(verb: str, server: SampleServer, folder: Folder) -> None:
+    catalog = catalog_of("me") if verb == "read" else None
+    ended = folder.run(verb, config=server.config(project_id=1), catalog=catalog)
+    assert ended.stdout.count("Ignoring what is no setting in the configuration: 'project_id'") == 1
+
+
 @pytest.mark.parametrize("verb", ["discover", "read"])
 def test_with_a_bad_configuration_the_other_verbs_end_with_its_sentence(verb: str, folder: Folder) -> None:
     catalog = catalog_of("labels") if verb == "read" else None

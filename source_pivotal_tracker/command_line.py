@@ -28,7 +28,7 @@ from source_pivotal_tracker.files import read_ahead
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.stdout import Unwritable, open_stdout
 from source_pivotal_tracker.sync.messages import as_lines
-from source_pivotal_tracker.wiring import configured
+from source_pivotal_tracker.wiring import parsed_config
 
 FILES = ("config", "catalog", "state")
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
@@ -43,7 +43,7 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        configured(config)
+        parsed_config(config)
 
 
 def run(args: list[str] | None = None) -> None:
@@ -122,7 +122,7 @@ def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse
     config = source.read_config(parsed.config)
     entrypoint.set_up_secret_filter(config, source.spec(entrypoint.logger).connectionSpecification)
     # `sync` does that too. Here it is for the order: an error in the configuration comes before one in the catalog.
-    configured(config)
+    parsed_config(config)
     catalog, state = source.read_catalog(parsed.catalog), source.read_state(parsed.state)
     if parsed.debug:
         logging.getLogger().setLevel(logging.DEBUG)

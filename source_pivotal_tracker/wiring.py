@@ -35,15 +35,17 @@ def configuration_error(words: str, internal: str | None = None) -> AirbyteTrace
     return AirbyteTracedException(internal_message=internal, message=words, failure_type=FailureType.config_error)
 
 
-def configured(config: object) -> Config:
-    """The parsed configuration. Raises the cdk's config error with one sentence for each problem.
-
-    A key that is no setting, such as a misspelt one, is told in the log.
-    """
+def parsed_config(config: object) -> Config:
+    """The parsed configuration. Raises the cdk's config error with one sentence for each problem."""
     try:
-        settings = parse_config(config)
+        return parse_config(config)
     except ConfigError as error:
         raise configuration_error(str(error)) from None
+
+
+def configured(config: object) -> Config:
+    """As `parsed_config`, for its use: the log names the keys that are not settings, such as misspelt ones."""
+    settings = parsed_config(config)
     unknown = unknown_keys(config)
     if unknown:
         logger.warning("Ignoring what is no setting in the configuration: %s", ", ".join(unknown))
