@@ -31,7 +31,7 @@ logger = logging.getLogger("airbyte.tracker")
 BULK = "stories/bulk"
 MOST_REPEATS = 2
 FEWEST_STALE_PAGES, MOST_ROUNDS = 5, 2
-"""When pages without a new row, one after the other, are too many: this many, and so many times all rows that came.
+"""A list contradicts itself after this many pages in a row without a new row, if they hold so many times all its rows.
 
 Rows move down a list, and come again, while others are added above them: as long as people add them, not for ever.
 """

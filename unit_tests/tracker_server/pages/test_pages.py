@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -408,17 +409,16 @@ def test_more_hits_of_a_search_in_a_project_are_of_the_same_project() -> None:
     assert linked <= set(world.projects[project_id].stories)
 
 
-def test_a_project_that_comes_while_others_are_indexed_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_that_comes_while_others_are_indexed_is_found_by_its_name() -> None:
     world = sample_world(2, 12)
     later = world.projects.pop(next(iter(world.projects)))
-    pages = pages_of(world)
-    update = pages.index.update_all
 
-    def update_more() -> list[str]:
-        world.projects[later.id] = later
-        return update()
+    class Growing(SearchIndex):
+        def update_all(self, stopped: Callable[[], bool] = lambda: False) -> list[str]:
+            world.projects[later.id] = later
+            return super().update_all(stopped)
 
-    monkeypatch.setattr(pages.index, "update_all", update_more)
+    pages = Pages(Growing(Views(world)))
     assert f"{later.row['name']}, #" in html(pages, "/search?q=-type:epic")
 
 
