@@ -1,4 +1,4 @@
-"""The headers of the files that comments hold, so that no browser takes a stranger's file for a page of ours."""
+"""Sends the files that comments hold: slow clients hold up nobody, and no browser takes a file for a page of ours."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ BLOCK = 65_536
 AT_A_TIME = 16 * BLOCK
 """Bytes that are sent before others have their turn."""
 
-
 FILE_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 """What opening and reading a file may raise: it may lie in a ZIP that has changed since."""
+
+
+def problem_of(error: Exception) -> str:
+    """Why a file cannot be read, in words, by one of FILE_ERRORS."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 class SentFile:

@@ -17,7 +17,7 @@ from tracker_server.api.parameters import Parameters
 from tracker_server.api.protocol import json_headers
 from tracker_server.api.routes import routes
 from tracker_server.api.times import with_times_in_millis
-from tracker_server.downloads import FILE_ERRORS
+from tracker_server.downloads import FILE_ERRORS, problem_of
 from tracker_server.http_message import Request, Response
 from tracker_server.search.index import SearchIndex
 from tracker_server.view import Views
@@ -123,5 +123,5 @@ def _opened(file: StoredFile) -> IO[bytes]:
             500,
             "unhandled_condition",
             "The server cannot read the file.",
-            general_problem=f"{file.filename} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            general_problem=f"{file.filename} cannot be read: {problem_of(error)}.",
         ) from None

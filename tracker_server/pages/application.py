@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 
-from tracker_server.downloads import FILE_ERRORS, download_headers
+from tracker_server.downloads import FILE_ERRORS, download_headers, problem_of
 from tracker_server.http_message import Request, Response
 from tracker_server.pages.board import Board
 from tracker_server.pages.links import PANELS, Links, ServedLinks
@@ -111,7 +111,7 @@ class Pages:
     def warm(self, stopped: Callable[[], bool]) -> None:
         """Make what the first page and the search need, until it is done or `stopped` says so."""
         for project_id in list(self.world.projects):
-            # Whoever asks for a project that cannot be read is told so.
+            # The page of a project that cannot be read says so.
             with suppress(UnreadableProject):
                 self.index.update_slowly(project_id, stopped)
                 with self.world.lock:
@@ -280,7 +280,7 @@ class Pages:
         try:
             opened = file.open()
         except FILE_ERRORS as error:
-            raise NotHere("The file cannot be read", f"{getattr(error, 'strerror', None) or error}.") from None
+            raise NotHere("The file cannot be read", f"{problem_of(error)}.") from None
         return Response(200, download_headers(file, inline=query.get("inline") == "true"), b"", opened)
 
     def _static(self, request: Request, _: Mapping[str, str], name: str) -> Response:

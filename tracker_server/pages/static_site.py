@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from tracker_server.downloads import FILE_ERRORS
+from tracker_server.downloads import FILE_ERRORS, problem_of
 from tracker_server.http_message import Request
 from tracker_server.pages.application import Pages
 from tracker_server.pages.board import Board
@@ -185,7 +185,7 @@ class StaticSite:
             raise SiteError(f"Cannot write {out.name}: {error.strerror}.") from error
 
     def _miss(self, file: StoredFile, error: Exception) -> None:
-        self.missing.append(f"{file.filename} cannot be read: {getattr(error, 'strerror', None) or error}.")
+        self.missing.append(f"{file.filename} cannot be read: {problem_of(error)}.")
 
     def _put(self, path: str, content: bytes) -> None:
         self._target(path).write_bytes(content)
