@@ -230,10 +230,10 @@ class TrackerServer:
     @property
     def _pages(self) -> Pages:
         """Made when they are asked for, because that takes longer than to start a server for programs alone."""
-        with self.world.lock:
-            if self._made_pages is None:
-                self._made_pages = Pages(self._index)
-            return self._made_pages
+        if self._made_pages is None:
+            with self.world.lock:
+                self._made_pages = self._made_pages or Pages(self._index)
+        return self._made_pages
 
     def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
