@@ -1,7 +1,10 @@
+# Where it is set, each worker and each program would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 # More workers than cores, because some of these tests wait for a limit of a minute.
 CONNECTOR_WORKERS := 6
+WORKERS ?= 3
 # How many schedules and kills the tests with chance in them try. WHOLE is for those of which make test samples some.
 SCHEDULES ?= 300
 KILLS ?= 100
@@ -40,7 +43,8 @@ demo-persistiq: install ## The same for source-persistiq, into demo-persistiq.du
 check: lint types ## Lint, types and the tests of what changed since the main branch, in under a minute
 	$(BIN)/python -m tools.changed_tests
 
-test: lint types unit ## Lint, types and all tests
+test: lint ## Lint, types and all tests
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going types unit-of-this unit-of-connectors
 
 lint: install
 	$(BIN)/ruff check .
@@ -59,7 +63,7 @@ unit: install
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going unit-of-this unit-of-connectors
 
 unit-of-this:
-	$(BIN)/pytest -n auto --dist worksteal -m "not image_tests and not browser_tests" unit_tests integration_tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not image_tests and not browser_tests and not soak_tests" unit_tests integration_tests
 
 unit-of-connectors:
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && status=0 && \
@@ -68,7 +72,7 @@ unit-of-connectors:
 
 soak: install ## What make test only samples: many seeds of the tests with chance, every fault in every list, every demo
 	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
-		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"' --include='test_*.py' unit_tests integration_tests)
+		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"|mark.(sampled|soak_tests)' --include='test_*.py' unit_tests integration_tests)
 
 browser: ## Fetch what the tests of the pages in a browser need from npm; Chromium comes from the system's packages
 	cd integration_tests/browser && npm ci --silent

@@ -10,7 +10,8 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Generator, Iterator
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -56,8 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what Airbyte's tests would skip anyway, or cannot do without a registry."""
+    """Leave out what is not sampled, and what Airbyte's tests would skip anyway or cannot do without a registry."""
     left_out = {item for item in items if _compares_with_the_registry(item) or _has_nothing_to_run(item)}
+    if not os.environ.get("WHOLE"):
+        left_out |= _not_sampled(items)
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
@@ -136,6 +139,24 @@ def _failed_if_skipped_in_ci(report: Report) -> Report:
         *_, reason = cast("tuple[str, int, str]", report.longrepr)
         report.outcome, report.longrepr = "failed", f"In CI nothing may be skipped. {reason}"
     return report
+
+
+def _not_sampled(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Of each test with the marker `sampled(n, nth)`, all parameters but the nth of every n."""
+    of_a_test: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            of_a_test[item.nodeid.partition("[")[0]].append(item)
+    return {
+        item
+        for together in of_a_test.values()
+        for place, item in enumerate(together)
+        if (marker := item.get_closest_marker("sampled")) and not _is_nth(place, *marker.args)
+    }
+
+
+def _is_nth(place: int, every: int, nth: int = 0) -> bool:
+    return place % every == nth
 
 
 def _compares_with_the_registry(item: pytest.Item) -> bool:

@@ -214,7 +214,6 @@ def test_killed_at_any_moment_and_started_again_with_its_last_state_it_brings_ev
 
 
 WAYS_TO_ASK = {
-    "SIGTERM": [signal.SIGTERM],
     "SIGINT": [signal.SIGINT],
     "SIGTERM, again and again": [signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM],
 }
@@ -324,6 +323,7 @@ def unread(pipe: IO[bytes]) -> int:
     return int(waiting)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("verb", ["check", "discover", "spec"])
 @every_signal
 def test_a_verb_that_waits_for_its_reader_dies_of_the_signal(

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "-p",
         "tools.time_limit",
         "-m",
-        "not image_tests and not browser_tests",
+        "not image_tests and not browser_tests and not soak_tests",
     ]
     ended = subprocess.run(
         [*command, "-n", str(WORKERS), "--dist", "load", *map(str, tests[:MOST_MODULES])],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import orjson
@@ -103,10 +102,8 @@ def test_an_export_that_is_not_understood_is_an_error(tmp_path: Path) -> None:
 SMALL = {"rocketlane": {"projects": 4, "tasks": 30}, "persistiq": {"leads": 120, "campaigns": 2, "events": 0}}
 
 
-MEASURED = SMALL if os.environ.get("WHOLE") else list(SMALL)[-1:]
-
-
-@pytest.mark.parametrize("system", MEASURED)
+@pytest.mark.soak_tests
+@pytest.mark.parametrize("system", SMALL)
 def test_a_connector_is_measured_beside_airbytes_own_by_rows_and_requests(tmp_path: Path, system: str) -> None:
     table, (rows, requests) = measure(tmp_path, system, SMALL[system])
 

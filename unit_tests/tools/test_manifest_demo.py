@@ -27,8 +27,6 @@ DEMOS = {
 }
 """For each the stream whose deletion nobody tells, its rows in the end, and words of the chart."""
 
-PLAYED = DEMOS if os.environ.get("WHOLE") else list(DEMOS)[:1]
-
 each_connector = pytest.mark.parametrize("connector", ACCOUNTS)
 
 
@@ -36,7 +34,8 @@ def test_every_connector_has_a_demo() -> None:
     assert set(ACCOUNTS) == set(connectors())
 
 
-@pytest.mark.parametrize(("name", "stream", "rows", "title", "label"), [(name, *DEMOS[name]) for name in PLAYED])
+@pytest.mark.soak_tests
+@pytest.mark.parametrize(("name", "stream", "rows", "title", "label"), [(name, *of) for name, of in DEMOS.items()])
 def test_the_whole_demo_makes_a_replica_follows_the_edits_and_draws_a_chart(
     name: str, stream: str, rows: int, title: str, label: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,18 +32,22 @@ CONTENT = bytes(range(256)) * 9000
 SECRET = "sig=5c054d0de344"
 STORE = {"/b/exports/one.zip": CONTENT, "/b/exports/TWO.CSV": bytes(range(256)), "/b/exports/notes.txt": b"no export"}
 READS = """
-import sys
+import json, sys
 from source_pivotal_tracker.exports.files import NotOpened, files_at
-try:
-    for file in files_at(sys.argv[1]):
-        with file.open() as opened:
-            opened.seek(-9, 2)
-            end = opened.read(9)
-            opened.seek(0)
-            content = opened.read()
-        print(file.name, file.root, file.home, file.size in (0, len(content)), content.endswith(end), len(content))
-except (NotOpened, OSError) as problem:
-    print(problem)
+for url in map(str.strip, sys.stdin):
+    printed = []
+    try:
+        for file in files_at(url):
+            with file.open() as opened:
+                opened.seek(-9, 2)
+                end = opened.read(9)
+                opened.seek(0)
+                content = opened.read()
+            as_told = file.size in (0, len(content)) and content.endswith(end)
+            printed.append(f"{file.name} {file.root} {file.home} {as_told} {len(content)}")
+    except (NotOpened, OSError) as problem:
+        printed.append(str(problem))
+    print(json.dumps(printed), flush=True)
 """
 
 
@@ -53,14 +57,29 @@ def address() -> Iterator[str]:
         yield found
 
 
-def stored(address: str, url: str) -> str:
+@pytest.fixture(scope="module")
+def stored(address: str) -> Iterator[Callable[[str], list[str]]]:
     """What a program of its own reads at a URL of the store: the store's library looks at the environment."""
-    command = [sys.executable, "-c", READS, url]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, **credentials(address)}
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    return ended.stdout
+    with subprocess.Popen(
+        [sys.executable, "-c", READS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **credentials(address)},
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        questions, answers = program.stdin, program.stdout
+
+        def ask(url: str) -> list[str]:
+            print(url, file=questions, flush=True)
+            printed: list[str] = json.loads(answers.readline())
+            return printed
+
+        yield ask
+        _, trouble = program.communicate(timeout=60)
+        assert (program.returncode, trouble) == (0, "")
 
 
 def test_a_file_on_a_web_server_is_named_without_its_query_and_read_from_any_place(address: str) -> None:
@@ -119,8 +138,19 @@ BAD_DOWNLOADS = {
 
 
 @pytest.mark.parametrize("name", BAD_DOWNLOADS)
-def test_a_download_that_fails_is_one_sentence_without_the_query_and_leaves_no_copy(name: str, tmp_path: Path) -> None:
+def test_a_download_that_fails_is_one_sentence_without_the_query(name: str) -> None:
     bytes_sent, words = BAD_DOWNLOADS[name]
+    with ScriptedServer([bytes_sent]) as server:
+        url = server.url.replace("/services/v5", "/here.zip")
+        with pytest.raises(NotOpened) as caught:
+            files_at(f"{url}?{SECRET}")
+    assert str(caught.value).startswith(f"{url} ")
+    assert words in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_download_that_is_cut_short_ends_a_read_in_one_sentence_and_leaves_no_copy(tmp_path: Path) -> None:
+    bytes_sent, words = BAD_DOWNLOADS["cut short"]
     with ScriptedServer([bytes_sent]) as server:
         url = server.url.replace("/services/v5", "/here.zip")
         (tmp_path / "config.json").write_text(json.dumps({"export_archive": f"{url}?{SECRET}"}), encoding="utf-8")
@@ -141,30 +171,31 @@ def test_a_download_that_fails_is_one_sentence_without_the_query_and_leaves_no_c
     assert list((tmp_path / "copies").iterdir()) == []
 
 
-def test_a_file_in_an_object_store_is_read_from_any_place(address: str) -> None:
-    read = stored(address, "s3://b/exports/one.zip")
-    assert read == f"exports/one.zip  s3://b/exports/one.zip True True {len(CONTENT)}\n"
+def test_a_file_in_an_object_store_is_read_from_any_place(stored: Callable[[str], list[str]]) -> None:
+    assert stored("s3://b/exports/one.zip") == [f"exports/one.zip  s3://b/exports/one.zip True {len(CONTENT)}"]
 
 
 @pytest.mark.parametrize(
     ("url", "root"), [("s3://b", "/"), ("s3://b/exports", "exports"), ("s3://b/exports/", "exports")]
 )
-def test_a_folder_of_an_object_store_is_all_that_is_below_it(url: str, root: str, address: str) -> None:
-    assert stored(address, url).splitlines() == [
-        f"exports/TWO.CSV {root} {url.rstrip('/')} True True 256",
-        f"exports/notes.txt {root} {url.rstrip('/')} True True 9",
-        f"exports/one.zip {root} {url.rstrip('/')} True True {len(CONTENT)}",
+def test_a_folder_of_an_object_store_is_all_that_is_below_it(
+    url: str, root: str, stored: Callable[[str], list[str]]
+) -> None:
+    assert stored(url) == [
+        f"exports/TWO.CSV {root} {url.rstrip('/')} True 256",
+        f"exports/notes.txt {root} {url.rstrip('/')} True 9",
+        f"exports/one.zip {root} {url.rstrip('/')} True {len(CONTENT)}",
     ]
 
 
-def test_a_file_that_an_object_store_has_not_is_one_sentence(address: str) -> None:
-    message = stored(address, "s3://b/exports/missing.zip")
-    assert message.count("\n") == 1
+def test_a_file_that_an_object_store_has_not_is_one_sentence(stored: Callable[[str], list[str]]) -> None:
+    (message,) = stored("s3://b/exports/missing.zip")
+    assert "\n" not in message
     assert "not found" in message
 
 
-def test_an_empty_folder_of_an_object_store_holds_nothing(address: str) -> None:
-    assert stored(address, "s3://b/other/") == ""
+def test_an_empty_folder_of_an_object_store_holds_nothing(stored: Callable[[str], list[str]]) -> None:
+    assert stored("s3://b/other/") == []
 
 
 NAMES = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -19,6 +19,8 @@ from unit_tests.editor import Editor
 from unit_tests.modes import LITETRACKER_MODE, NO_ENDPOINT, ONLY_BY_FIELDS
 from unit_tests.replica import Replica, Rows
 from unit_tests.syncs import BY_NAME, Sync, config_for
+
+PROJECTS, STORIES = 2, 12
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,28 @@ DIFFERENCES = {
 }
 
 
+@pytest.fixture(scope="module")
+def port() -> int:
+    """One for all servers, because the links to attachments name it."""
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        number: int = chosen.getsockname()[1]
+        return number
+
+
+@pytest.fixture(scope="module")
+def whole(port: int) -> Sync:
+    """What Tracker itself shows of the same world."""
+    with TrackerServer(make_world(PROJECTS, STORIES), port=port) as plain:
+        return Sync(config_for(plain))
+
+
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "difference",
     [pytest.param(difference, id=name) for name, difference in DIFFERENCES.items()],
 )
-def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Difference) -> None:
-    world = make_world(projects=2, stories=12)
-    with TrackerServer(world) as plain:
-        whole = Sync(config_for(plain))
-    # The same port, for the links to attachments name it.
-    port = urlsplit(plain.url).port or 0
+def test_one_difference_alone_costs_nothing_but_what_it_hides(difference: Difference, whole: Sync, port: int) -> None:
+    world = make_world(PROJECTS, STORIES)
     with TrackerServer(world, port=port, dialect=difference.dialect) as server:
         first = Sync(config_for(server), incremental=True)
         assert first.failure is None

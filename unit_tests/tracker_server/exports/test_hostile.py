@@ -221,7 +221,7 @@ def rows_of(size: int, row_size: int) -> Iterator[bytes]:
         yield b'%d,Story,,,,,feature,1,,started,"Nov 22, 2014",,,Ann,%s\n' % (number, b"words " * (row_size // 6))
 
 
-@pytest.mark.parametrize("row_size", [1_200, 20_000])
+@pytest.mark.parametrize("row_size", [20_000, 1_200] if os.environ.get("WHOLE") else [20_000])
 def test_200_mb_of_csv_are_inspected_in_little_memory(tmp_path: Path, row_size: int) -> None:
     path = tmp_path / "a.csv"
     with path.open("wb") as out:

@@ -22,6 +22,7 @@ JUDGED_BY_TIME = ("stories", "story_tasks", "activity", "story_transitions")
 OF_STORIES = [name for name in CALM if name.startswith("story_") and issubclass(BY_NAME[name], PartStream)]
 
 
+@pytest.mark.sampled(3)
 @every_edit
 def test_after_an_edit_the_replica_is_right_and_untouched_stories_are_not_sent(
     edit: Edit, scene: Scene, follow: Follow
@@ -36,6 +37,7 @@ def test_after_an_edit_the_replica_is_right_and_untouched_stories_are_not_sent(
         assert ids(second.records[part], "story_id") - touched - fresh == set()
 
 
+@pytest.mark.sampled(3, 1)
 @needs_fields
 @every_edit
 def test_after_an_edit_few_requests_are_made(edit: Edit, scene: Scene, follow: Follow) -> None:
@@ -47,6 +49,7 @@ def test_after_an_edit_few_requests_are_made(edit: Edit, scene: Scene, follow: F
     assert len([path for path in destination.asked if "/stories" in path]) <= 3
 
 
+@pytest.mark.sampled(3, 2)
 @needs_fields
 @every_edit
 def test_after_an_edit_the_replica_is_right_where_a_stream_wants_every_story(

@@ -188,6 +188,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("streams", [("stories", "labels"), ("stories", "labels", "activity")], ids=", ".join)
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
 def test_activity_of_an_odd_shape_is_a_gap_or_an_error_in_words(
