@@ -3,7 +3,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 # More workers than cores, because some of these tests wait for a limit of a minute.
-CONNECTOR_WORKERS := 6
+CONNECTOR_WORKERS := 5
 WORKERS ?= 3
 # How many schedules and kills the tests with chance in them try. WHOLE is for those of which make test samples some.
 SCHEDULES ?= 300

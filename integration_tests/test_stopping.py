@@ -36,8 +36,8 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import expected_keys
 from unit_tests.syncs import BY_NAME, key_of
 
-KILLS = int(os.environ.get("KILLS", "4"))
-KILLS_IN_A_ROW = 3
+KILLS = int(os.environ.get("KILLS", "3"))
+KILLS_IN_A_ROW = 2
 PAGE = 500
 PROJECTS, STORIES = 3, PAGE + 50
 PIPE_SIZE = 1_048_576

@@ -15,7 +15,7 @@ from unit_tests.modes import Mode, by_mode
 from unit_tests.replica import Replica
 from unit_tests.syncs import Sync, config_for
 
-SCHEDULES = int(os.environ.get("SCHEDULES", "4"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "2"))
 OF_ONE_ROW = re.compile(r"/(stories|epics)/[0-9]+(/|$)")
 SMALL_PAGES = Caps(stories=7, releases=3, iterations=4, activity=25, transitions=9)
 
