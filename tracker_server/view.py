@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from tracker_server.derived import Figures
 from tracker_server.world import Project, Row, World
+
+MOST_STORIES = 100_000
+"""What is derived of one story takes about half a kilobyte of memory."""
 
 
 class View:
@@ -73,17 +76,27 @@ class View:
 
 
 class Views:
-    """The views of a world's projects, each cached until the project's version or the world's clock changes."""
+    """The views of a world's projects, each cached until the project's version or the world's clock changes.
 
-    def __init__(self, world: World) -> None:
+    Those that were used last are kept: what they derive of at most `most_stories` in total, or of one larger project.
+    """
+
+    def __init__(self, world: World, most_stories: int = MOST_STORIES) -> None:
         self.world = world
         self.outside_projects = View(world, Project(row={}), self)
-        self._cached: dict[int, View] = {}
+        self._most_stories = most_stories
+        self._cached: OrderedDict[int, View] = OrderedDict()
 
     def of(self, project: Project) -> View:
         view = self._cached.get(project.id)
         if view is None or view.project is not project or view.stamp != (project.version, self.world.now):
             view = self._cached[project.id] = View(self.world, project, self)
+            self._cached.move_to_end(project.id)
+            stories = sum(cached.project.story_count for cached in self._cached.values())
+            while stories > self._most_stories and len(self._cached) > 1:
+                _, evicted = self._cached.popitem(last=False)
+                stories -= evicted.project.story_count
+        self._cached.move_to_end(project.id)
         return view
 
 

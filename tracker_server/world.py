@@ -85,6 +85,10 @@ class Project:
     def id(self) -> int:
         return int(self.row["id"])
 
+    @property
+    def story_count(self) -> int:
+        return len(self.stories)
+
     def has_story(self, story_id: int) -> bool:
         return story_id in self.stories
 

@@ -63,6 +63,10 @@ class CachedProject(Project):
     def story_ids(self) -> Sequence[int]:
         return self._stories
 
+    @property
+    def story_count(self) -> int:
+        return len(self._stories)
+
     def has_story(self, story_id: int) -> bool:
         return _holds(self._stories, story_id)
 
