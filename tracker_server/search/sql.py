@@ -17,10 +17,15 @@ COLUMN_ATTRIBUTES = ("type", "state")
 
 @dataclass(frozen=True)
 class Condition:
-    """A boolean expression of SQL over a row of `item`, never NULL, and its parameters."""
+    """A boolean expression of SQL over a row of `item`, never NULL, and its parameters.
+
+    `match` is a query of FTS5 that finds the same rows, if there is one; `no_match` is one that finds all others.
+    """
 
     sql: str
     parameters: tuple[Any, ...] = ()
+    match: str = ""
+    no_match: str = ""
 
     def __and__(self, other: Condition) -> Condition:
         return _combined("AND", [self, other])
@@ -29,9 +34,11 @@ class Condition:
         return _combined("OR", [self, other])
 
     def __invert__(self) -> Condition:
-        return Condition(f"NOT {self.sql}", self.parameters)
+        return Condition(f"NOT {self.sql}", self.parameters, self.no_match, self.match)
 
 
+MOST_IN_A_MATCH = 2_000
+"""Characters of a query of FTS5, which takes an expression only up to a depth of 256."""
 AT_A_LEVEL = 100
 """Parts between two parentheses of SQL; SQLite takes an expression only up to a depth of 1,000."""
 
@@ -39,15 +46,32 @@ AT_A_LEVEL = 100
 def _combined(operator: str, parts: Sequence[Condition]) -> Condition:
     """The parts with an operator between them, in one pair of parentheses.
 
+    What the full-text index can combine by itself is one part: it has lists of rows for it, and SQL has to try each.
     SQLite's parser gives up where about thirty parentheses are open behind other parts. So the longest part, which
     holds the most parentheses, comes first: then nothing waits for its end.
     """
+    parts = _with_matches_joined(operator, parts)
+    if len(parts) == 1:
+        return parts[0]
     longest_first = sorted(parts, key=lambda part: len(part.sql), reverse=True)
     while len(longest_first) > AT_A_LEVEL:
         starts = range(0, len(longest_first), AT_A_LEVEL)
         longest_first = [_combined(operator, longest_first[start : start + AT_A_LEVEL]) for start in starts]
     sql = f" {operator} ".join(part.sql for part in longest_first)
     return Condition(f"({sql})", tuple(itertools.chain.from_iterable(part.parameters for part in longest_first)))
+
+
+def _with_matches_joined(operator: str, parts: Sequence[Condition]) -> Sequence[Condition]:
+    """The parts, with all that a query of FTS5 can say in one of them. It has no NOT but that of `one NOT another`."""
+    matches = [part for part in parts if part.match]
+    others = [part for part in parts if not part.match]
+    excluding = [part for part in others if part.no_match] if operator == "AND" and matches else []
+    together = f" {operator} ".join(f"({part.match})" for part in matches)
+    if excluding:
+        together = f"({together}) NOT ({' OR '.join(f'({part.no_match})' for part in excluding)})"
+    if len(matches) + len(excluding) < 2 or len(together) > MOST_IN_A_MATCH:
+        return parts
+    return [_matching(together), *(part for part in others if part not in excluding)]
 
 
 def condition(node: Node) -> Condition:
@@ -99,7 +123,7 @@ def _words(node: Words) -> Condition:
 
 
 def _matching(match: str) -> Condition:
-    return Condition("item.rowid IN (SELECT rowid FROM words WHERE words MATCH ?)", (match,))
+    return Condition("item.rowid IN (SELECT rowid FROM words WHERE words MATCH ?)", (match,), match)
 
 
 def _match(node: Words) -> str | None:
