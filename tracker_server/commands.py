@@ -17,7 +17,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.exports.errors import ExportError, Finding
 from tracker_server.exports.exports_world import MOST_IN_MEMORY, ExportReport, inspect, read_exports
 from tracker_server.exports.ids import LARGEST_ID
-from tracker_server.exports.project_reader import Summary
+from tracker_server.exports.project_reader import HistorySummary, Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.writing import write_export
 from tracker_server.pages.static_site import SiteError, StaticSite
@@ -206,11 +206,20 @@ def _described(summary: Summary) -> Iterator[str]:
     yield f"  rows        {_counted(summary.rows)}"
     yield f"  parts       {_counted(summary.parts)}"
     yield f"  files       {summary.attachments:,} of {summary.attachment_bytes:,} bytes"
+    if summary.history:
+        yield f"  history     {_described_history(summary.history)}"
     yield f"  iterations  {f'{first} to {last}' if first else 'none'}"
     yield f"  days        {f'{summary.oldest[:10]} to {summary.newest[:10]}' if summary.oldest else 'none'}"
     yield f"  exported    {summary.as_of:%Y-%m-%d}, or soon after"
     yield f"  labels      {summary.labels:,}"
     yield f"  people      {len(summary.people):,}: {', '.join(summary.people)}"
+
+
+def _described_history(history: HistorySummary) -> str:
+    not_understood = history.lines - history.understood
+    more = f", {not_understood:,} are not understood" if not_understood else ""
+    days = f"{history.oldest[:10]} to {history.newest[:10]}"
+    return f"{history.lines:,} lines, {days}; {history.states:,} change a state{more}"
 
 
 def _counted(counts: dict[str, int]) -> str:

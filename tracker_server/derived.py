@@ -354,10 +354,11 @@ class Figures:
     def history_days(self, start: date | None = None, end: date | None = None) -> Row:
         """`daily_history_container`: points and stories in each state at the end of each UTC day.
 
-        From the project's first day through today; `start` and `end`, both inclusive, can only narrow that.
+        From the project's first day, or the first that is known, through today; `start` and `end`, both inclusive, can
+        only narrow that.
         Points are those of today's estimates: former ones are not kept.
         """
-        first, last = self._start.date(), self.now.date()
+        first, last = self._first_known_day, self.now.date()
         begin = (max(start or first, first) - first).days
         stop = (min(end or last, last) - first).days + 1
         return {
@@ -366,9 +367,15 @@ class Figures:
             "data": self._history[begin : max(0, stop)],
         }
 
+    @property
+    def _first_known_day(self) -> date:
+        """The first day at whose end the states of all stories are known."""
+        known = self.project.state_history
+        return known.first_day if known else self._start.date()
+
     @cached_property
     def _history(self) -> list[list[Any]]:
-        first, last = self._start.date(), self.now.date()
+        first, last = self._first_known_day, self.now.date()
         moves: dict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
         for story_id, story in self.project.stories.items():
             before = None
@@ -392,19 +399,27 @@ class Figures:
     def _states(self, story: Row) -> list[tuple[str, str]]:
         """The states a story went through, oldest first, each with the time at which it began."""
         states = [(row["occurred_at"], row["state"]) for row in self.transitions.get(story["id"], [])]
+        known = self.project.state_history
+        if known:
+            begin = story.get("created_at", "")
+            before = known.before.get(story["id"], "" if states else story["current_state"])
+            return [(begin, before), *states] if before else states
         if story["current_state"] == "accepted":
             accepted_at = story["accepted_at"]
             return [state for state in states if state[0] < accepted_at] + [(accepted_at, "accepted")]
         return states or [(story["created_at"], story["current_state"])]
 
-    def cycle_time(self, story_id: int) -> Row:
-        """`cycle_time_details` of a story: how often it came into each state, and the time there.
+    def cycle_time(self, story_id: int) -> Row | None:
+        """`cycle_time_details` of a story: how often it came into each state, and the time there; None if not known.
 
         Times are in milliseconds; weekends count (recording get_cycle_time_details.json, where a story is rejected for
         917 days). total_cycle_time, their sum, is absent when no transition is into any of these states.
         """
+        known = self.project.state_history
+        if known and story_id not in known.whole:
+            return None
         story = self.project.stories[story_id]
-        end = parse_iso(story["accepted_at"]) if story["current_state"] == "accepted" else self.now
+        end = parse_iso(story["accepted_at"]) if story["current_state"] == "accepted" and not known else self.now
         transitions = self.transitions.get(story_id, [])
         times = [parse_iso(row["occurred_at"]) for row in transitions] + [end]
         spent, entered = dict.fromkeys(STATES, timedelta()), dict.fromkeys(STATES, 0)

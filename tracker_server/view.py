@@ -22,6 +22,15 @@ class View:
         self.views = views
         self.stamp = (project.version, world.now)
 
+    @property
+    def unavailable_endpoints(self) -> Mapping[str, str]:
+        """What the world and the project cannot know, as `World.unavailable_endpoints`."""
+        return {**self.world.unavailable_endpoints, **self.project.unavailable_endpoints}
+
+    @cached_property
+    def unavailable_attributes(self) -> frozenset[str]:
+        return self.world.unavailable_attributes | self.project.unavailable_attributes
+
     @cached_property
     def figures(self) -> Figures:
         return Figures(self.project, self.project.as_of or self.world.now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import IO, Any
 
 Row = dict[str, Any]
@@ -42,6 +42,19 @@ def parse_iso(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@dataclass(frozen=True)
+class StateHistory:
+    """How far the transitions of a project reach, where they are not all that ever were.
+
+    `first_day` is the first at whose end the states of all stories are known. `whole` are the stories of which every
+    transition is known. `before` has by story the state that it had before the first known one.
+    """
+
+    first_day: date
+    whole: frozenset[int]
+    before: Mapping[int, str]
+
+
 @dataclass
 class Project:
     """A project and everything in it; every dict is keyed by the id of its rows.
@@ -58,6 +71,9 @@ class Project:
     began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of the
     iteration that a story is in. `as_of` is the time of this state, if it differs from the world's. Without
     `knows_days` it is not known when the iterations began, and `iteration_starts` only says which is the current.
+
+    `unavailable_endpoints` and `unavailable_attributes` are what this project cannot know, as in `World`. Without
+    `state_history`, `transitions` are all that ever were.
 
     `complete_at` has, by kind of row (`story`, `epic`), a time at which all rows were known: a row that existed before
     then and is not here was deleted.
@@ -80,6 +96,9 @@ class Project:
     as_of: datetime | None = None
     knows_days: bool = True
     complete_at: Mapping[str, datetime] = field(default_factory=dict)
+    unavailable_endpoints: Mapping[str, str] = field(default_factory=dict)
+    unavailable_attributes: frozenset[str] = frozenset()
+    state_history: StateHistory | None = None
 
     @property
     def id(self) -> int:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tracker_server.api.dialect import Dialect
-from tracker_server.api.errors import invalid_parameter, unauthorized_operation, unfound_resource
+from tracker_server.api.errors import invalid_parameter, route_not_found, unauthorized_operation, unfound_resource
 from tracker_server.api.fields import FieldsError, refuse, selector
 from tracker_server.api.parameters import Parameters
 from tracker_server.search.index import SearchIndex
 from tracker_server.view import View, Views, membership_of
 from tracker_server.world import Project, Row, World, iso
+
+
+def name_of(endpoint: Callable[..., Any]) -> str:
+    """The name of its function, as `World.unavailable_endpoints` has it."""
+    function: Callable[..., Any] = endpoint.func if isinstance(endpoint, partial) else endpoint
+    return function.__name__
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,10 @@ class Call:
         """What an endpoint of a project answers. Raises ApiError if there is none, or the person may not read it."""
         if project is None:
             raise unfound_resource()
-        answer = endpoint(self, self.authorized_view(project), **names)
+        view = self.authorized_view(project)
+        if problem := project.unavailable_endpoints.get(name_of(endpoint)):
+            raise route_not_found(general_problem=problem)
+        answer = endpoint(self, view, **names)
         answer.project = project
         return answer
 
@@ -89,11 +99,11 @@ class Call:
         """A single row; raises ApiError if there is none."""
         if row is None:
             raise unfound_resource()
-        return Answer(self._select(kind, listed=False)(row, view))
+        return Answer(self._select(kind, view, listed=False)(row, view))
 
     def unpaginated(self, kind: str, rows: Collection[Row], view: View) -> Answer:
         """All the rows, without pagination."""
-        select = self._select(kind, listed=True)
+        select = self._select(kind, view, listed=True)
         return Answer([select(row, view) for row in rows])
 
     def page(self, kind: str, rows: list[Row], view: View, cap: int, limit: int = 100) -> Answer:
@@ -117,13 +127,13 @@ class Call:
         answer.page = Page(len(rows), limit, offset, len(answer.data))
         return answer
 
-    def _select(self, kind: str, *, listed: bool) -> Callable[[Row, View], Row]:
+    def _select(self, kind: str, view: View, *, listed: bool) -> Callable[[Row, View], Row]:
         fields = self.parameters.text("fields")
         wanted = self.dialect.default_fields(kind) if fields is None else fields
         try:
             if fields is not None:
                 refuse(kind, fields, self.dialect.refused_attributes)
-            return selector(kind, wanted, self.dialect.shape, self.world.unavailable_attributes, listed=listed)
+            return selector(kind, wanted, self.dialect.shape, view.unavailable_attributes, listed=listed)
         except FieldsError as error:
             raise invalid_parameter(f"'fields' cannot be used: {error}") from None
 

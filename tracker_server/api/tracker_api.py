@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import IO, Any
 
 import orjson
 from werkzeug.exceptions import HTTPException
 
-from tracker_server.api.call import Answer, Call, Caps
+from tracker_server.api.call import Answer, Call, Caps, name_of
 from tracker_server.api.dialect import TRACKER, Dialect
 from tracker_server.api.errors import ApiError, error_response, route_not_found
 from tracker_server.api.parameters import Parameters
@@ -58,9 +57,8 @@ class TrackerApi:
             raise route_not_found() from None
         if request.method not in ("GET", "HEAD"):
             raise ApiError(405, "http_method_not_supported", "This server answers GET and HEAD requests only.")
-        function = endpoint.func if isinstance(endpoint, partial) else endpoint
-        if function.__name__ in self.world.unavailable_endpoints:
-            raise route_not_found(general_problem=self.world.unavailable_endpoints[function.__name__])
+        if problem := self.world.unavailable_endpoints.get(name_of(endpoint)):
+            raise route_not_found(general_problem=problem)
         token, person_id = self._authenticated(request.header("X-TrackerToken"))
         parameters = Parameters(request.query, self._dialect.ignored_parameters)
         envelope = parameters.text("envelope", ["true", "false"]) == "true"

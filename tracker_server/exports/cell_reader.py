@@ -67,6 +67,14 @@ class CellReader:
                 self.warn_left_out(column, text, "not a date like Nov 22, 2014")
         return found
 
+    def warn_of_ambiguous_days(self) -> None:
+        """Report those cells of the file that could be two days."""
+        if self.days.ambiguous_count:
+            self.line = 0
+            more = f" and {self.days.ambiguous_count - 1:,} more cells" if self.days.ambiguous_count > 1 else ""
+            reason = f"{shown(self.days.first_ambiguous)}{more} could be two days, and no cell of the file shows which"
+            self.warn("", f"{reason}; left out")
+
     def points(self, text: str) -> float | None:
         """An estimate."""
         if not text:

@@ -8,7 +8,7 @@ or in an object store, and all of that in a ZIP again. One rule decides what a f
   with this number. If something in the folder may be an export itself, a row of that CSV has to have the number.
 - It is in such a folder with no export beside or above, and none in it: a file of the story with this number, wherever
   the CSV with that lies.
-- It is a CSV with the columns of stories: an export. With those of a history: not read.
+- It is a CSV with the columns of stories: an export. With those of a history: that of the exports beside it.
 - It is a ZIP: the same rule applies to its content.
 - It is a system file: counted, not read.
 - Anything else: reported, not read.
@@ -33,7 +33,7 @@ from tracker_server.exports.cells import row_number
 from tracker_server.exports.columns import is_history_header, is_story_header
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
 from tracker_server.exports.folders import File, Folder, folder_trees
-from tracker_server.exports.layout import Attachment, Layout, Path, Table
+from tracker_server.exports.layout import Attachment, HistoryTable, Layout, Path, Table
 from tracker_server.exports.names import (
     ARCHIVES,
     ENDINGS,
@@ -42,6 +42,8 @@ from tracker_server.exports.names import (
     base_name,
     copy_mark,
     has_trackers_stamp,
+    history_project,
+    is_history_name,
     parse_inner_name,
     parse_name,
     slug,
@@ -55,7 +57,7 @@ MOST_NESTED = 3
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()
 _NO_EXPORT = "it is neither a CSV nor a ZIP, and not in the folder of a story"
-_HISTORY = "it is the history of a project"
+_HISTORY = "it is named like a history, but its first line does not name the columns of one"
 _NO_COLUMNS = "its first line must name the columns, with Title (or Story) among them"
 
 
@@ -85,13 +87,14 @@ class _Classifier:
         beside it and on the way up.
         """
         tables: list[Table] = []
+        histories: list[HistoryTable] = []
         archives: list[File] = []
         failures = len(self.layout.failures)
         for file in folder.files:
             if is_system_file(file.name, is_folder=file.source.is_folder):
                 self._system_files.append(file)
                 continue
-            kind = self._kind(file, path, around, tables)
+            kind = self._kind(file, path, around, tables, histories)
             if kind == "archive":
                 archives.append(file)
             elif kind:
@@ -99,6 +102,8 @@ class _Classifier:
         self.layout.tables += tables
         failed = len(self.layout.failures) - failures
         count = len(tables) + failed
+        labels = frozenset(table.label for table in tables or above)
+        self.layout.histories += ((history, labels) for history in histories)
         above = [*tables, *above]
         for file in archives:
             count += self._visit_archive(file, path, around, nested)
@@ -148,8 +153,8 @@ class _Classifier:
             entries = "1 entry" if number == 1 else f"{number:,} entries"
             self._report(Finding(label, 0, "", f"{entries} of an operating system; not read"))
 
-    def _kind(self, file: File, path: Path, around: Path, tables: list[Table]) -> str:
-        """Add a file to the layout; returns `archive` for a ZIP, what an unused file is, or an empty text."""
+    def _kind(self, file: File, path: Path, around: Path, tables: list[Table], histories: list[HistoryTable]) -> str:
+        """Add a file to the tables or histories; returns `archive` for a ZIP, what an unused file is, or nothing."""
         name = file.name.lower()
         is_wanted = file.source.is_named or file.source.is_folder or name.endswith(TABLES)
         if not is_wanted and not name.endswith(ENDINGS):
@@ -169,8 +174,9 @@ class _Classifier:
                 tables.append(_table(file, path, around))
                 return ""
             if is_history_header(header):
-                self.layout.histories.add(path)
-            if is_history_header(header) or (is_wanted and not file.source.is_named and "history" in name):
+                histories.append(HistoryTable(file.label, history_project(file.name, around), file.source.open))
+                return ""
+            if is_wanted and not file.source.is_named and is_history_name(name):
                 return _HISTORY
             if file.source.is_named or (is_wanted and not header):
                 raise ExportError(f"{file.label} is not a Tracker export: {_NO_COLUMNS}.")
@@ -207,6 +213,9 @@ class _Classifier:
         else:
             return
         inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
+        if is_history_name(file.name):
+            self.layout.failures.append(Failure(file.label, words, frozenset()))
+            return
         projects = _projects_of(file.name, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
         self.layout.failures.append(Failure(file.label, words, projects))
 

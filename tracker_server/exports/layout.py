@@ -31,6 +31,19 @@ class Table:
     origins: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class HistoryTable:
+    """A CSV with the history of a project: its name in messages, and the `slug` of the project that its name says.
+
+    Without `is_of_one` there are exports of several projects beside it, and any line may be about any of them.
+    """
+
+    label: str
+    project: str
+    open: Callable[[], IO[bytes]]
+    is_of_one: bool = True
+
+
 class Attachment(NamedTuple):
     """A file in the folder of a story or an epic.
 
@@ -51,10 +64,11 @@ class Layout:
     """What lies at a place.
 
     `attachments` are the files of stories, by the labels of all tables beside their folder and above it; by `()` where
-    there are none. `histories` are the folders in which a history lies. `failures` are the files that cannot be read.
+    there are none. `histories` are those of projects, each with the labels of the tables beside it, or else above.
+    `failures` are the files that cannot be read.
     """
 
     tables: list[Table] = field(default_factory=list)
     attachments: dict[tuple[str, ...], list[Attachment]] = field(default_factory=dict)
-    histories: set[Path] = field(default_factory=set)
+    histories: list[tuple[HistoryTable, frozenset[str]]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

@@ -18,7 +18,7 @@ from typing import Protocol
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import hashed_id
-from tracker_server.exports.layout import Attachment, Layout, Table
+from tracker_server.exports.layout import Attachment, HistoryTable, Layout, Table
 from tracker_server.exports.names import natural_sort_key, slug
 from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
 from tracker_server.exports.table_reader import TableReader
@@ -47,6 +47,7 @@ def group_by_project(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExpo
             by_table.setdefault(label, []).extend(files)
         for file in files:
             by_owner.setdefault(file.owner_id, []).append(file)
+    histories = _histories(layout, by_project)
     projects = []
     for name, tables in by_project.items():
         found = [
@@ -55,12 +56,29 @@ def group_by_project(layout: Layout, ids: Mapping[str, int]) -> list[ProjectExpo
                 by_table.get(table.label, []),
                 group=(table.folder, *_group(table)),
                 is_alone=shared[table.folder] == 1,
-                has_history=table.folder in layout.histories,
+                histories=histories.get(table.label, []),
             )
             for table in tables
         ]
         projects.append(ProjectExports(tables[0].project, ids.get(name) or hashed_id("project", name), found, by_owner))
     return projects
+
+
+def _histories(layout: Layout, by_project: Mapping[str, Sequence[Table]]) -> dict[str, list[HistoryTable]]:
+    """The histories by the labels of the tables that they belong to.
+
+    A history belongs to the tables of the project that it is named after. One that is named after none of them belongs
+    to all beside it.
+    """
+    slugs = {table.label: name for name, tables in by_project.items() for table in tables}
+    found: dict[str, list[HistoryTable]] = {}
+    for history, beside in layout.histories:
+        of_its_name = [label for label in beside or slugs if slugs[label] == history.project]
+        labels = of_its_name or beside
+        is_of_one = bool(of_its_name or not history.project) and len({slugs[label] for label in labels}) == 1
+        for label in labels:
+            found.setdefault(label, []).append(replace(history, is_of_one=is_of_one))
+    return found
 
 
 def _group(table: Table) -> tuple[object, ...]:

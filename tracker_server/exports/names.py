@@ -32,7 +32,7 @@ _TIME = r"(?:[ _T-](?P<hour>[0-9]{2})[-_.h]?(?P<minute>[0-9]{2})(?:[-_.]?[0-9]{2
 _STAMP = re.compile(rf"(?:(?P<name>.+)[ _.-]+|[ _.-]*){_DAY}{_TIME}(?P<rest>(?![0-9]).*)")
 _PART = re.compile(
     r"(?:[ _-]*(?:all|stories|story|epics|releases|done|current|backlog|icebox|part|exports?|backups?|selected|csv"
-    r"|(?<![0-9])[0-9]{1,4}(?![0-9])))*[ _-]*",
+    r"|history|(?<![0-9])[0-9]{1,4}(?![0-9])))*[ _-]*",
     re.IGNORECASE,
 )
 
@@ -83,6 +83,16 @@ def parse_inner_name(file: str, around: Iterable[str]) -> ParsedName:
 def has_trackers_stamp(file: str) -> bool:
     """Whether a file is named as Tracker names exports, with the minute in which it was made."""
     return bool(re.search("_[0-9]{8}_[0-9]{4}", base_name(file))) and _parse(file).at is not None
+
+
+def is_history_name(file: str) -> bool:
+    """Whether a file is called a history; one that cannot be read is none of stories then."""
+    return "history" in base_name(file).lower() and not file.lower().endswith(ARCHIVES)
+
+
+def history_project(file: str, around: Iterable[str]) -> str:
+    """The `slug` of the project whose history is in a file: `my_project` for `my_project_history_20250401_1212.csv`."""
+    return re.sub("(?:^|_)history(?:_|$)", "", slug(parse_inner_name(file, around).project))
 
 
 def slug(project: str) -> str:

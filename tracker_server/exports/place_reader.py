@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.history import History
 from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import find_renamed, group_by_project, join_exports, sorted_newest_first
 from tracker_server.exports.names import slug
@@ -34,6 +36,7 @@ class ReadProject:
     story_ids: Sequence[int]
     epic_ids: Sequence[int]
     attachments: list[Attachment]
+    histories: Mapping[str, History]
     project: CachedProject | None
 
 
@@ -106,8 +109,10 @@ class PlaceReader:
             built = build_project(reader, links=self._links)
             read_again = partial(_again, exports, built.version, links=self._links)
             project = CachedProject(built, self._cache, read_again)
+        summary = reader.summary()
+        self._found.failures += reader.history_failures
         stories, epics = sorted_ids(reader.story_ids), sorted_ids(reader.epic_ids)
-        return ReadProject(exports, reader.summary(), stories, epics, reader.attachments, project)
+        return ReadProject(exports, summary, stories, epics, reader.attachments, reader.counted_histories, project)
 
     def _with_renamed_joined(self, projects: list[ReadProject], ids: Mapping[str, int]) -> list[ReadProject]:
         """The projects, with those merged that share their stories because a project or its file was renamed."""
@@ -131,17 +136,37 @@ class PlaceReader:
             projects.sort(key=lambda read: read.summary.as_of)
 
     def _report_unclaimed(self, layout: Layout) -> None:
-        """Reports the files in folders that belong to no story of any export."""
-        claimed = {attachment.label for read in self._found.projects for attachment in read.attachments}
+        """Reports the files in folders that belong to no story of any export, and histories and lines of nothing."""
         unreadable = {name for failure in self._found.failures for name in failure.projects}
-        origins = {table.label: table.origins for table in layout.tables}
+        outdated = {table.label for table in layout.tables if table.origins & unreadable}
+        self._report_unclaimed_files(layout, outdated)
+        self._report_unclaimed_histories(layout, outdated)
+
+    def _report_unclaimed_files(self, layout: Layout, outdated: AbstractSet[str]) -> None:
+        claimed = {attachment.label for read in self._found.projects for attachment in read.attachments}
         for above, attachments in layout.attachments.items():
-            if above and all(origins[label] & unreadable for label in above):
+            if above and all(label in outdated for label in above):
                 continue
             for attachment in attachments:
                 if attachment.label not in claimed:
                     reason = f"left out: no row has the number {attachment.owner_id}"
                     self._report(Finding(attachment.label, 0, "", reason))
+
+    def _report_unclaimed_histories(self, layout: Layout, outdated: AbstractSet[str]) -> None:
+        read: dict[str, list[History]] = {}
+        for project in self._found.projects:
+            for label, history in project.histories.items():
+                read.setdefault(label, []).append(history)
+        failed = {failure.file for failure in self._found.failures}
+        for table, beside in layout.histories:
+            told = read.get(table.label, ())
+            left = told[0].lines - sum(history.lines - history.lines_of_others for history in told) if told else 0
+            if left > 0:
+                reason = f"{left:,} lines are about nothing that the exports beside it have; left out"
+                self._report(Finding(table.label, 0, "ID", reason))
+            elif not told and table.label not in failed and outdated.isdisjoint(beside):
+                reason = "not read: it is the history of a project, and no CSV with the stories lies beside it"
+                self._report(Finding(table.label, 0, "", reason))
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from tracker_server.derived import Figures
 from tracker_server.exports.cells import linked_story_ids
 from tracker_server.exports.ids import UNUSED_BITS, hashed_id, part_ids
 from tracker_server.exports.layout import Attachment
+from tracker_server.exports.project_history import covered_since, take_history
 from tracker_server.exports.project_reader import ProjectReader
+from tracker_server.exports.unavailable import HISTORY_ATTRIBUTES, HISTORY_ENDPOINTS
 from tracker_server.world import Project, Row
 
 DONE, PLANNED, ICEBOX = range(3)
@@ -29,7 +31,7 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
     project = Project(row={"kind": "project", "id": reader.exports.project_id, "name": reader.exports.name})
     for row in reader.rows():
         (project.epics if row["kind"] == "epic" else project.stories)[row["id"]] = row
-    cells, iterations = reader.cell_reader, reader.iterations
+    cells, iterations, events = reader.cell_reader, reader.iterations, reader.history
     project.iteration_starts = iterations.starts
     project.iteration_of = reader.iteration_of
     project.knows_days = iterations.is_known or not project.iteration_of
@@ -48,6 +50,12 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
     for name, person_id in sorted(cells.people.items()):
         membership: Row = {"kind": "project_membership", "id": hashed_id("membership", project.id, name)}
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
+    if events:
+        since = covered_since(reader.histories_of_the_newest)
+        take_history(project, events, cells.people, since, reader.as_of)
+    else:
+        project.unavailable_endpoints = HISTORY_ENDPOINTS
+        project.unavailable_attributes = HISTORY_ATTRIBUTES
     attachments = reader.attachments
     _set_blocked_story_ids(project)
     project.version = _version(project, reader.as_of, attachments)
@@ -142,5 +150,6 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for start in range(0, len(project.order), AT_A_TIME):
         take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
+    take([row["project_version"] for row in project.activity])
     take(sorted((file.owner_id, file.file.filename, file.checksum, file.archive, file.member) for file in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

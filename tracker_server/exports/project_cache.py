@@ -48,6 +48,10 @@ class CachedProject(Project):
         self.as_of = project.as_of
         self.knows_days = project.knows_days
         self.complete_at = project.complete_at
+        self.unavailable_attributes = project.unavailable_attributes
+        self.state_history = project.state_history
+        # Asked for before the project is read.
+        self.unavailable_endpoints = project.unavailable_endpoints
         self._stories = sorted_ids(project.stories)
         self._epics = sorted_ids(project.epics)
         self._cache = cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tracker_server.exports.iterations import Span
-from tracker_server.exports.layout import Attachment, Table
+from tracker_server.exports.layout import Attachment, HistoryTable, Table
 from tracker_server.exports.panels import Panels
 from tracker_server.exports.table_reader import TableReader
 
@@ -17,14 +17,15 @@ class Export:
     """A table of one project, and the files beside it, which may belong to other projects too.
 
     `group` is equal for the tables that one export may have been split into. `is_alone`: no table of another export
-    lies in the same ZIP or folder, so what lies there belongs to this one. `has_history`: a history lies there.
+    lies in the same ZIP or folder, so what lies there belongs to this one. `histories` are those that lie there or, if
+    none does, in a folder below.
     """
 
     table: Table
     attachments: list[Attachment]
     group: tuple[object, ...] = ()
     is_alone: bool = True
-    has_history: bool = False
+    histories: Sequence[HistoryTable] = ()
 
     @property
     def label(self) -> str:
@@ -63,7 +64,7 @@ def missing_proofs(exports: Sequence[Export], readers: Sequence[TableReader]) ->
         spans |= reader.spans
     ids = set[int]().union(*(reader.story_ids | reader.epic_ids for reader in readers))
     came_along = (export for export in exports if export.is_alone)
-    is_of_page = any(e.has_history or any(file.owner_id in ids for file in e.attachments) for e in came_along)
+    is_of_page = any(e.histories or any(file.owner_id in ids for file in e.attachments) for e in came_along)
     stamps = [export.table.stamp for export in exports if export.table.stamp]
     stories = panels.missing(spans, stamps, is_of_page=is_of_page)
     return {"story": stories, "epic": stories if panels.has_epics else "it has no epic"}

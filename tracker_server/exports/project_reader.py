@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,12 +12,33 @@ from functools import cached_property
 from tracker_server.derived import Figures
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
-from tracker_server.exports.errors import Finding, Report
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.history import Event, History, Rows, merged, read_history
 from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
 from tracker_server.exports.table_reader import TYPES, NewerExports, TableReader
 from tracker_server.world import STORY_PARTS, Project, Row
+
+
+@dataclass(frozen=True)
+class HistorySummary:
+    """How much of a history was understood: its lines, those that say what was done, and those that show a state.
+
+    `oldest` and `newest` are the times of the first and the last (ISO 8601).
+    """
+
+    lines: int
+    understood: int
+    states: int
+    oldest: str
+    newest: str
+
+    @classmethod
+    def of(cls, oldest_first: Sequence[Event]) -> HistorySummary:
+        deeds = [event.deed for event in oldest_first if event.deed]
+        states = sum(bool(deed.state) for deed in deeds)
+        return cls(len(oldest_first), len(deeds), states, oldest_first[0].at, oldest_first[-1].at)
 
 
 @dataclass
@@ -43,6 +64,7 @@ class Summary:
     as_of: datetime
     attachments: int
     attachment_bytes: int
+    history: HistorySummary | None = None
     counting: dict[str, int] = field(default_factory=dict)
 
 
@@ -55,6 +77,7 @@ class ProjectReader:
         self._report = report
         self._newer = NewerExports()
         self._readers: list[TableReader] = []
+        self.history_failures: list[Failure] = []
 
     def rows(self) -> Iterator[Row]:
         """Yields the stories and epics that count, each from the newest export that has it. Raises ExportError."""
@@ -107,6 +130,43 @@ class ProjectReader:
         return sorted(found, key=lambda file: (file.owner_id, file.file.filename))
 
     @cached_property
+    def history(self) -> list[Event]:
+        """What was done, the oldest first; `history_failures` are the histories that cannot be read."""
+        return merged(history.events for history in self.histories.values())
+
+    @property
+    def histories_of_the_newest(self) -> list[list[Event]]:
+        """Those of the newest export and, before them, those of older ones; empty if the newest came without any."""
+        by_table = {label: history.events for label, history in self.histories.items() if history.events}
+        newest = [table.label for table in self.exports.all[0].histories if table.label in by_table]
+        if not newest:
+            return []
+        last = max(newest, key=lambda label: by_table[label][-1].at)
+        others = [events for label, events in by_table.items() if label != last]
+        return [*sorted(others, key=lambda events: events[-1].at), by_table[last]]
+
+    @cached_property
+    def histories(self) -> dict[str, History]:
+        """What each history tells, by its name in messages."""
+        tables = {history.label: history for export in self.exports.all for history in export.histories}
+        rows = Rows(self.exports.project_id, self.story_ids, self.epic_ids)
+        found = {}
+        for table in tables.values():
+            try:
+                found[table.label] = read_history(table, self.cell_reader, rows)
+            except ExportError as error:
+                self.history_failures.append(Failure(table.label, str(error), frozenset()))
+            except OSError as error:
+                words = f"{table.label} cannot be read: {error.strerror or error}."
+                self.history_failures.append(Failure(table.label, words, frozenset()))
+        return found
+
+    @property
+    def counted_histories(self) -> dict[str, History]:
+        """The same without the events."""
+        return {label: history._replace(events=[]) for label, history in self.histories.items()}
+
+    @cached_property
     def iterations(self) -> Calendar:
         """When its iterations began; newer exports override older ones."""
         spans: dict[int, Span] = {}
@@ -153,6 +213,7 @@ class ProjectReader:
             export.label: len(reader.story_ids) + len(reader.epic_ids)
             for export, reader in zip(self.exports.all, self._readers, strict=True)
         }
+        history = self.history
         days = [day for reader in self._readers for day in (reader.oldest, reader.newest) if day]
         return Summary(
             name=self.exports.name,
@@ -168,6 +229,7 @@ class ProjectReader:
             as_of=self.as_of,
             attachments=len(files),
             attachment_bytes=sum(file.file.size for file in files),
+            history=HistorySummary.of(history) if history else None,
             counting=counting if len(counting) > 1 else {},
         )
 

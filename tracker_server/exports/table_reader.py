@@ -110,13 +110,7 @@ class TableReader:
         if is_short and not sheet.records.ends_in_a_line:
             reader.warn("", "the last row is short and its line has no end: the file may be incomplete")
         self._report_unknown_columns(header, columns, unknown)
-        if reader.days.ambiguous_count:
-            reader.line = 0
-            more = f" and {reader.days.ambiguous_count - 1:,} more cells" if reader.days.ambiguous_count > 1 else ""
-            reason = (
-                f"{shown(reader.days.first_ambiguous)}{more} could be two days, and no cell of the file shows which; "
-            )
-            reader.warn("", f"{reason}left out")
+        reader.warn_of_ambiguous_days()
 
     def _report_unknown_columns(self, header: Cells, columns: Columns, unknown: Counter[int]) -> None:
         self.reader.line = 1

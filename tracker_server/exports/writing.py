@@ -1,4 +1,4 @@
-"""Writes a world as an export: a ZIP with a CSV for each project, and the files of its stories in folders."""
+"""Writes a world as an export: a ZIP with a CSV for each project, its history, and its stories' files in folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import escape_formula, format_day
 from tracker_server.exports.columns import REPEATED, SINGLE
-from tracker_server.world import Project, Row, StoredFile, World, parse_iso
+from tracker_server.world import Project, Row, StoredFile, World, iso, parse_iso
 
 PRIORITIES = {"p0": "p0 - Critical", "p1": "p1 - High", "p2": "p2 - Medium", "p3": "p3 - Low", "none": "none"}
 
@@ -23,10 +23,16 @@ Repeated = dict[str, list[tuple[str, ...]]]
 """The cells of each repeated group of columns, by the name of its first."""
 
 
-def write_export(world: World, out: IO[bytes]) -> None:
+HISTORY_COLUMNS = ("ID", "Type", "Message", "Performed By", "Occurred At")
+SIX_MONTHS = timedelta(days=183)
+"""How far back the history of an export of Tracker reached."""
+
+
+def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_MONTHS) -> None:
     """Write a ZIP like those of Tracker, with all projects of the world.
 
-    It contains the files whose bytes the world has. Two equal worlds give the same bytes.
+    It contains the files whose bytes the world has, and of the activity what came in the time of `history` before now,
+    or all of it. Two equal worlds give the same bytes.
     """
     stamp = world.now.strftime("%Y%m%d_%H%M")
     names: set[str] = set()
@@ -35,6 +41,10 @@ def write_export(world: World, out: IO[bytes]) -> None:
             name = unused(_file_name(str(project.row["name"])), names)
             with archive.open(_entry(f"{name}_{stamp}.csv", world.now), "w") as member:
                 write_csv(world, project, member)
+            since = iso(world.now - history) if history else ""
+            if activity := [row for row in project.activity if row["occurred_at"] >= since]:
+                with archive.open(_entry(f"{name}_history_{stamp}.csv", world.now), "w") as member:
+                    _write_history(activity, member)
             for path, file in _files(world, project):
                 with archive.open(_entry(path, world.now), "w") as member, file.open() as content:
                     shutil.copyfileobj(content, member)
@@ -57,6 +67,20 @@ def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
             cells += [cell for entry in groups for cell in entry]
             cells += [""] * (len(group) * (most[group[0]] - len(groups)))
         writer.writerow(cells)
+    text.detach()
+
+
+def _write_history(oldest_first: Iterable[Row], out: IO[bytes]) -> None:
+    """Write the activity of a project as a CSV in UTF-8, the oldest first."""
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(HISTORY_COLUMNS)
+    for row in oldest_first:
+        resource = next(iter(row.get("primary_resources") or ()), row["project"])
+        person = row.get("performed_by") or {}
+        type_name = resource.get("story_type") or resource.get("kind") or ""
+        done_to = (resource.get("id", ""), type_name)
+        writer.writerow([*done_to, row.get("message") or "", person.get("name", ""), row["occurred_at"]])
     text.detach()
 
 

@@ -224,7 +224,7 @@ def _person(view: View, person_id: int | None) -> Person | None:
 
 
 def _followers(view: View, row: Row, kind: str) -> list[Person]:
-    is_known = f"{kind}.followers" not in view.world.unavailable_attributes
+    is_known = f"{kind}.followers" not in view.unavailable_attributes
     return persons(view, row.get("follower_ids")) if is_known else []
 
 
@@ -291,15 +291,17 @@ def safe_address(address: object) -> str | None:
 
 
 def _history(view: View, kind: str, row_id: int) -> list[Event]:
-    if f"{kind}_activity" in view.world.unavailable_endpoints:
+    if f"{kind}_activity" in view.unavailable_endpoints:
         return []
     found = view.activity_of.get((kind, row_id), ())
     return [Event(row["occurred_at"], row.get("message") or "") for row in reversed(found[-MOST_EVENTS:])]
 
 
 def _states(view: View, story_id: int) -> list[TimeInState]:
-    if "story_transitions" in view.world.unavailable_endpoints or not view.figures.transitions.get(story_id):
+    if "story_transitions" in view.unavailable_endpoints or not view.figures.transitions.get(story_id):
         return []
     times = view.figures.cycle_time(story_id)
+    if times is None:
+        return []
     entered = (state for state in CYCLE_STATES if times[f"{state}_count"])
     return [TimeInState(state, times[f"{state}_count"], times[f"{state}_time"]) for state in entered]

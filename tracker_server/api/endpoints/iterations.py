@@ -37,5 +37,5 @@ def iteration(call: Call, view: View, number: int) -> Answer:
 
 def iteration_cycle_times(call: Call, view: View, number: int) -> Answer:
     story_ids = _iteration_row(view, number)["story_ids"]
-    rows = [view.figures.cycle_time(story_id) for story_id in story_ids]
+    rows = [row for story_id in story_ids if (row := view.figures.cycle_time(story_id))]
     return call.unpaginated("cycle_time_details", rows, view)

@@ -8,8 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
-from tracker_server.world import Project, Row, World
+from tracker_server.world import Project, Row, World, iso
 
+SIX_MONTHS = timedelta(days=183)
 LINK = ("original_url", "host_url", "owner", "repo", "number", "name")
 
 
@@ -25,6 +26,7 @@ class _ExpectedExport:
     def __init__(self, world: World, project: Project) -> None:
         self._world = world
         self._project = project
+        self._since = iso(world.now - SIX_MONTHS)
         self._zone = ZoneInfo((project.row.get("time_zone") or {}).get("olson_name", "UTC"))
 
     def project(self) -> dict[str, Any]:
@@ -39,7 +41,29 @@ class _ExpectedExport:
                 for row in figures.iterations
                 if row["story_ids"]
             ],
+            "history": [self._activity(row) for row in project.activity if row["occurred_at"] >= self._since],
+            "changes": sorted(self._changes()),
         }
+
+    def _activity(self, row: Row) -> tuple[Any, ...]:
+        """Who did what to which story or epic, and when; of what else there is, an export has no number."""
+        resources = [(resource["kind"], resource["id"]) for resource in row["primary_resources"][:1]]
+        done_to = resources if resources and resources[0][0] in ("story", "epic") else []
+        # A move to another project is in the words of any move.
+        kind = "story_move_activity" if row["kind"].startswith("story_move_from") else row["kind"]
+        return kind, row["message"], row["performed_by"]["name"], done_to, row["occurred_at"]
+
+    def _changes(self) -> Iterable[tuple[Any, ...]]:
+        """The changes of the states of its stories; the message of a creation does not show one."""
+        created = {
+            (row["primary_resources"][0]["id"], row["project_version"])
+            for row in self._project.activity
+            if row["kind"] in ("story_create_activity", "model_import_activity") or "_move_into_" in row["kind"]
+        }
+        for row in self._project.transitions:
+            is_first = (row["story_id"], row["project_version"]) in created
+            if row["occurred_at"] >= self._since and row["story_id"] in self._project.stories and not is_first:
+                yield row["story_id"], row["occurred_at"], row["state"], self._name(row["performed_by_id"])
 
     def _epic(self, epic: Row) -> dict[str, Any]:
         label = self._project.labels.get(epic.get("label_id", 0))

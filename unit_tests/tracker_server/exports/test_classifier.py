@@ -18,7 +18,6 @@ from unit_tests.tracker_server.exports.exported import ATTACHED, FILES, NAME, ZI
 
 TOLD = [
     "1003/of nobody.png: left out: no row has the number 1003",
-    "my_project_history_20250401_1212.csv: not read: it is the history of a project",
     "notes.md: not read: it is neither a CSV nor a ZIP, and not in the folder of a story",
 ]
 

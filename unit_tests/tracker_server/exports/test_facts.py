@@ -245,10 +245,11 @@ def test_a_zip_may_hold_its_csv_and_its_files_in_a_folder() -> None:
     assert [file["filename"] for file in comment["file_attachments"]] == ["photo.png"]
 
 
-def test_a_history_csv_is_reported_and_not_read() -> None:
+def test_what_is_only_called_a_history_is_reported_and_not_read() -> None:
     exported = served(packed({NAME: modern({}), "history.csv": b"Time,What\nnow,this\n"}), "a.zip")
     assert len(exported.stories()) == 1
-    assert exported.findings == ["a.zip/history.csv: not read: it is the history of a project"]
+    reason = "it is named like a history, but its first line does not name the columns of one"
+    assert exported.findings == [f"a.zip/history.csv: not read: {reason}"]
 
 
 def test_several_csvs_of_a_zip_are_one_project() -> None:

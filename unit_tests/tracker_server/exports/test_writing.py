@@ -90,7 +90,7 @@ def test_an_export_has_the_columns_of_trackers_last() -> None:
     world = small_world()
     edits.create_story(world, world.projects[99], 1, name="A", tasks=["a", "b"])
     with zipfile.ZipFile(io.BytesIO(written(world))) as archive:
-        assert archive.namelist() == ["my_project_20240124_1200.csv"]
+        assert archive.namelist() == ["my_project_20240124_1200.csv", "my_project_history_20240124_1200.csv"]
         lines = archive.read("my_project_20240124_1200.csv").decode().splitlines()
     assert lines[0].split(",")[: len(SINGLE)] == list(SINGLE)
     assert lines[0].split(",")[len(SINGLE) :] == [

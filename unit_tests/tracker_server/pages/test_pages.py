@@ -162,7 +162,29 @@ def test_history_and_times_in_states_are_shown_where_they_are_known(pages: Pages
     assert "<h2>History</h2>" in page
 
 
-def test_what_an_export_cannot_know_is_not_shown_as_empty(world: World, tmp_path: Path) -> None:
+def test_the_history_of_an_export_is_shown_with_its_stories(world: World, tmp_path: Path) -> None:
+    again = exported(world, tmp_path)
+    pages = pages_of(again)
+    shown = timed = 0
+    for project in again.projects.values():
+        for story_id in list(project.stories)[:20]:
+            page = html(pages, f"/story/show/{story_id}")
+            of_it = [row for row in project.activity if row["primary_resources"][0]["id"] == story_id]
+            assert all(escape(row["message"]) in page for row in of_it)
+            assert ("<h2>History</h2>" in page) == bool(of_it)
+            assert ("Time in each state" in page) == (
+                project.state_history is not None and story_id in project.state_history.whole
+            )
+            shown += len(of_it)
+            timed += "Time in each state" in page
+    assert shown > 20
+    assert timed > 0
+
+
+def test_what_an_export_cannot_know_is_not_shown_as_empty(tmp_path: Path) -> None:
+    world = sample_world()
+    for project in world.projects.values():
+        project.activity.clear()  # without a history
     pages = pages_of(exported(world, tmp_path))
     for story_id in list(next(iter(world.projects.values())).stories)[:20]:
         page = html(pages, f"/story/show/{story_id}")
