@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sized
 
 from source_pivotal_tracker.api.client import TrackerClient
@@ -57,7 +58,8 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
         raise CheckFailed(
             f"project_ids: the exports have no project {', '.join(missing)}; they contain {names}.{failures}"
         )
-    return f"The exports contain {_counted(projects)}: {names}.{failures}"
+    ids = json.dumps({project["name"]: project["id"] for project in projects}, ensure_ascii=False)
+    return f"The exports contain {_counted(projects)}: {names}. As export_project_ids: {ids}.{failures}"
 
 
 def _listed(client: TrackerClient) -> str:

@@ -57,6 +57,7 @@ _WRONG = {
     "bool_type": "is not a boolean",
     "int_type": "is not a whole number",
     "tuple_type": "is not a list",
+    "dict_type": "is not a JSON object",
     "greater_than_equal": "is less than {ge}",
     "less_than_equal": "is more than {le}",
     "string_pattern_mismatch": "has the wrong format",
@@ -161,6 +162,13 @@ class Config(BaseModel):
             "or of a folder of exports, without api_url"
         ),
     )
+    export_project_ids: dict[str, ProjectId] = Field(
+        {},
+        description=(
+            'a JSON object with the ids of projects by their names, such as {"my_project": 1027488}, beside '
+            "export_archive; the check prints the names"
+        ),
+    )
     start_date: StartDate | None = Field(
         None, description="a time in the past such as 2024-01-31T00:00:00Z, or a date such as 2024-01-31"
     )
@@ -243,6 +251,15 @@ class Config(BaseModel):
         if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not info.data.get("allow_http", True):
             raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
         return place
+
+
+    @field_validator("export_project_ids")
+    @classmethod
+    def _beside_exports(cls, ids: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        # A bad export_archive is absent from info.data: its own sentence is enough.
+        if ids and info.data.get("export_archive", "") is None:
+            raise ValueError("is for export_archive only")
+        return ids
 
 
 def parse_config(raw: object) -> Config:

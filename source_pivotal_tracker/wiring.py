@@ -61,7 +61,7 @@ def client_of(settings: Config) -> TrackerClient:
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 
-    exports = ExportAdapter(settings.export_archive)
+    exports = ExportAdapter(settings.export_archive, settings.export_project_ids)
     return TrackerClient(SERVED_AT, token, RateLimiter(UNLIMITED), adapter=exports, completeness=exports)
 
 

@@ -21,7 +21,7 @@ from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
-from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, Source, read_exports, require_exports, sources_at
+from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, ProjectIdError, Source, read_exports, require_exports, sources_at
 from tracker_server.http_message import Request
 
 logger = logging.getLogger("airbyte.tracker")
@@ -37,15 +37,17 @@ OF_A_PERSON = ("/me", "/my/")
 class ExportAdapter(HTTPAdapter, Completeness):
     """A transport of `requests` to the Tracker server that the exports at a path or URL make.
 
+    `project_ids` are the ids of projects by name; those of the others are made of their names.
     They are read when the first request comes. Raises SourceUnavailable, with a sentence for the user, where they
     cannot be.
     """
 
     may_fall_silent = False
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, project_ids: Mapping[str, int] | None = None) -> None:
         super().__init__()
         self._place = place
+        self._project_ids = project_ids or {}
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
         self._problem: SourceUnavailable | None = None
@@ -75,6 +77,9 @@ class ExportAdapter(HTTPAdapter, Completeness):
             if self._api is None:
                 try:
                     self._api = self._read()
+                except ProjectIdError as problem:
+                    self._problem = SourceUnavailable(f"export_project_ids: {problem}")
+                    raise self._problem from None
                 except (ExportError, NotOpened, OSError) as problem:
                     self._problem = SourceUnavailable(f"export_archive: {problem}")
                     raise self._problem from None
@@ -83,7 +88,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
     def _read(self) -> TrackerApi:
         sources = _sources(self._place)
         require_exports(self._place, sources)
-        world, report = read_exports(sources, links=False)
+        world, report = read_exports(sources, self._project_ids, links=False)
         self._whole_at = {project.id: project.complete_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]
         for summary in report.served:

@@ -1,6 +1,6 @@
 """Export archives of Pivotal Tracker: read into a world that the server can serve, inspected, and written."""
 
-from tracker_server.exports.errors import ExportError, Failure, Finding
+from tracker_server.exports.errors import ExportError, Failure, Finding, ProjectIdError
 from tracker_server.exports.exports_world import ExportReport, inspect, read_exports
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
@@ -13,6 +13,7 @@ __all__ = [
     "ExportReport",
     "Failure",
     "Finding",
+    "ProjectIdError",
     "Source",
     "Summary",
     "inspect",

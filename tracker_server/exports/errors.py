@@ -10,6 +10,10 @@ class ExportError(Exception):
     """A file that cannot be read as an export, in a sentence that names it."""
 
 
+class ProjectIdError(ExportError):
+    """Ids that were given for projects do not fit these."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """A file that cannot be read: a sentence that names it, and the `slug` of each project that it may belong to."""

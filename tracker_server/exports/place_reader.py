@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.exports.classifier import classify
-from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.errors import ExportError, Failure, Finding, ProjectIdError, Report
 from tracker_server.exports.history import History
 from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import find_renamed, group_by_project, join_exports, sorted_newest_first
@@ -179,14 +179,14 @@ def _converting_os_errors(label: str) -> Iterator[None]:
 
 
 def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:
-    """Raises ExportError if an id is for an unknown project, or if two projects have one id."""
+    """Raises ProjectIdError if an id is for an unknown project, or if two projects have one id."""
     names = {slug(exports.name): exports.name for exports in groups}
     unreadable = {name for failure in failures for name in failure.projects}
     for name in ids.keys() - names.keys() - unreadable:
-        raise ExportError(f"There is no project {name!r}; there are {', '.join(map(repr, names.values()))}.")
+        raise ProjectIdError(f"There is no project {name!r}; there are {', '.join(map(repr, names.values()))}.")
     for project_id, times in Counter(exports.project_id for exports in groups).items():
         if times > 1:
-            raise ExportError(f"Several projects have the id {project_id}.")
+            raise ProjectIdError(f"Several projects have the id {project_id}.")
 
 
 def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import shutil
@@ -419,6 +420,38 @@ def test_check_names_the_projects_of_an_export_and_those_of_project_ids_that_it_
     assert all(str(project_id) in str(good.message) for project_id in full.world.projects)
     assert bad.status is Status.FAILED
     assert str(bad.message).startswith("project_ids: the exports have no project 1; they contain ")
+
+
+def test_the_ids_that_check_prints_are_ready_to_be_given_and_others_go_before_them(export: Path, full: Read) -> None:
+    message = str(checked(export).message)
+    printed = json.loads(message.partition("As export_project_ids: ")[2].removesuffix("."))
+    assert printed == {project.row["name"]: project.id for project in full.world.projects.values()}
+    assert (
+        Sync(config_of(export, export_project_ids=printed), ["stories"]).records
+        == Sync(config_of(export), ["stories"]).records
+    )
+    name = next(iter(printed))
+    rows = Sync(config_of(export, export_project_ids={name.upper(): "1027488"}), ["projects", "labels"]).records
+    assert {row["id"] for row in rows["projects"]} == {1027488, *printed.values()} - {printed[name]}
+    assert 1027488 in {row["project_id"] for row in rows["labels"]}
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ({"nobodys": 7}, "export_project_ids: There is no project 'nobodys'; there are "),
+        ({"harbour_web_shop": 7, "ferry_mobile_app": 7}, "export_project_ids: Several projects have the id 7."),
+    ],
+)
+def test_ids_that_do_not_fit_the_projects_are_told_in_one_sentence(
+    ids: dict[str, int], words: str, export: Path
+) -> None:
+    status = checked(export, export_project_ids=ids)
+    assert status.status is Status.FAILED
+    assert str(status.message).startswith(words)
+    sync = Sync(config_of(export, export_project_ids=ids), ["stories"])
+    assert sync.failure
+    assert str(sync.failure.message).startswith(words)
 
 
 ZIP = packed({NAME: modern({"Id": "5"}, {"Id": "6", "Type": "release"})})

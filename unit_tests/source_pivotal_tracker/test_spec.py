@@ -24,6 +24,8 @@ def load_spec() -> dict[str, Any]:
 SPEC = load_spec()
 PROPERTIES: dict[str, dict[str, Any]] = SPEC["properties"]
 MODEL = Config.model_json_schema()
+BESIDE = {"export_project_ids": {"export_archive": "/exports"}}
+"""What another key needs beside it."""
 every_key = pytest.mark.parametrize("key", PROPERTIES)
 
 
@@ -69,8 +71,9 @@ def test_the_form_and_the_model_accept_every_default_and_example(key: str) -> No
     suggested = [part["default"]] if "default" in part else []
 
     for value in [*suggested, *part.get("examples", [])]:
-        jsonschema.validate(TOKEN | {key: value}, SPEC)
-        assert isinstance(parse_config(TOKEN | {key: value}), Config)
+        config = TOKEN | BESIDE.get(key, {}) | {key: value}
+        jsonschema.validate(config, SPEC)
+        assert isinstance(parse_config(config), Config)
 
 
 @pytest.mark.parametrize(
