@@ -50,12 +50,20 @@ def is_header(header: Cells) -> bool:
 
 def is_repeated_header(cells: Cells) -> bool:
     """Whether a row repeats the header of an export of stories."""
+    # Hardly any row does, and the first cell shows it.
+    if cells[0] and _place(cells[0]) not in _KNOWN:
+        return False
     return is_story_header(cells) and _names(cells) - {""} <= _KNOWN
 
 
 def _names(header: Cells) -> set[str]:
-    places = (name.strip().strip("\ufeff").lower() for name in header)
-    return {FORMER_NAMES.get(place, place) for place in places}
+    return set(map(_place, header))
+
+
+def _place(name: str) -> str:
+    """The column of Tracker that a name in a header stands for."""
+    place = name.strip().strip("\ufeff").lower()
+    return FORMER_NAMES.get(place, place)
 
 
 _Getter = Callable[[Cells], tuple[str, ...]]
@@ -71,8 +79,7 @@ class Columns:
         self.width = len(header)
         places: dict[str, list[int]] = {}
         for position, name in enumerate(header):
-            place = name.strip().strip("\ufeff").lower()
-            places.setdefault(FORMER_NAMES.get(place, place), []).append(position)
+            places.setdefault(_place(name), []).append(position)
         known = [name.lower() for group in REPEATED for name in group]
         self.unknown = [
             position

@@ -7,6 +7,7 @@ file was at hand. So only its beginning counts, behind the name of the person, i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 THINGS = ("story", "epic", "project", "label", "iteration", "project_membership")
@@ -71,11 +72,21 @@ class Deed(NamedTuple):
     before: str = ""
 
 
-def deed_of(message: str, person: str, thing: str) -> Deed | None:
-    """What a message says; None if it is not understood. `thing` is what it was done to: `story`, `epic`, …"""
-    words = message.strip()
-    if person and words.casefold().startswith(person.casefold()):
-        words = words[len(person) :].strip()
+def without_person(message: str, person: str) -> str:
+    """The words of a message behind the name of the person with which it may begin."""
+    if person and message.startswith(person):
+        return message[len(person) :].strip()
+    if person and message.casefold().startswith(person.casefold()):
+        return message[len(person) :].strip()
+    return message
+
+
+@lru_cache(maxsize=10_000)
+def deed_of(words: str, thing: str) -> Deed | None:
+    """What the words of a message say, without the person; None if they are not understood.
+
+    `thing` is what it was done to: `story`, `epic`, …
+    """
     if thing == "story" and (found := _FROM_TO.fullmatch(words)):
         state, before = found["state"].lower(), (found["before"] or "").lower()
         return Deed("story_update_activity", "edited", state, before)

@@ -17,11 +17,11 @@ from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.cells import parse_id
 from tracker_server.exports.columns import Cells
 from tracker_server.exports.dates import DateCells, DayReader
-from tracker_server.exports.deeds import STORY_TYPES, THINGS, TYPES_OF_STORIES, Deed, deed_of
+from tracker_server.exports.deeds import STORY_TYPES, THINGS, TYPES_OF_STORIES, Deed, deed_of, without_person
 from tracker_server.exports.errors import shown
 from tracker_server.exports.layout import HistoryTable
 from tracker_server.exports.table import UNSTORABLE, Sheet
-from tracker_server.exports.times import at_time, split_time
+from tracker_server.exports.times import at_time, iso_time, split_time
 
 MOST_LINES = 200_000
 """Of one project; its six months hold some ten thousand."""
@@ -109,9 +109,12 @@ def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History
 
 def merged(newest_first: Iterable[list[Event]]) -> list[Event]:
     """The events of several histories of one project, each as often as in the one that has it most often."""
+    several = list(newest_first)
+    if len(several) == 1:
+        return several[0]
     together: list[Event] = []
     times: Counter[tuple[int, str, str, str]] = Counter()
-    for events in newest_first:
+    for events in several:
         own: Counter[tuple[int, str, str, str]] = Counter()
         for event in events:
             own[event.content] += 1
@@ -137,9 +140,11 @@ def _lines(sheet: Sheet) -> Iterator[tuple[int, _Line]]:
     for line, cells in sheet.rows():
         if cells is None:
             places = _places(sheet.header)
-        elif any(cell.strip() for cell in cells):
+        elif any(map(str.strip, cells)):
             texts = [cells[place] if -1 < place < len(cells) else "" for place in places]
-            yield line, _Line(*(UNSTORABLE.sub("", text) for text in texts))
+            if sheet.records.may_be_unstorable:
+                texts = [UNSTORABLE.sub("", text) for text in texts]
+            yield line, _Line._make(texts)
 
 
 def _places(header: Cells) -> list[int]:
@@ -153,26 +158,33 @@ def _event(line: _Line, row_id: int | None, reader: CellReader, rows: Rows) -> E
     if not line.message.strip():
         reader.warn("Message", "empty; the line is left out")
         return None
-    day_text, rest = split_time(line.at)
-    day = reader.day(day_text, "Occurred At")
-    at = at_time(day, rest) if day else None
-    if day and not at:
-        reader.warn_left_out("Occurred At", line.at, "not a time")
+    at = iso_time(line.at) or _time(line.at, reader)
     if not at:
-        if not day_text:
-            reader.warn("Occurred At", "empty; the line is left out")
         return None
     if row_id is None and line.row_id.strip():
         reader.warn("ID", f"{shown(line.row_id)} is not a number; the line is kept without what it was done to")
     elif not thing:
         reader.warn("ID", f"{shown(line.row_id)} has no row, and Type does not say what it is; the line is kept")
     reader.person_id(line.person)
-    deed = deed_of(line.message, line.person.strip(), thing)
+    message, person = line.message.strip(), line.person.strip()
+    deed = deed_of(without_person(message, person), thing)
     if deed is None:
         reader.warn("Message", f"{shown(line.message)} is not understood; the line is kept as it is")
     name = line.type_name.strip().lower()
     story_type = name if thing == "story" and name in TYPES_OF_STORIES else ""
-    return Event(row_id, thing, line.message.strip(), line.person.strip(), at, deed, story_type)
+    return Event(row_id, thing, message, person, at, deed, story_type)
+
+
+def _time(text: str, reader: CellReader) -> str | None:
+    day_text, rest = split_time(text)
+    if not day_text:
+        reader.warn("Occurred At", "empty; the line is left out")
+        return None
+    day = reader.day(day_text, "Occurred At")
+    at = at_time(day, rest) if day else None
+    if day and not at:
+        reader.warn_left_out("Occurred At", text, "not a time")
+    return at
 
 
 def _date_cells(table: HistoryTable) -> Iterator[DateCells]:

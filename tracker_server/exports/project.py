@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -11,6 +11,7 @@ import orjson
 
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import linked_story_ids
+from tracker_server.exports.history import Event
 from tracker_server.exports.ids import UNUSED_BITS, hashed_id, part_ids
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_history import covered_since, take_history
@@ -58,7 +59,7 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
         project.unavailable_attributes = HISTORY_ATTRIBUTES
     attachments = reader.attachments
     _set_blocked_story_ids(project)
-    project.version = _version(project, reader.as_of, attachments)
+    project.version = _version(project, reader.as_of, attachments, events)
     _attach(project, attachments, links=links)
     return project
 
@@ -134,7 +135,7 @@ def _set_blocked_story_ids(project: Project) -> None:
                 project.stories[blocking].setdefault("blocked_story_ids", []).append(story["id"])
 
 
-def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment]) -> int:
+def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment], events: Sequence[Event]) -> int:
     """A hash of everything that is served of the project, the bytes of its files included."""
     digest = sha256()
 
@@ -150,6 +151,6 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for start in range(0, len(project.order), AT_A_TIME):
         take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
-    take([row["project_version"] for row in project.activity])
+    take([event.content for event in events])
     take(sorted((file.owner_id, file.file.filename, file.checksum, file.archive, file.member) for file in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
+from typing import Any
 
+from tracker_server.exports.deeds import Deed
 from tracker_server.exports.history import Event
 from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.unavailable import INCOMPLETE_ENDPOINTS
@@ -25,16 +29,99 @@ def take_history(
     all of the project, nobody knows how many stories were in which state.
     """
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
-    numbers = list(_numbers(project.id, events))
-    project.activity = [
-        _activity(project, event, number, people) for event, number in zip(events, numbers, strict=True)
-    ]
-    project.transitions = [
-        _transition(project, event, number, people)
-        for event, number in zip(events, numbers, strict=True)
-        if event.deed and event.deed.state and event.row_id
-    ]
+    shown = _Shown(project.id, str(project.row["name"]), events, people)
+    project.activity = _Lazy(shown.activity)
+    project.transitions = _Lazy(shown.transitions)
     project.state_history = _state_history(project, events, since, until)
+
+
+class _Lazy(MutableSequence[Row]):
+    """A list that is made when somebody looks into it: of most projects nobody does."""
+
+    def __init__(self, make: Callable[[], list[Row]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._rows[place]
+
+    def __setitem__(self, place: Any, row: Any) -> None:
+        self._rows[place] = row
+
+    def __delitem__(self, place: Any) -> None:
+        del self._rows[place]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def insert(self, index: int, value: Row) -> None:
+        self._rows.insert(index, value)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The events of a project as rows of v5."""
+
+    project_id: int
+    project_name: str
+    events: Sequence[Event]
+    people: Mapping[str, int]
+
+    def activity(self) -> list[Row]:
+        numbers = _numbers(self.project_id, self.events)
+        return [self._activity(event, number) for event, number in zip(self.events, numbers, strict=True)]
+
+    def transitions(self) -> list[Row]:
+        numbers = _numbers(self.project_id, self.events)
+        return [
+            self._transition(event, event.deed, number)
+            for event, number in zip(self.events, numbers, strict=True)
+            if event.deed and event.deed.state and event.row_id
+        ]
+
+    def _activity(self, event: Event, number: int) -> Row:
+        # Without the name, which is not told, and which a later export may show to be another one.
+        resource: Row = {"kind": event.thing, "id": event.row_id} if event.thing and event.row_id else {}
+        if resource and event.story_type:
+            resource["story_type"] = event.story_type
+        activity: Row = {
+            "guid": f"{self.project_id}_{number}",
+            "project_version": number,
+            "message": event.message,
+            "changes": [],
+            "primary_resources": [resource] if resource else [],
+            "secondary_resources": [],
+            "project": {"kind": "project", "id": self.project_id, "name": self.project_name},
+            "occurred_at": event.at,
+        }
+        if event.person:
+            activity["performed_by"] = {"kind": "person", "id": self.people[event.person], "name": event.person}
+        if event.deed is None:
+            return activity
+        activity |= {"kind": event.deed.kind, "highlight": event.deed.highlight}
+        if event.deed.state and resource:
+            change = {**resource, "change_type": "update"}
+            if event.deed.before:
+                change["original_values"] = {"current_state": event.deed.before}
+            activity["changes"] = [change | {"new_values": {"current_state": event.deed.state}}]
+        return activity
+
+    def _transition(self, event: Event, deed: Deed, number: int) -> Row:
+        transition: Row = {
+            "kind": "story_transition",
+            "state": deed.state,
+            "story_id": event.row_id,
+            "project_id": self.project_id,
+            "project_version": number,
+            "occurred_at": event.at,
+        }
+        return transition | ({"performed_by_id": self.people[event.person]} if event.person else {})
 
 
 def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
@@ -45,89 +132,43 @@ def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
         yield hashed_id("activity", project_id, *event.content, times[event.content])
 
 
-def _activity(project: Project, event: Event, number: int, people: Mapping[str, int]) -> Row:
-    # Without the name, which is not told, and which a later export may show to be another one.
-    resource: Row = {"kind": event.thing, "id": event.row_id} if event.thing and event.row_id else {}
-    if resource and event.story_type:
-        resource["story_type"] = event.story_type
-    activity: Row = {
-        "guid": f"{project.id}_{number}",
-        "project_version": number,
-        "message": event.message,
-        "changes": [],
-        "primary_resources": [resource] if resource else [],
-        "secondary_resources": [],
-        "project": {"kind": "project", "id": project.id, "name": project.row["name"]},
-        "occurred_at": event.at,
-    }
-    if event.person:
-        activity["performed_by"] = {"kind": "person", "id": people[event.person], "name": event.person}
-    if event.deed is None:
-        return activity
-    activity |= {"kind": event.deed.kind, "highlight": event.deed.highlight}
-    if event.deed.state and resource:
-        change = {**resource, "change_type": "update"}
-        if event.deed.before:
-            change["original_values"] = {"current_state": event.deed.before}
-        activity["changes"] = [change | {"new_values": {"current_state": event.deed.state}}]
-    return activity
-
-
-def _transition(project: Project, event: Event, number: int, people: Mapping[str, int]) -> Row:
-    transition: Row = {
-        "kind": "story_transition",
-        "state": event.deed.state if event.deed else "",
-        "story_id": event.row_id,
-        "project_id": project.id,
-        "project_version": number,
-        "occurred_at": event.at,
-    }
-    return transition | ({"performed_by_id": people[event.person]} if event.person else {})
-
-
 def _state_history(project: Project, events: Sequence[Event], since: datetime | None, until: datetime) -> StateHistory:
-    of_story: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.thing == "story" and event.row_id:
-            of_story[event.row_id].append(event)
-    last_day = until.date()
     if since is None:
-        return StateHistory(last_day, frozenset(), {})
-    first_days = [since.date()]
+        return StateHistory(until.date(), frozenset(), {})
+    of_stories = [event for event in events if event.thing == "story" and event.row_id is not None]
+    changes: dict[int, list[tuple[str, Deed]]] = defaultdict(list)
+    for event in of_stories:
+        if event.row_id in project.stories and event.deed and event.deed.state:
+            changes[event.row_id].append((event.at, event.deed))
+    created = {event.row_id for event in of_stories if event.deed and event.deed.kind == "story_create_activity"}
+    last_of_gone = {event.row_id: event.at for event in of_stories if event.row_id not in project.stories}
+    # The last thing that was done to a story that is not there any more was to delete it, or to move it away.
+    unknown_until = [since.date().isoformat(), *(at[:10] for at in last_of_gone.values())]
     whole, before = set(), {}
-    for story_id, of_one in of_story.items():
-        changes = [event for event in of_one if event.deed and event.deed.state]
-        story = project.stories.get(story_id)
-        if story is None:
-            first_days.append(date.fromisoformat(of_one[-1].at[:10]))  # on which it was deleted or moved away
-        elif not changes:
+    for story_id, of_one in changes.items():
+        story = project.stories[story_id]
+        at, first = of_one[0]
+        if not _fit([deed for _, deed in of_one], story["current_state"]):
+            unknown_until.append(f"{until:%Y-%m-%d}")
             continue
-        elif not _fit(changes, story["current_state"]):
-            first_days.append(last_day)
+        if first.before:
+            before[story_id] = first.before
         else:
-            first = changes[0]
-            if first.deed and first.deed.before:
-                before[story_id] = first.deed.before
-            else:
-                first_days.append(date.fromisoformat(first.at[:10]))
-            is_new = story.get("created_at", "")[:10] > f"{since:%Y-%m-%d}" or _is_created_in(of_one)
-            if is_new and first.deed and first.deed.state in FIRST_STATES:
-                whole.add(story_id)
-    return StateHistory(min(last_day, max(first_days)), frozenset(whole), before)
+            unknown_until.append(at[:10])
+        is_new = story_id in created or story.get("created_at", "")[:10] > f"{since:%Y-%m-%d}"
+        if is_new and first.state in FIRST_STATES:
+            whole.add(story_id)
+    return StateHistory(min(until.date(), date.fromisoformat(max(unknown_until))), frozenset(whole), before)
 
 
-def _fit(changes: Sequence[Event], current_state: str) -> bool:
+def _fit(deeds: Iterable[Deed], current_state: str) -> bool:
     """Whether each change of a state begins where the one before it ended, and the last ends in the current state."""
     state = ""
-    for event in changes:
-        if event.deed is None or (state and event.deed.before and event.deed.before != state):
+    for deed in deeds:
+        if state and deed.before and deed.before != state:
             return False
-        state = event.deed.state
+        state = deed.state
     return state == current_state
-
-
-def _is_created_in(of_one: Iterable[Event]) -> bool:
-    return any(event.deed and event.deed.kind == "story_create_activity" for event in of_one)
 
 
 def covered_since(oldest_first: Sequence[Sequence[Event]]) -> datetime | None:

@@ -12,11 +12,23 @@ ZONES = {
     "pdt": -7,
 }  # fmt: skip
 """Hours from UTC, by the names that e-mail knows (RFC 5322). Without a name it is UTC, as in the days of an export."""
+_ISO = re.compile("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _CLOCK = re.compile(
     r"(?P<day>.*?)[ T,;]+(?:at )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
     r" ?(?P<half>[ap]\.?m\.?)? ?(?P<zone>[a-z]*)(?P<offset>[+-][0-9]{2}:?[0-9]{2})?(?: ?\([a-z ]+\))?",
     re.IGNORECASE,
 )
+
+
+def iso_time(text: str) -> str | None:
+    """The text, if it is a time as v5 writes it: `2017-05-03T23:30:01Z`."""
+    if not _ISO.fullmatch(text):
+        return None
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return text
 
 
 def split_time(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import itemgetter
 
 from tracker_server.api.call import Answer, Call
@@ -45,10 +46,10 @@ def _is_about(activity_row: Row, kind: str, row_id: int) -> bool:
     )
 
 
-def _activity(call: Call, view: View, oldest_first: list[Row]) -> Answer:
+def _activity(call: Call, view: View, oldest_first: Sequence[Row]) -> Answer:
     since = call.parameters.whole("since_version")
     ascending = call.parameters.text("sort_order", ["asc", "desc"]) == "asc"
-    rows = oldest_first if ascending else oldest_first[::-1]
+    rows = list(oldest_first if ascending else oldest_first[::-1])
     if since is not None:
         rows = [row for row in rows if row["project_version"] > since]
     rows = call.between(rows, OCCURRED_AT, "occurred")
@@ -62,5 +63,5 @@ def story_transitions(call: Call, view: View, story_id: int) -> Answer:
 
 
 def transitions(call: Call, view: View) -> Answer:
-    rows = call.between(view.project.transitions, OCCURRED_AT, "occurred")
+    rows = call.between(list(view.project.transitions), OCCURRED_AT, "occurred")
     return call.page("story_transition", rows, view, call.caps.transitions)

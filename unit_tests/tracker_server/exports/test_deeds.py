@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tracker_server.exports.deeds import Deed, deed_of
+from tracker_server.exports.deeds import Deed, deed_of, without_person
 from tracker_server.sample import make_world
 from unit_tests.recordings import exchanges, needs_recordings
+
+
+def deed(message: str, thing: str, person: str = "Ann Lee") -> Deed | None:
+    return deed_of(without_person(message, person), thing)
+
 
 STATE_CHANGES = {
     "Ann Lee started this feature": "started",
@@ -22,9 +27,9 @@ STATE_CHANGES = {
 
 @pytest.mark.parametrize("message", STATE_CHANGES)
 def test_a_message_that_names_a_state_alone_shows_where_a_story_came(message: str) -> None:
-    deed = deed_of(message, "Ann Lee", "story")
-    assert deed is not None
-    assert (deed.kind, deed.state, deed.before) == ("story_update_activity", STATE_CHANGES[message], "")
+    found = deed(message, "story")
+    assert found is not None
+    assert (found.kind, found.state, found.before) == ("story_update_activity", STATE_CHANGES[message], "")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def test_a_message_that_names_a_state_alone_shows_where_a_story_came(message: st
     ],
 )
 def test_a_message_that_names_two_states_shows_both(message: str) -> None:
-    assert deed_of(message, "Ann Lee", "story") == Deed("story_update_activity", "edited", "finished", "started")
+    assert deed(message, "story") == Deed("story_update_activity", "edited", "finished", "started")
 
 
 @pytest.mark.parametrize(
@@ -55,14 +60,14 @@ def test_a_message_that_names_two_states_shows_both(message: str) -> None:
     ],
 )  # fmt: skip
 def test_other_words_change_no_state(message: str, thing: str, kind: str) -> None:
-    deed = deed_of(message, "Ann Lee", thing)
-    assert deed is not None
-    assert (deed.kind, deed.state) == (kind, "")
+    found = deed(message, thing)
+    assert found is not None
+    assert (found.kind, found.state) == (kind, "")
 
 
 @pytest.mark.parametrize("message", ["", "Ann Lee", "Started", "¿qué?", "started" * 9, "a task: started", "#12"])
 def test_what_is_not_understood_is_nothing(message: str) -> None:
-    assert deed_of(message, "Ann Lee", "") is None
+    assert deed(message, "") is None
 
 
 @needs_recordings
@@ -76,14 +81,14 @@ def test_the_recorded_activity_of_tracker_is_understood_as_tracker_calls_it() ->
     assert len(recorded) > 100
     wrong = set()
     for row in recorded:
-        deed = deed_of(row["message"], row["performed_by"]["name"], row["primary_resources"][0]["kind"])
+        found = deed(row["message"], row["primary_resources"][0]["kind"], row["performed_by"]["name"])
         states = [
             change["new_values"]["current_state"]
             for change in row["changes"]
             if change["kind"] == "story" and "current_state" in change.get("new_values", {})
         ]
-        if deed is None or deed.kind != row["kind"] or (deed.state and deed.state not in states):
-            wrong.add((row["kind"], row["message"], tuple(states), deed))
+        if found is None or found.kind != row["kind"] or (found.state and found.state not in states):
+            wrong.add((row["kind"], row["message"], tuple(states), found))
     assert wrong == set()
 
 
@@ -91,8 +96,8 @@ def test_the_activity_of_the_sample_is_understood_as_it_is_called_there() -> Non
     wrong = set()
     for project in make_world(2, 100).projects.values():
         for row in project.activity:
-            deed = deed_of(row["message"], row["performed_by"]["name"], row["primary_resources"][0]["kind"])
-            if deed is None or deed.kind != row["kind"]:
+            found = deed(row["message"], row["primary_resources"][0]["kind"], row["performed_by"]["name"])
+            if found is None or found.kind != row["kind"]:
                 wrong.add((row["kind"], row["highlight"]))
     # Which project a story went to is not in words that could be told from others.
     assert wrong == {("story_move_from_project_activity", "moved")}
