@@ -1,20 +1,38 @@
-"""How fast exports are read into a world: `python -m benchmarks.parsing EXPORT` prints rows and CPU seconds."""
+"""How fast exports are read into a world: `python -m benchmarks.parsing EXPORT`."""
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 from tracker_server.exports import Source, read_exports
 
 
 def main(path: Path) -> None:
-    """Read the export, and print what came, and the CPU seconds that it took without the start of Python."""
+    """Print the rows of an export, the CPU seconds of reading it, those of the floor, and how many findings there are.
+
+    The start of Python is not among the seconds. The floor is `csv.reader` over the same bytes.
+    """
+    began = time.process_time()
+    _least(path)
+    floor = time.process_time() - began
     began = time.process_time()
     _, report = read_exports([Source.of(path)])
     seconds = time.process_time() - began
-    print(sum(sum(summary.rows.values()) for summary in report.served), seconds, report.finding_count)
+    print(sum(sum(summary.rows.values()) for summary in report.served), seconds, floor, report.finding_count)
+
+
+def _least(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".csv"):
+                with archive.open(name) as member:
+                    for _ in csv.reader(io.TextIOWrapper(member, encoding="utf-8", newline="")):
+                        pass
 
 
 if __name__ == "__main__":

@@ -252,7 +252,6 @@ class Config(BaseModel):
             raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
         return place
 
-
     @field_validator("export_project_ids")
     @classmethod
     def _beside_exports(cls, ids: dict[str, int], info: ValidationInfo) -> dict[str, int]:

@@ -21,7 +21,15 @@ from source_pivotal_tracker.exports.files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
-from tracker_server.exports import UNAVAILABLE_PERSON, ExportError, ProjectIdError, Source, read_exports, require_exports, sources_at
+from tracker_server.exports import (
+    UNAVAILABLE_PERSON,
+    ExportError,
+    ProjectIdError,
+    Source,
+    read_exports,
+    require_exports,
+    sources_at,
+)
 from tracker_server.http_message import Request
 
 logger = logging.getLogger("airbyte.tracker")
