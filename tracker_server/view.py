@@ -53,13 +53,16 @@ class View:
         """The number of the iteration that each story is in."""
         return {story_id: row["number"] for row in self.figures.iterations for story_id in row["story_ids"]}
 
+    def activity_of(self, kind: str, row_id: int) -> list[Row]:
+        """The activity of a story or an epic, oldest first."""
+        return [self.project.activity[place] for place in self._places_of_activity.get((kind, row_id), ())]
+
     @cached_property
-    def activity_of(self) -> dict[tuple[str, int], list[Row]]:
-        """The activity of each story and epic, by kind and id, oldest first."""
-        found: dict[tuple[str, int], list[Row]] = defaultdict(list)
-        for activity in self.project.activity:
+    def _places_of_activity(self) -> dict[tuple[str, int], list[int]]:
+        found: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for place, activity in enumerate(self.project.activity):
             for kind, row_id in {(row["kind"], row["id"]) for row in activity["primary_resources"] if "id" in row}:
-                found[kind, row_id].append(activity)
+                found[kind, row_id].append(place)
         return dict(found)
 
     @cached_property

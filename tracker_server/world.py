@@ -8,7 +8,7 @@ velocity) is not stored; `tracker_server.derived` computes it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, MutableSequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import IO, Any
@@ -87,8 +87,8 @@ class Project:
     stories: dict[int, Row] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     review_types: dict[int, Row] = field(default_factory=dict)
-    transitions: MutableSequence[Row] = field(default_factory=list)
-    activity: MutableSequence[Row] = field(default_factory=list)
+    transitions: list[Row] = field(default_factory=list)
+    activity: list[Row] = field(default_factory=list)
     webhooks: dict[int, Row] = field(default_factory=dict)
     integrations: dict[int, Row] = field(default_factory=dict)
     iteration_starts: list[str] = field(default_factory=list)

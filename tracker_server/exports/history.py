@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
+from sys import intern
 from typing import NamedTuple
 
 from tracker_server.exports.cell_reader import CellReader
@@ -166,12 +167,12 @@ def _event(line: _Line, row_id: int | None, reader: CellReader, rows: Rows) -> E
     elif not thing:
         reader.warn("ID", f"{shown(line.row_id)} has no row, and Type does not say what it is; the line is kept")
     reader.person_id(line.person)
-    message, person = line.message.strip(), line.person.strip()
+    message, person = line.message.strip(), intern(line.person.strip())
     deed = deed_of(without_person(message, person), thing)
     if deed is None:
         reader.warn("Message", f"{shown(line.message)} is not understood; the line is kept as it is")
     name = line.type_name.strip().lower()
-    story_type = name if thing == "story" and name in TYPES_OF_STORIES else ""
+    story_type = intern(name) if thing == "story" and name in TYPES_OF_STORIES else ""
     return Event(row_id, thing, message, person, at, deed, story_type)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
-from typing import Any
+from typing import cast, overload
 
 from tracker_server.exports.deeds import Deed
 from tracker_server.exports.history import Event
@@ -29,63 +29,54 @@ def take_history(
     all of the project, nobody knows how many stories were in which state.
     """
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
-    shown = _Shown(project.id, str(project.row["name"]), events, people)
-    project.activity = _Lazy(shown.activity)
-    project.transitions = _Lazy(shown.transitions)
+    numbers = array("q", _numbers(project.id, events))
+    shown = _Shown(project.id, str(project.row["name"]), events, numbers, people)
+    changes = array(
+        "q", (place for place, event in enumerate(events) if event.row_id and event.deed and event.deed.state)
+    )
+    # What is read of an export is never edited.
+    project.activity = cast("list[Row]", _Rows(shown.activity, range(len(events))))
+    project.transitions = cast("list[Row]", _Rows(shown.transition, changes))
     project.state_history = _state_history(project, events, since, until)
 
 
-class _Lazy(MutableSequence[Row]):
-    """A list that is made when somebody looks into it: of most projects nobody does."""
+class _Rows(Sequence[Row]):
+    """Rows that are made whenever somebody asks for them: all at a time would take more memory than the stories."""
 
-    def __init__(self, make: Callable[[], list[Row]]) -> None:
+    def __init__(self, make: Callable[[int], Row], places: Sequence[int]) -> None:
         self._make = make
-
-    @cached_property
-    def _rows(self) -> list[Row]:
-        return self._make()
+        self._places = places
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places)
 
-    def __getitem__(self, place: Any) -> Any:
-        return self._rows[place]
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
 
-    def __setitem__(self, place: Any, row: Any) -> None:
-        self._rows[place] = row
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Row]: ...
 
-    def __delitem__(self, place: Any) -> None:
-        del self._rows[place]
+    def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
+        if isinstance(place, slice):
+            return _Rows(self._make, self._places[place])
+        return self._make(self._places[place])
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows)
-
-    def insert(self, index: int, value: Row) -> None:
-        self._rows.insert(index, value)
+        return map(self._make, self._places)
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """The events of a project as rows of v5."""
+    """The events of a project as rows of v5; `numbers` are those of the events."""
 
     project_id: int
     project_name: str
     events: Sequence[Event]
+    numbers: Sequence[int]
     people: Mapping[str, int]
 
-    def activity(self) -> list[Row]:
-        numbers = _numbers(self.project_id, self.events)
-        return [self._activity(event, number) for event, number in zip(self.events, numbers, strict=True)]
-
-    def transitions(self) -> list[Row]:
-        numbers = _numbers(self.project_id, self.events)
-        return [
-            self._transition(event, event.deed, number)
-            for event, number in zip(self.events, numbers, strict=True)
-            if event.deed and event.deed.state and event.row_id
-        ]
-
-    def _activity(self, event: Event, number: int) -> Row:
+    def activity(self, place: int) -> Row:
+        event, number = self.events[place], self.numbers[place]
         # Without the name, which is not told, and which a later export may show to be another one.
         resource: Row = {"kind": event.thing, "id": event.row_id} if event.thing and event.row_id else {}
         if resource and event.story_type:
@@ -112,10 +103,11 @@ class _Shown:
             activity["changes"] = [change | {"new_values": {"current_state": event.deed.state}}]
         return activity
 
-    def _transition(self, event: Event, deed: Deed, number: int) -> Row:
+    def transition(self, place: int) -> Row:
+        event, number = self.events[place], self.numbers[place]
         transition: Row = {
             "kind": "story_transition",
-            "state": deed.state,
+            "state": event.deed.state if event.deed else "",
             "story_id": event.row_id,
             "project_id": self.project_id,
             "project_version": number,

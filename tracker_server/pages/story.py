@@ -293,7 +293,7 @@ def safe_address(address: object) -> str | None:
 def _history(view: View, kind: str, row_id: int) -> list[Event]:
     if f"{kind}_activity" in view.unavailable_endpoints:
         return []
-    found = view.activity_of.get((kind, row_id), ())
+    found = view.activity_of(kind, row_id)
     return [Event(row["occurred_at"], row.get("message") or "") for row in reversed(found[-MOST_EVENTS:])]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 
 from tracker_server.api.call import Answer, Call
@@ -32,24 +31,18 @@ def activity(call: Call, view: View) -> Answer:
 
 def story_activity(call: Call, view: View, story_id: int) -> Answer:
     story_row(view, story_id)
-    return _activity(call, view, [row for row in view.project.activity if _is_about(row, "story", story_id)])
+    return _activity(call, view, view.activity_of("story", story_id))
 
 
 def epic_activity(call: Call, view: View, epic_id: int) -> Answer:
     epic_row(view, epic_id)
-    return _activity(call, view, [row for row in view.project.activity if _is_about(row, "epic", epic_id)])
+    return _activity(call, view, view.activity_of("epic", epic_id))
 
 
-def _is_about(activity_row: Row, kind: str, row_id: int) -> bool:
-    return any(
-        resource["kind"] == kind and resource.get("id") == row_id for resource in activity_row["primary_resources"]
-    )
-
-
-def _activity(call: Call, view: View, oldest_first: Sequence[Row]) -> Answer:
+def _activity(call: Call, view: View, oldest_first: list[Row]) -> Answer:
     since = call.parameters.whole("since_version")
     ascending = call.parameters.text("sort_order", ["asc", "desc"]) == "asc"
-    rows = list(oldest_first if ascending else oldest_first[::-1])
+    rows = oldest_first if ascending else oldest_first[::-1]
     if since is not None:
         rows = [row for row in rows if row["project_version"] > since]
     rows = call.between(rows, OCCURRED_AT, "occurred")
@@ -63,5 +56,5 @@ def story_transitions(call: Call, view: View, story_id: int) -> Answer:
 
 
 def transitions(call: Call, view: View) -> Answer:
-    rows = call.between(list(view.project.transitions), OCCURRED_AT, "occurred")
+    rows = call.between(view.project.transitions, OCCURRED_AT, "occurred")
     return call.page("story_transition", rows, view, call.caps.transitions)
