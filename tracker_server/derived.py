@@ -343,12 +343,15 @@ class Figures:
         done = (ids for number, ids in self._accepted_in.items() if number < self.current_iteration_number)
         return {story_id for story_ids in done for story_id in story_ids}
 
+    def transitions_of(self, story_id: int) -> list[Row]:
+        """The transitions of a story, oldest first."""
+        return [self.project.transitions[place] for place in self._places_of_transitions.get(story_id, ())]
+
     @cached_property
-    def transitions(self) -> dict[int, list[Row]]:
-        """The transitions of each story, oldest first."""
-        by_story: dict[int, list[Row]] = defaultdict(list)
-        for transition in self.project.transitions:
-            by_story[transition["story_id"]].append(transition)
+    def _places_of_transitions(self) -> dict[int, list[int]]:
+        by_story: dict[int, list[int]] = defaultdict(list)
+        for place, transition in enumerate(self.project.transitions):
+            by_story[transition["story_id"]].append(place)
         return dict(by_story)
 
     def history_days(self, start: date | None = None, end: date | None = None) -> Row:
@@ -398,7 +401,7 @@ class Figures:
 
     def _states(self, story: Row) -> list[tuple[str, str]]:
         """The states a story went through, oldest first, each with the time at which it began."""
-        states = [(row["occurred_at"], row["state"]) for row in self.transitions.get(story["id"], [])]
+        states = [(row["occurred_at"], row["state"]) for row in self.transitions_of(story["id"])]
         known = self.project.state_history
         if known:
             begin = story.get("created_at", "")
@@ -420,7 +423,7 @@ class Figures:
             return None
         story = self.project.stories[story_id]
         end = parse_iso(story["accepted_at"]) if story["current_state"] == "accepted" and not known else self.now
-        transitions = self.transitions.get(story_id, [])
+        transitions = self.transitions_of(story_id)
         times = [parse_iso(row["occurred_at"]) for row in transitions] + [end]
         spent, entered = dict.fromkeys(STATES, timedelta()), dict.fromkeys(STATES, 0)
         for row, begin, finish in zip(transitions, times, times[1:], strict=False):

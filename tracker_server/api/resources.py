@@ -247,7 +247,7 @@ RESOURCES: Mapping[str, Resource] = {
             **{name: part(name, kind) for name, kind in STORY_PART_KINDS.items()},
             **{f"{kind}_ids": part_ids(name) for name, kind in STORY_PART_KINDS.items()},
             "transitions": Computed(
-                lambda row, view: view.figures.transitions.get(row["id"], ()), "story_transition", many=True
+                lambda row, view: view.figures.transitions_of(row["id"]), "story_transition", many=True
             ),
             "cycle_time_details": Computed(lambda row, view: view.figures.cycle_time(row["id"]), "cycle_time_details"),
             "before_id": story_neighbour(+1),

@@ -10,9 +10,6 @@ from typing import Any
 
 from tracker_server.world import Project
 
-LINES_OF_A_STORY = 15
-"""Lines of a history that take as much memory as a story with its parts."""
-
 
 class ProjectCache:
     """The projects that were requested last: at most `most_stories` stories in total, or one larger project."""
@@ -25,7 +22,10 @@ class ProjectCache:
         """Add a project, and evict those that were requested least recently until the rest fits."""
         self._projects[project.id] = project
         self._projects.move_to_end(project.id)
-        while len(self._projects) > 1 and sum(map(_size, self._projects.values())) > self._most_stories:
+        while (
+            len(self._projects) > 1
+            and sum(len(cached.stories) for cached in self._projects.values()) > self._most_stories
+        ):
             self._projects.popitem(last=False)
 
     def get(self, project_id: int, read: Callable[[], Project]) -> Project:
@@ -81,11 +81,6 @@ class CachedProject(Project):
 def sorted_ids(ids: Iterable[int]) -> array[int]:
     """The ids in 8 bytes each."""
     return array("q", sorted(ids))
-
-
-def _size(project: Project) -> int:
-    """How many stories without a history take the memory of a project."""
-    return len(project.stories) + len(project.activity) // LINES_OF_A_STORY
 
 
 def _holds(ids: array[int], row_id: int) -> bool:

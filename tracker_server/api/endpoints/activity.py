@@ -51,7 +51,7 @@ def _activity(call: Call, view: View, oldest_first: list[Row]) -> Answer:
 
 def story_transitions(call: Call, view: View, story_id: int) -> Answer:
     story_row(view, story_id)
-    rows = view.figures.transitions.get(story_id, [])
+    rows = view.figures.transitions_of(story_id)
     return call.page("story_transition", rows, view, call.caps.transitions)
 
 
