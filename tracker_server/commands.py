@@ -32,7 +32,7 @@ NAMES = ("serve", "site", "inspect", "export")
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns the exit code, which is 1 after a sentence about a file that cannot be read or written."""
     options = _parser().parse_args(argv)
-    exit_on_signals()
+    exit_on_signals(is_server=options.command is _serve)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

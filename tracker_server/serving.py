@@ -22,10 +22,15 @@ def _stop(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def exit_on_signals() -> None:
-    """From now on, SIGINT and SIGTERM end this process with exit code 0."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+def _give_up(number: int, _: object) -> NoReturn:
+    print("Stopped before the end.", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def exit_on_signals(*, is_server: bool = True) -> None:
+    """From now on, SIGINT and SIGTERM end this process: a server with exit code 0, other work as a shell says it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop if is_server else _give_up)
 
 
 def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] = (), *, opens: bool = False) -> int:

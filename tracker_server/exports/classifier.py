@@ -10,6 +10,7 @@ or in an object store, and all of that in a ZIP again. One rule decides what a f
   the CSV with that lies.
 - It is a CSV with the columns of stories: an export. With those of a history: that of the exports beside it.
 - It is a ZIP: the same rule applies to its content.
+- It is in a folder with a copy of the pages, which the file `tracker-site.txt` shows: not read, as all of it.
 - It is a system file: counted, not read.
 - Anything else: reported, not read.
 
@@ -48,7 +49,7 @@ from tracker_server.exports.names import (
     parse_name,
     slug,
 )
-from tracker_server.exports.sources import Source, is_system_file
+from tracker_server.exports.sources import COPY_OF_PAGES, Source, is_system_file
 from tracker_server.exports.table import MOST_COLUMNS, Sheet, converting_zip_errors
 from tracker_server.world import StoredFile
 
@@ -108,16 +109,26 @@ class _Classifier:
         for file in archives:
             count += self._visit_archive(file, path, around, nested)
         for name, inner in folder.folders.items():
-            if is_system_file(name, is_folder=True):
-                self._system_files += (file for _, file in inner.all_files())
-            elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
-                self._attach(int(name), inner, above)
-            elif _NUMBER.fullmatch(name) and failed:
-                reason = "not read, because a CSV beside it that cannot be read may say which story it belongs to"
-                self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
-            else:
-                count += self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
+            count += self._visit_inner(name, inner, path, around, above, nested, failed)
         return count
+
+    def _visit_inner(
+        self, name: str, inner: Folder, path: Path, around: Path, above: Sequence[Table], nested: int, failed: int
+    ) -> int:
+        """As `visit`, for a folder in a folder; `failed` are how many files beside it cannot be read."""
+        if is_system_file(name, is_folder=True):
+            self._system_files += (file for _, file in inner.all_files())
+        elif _NUMBER.fullmatch(name) and self._is_of_a_story(int(name), inner, above):
+            self._attach(int(name), inner, above)
+        elif _NUMBER.fullmatch(name) and failed:
+            reason = "not read, because a CSV beside it that cannot be read may say which story it belongs to"
+            self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
+        elif any(file.name == COPY_OF_PAGES for file in inner.files):
+            reason = "not read: these are pages that tracker-server site wrote"
+            self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
+        else:
+            return self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
+        return 0
 
     def _visit_folder(
         self, name: str, folder: Folder, path: Path, around: Path, above: Sequence[Table], nested: int

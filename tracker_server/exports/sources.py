@@ -23,6 +23,8 @@ SYSTEM_NAMES = re.compile(
 """Names of files that an operating system or a program keeps for itself beside those of people."""
 
 
+COPY_OF_PAGES = "tracker-site.txt"
+"""The file in a folder to which `tracker-server site` wrote pages: nothing in it is an export."""
 MOST_DEPTH = 100
 """Nested folders."""
 

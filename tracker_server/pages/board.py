@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tracker_server.derived import IN_PROGRESS
 from tracker_server.pages.links import PANELS
 from tracker_server.view import View, is_blocked, rows_by_id
 from tracker_server.world import Row, parse_iso
@@ -136,10 +137,18 @@ class Board:
         if name == "icebox":
             return [(None, [s for s in project.order if project.stories[s]["current_state"] == "unscheduled"])]
         current = figures.current_iteration_number
+        rest = [(None, ids)] if (ids := self._in_no_iteration(name)) else []
         if name == "current":
-            return [(iteration, iteration["story_ids"]) for iteration in figures.iterations[current - 1 : current]]
+            now = figures.iterations[current - 1 : current]
+            return [*((iteration, iteration["story_ids"]) for iteration in now), *rest]
         iterations = figures.iterations[: current - 1][::-1] if name == "done" else figures.iterations[current:]
-        return [(iteration, iteration["story_ids"]) for iteration in iterations if iteration["story_ids"]]
+        return [*((row, row["story_ids"]) for row in iterations if row["story_ids"]), *rest]
+
+    def _in_no_iteration(self, name: str) -> list[int]:
+        """Stories of a panel that are in no iteration: an export may not say in which they are."""
+        stories, planned = self._view.project.stories, self._view.iteration_of
+        left = [story_id for story_id in self._view.project.order if story_id not in planned]
+        return [story_id for story_id in left if _panel_by_state(stories[story_id]["current_state"]) == name]
 
     def _group(self, panel: str, part: _Part) -> Group:
         lines: list[StoryLine | EpicLine] = (
@@ -162,6 +171,12 @@ class Board:
         zone = self._view.figures.time_zone
         start, finish = (parse_iso(iteration[name]).astimezone(zone).date() for name in ("start", "finish"))
         return start.isoformat(), (finish - timedelta(days=1)).isoformat()
+
+
+def _panel_by_state(state: str) -> str:
+    if state in IN_PROGRESS:
+        return "current"
+    return {"accepted": "done", "unscheduled": "icebox"}.get(state, "backlog")
 
 
 def story_line(view: View, story_id: int) -> StoryLine:

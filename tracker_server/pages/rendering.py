@@ -117,7 +117,7 @@ def _size(size: int | None) -> str:
     for unit, least in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= least:
             return f"{size / least:.1f} {unit}"
-    return f"{size} bytes"
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def _duration(milliseconds: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from tracker_server.downloads import FILE_ERRORS, problem_of
+from tracker_server.exports.sources import COPY_OF_PAGES
 from tracker_server.http_message import Request
 from tracker_server.pages.application import Pages
 from tracker_server.pages.board import Board
@@ -22,7 +23,7 @@ from tracker_server.search.index import SearchIndex
 from tracker_server.view import Views
 from tracker_server.world import Project, StoredFile, UnreadableProject, World
 
-WRITTEN = "tracker-site.txt"
+WRITTEN = COPY_OF_PAGES
 """The list of the files that were written: the next copy to the same folder removes those that it does not have.
 
 Each is named in it before it is written, so that a copy that was interrupted can be written again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -17,6 +18,10 @@ MOST_LINES = 500
 """Stories of an epic or a release, or behind a blocker, on a page; the search finds all of them."""
 MOST_EVENTS = 1_000
 """Events on a page, the newest."""
+
+
+BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of what follows: with one, `exe.gnp` is shown as `png.exe`."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +263,7 @@ def _tasks(row: Row, part: str, done: str) -> list[Task]:
 
 
 def _file(view: View, file: Row) -> File:
-    filename = str(file.get("filename") or f"file {file['id']}")
+    filename = BIDI_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(file.get("filename") or f"file {file['id']}"))
     return File(file["id"], filename, file.get("size"), file.get("content_type"), file["id"] in view.world.files)
 
 
@@ -298,7 +303,7 @@ def _history(view: View, kind: str, row_id: int) -> list[Event]:
 
 
 def _states(view: View, story_id: int) -> list[TimeInState]:
-    if "story_transitions" in view.unavailable_endpoints or not view.figures.transitions.get(story_id):
+    if "story_transitions" in view.unavailable_endpoints or not view.figures.transitions_of(story_id):
         return []
     times = view.figures.cycle_time(story_id)
     if times is None:

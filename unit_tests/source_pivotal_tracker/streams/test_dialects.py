@@ -99,7 +99,6 @@ def whole(port: int) -> Sync:
         return Sync(config_for(plain))
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "difference",
     [pytest.param(difference, id=name) for name, difference in DIFFERENCES.items()],

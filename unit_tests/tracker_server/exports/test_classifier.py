@@ -411,3 +411,12 @@ def test_a_file_that_is_gone_or_has_changed_while_served_is_told(tmp_path: Path)
         (500, "a.png cannot be read: No such file or directory."),
         (500, f"b.png cannot be read: {tmp_path}/1000/b.png has changed."),
     ]
+
+
+def test_pages_that_were_written_beside_the_exports_are_no_files_of_stories(tmp_path: Path) -> None:
+    files = {"my_tracker/tracker-site.txt": b"index.html", "my_tracker/story/show/1000/index.html": b"<p>"}
+    world, report = found(laid(tmp_path, {NAME: modern({}), **files}))
+    assert world.files == {}
+    assert [str(finding) for finding in report.findings] == [
+        "my_tracker: not read: these are pages that tracker-server site wrote"
+    ]

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from tracker_server.exports import read_exports, sources_at
 from tracker_server.http_message import Request, Response
 from tracker_server.pages.application import HEADERS, Pages
-from tracker_server.pages.board import LINES
+from tracker_server.pages.board import LINES, Board
 from tracker_server.pages.links import PANELS
 from tracker_server.search.index import SearchIndex
 from tracker_server.view import Views
@@ -469,3 +469,27 @@ def test_a_time_that_is_none_is_shown_as_it_is_written(time: str) -> None:
     story = next(iter(next(iter(world.projects.values())).stories.values()))
     story["deadline"] = time
     assert time in html(pages_of(world), f"/story/show/{story['id']}")
+
+
+UNPLANNED = (
+    "Id,Title,Iteration,Iteration Start,Iteration End,Type,Current State,Created at,Accepted at\n"
+    '1,Planned,2,"Jan 8, 2024","Jan 14, 2024",feature,started,"Jan 1, 2024",\n'
+    '2,Behind,,,,feature,unstarted,"Jan 1, 2024",\n'
+    '3,At work,,,,feature,started,"Jan 1, 2024",\n'
+    "4,Long done,,,,feature,accepted,,\n"
+    '5,On ice,,,,feature,unscheduled,"Jan 1, 2024",\n'
+)
+
+
+def test_each_story_is_in_one_panel_also_where_nothing_says_in_which_iteration(tmp_path: Path) -> None:
+    (tmp_path / "my_project_20240110_1200.csv").write_text(UNPLANNED)
+    world = read_exports(sources_at(tmp_path))[0]
+    (project,) = world.projects.values()
+    board = Board(Views(world).of(project))
+    found = {
+        panel.name: [line.id for group in panel.groups for line in group.lines]
+        for panel in board.panels()
+        if panel.name != "epics"
+    }
+    assert found == {"done": [4], "current": [1, 3], "backlog": [2], "icebox": [5]}
+    assert html(pages_of(world), f"/n/projects/{project.id}").count("In no iteration") == 3
