@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     token = options.password_file or SAMPLE_TOKEN
     world.tokens[token] = world.tokens[SAMPLE_TOKEN]
-    return serve(server, f"{options.host}:{options.port}", token)
+    return serve(server, f"{options.host}:{options.port}", None if options.password_file else token)
 
 
 if __name__ == "__main__":

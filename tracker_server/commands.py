@@ -139,7 +139,8 @@ def _serve(options: argparse.Namespace) -> int:
         *_what_is_served(report, has_password=options.password_file is not None),
         *_warning_if_open_to_all(options),
     ]
-    return serve(server, f"{options.host}:{options.port}", SAMPLE_TOKEN, lines, opens=options.open)
+    token = None if options.password_file else SAMPLE_TOKEN
+    return serve(server, f"{options.host}:{options.port}", token, lines, opens=options.open)
 
 
 def _warning_if_open_to_all(options: argparse.Namespace) -> Iterator[str]:
@@ -163,7 +164,8 @@ def _site(options: argparse.Namespace) -> int:
 
 
 def _what_is_served(report: ExportReport, *, has_password: bool) -> Iterator[str]:
-    yield "The password is the token." if has_password else "Any token works, and so does none."
+    if not has_password:
+        yield "Any token works, and so does none."
     yield from _what_is_read(report)
 
 

@@ -33,10 +33,13 @@ def exit_on_signals(*, is_server: bool = True) -> None:
         signal.signal(number, _stop if is_server else _give_up)
 
 
-def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] = (), *, opens: bool = False) -> int:
+def serve(
+    server: TrackerServer, address: str, token: str | None, more: Sequence[str] = (), *, opens: bool = False
+) -> int:
     """Print the base URL, the token, a command to try and `more` lines, then serve until the process ends.
 
-    `opens`: the first page is opened in this machine's browser, if it has one.
+    Without `token`, it is the password, which is not printed. `opens`: the first page is opened in this machine's
+    browser, if it has one.
 
     Returns 1, after a sentence, if the `address` or the log cannot be opened.
     """
@@ -47,7 +50,9 @@ def serve(server: TrackerServer, address: str, token: str, more: Sequence[str] =
     gc.freeze()
     try:
         with server:
-            lines = [server.url, token, f"Try: curl -H 'X-TrackerToken: {token}' '{server.url}/me'"]
+            lines = [server.url, token or "The token is the password in the file."]
+            if token:
+                lines.append(f"Try: curl -H 'X-TrackerToken: {token}' '{server.url}/me'")
             lines += [*more, f"To look at it, open {server.pages_url} in a browser."]
             print(*lines, sep="\n", flush=True)
             if opens:

@@ -266,9 +266,9 @@ def test_the_password_of_the_sample_is_its_token(tmp_path: Path) -> None:
         )
         stopping.callback(process.terminate)
         assert process.stdout
-        url, token = process.stdout.readline().strip(), process.stdout.readline().strip()
-        assert token == "geheim"
-        assert requests.get(f"{url}/me", headers={"X-TrackerToken": token}, timeout=PATIENCE).ok
+        url, hint = process.stdout.readline().strip(), process.stdout.readline().strip()
+        assert hint == "The token is the password in the file."
+        assert requests.get(f"{url}/me", headers={"X-TrackerToken": "geheim"}, timeout=PATIENCE).ok
 
 
 def test_clients_that_take_large_files_slowly_hold_up_nobody_else() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -135,3 +135,14 @@ def test_an_answer_that_somebody_else_fetched_is_parsed_with_the_same_names() ->
         synced = {row["id"]: row["name"] for row in Sync(config, ["stories"]).records["stories"]}
     assert "name" not in answer.json()[0]
     assert parsed == synced
+
+
+def test_every_difference_is_tried_by_the_connector() -> None:
+    tried = {
+        switch.name
+        for difference in DIFFERENCES.values()
+        for switch in fields(Dialect)
+        if getattr(difference.dialect, switch.name) != getattr(Dialect(), switch.name)
+    }
+    elsewhere = {"refused_attributes", "failing", "failing_seed"}
+    assert tried | elsewhere == {switch.name for switch in fields(Dialect)}, "an entry in DIFFERENCES is missing"

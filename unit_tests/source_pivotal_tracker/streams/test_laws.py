@@ -96,6 +96,36 @@ def test_every_record_is_valid_with_unknown_fields_forbidden(
     assert problems == set()
 
 
+OF_A_COMMIT = ("commit_identifier", "commit_type")
+OF_ANOTHER_SYSTEM = ("external_source", "external_author", "external_link")
+NEVER_FILLED: dict[str, tuple[str, ...]] = {
+    "epic_comments": (*OF_A_COMMIT, *OF_ANOTHER_SYSTEM),
+    "epics": ("completed_at",),
+    "file_attachments": ("archive", "member"),
+    "integrations": (
+        "component", "statuses_to_exclude", "external_project_id", "update_comments", "update_state",
+    ),
+    "notifications": ("link", "epic"),
+    "releases": ("projected_completion",),
+    "stories": ("integration_id", "external_id", "projected_completion"),
+    "story_branches": ("status",),
+    "story_comments": (*OF_A_COMMIT, *OF_ANOTHER_SYSTEM),
+}  # fmt: skip
+"""What no row of the sample has, by stream: it comes from other systems, from exports, or hardly ever."""
+
+
+@needs_fields
+@every_stream
+def test_every_field_of_a_schema_has_a_value_in_some_row(
+    stream: type[TrackerStream], full: Full, schemas: dict[str, Any]
+) -> None:
+    name = name_of(stream)
+    filled = {field for row in full.sync.records[name] for field, value in row.items() if value is not None}
+    empty = schemas[name]["properties"].keys() - filled - {"_ab_cdc_deleted_at"}
+    hint = "is it in tracker_server/api/resources.py, in `fields` of the class if on request, and does sample/ set it?"
+    assert empty <= set(NEVER_FILLED.get(name, ())), hint
+
+
 @every_stream
 def test_the_schema_knows_the_key_and_the_cursor(stream: type[TrackerStream], schemas: dict[str, Any]) -> None:
     properties = schemas[name_of(stream)]["properties"]

@@ -177,7 +177,8 @@ def test_the_keys_are_those_that_tracker_sent(exchange: Exchange) -> None:
         always = set.intersection(*(set(row) for row in recorded)) - OPTIONAL.get(noun, set())
         ever = set.union(*(set(row) for row in recorded)) | OPTIONAL.get(noun, set()) | LATER.get(noun, set())
         for row in served:
-            assert always <= row.keys() <= ever, place
+            hint = f"{place}: what no recording has belongs into LATER, what comes only where it is set into OPTIONAL"
+            assert always <= row.keys() <= ever, hint
 
 
 @needs_recordings

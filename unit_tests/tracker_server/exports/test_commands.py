@@ -291,13 +291,13 @@ def test_whoever_opens_the_address_sees_the_projects_as_a_page(archive: Path) ->
 
 def test_with_a_password_neither_pages_nor_api_answer_without_it(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("open sesame\nnot this\n")
-    with serving(archive, "--password-file", tmp_path / "password") as (url, _, _, hint, _):
+    with serving(archive, "--password-file", tmp_path / "password", number=2) as (url, hint):
         page = url.removesuffix("services/v5")
         without = [requests.get(place, timeout=PATIENCE) for place in (page, f"{url}/projects", f"{page}files/1/x")]
         wrong = requests.get(page, auth=("anybody", "not this"), timeout=PATIENCE)
         right = requests.get(page, auth=("anybody", "open sesame"), timeout=PATIENCE)
         token = requests.get(f"{url}/projects", headers={"X-TrackerToken": "open sesame"}, timeout=PATIENCE)
-    assert hint == "The password is the token."
+    assert hint == "The token is the password in the file."
     assert [answer.status_code for answer in [*without, wrong]] == [401] * 4
     assert without[0].headers["WWW-Authenticate"].startswith("Basic ")
     assert (right.status_code, token.status_code) == (200, 200)
