@@ -31,9 +31,9 @@ logger = logging.getLogger("airbyte.tracker")
 BULK = "stories/bulk"
 MOST_REPEATS = 2
 FEWEST_STALE_PAGES, MOST_ROUNDS = 5, 2
-"""A list contradicts itself after this many pages in a row without a new row, if they hold so many times all its rows.
+"""Pages in a row without a new row, and how many times all rows of the list they hold, before it is given up.
 
-Rows move down a list, and come again, while others are added above them: as long as people add them, not for ever.
+While people add rows at the top, others move down and come again; that ends when they stop.
 """
 MOST_UNDESCRIBED = 20
 """Stories that a list without any description is held against, one by one, where the server heeds `fields`."""

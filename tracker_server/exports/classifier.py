@@ -223,11 +223,11 @@ class _Classifier:
             words = str(error)
         else:
             return
-        inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
-        if is_history_name(file.name):
-            self.layout.failures.append(Failure(file.label, words, frozenset()))
-            return
-        projects = _projects_of(file.name, around).union(*(_projects_of(name, (file.name, *around)) for name in inside))
+        projects = frozenset[str]()
+        if not is_history_name(file.name):
+            inside = names_in(file.source) if file.name.lower().endswith(ARCHIVES) else ()
+            of_members = (_projects_of(name, (file.name, *around)) for name in inside)
+            projects = _projects_of(file.name, around).union(*of_members)
         self.layout.failures.append(Failure(file.label, words, projects))
 
     def _is_of_a_story(self, number: int, folder: Folder, above: Sequence[Table]) -> bool:

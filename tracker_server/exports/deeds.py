@@ -74,11 +74,8 @@ class Deed(NamedTuple):
 
 def without_person(message: str, person: str) -> str:
     """The words of a message behind the name of the person with which it may begin."""
-    if person and message.startswith(person):
-        return message[len(person) :].strip()
-    if person and message.casefold().startswith(person.casefold()):
-        return message[len(person) :].strip()
-    return message
+    begin, rest = message[: len(person)], message[len(person) :]
+    return rest.strip() if begin == person or begin.casefold() == person.casefold() else message
 
 
 @lru_cache(maxsize=10_000)

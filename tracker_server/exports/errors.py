@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -12,6 +13,15 @@ class ExportError(Exception):
 
 class ProjectIdError(ExportError):
     """Ids that were given for projects do not fit these."""
+
+
+@contextmanager
+def converting_os_errors(label: str) -> Iterator[None]:
+    """Turns the OSError of a file into an ExportError."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"{label} cannot be read: {error.strerror or error}.") from None
 
 
 @dataclass(frozen=True)

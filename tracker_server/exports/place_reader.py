@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.exports.classifier import classify
-from tracker_server.exports.errors import ExportError, Failure, Finding, ProjectIdError, Report
+from tracker_server.exports.errors import ExportError, Failure, Finding, ProjectIdError, Report, converting_os_errors
 from tracker_server.exports.history import History
 from tracker_server.exports.layout import Attachment, Layout
 from tracker_server.exports.merging import find_renamed, group_by_project, join_exports, sorted_newest_first
@@ -88,7 +87,7 @@ class PlaceReader:
 
     def _project(self, exports: ProjectExports) -> ReadProject | None:
         try:
-            with _converting_os_errors(exports.all[0].label), gc_paused():
+            with converting_os_errors(exports.all[0].label), gc_paused():
                 return self._kept(sorted_newest_first(exports, self._report))
         except ExportError as error:
             words = str(error)
@@ -169,15 +168,6 @@ class PlaceReader:
                 self._report(Finding(table.label, 0, "", reason))
 
 
-@contextmanager
-def _converting_os_errors(label: str) -> Iterator[None]:
-    """Turns the OSError of a file into an ExportError."""
-    try:
-        yield
-    except OSError as error:
-        raise ExportError(f"{label} cannot be read: {error.strerror or error}.") from None
-
-
 def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:
     """Raises ProjectIdError if an id is for an unknown project, or if two projects have one id."""
     names = {slug(exports.name): exports.name for exports in groups}
@@ -209,7 +199,7 @@ def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     label = exports.all[0].label
     problem = "it has changed since then"
     try:
-        with _converting_os_errors(label), gc_paused():
+        with converting_os_errors(label), gc_paused():
             project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
         problem = str(error)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import cast, overload
 
 from tracker_server.exports.deeds import Deed
@@ -29,8 +30,7 @@ def take_history(
     all of the project, nobody knows how many stories were in which state.
     """
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
-    numbers = array("q", _numbers(project.id, events))
-    shown = _Shown(project.id, str(project.row["name"]), events, numbers, people)
+    shown = _Shown(project.id, str(project.row["name"]), events, people)
     changes = array(
         "q", (place for place, event in enumerate(events) if event.row_id and event.deed and event.deed.state)
     )
@@ -67,13 +67,17 @@ class _Rows(Sequence[Row]):
 
 @dataclass(frozen=True)
 class _Shown:
-    """The events of a project as rows of v5; `numbers` are those of the events."""
+    """The events of a project as rows of v5."""
 
     project_id: int
     project_name: str
     events: Sequence[Event]
-    numbers: Sequence[int]
     people: Mapping[str, int]
+
+    @cached_property
+    def numbers(self) -> Sequence[int]:
+        """Those of the events, once a row is asked for: to read an export takes none."""
+        return array("q", _numbers(self.project_id, self.events))
 
     def activity(self, place: int) -> Row:
         event, number = self.events[place], self.numbers[place]

@@ -12,7 +12,7 @@ from functools import cached_property
 from tracker_server.derived import Figures
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
-from tracker_server.exports.errors import ExportError, Failure, Finding, Report
+from tracker_server.exports.errors import ExportError, Failure, Finding, Report, converting_os_errors
 from tracker_server.exports.history import Event, History, Rows, merged, read_history
 from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
@@ -153,12 +153,10 @@ class ProjectReader:
         found = {}
         for table in tables.values():
             try:
-                found[table.label] = read_history(table, self.cell_reader, rows)
+                with converting_os_errors(table.label):
+                    found[table.label] = read_history(table, self.cell_reader, rows)
             except ExportError as error:
                 self.history_failures.append(Failure(table.label, str(error), frozenset()))
-            except OSError as error:
-                words = f"{table.label} cannot be read: {error.strerror or error}."
-                self.history_failures.append(Failure(table.label, words, frozenset()))
         return found
 
     @property
