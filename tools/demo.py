@@ -69,7 +69,7 @@ def demo(console: Console, database: Path) -> None:
     console.print("\nThe same, out of an export:\n")
     read_export(console, world, database.with_name(EXPORT), catalog)
     show_way_in(console, database, "stories")
-    console.print("[bold]make view[/bold] shows the export in the browser, as Tracker showed it.")
+    console.print("`make view` shows the export in the browser, as Tracker showed it.")
 
 
 def edit(world: World) -> str:
