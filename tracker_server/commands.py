@@ -20,6 +20,7 @@ from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import HistorySummary, Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.writing import write_export
+from tracker_server.files import written_whole
 from tracker_server.pages.static_site import SiteError, StaticSite
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import exit_on_signals, serve
@@ -233,7 +234,7 @@ def _export(options: argparse.Namespace) -> int:
     if not options.no_files:
         world.files = sample_files(world)
     try:
-        with options.out.open("wb") as out:
+        with written_whole(options.out) as out:
             write_export(world, out)
     except OSError as error:
         raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None

@@ -15,7 +15,7 @@ from integration_tests.browser.conftest import Watched
 from tracker_server.app import TrackerServer
 from tracker_server.pages.static_site import StaticSite
 from tracker_server.search.index import SearchIndex
-from tracker_server.search.query import parse
+from tracker_server.search.parsing import parse
 from tracker_server.view import Views
 from tracker_server.world import Project, World
 from unit_tests.tracker_server.pages.worlds import HOSTILE, hostile_world, sample_world
@@ -289,11 +289,11 @@ NAMES = (
 )  # fmt: skip
 SEARCHES = (
     "국어", "straße", "σας", "istanbul", "テスト", "__proto__", "constructor", "ไทย", "中", "CAFÉ",
-    "हिन्दी", "보고서", "_", "label:straße", "label:ΣΑΣ", "label:한국어", "label:__proto__", "type:Bugs",
+    "हिन्दी", "보고서", "label:straße", "label:ΣΑΣ", "label:한국어", "label:__proto__", "type:Bugs",
     "NOT type:bug", "!type:bug", "type:bug || type:chore", "-(type:bug OR type:chore)", "no:owner",
     "has:comments", "is:done", "includedone:false", "includedone:true type:bug", "estimate:3",
     "estimate:1..2", "estimate:2..", "estimate:>2", "estimate:<=1", "estimate:-1", "estimate:0",
-    "id:99999999",
+    "id:99999999", r'label:"say \"hi\""', r'label:"C:\\",Straße', "… type:bug", "🚀 OR type:bug", "type:bug -🚀",
 )  # fmt: skip
 
 
@@ -302,7 +302,9 @@ def test_the_search_of_a_copy_finds_as_many_as_that_of_a_server(context: Browser
     project = next(iter(world.projects.values()))
     for story, name in zip(project.stories.values(), NAMES, strict=False):
         story["name"] = name
-    for label, name in zip(project.labels.values(), ("Straße", "ΣΑΣ", "한국어", "__proto__"), strict=False):
+    for label, name in zip(
+        project.labels.values(), ("Straße", "ΣΑΣ", "한국어", "__proto__", 'say "hi"', "C:\\"), strict=False
+    ):
         label["name"] = name
     StaticSite(world, tmp_path / "site").write()
     index = SearchIndex(Views(world))
@@ -320,7 +322,9 @@ def test_the_search_of_a_copy_finds_as_many_as_that_of_a_server(context: Browser
     assert watched.problems == []
 
 
-@pytest.mark.parametrize("query", ["type:story", "state:done", "estimate:many", "has:money", "id:abc", "no:money"])
+@pytest.mark.parametrize(
+    "query", ["type:story", "state:done", "estimate:many", "has:money", "id:abc", "no:money", "🚀"]
+)
 def test_the_search_of_a_copy_says_what_it_does_not_understand(
     query: str, context: BrowserContext, tmp_path: Path
 ) -> None:
@@ -329,6 +333,22 @@ def test_the_search_of_a_copy_says_what_it_does_not_understand(
     page.goto(f"{(tmp_path / 'site' / 'search' / 'index.html').as_uri()}?q={quote(query)}")
     expect(page.locator("#heading")).to_have_text("Not understood")
     expect(page.locator("#problem")).to_contain_text(f"{query}: ")
+    expect(page.locator("details.help code").first).to_be_visible()
+
+
+def test_an_address_of_tracker_leads_to_its_page_in_a_copy(context: BrowserContext, tmp_path: Path) -> None:
+    world = sample_world(1, 12)
+    project = next(iter(world.projects.values()))
+    story_id = project.order[0]
+    StaticSite(world, tmp_path / "site").write()
+    page = context.new_page()
+    for address, file in (
+        (f"https://www.pivotaltracker.com/story/show/{story_id}", f"story/show/{story_id}"),
+        (f"www.pivotaltracker.com/n/projects/{project.id}/stories/{story_id}#x", f"story/show/{story_id}"),
+        (f"https://www.pivotaltracker.com/n/projects/{project.id}", f"n/projects/{project.id}"),
+    ):
+        page.goto(f"{(tmp_path / 'site' / 'search' / 'index.html').as_uri()}?q={quote(address)}")
+        page.wait_for_url((tmp_path / "site" / file / "index.html").as_uri())
 
 
 def test_a_password_is_asked_for(browser: Browser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,11 +18,12 @@ from tracker_server.http_message import Request, Response
 from tracker_server.pages.board import Board
 from tracker_server.pages.links import PANELS, Links, ServedLinks
 from tracker_server.pages.markdown import Known, Markdown
+from tracker_server.pages.mentions import Mentions
 from tracker_server.pages.overview import Overview, overview
 from tracker_server.pages.rendering import POLICY, Renderer, etag, static_files
 from tracker_server.pages.story import epic_page, story_page
 from tracker_server.search.index import SearchIndex, SearchTooLong
-from tracker_server.search.query import QueryError, parse
+from tracker_server.search.parsing import QueryError, parse
 from tracker_server.world import Project, Row, UnreadableProject
 
 PAGE_SIZE, MOST_PAGES = 50, 200
@@ -36,7 +37,6 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 CACHED = "max-age=3600"
-_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 class NotHere(LookupError):
@@ -69,6 +69,7 @@ class Pages:
             story=lambda number: self.world.with_story(number) is not None,
             epic=lambda number: self.world.with_epic(number) is not None,
             project=lambda number: number in self.world.projects,
+            person=Mentions(self.world.people).name_of,
         )
         self._markdown = Markdown(known)
         self._renderer = Renderer(self._markdown)
@@ -104,6 +105,7 @@ class Pages:
             f"/projects/{project}/epics/<int:epic_id>": self._epic,
             "/epic/show/<int:epic_id>/comments/<int:comment_id>": self._epic_comment,
             f"/n/projects/{project}/epics/<int:epic_id>/comments/<int:comment_id>": self._epic_comment,
+            f"/projects/{project}/epics/<int:epic_id>/comments/<int:comment_id>": self._epic_comment,
             "/static/<name>": self._static,
             "/files/<int:file_id>/<name>": self._file,
         }
@@ -203,29 +205,42 @@ class Pages:
         with self.world.lock:
             project = self.world.with_story(story_id)
             if project is None:
-                if self.world.with_epic(story_id) is not None:
-                    return _redirect(self.links_at(request.path).epic(story_id))
-                raise NotHere(f"Story #{story_id} is not here", "It was deleted, or its project is not among these.")
+                return _redirect(self._with_number(story_id, self.links_at(request.path), "Story #{}"))
             story = story_page(self.index.views.of(project), story_id)
         return self._response("story.html", request.path, story=story)
-
-    def _story_comment(
-        self, request: Request, _: Mapping[str, str], story_id: int, comment_id: int, project_id: int | None = None
-    ) -> Response:
-        return _redirect(f"{self.links_at(request.path).story(story_id)}#comment-{comment_id}")
 
     def _epic(self, request: Request, _: Mapping[str, str], epic_id: int, project_id: int | None = None) -> Response:
         with self.world.lock:
             project = self.world.with_epic(epic_id)
             if project is None:
-                raise NotHere(f"Epic {epic_id} is not here", "It was deleted, or its project is not among these.")
+                return _redirect(self._with_number(epic_id, self.links_at(request.path), "Epic {}"))
             epic = epic_page(self.index.views.of(project), epic_id)
         return self._response("epic.html", request.path, epic=epic)
+
+    def _story_comment(
+        self, request: Request, _: Mapping[str, str], story_id: int, comment_id: int, project_id: int | None = None
+    ) -> Response:
+        page = self._with_number(story_id, self.links_at(request.path), "Story #{}")
+        return _redirect(f"{page}#comment-{comment_id}")
 
     def _epic_comment(
         self, request: Request, _: Mapping[str, str], epic_id: int, comment_id: int, project_id: int | None = None
     ) -> Response:
-        return _redirect(f"{self.links_at(request.path).epic(epic_id)}#comment-{comment_id}")
+        page = self._with_number(epic_id, self.links_at(request.path), "Epic {}")
+        return _redirect(f"{page}#comment-{comment_id}")
+
+    def _with_number(self, number: int, links: Links, called: str) -> str:
+        """The page of the story or the epic with a number, whatever it was `called`. Raises NotHere."""
+        if (page := self._page_of(number, links)) is None:
+            raise NotHere(f"{called.format(number)} is not here", "It was deleted, or its project is not among these.")
+        return page
+
+    def _page_of(self, number: int, links: Links) -> str | None:
+        """The page of the story or the epic with a number, if it is here."""
+        with self.world.lock:
+            if self.world.with_story(number) is not None:
+                return links.story(number)
+            return links.epic(number) if self.world.with_epic(number) is not None else None
 
     def _search(self, request: Request, query: Mapping[str, str], project_id: int | None = None) -> Response:
         links = self.links_at(request.path)
@@ -243,35 +258,27 @@ class Pages:
         with self.world.lock:
             if project_id is not None:
                 self._project(project_id)
-            if (here := self._leads_to(text, links)) is not None:
+            if (here := self._markdown.here(text, links)) is not None:
                 return _redirect(here)
         data["problems"] = self.index.update_all()
         status, heading = 200, ""
         try:
             parsed = parse(text, self.index.today())
-            if parsed.only_id is not None and (here := self._with_number(parsed.only_id, links)) is not None:
+            if parsed.only_id is not None and (here := self._page_of(parsed.only_id, links)) is not None:
                 return _redirect(here)
-            data["results"] = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+            results = self.index.search(parsed, project_id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+            if results.total and not results.hits:
+                return _redirect(data["page_at"](min(math.ceil(results.total / PAGE_SIZE), MOST_PAGES)))
+            data["results"] = results
             with self.world.lock:  # after the search, because others may add projects and remove them
                 data["names"] = {project.id: project.row["name"] for project in self.world.projects.values()}
         except QueryError as problem:
             status, heading = 400, "Not understood"
             data["problem"] = f"{problem.part}: {problem.problem}."
-        except SearchTooLong:
+        except SearchTooLong as problem:
             status, heading = 503, "Given up"
-            data["problem"] = "This search takes too long; search for less."
+            data["problem"] = f"{problem}."
         return self._response("search.html", request.path, status, heading=heading, **data)
-
-    def _leads_to(self, text: str, links: Links) -> str | None:
-        """The page of an address of Tracker that was put into the search. None for any other text."""
-        return self._markdown.here(text, links) if _ADDRESS.fullmatch(text) else None
-
-    def _with_number(self, number: int, links: Links) -> str | None:
-        """The page of the story or the epic with a number."""
-        with self.world.lock:
-            if self.world.with_story(number) is not None:
-                return links.story(number)
-            return links.epic(number) if self.world.with_epic(number) is not None else None
 
     def _file(self, request: Request, query: Mapping[str, str], file_id: int, name: str) -> Response:
         file = self.world.files.get(file_id)

@@ -140,7 +140,7 @@ class Board:
         rest = [(None, ids)] if (ids := self._in_no_iteration(name)) else []
         if name == "current":
             now = figures.iterations[current - 1 : current]
-            return [*((iteration, iteration["story_ids"]) for iteration in now), *rest]
+            return [*((iteration, iteration["story_ids"]) for iteration in now if project.stories), *rest]
         iterations = figures.iterations[: current - 1][::-1] if name == "done" else figures.iterations[current:]
         return [*((row, row["story_ids"]) for row in iterations if row["story_ids"]), *rest]
 

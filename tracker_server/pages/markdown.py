@@ -17,6 +17,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from tracker_server.pages.links import Links
+from tracker_server.search.parsing import quoted
 
 LONGEST = 50_000
 """Characters; Tracker's own texts have at most 20,000. A longer one is shown as it is."""
@@ -39,7 +40,7 @@ REFERENCE = "reference"
 _COSTLY = re.compile(r"\[|://")
 _ELSEWHERE = re.compile("(?:https?://|mailto:)", re.IGNORECASE)
 _REFERENCE = re.compile(r"#([0-9]{1,18})\b|@([A-Za-z][\w.-]{0,60}\w|[A-Za-z])")
-_HOST = r"(?i:https?://(?:www[.])?pivotaltracker[.]com)(?::80|:443)?"
+_HOST = r"(?i:(?:https?://)?(?:www[.])?pivotaltracker[.]com)(?::80|:443)?"
 _TRACKER = re.compile(
     rf"{_HOST}/(?:n/|s/)?(?:projects/[0-9]+/)?(?P<kind>stor(?:y/show|ies)|epic(?:/show|s))"
     r"/(?P<id>[0-9]{1,18})(?:[#?/].*)?"
@@ -49,11 +50,15 @@ _PROJECT = re.compile(rf"{_HOST}/(?:n/|s/)?projects/(?P<id>[0-9]{{1,18}})/?")
 
 @dataclass(frozen=True)
 class Known:
-    """What a text can lead to: whether the story, the epic or the project with an id is here."""
+    """What a text can lead to: whether the story, the epic or the project with an id is here, and who is mentioned.
+
+    `person` gives the name to search for, None for a mention of nobody.
+    """
 
     story: Callable[[int], bool]
     epic: Callable[[int], bool]
     project: Callable[[int], bool]
+    person: Callable[[str], str | None]
 
 
 class _TooMuch(Exception):
@@ -110,8 +115,8 @@ class Markdown:
             href = links.story(int(number))
         elif number and self._known.epic(int(number)):
             href = links.epic(int(number))
-        elif name:
-            href = links.search(f'person:"{name}"')
+        elif name and (person := self._known.person(name)):
+            href = links.search(f"person:{quoted(person)}")
         else:
             return False
         if not silent:

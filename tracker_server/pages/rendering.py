@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from tracker_server.pages.links import Links
 from tracker_server.pages.markdown import Markdown, as_it_is
 from tracker_server.search.documents import END, START
+from tracker_server.search.parsing import quoted
 
 POLICY = "; ".join(
     (
@@ -43,7 +44,14 @@ class Renderer:
             auto_reload=False,
         )
         self._environment.filters.update(
-            day=_day, when=_when, number=_number, size=_size, duration=_duration, marked=_marked, words=_words
+            day=_day,
+            when=_when,
+            number=_number,
+            size=_size,
+            duration=_duration,
+            marked=_marked,
+            words=_words,
+            quoted=quoted,
         )
 
     def html(self, template: str, links: Links, **data: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,10 @@ AT_A_TIME = 1_000
 """Stories between two reports of progress."""
 
 
+if sys.platform != "win32":
+    import fcntl
+
+
 class SiteError(Exception):
     """The copy cannot be written there: a sentence."""
 
@@ -60,27 +65,40 @@ class StaticSite:
     def write(self, progress: Callable[[int], None] = lambda _: None) -> int:
         """Write all of it; returns the number of stories. `progress` is called after each thousand of them."""
         try:
-            self._prepare()
-            with (self._out / WRITTEN).open("a", encoding="utf-8", buffering=1) as self._list:
+            self._require_folder()
+            with (self._out / WRITTEN).open("a+", encoding="utf-8", errors="replace", buffering=1) as self._list:
+                self._lock()
+                self._list.seek(0)
+                self._before = set(filter(OURS.fullmatch, self._list.read().splitlines()))
                 self._list.write("\n")
                 stories = self._write(progress)
-            for path in sorted(self._before - self._written):
-                self._remove(path)
-            self._write_list()
+                for path in sorted(self._before - self._written):
+                    self._remove(path)
+                self._write_list()
         except UnreadableProject as error:
             raise SiteError(f"{error}.") from error
         except OSError as error:
             raise SiteError(f"Cannot write {error.filename or self._out}: {error.strerror}.") from error
         return stories
 
-    def _prepare(self) -> None:
-        """Find the files of a copy that was written here before."""
+    def _require_folder(self) -> None:
+        """Raises SiteError unless the folder is new, or a copy was written there before."""
         self._out.mkdir(parents=True, exist_ok=True)
-        listed = self._out / WRITTEN
-        if listed.is_file():
-            self._before = set(filter(OURS.fullmatch, listed.read_text("utf-8", "replace").splitlines()))
-        elif any(self._out.iterdir()):
+        if not (self._out / WRITTEN).is_file() and any(self._out.iterdir()):
             raise SiteError(f"{self._out} holds other files; name a new folder, or one that a site was written to.")
+
+    def _lock(self) -> None:
+        """Keep other runs from this folder until the list is closed. Raises SiteError if one is at work there."""
+        if sys.platform == "win32":
+            return
+        try:
+            fcntl.flock(self._list, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_ours = False
+        else:  # a run that has just ended has put another list in its place
+            is_ours = os.path.samestat(os.fstat(self._list.fileno()), (self._out / WRITTEN).stat())
+        if not is_ours:
+            raise SiteError(f"Another run is writing to {self._out}; wait until it ends, or name another folder.")
 
     def _write_list(self) -> None:
         written = self._out / f"{WRITTEN}.new"

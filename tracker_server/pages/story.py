@@ -68,10 +68,12 @@ class Comment:
 
 @dataclass(frozen=True)
 class Task:
-    """A task or a blocker."""
+    """A task or a blocker; of a blocker it is known who wrote it, and when."""
 
     text: str
     is_done: bool
+    author: Person | None = None
+    created_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,8 @@ def story_page(view: View, story_id: int) -> StoryPage:
         iteration_panel=_panel_of(number, figures.current_iteration_number),
         comments=comments,
         files=files,
-        tasks=_tasks(row, "tasks", "complete"),
-        blockers=_tasks(row, "blockers", "resolved"),
+        tasks=[Task(task.get("description") or "", bool(task.get("complete"))) for task in row.get("tasks") or ()],
+        blockers=[_blocker(view, blocker) for blocker in row.get("blockers") or ()],
         blocking=[story_line(view, other) for other in blocked[:MOST_LINES]],
         blocking_count=len(blocked),
         reviews=[_review(view, review) for review in row.get("reviews") or ()],
@@ -258,8 +260,9 @@ def _comments(view: View, row: Row) -> list[Comment]:
     ]
 
 
-def _tasks(row: Row, part: str, done: str) -> list[Task]:
-    return [Task(task.get("description") or "", bool(task.get(done))) for task in row.get(part) or ()]
+def _blocker(view: View, blocker: Row) -> Task:
+    author = _person(view, blocker.get("person_id"))
+    return Task(blocker.get("description") or "", bool(blocker.get("resolved")), author, blocker.get("created_at"))
 
 
 def _file(view: View, file: Row) -> File:

@@ -19,7 +19,7 @@ _TOGETHER = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf
 """Letters of scripts without spaces between words."""
 _JAMO = re.compile("[\u1100-\u11ff]+")
 """Parts of letters of Korean, into which a Mac takes apart the names of files."""
-_SEPARATOR = "\u200b"
+SEPARATOR = "\u200b"
 """A space of no width, which parts words and is not seen."""
 START, END = "\ue000", "\ue001"
 """What is around a hit in a marked text."""
@@ -48,12 +48,12 @@ def attribute_token(name: str, value: str) -> str:
 def separated(text: str) -> str:
     """A text of which each letter of Chinese, Japanese, Korean and Thai is a word of its own."""
     text = _JAMO.sub(lambda found: normalize("NFC", found[0]), _OURS.sub("", text))
-    return _TOGETHER.sub(rf"{_SEPARATOR}\g<0>{_SEPARATOR}", text)
+    return _TOGETHER.sub(rf"{SEPARATOR}\g<0>{SEPARATOR}", text)
 
 
 def without_separators(text: str) -> str:
     """A separated text as it was, for people."""
-    return text.replace(_SEPARATOR, "")
+    return text.replace(SEPARATOR, "")
 
 
 class Documents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sqlite3
 import threading
 import time
@@ -13,7 +14,15 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from tracker_server.search.documents import END, START, Document, Documents, attribute_token, without_separators
+from tracker_server.search.documents import (
+    END,
+    SEPARATOR,
+    START,
+    Document,
+    Documents,
+    attribute_token,
+    without_separators,
+)  # fmt: skip
 from tracker_server.search.query import FIELDS, Query
 from tracker_server.search.sql import Condition, condition, matched_words
 from tracker_server.view import Views
@@ -29,6 +38,9 @@ STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock."""
 SNIPPET_WORDS = 24
 """Words of an excerpt, at most."""
+LONGEST_WORD = 100
+"""Letters of a word of an excerpt; the rest of it is not shown."""
+_LONG_WORD = re.compile(rf"([^\s{SEPARATOR}{START}{END}]{{{LONGEST_WORD}}})[^\s{SEPARATOR}{START}{END}]+")
 WEIGHTS = (10, 3, 2, 2, 5, 1, 3)
 """How much a hit in each of FIELDS counts."""
 CACHE_KB = 8_000
@@ -53,8 +65,12 @@ _INSERT_WORDS = (
 )
 
 
+TOO_LONG = "This search takes too long; search for less"
+BUSY = "Too many searches run at once; search again in a moment"
+
+
 class SearchTooLong(Exception):
-    """A search took longer than it may."""
+    """A search took longer than it may: what to do, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +281,7 @@ class SearchIndex:
             name = marked[0]
             found = zip(FIELDS[1:], marked[1:], strict=True)
             where, excerpt = next(((field, text) for field, text in found if START in text), ("", ""))
-        name, excerpt = without_separators(name), without_separators(excerpt)
+        name, excerpt = without_separators(name), without_separators(_LONG_WORD.sub(r"\1…", excerpt))
         return Hit(project_id, kind, row_id, row_type, state, estimate, updated, name, excerpt, where)
 
     @contextmanager
@@ -274,15 +290,18 @@ class SearchIndex:
 
         So many slow searches at a time do not keep those who wait from all other pages. Raises SearchTooLong.
         """
-        end = time.monotonic() + self._most_seconds
-        if not self._lock.acquire(timeout=self._most_seconds):
-            raise SearchTooLong
+        begin = time.monotonic()
+        end = begin + self._most_seconds
+        has_waited = not self._lock.acquire(blocking=False)
+        if has_waited and not self._lock.acquire(timeout=self._most_seconds):
+            raise SearchTooLong(BUSY)
+        has_waited &= time.monotonic() - begin > self._most_seconds / 2
         try:
             self._database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
             yield
         except sqlite3.OperationalError as error:
             if time.monotonic() >= end:
-                raise SearchTooLong from error
+                raise SearchTooLong(BUSY if has_waited else TOO_LONG) from error
             raise
         finally:
             self._database.set_progress_handler(None, 0)

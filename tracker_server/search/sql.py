@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracker_server.search.documents import attribute_token, separated
-from tracker_server.search.query import HAS_WORD, Attribute, Between, Both, Either, Ids, Node, Not, Query, Words
+from tracker_server.search.query import Attribute, Between, Both, Either, Ids, Node, Not, Query, Words
 
 COLUMN_ATTRIBUTES = ("type", "state")
 """Attributes that are columns too: many rows have the same value."""
@@ -82,7 +82,7 @@ def condition(node: Node) -> Condition:
     if isinstance(node, Not):
         return ~condition(node.part)
     if isinstance(node, Words):
-        return _words(node)
+        return _matching(_match(node))
     if isinstance(node, Attribute):
         return _attribute(node)
     if isinstance(node, Ids):
@@ -105,8 +105,7 @@ def _operands(node: Node, kind: type[Both | Either]) -> Iterator[Node]:
 
 def matched_words(query: Query) -> str | None:
     """The words that a hit may hold, which are those that are not excluded, as a query of FTS5. None without any."""
-    words = [match for node in _asked(query.node) if (match := _match(node))]
-    return " OR ".join(f"({match})" for match in words) or None
+    return " OR ".join(f"({_match(node)})" for node in _asked(query.node)) or None
 
 
 def _asked(node: Node) -> Iterator[Words]:
@@ -117,19 +116,12 @@ def _asked(node: Node) -> Iterator[Words]:
             yield from _asked(operand)
 
 
-def _words(node: Words) -> Condition:
-    match = _match(node)
-    return Condition("1") if match is None else _matching(match)
-
-
 def _matching(match: str) -> Condition:
     return Condition("item.rowid IN (SELECT rowid FROM words WHERE words MATCH ?)", (match,), match)
 
 
-def _match(node: Words) -> str | None:
-    """A phrase of FTS5; one that ends with * matches beginnings of words. None for a text without a word."""
-    if not HAS_WORD.search(node.text):
-        return None
+def _match(node: Words) -> str:
+    """A phrase of FTS5; one that ends with * matches beginnings of words."""
     phrase = separated(node.text.replace('"', " ").replace("\0", " ").rstrip("*"))
     field = f"{node.field} : " if node.field else ""
     return f'{field}"{phrase}"{"*" if node.text.endswith("*") else ""}'

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tracker_server.api.call import Answer, Call
-from tracker_server.api.errors import invalid_parameter
+from tracker_server.api.errors import ApiError, invalid_parameter
 from tracker_server.search.index import SearchTooLong
-from tracker_server.search.query import Query, QueryError, parse
+from tracker_server.search.parsing import QueryError, parse
+from tracker_server.search.query import Query
 from tracker_server.view import View, rows_by_id
 from tracker_server.world import Row
 
@@ -49,8 +50,8 @@ def found(call: Call, view: View, query: Query, kind: str, *, done: bool = False
     call.index.update(view.project)
     try:
         return call.index.ids(query, kind, view.project, done=done)
-    except SearchTooLong:
-        raise invalid_parameter("the search takes too long; search for less") from None
+    except SearchTooLong as problem:
+        raise ApiError(503, "service_unavailable", f"{problem}.") from None
 
 
 def _parsed(call: Call, view: View, parameter: str, text: str) -> Query:

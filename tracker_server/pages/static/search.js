@@ -52,8 +52,19 @@ class NotUnderstood extends Error {
   constructor(part, reason) { super(reason); this.part = part; }
 }
 
+const unescaped = (text) => text.replace(/\\(["\\])/g, "$1");
+
+function values(bare) {
+  const found = [""];
+  for (const [piece, quoted] of bare.matchAll(/"((?:[^"\\]|\\.)*)"|,|[^,"]+/gs)) {
+    if (piece === ",") found.push("");
+    else found[found.length - 1] += quoted === undefined ? piece : unescaped(quoted);
+  }
+  return found;
+}
+
 function tokens(text) {
-  const pattern = /\s*(?:(\()|(\))|(OR|\|\|?)(?=[\s()]|$)|(?:AND|&&?)(?=[\s()]|$)|(NOT(?=[\s(])|[-−!](?=[^\s)]))|([\p{L}_][\p{L}\p{N}_]*):(?!\/\/)(?:"([^"]*)"|([^\s()"]*(?:"[^"]*"[^\s()"]*)*))|"([^"]*)"|([^\s()"]+)|(".*))/gsuy;
+  const pattern = /\s*(?:(\()|(\))|(OR|\|\|?)(?=[\s()]|$)|(?:AND|&&?)(?=[\s()]|$)|(NOT(?=[\s(])|[-−!](?=[^\s)]))|([\p{L}_][\p{L}\p{N}_]*):(?!\/\/)(?:"((?:[^"\\]|\\.)*)"(?=[\s()]|$)|((?:"(?:[^"\\]|\\.)*"|[^\s()"])*))|"((?:[^"\\]|\\.)*)"|([^\s()"]+)|(".*))/gsuy;
   const found = [];
   text = text.trim();
   while (pattern.lastIndex < text.length) {
@@ -64,12 +75,17 @@ function tokens(text) {
     else if (m[2]) found.push({ kind: ")", text: ")" });
     else if (m[3]) found.push({ kind: "or", text: "OR" });
     else if (m[4]) found.push({ kind: "not", text: "-" });
-    else if (m[5] !== undefined) found.push({ kind: "attribute", text: m[0].trim(), name: m[5].toLowerCase(), values: m[6] !== undefined ? [m[6]] : m[7].split(",").map((v) => v.replaceAll('"', "")) });
-    else if (m[8] !== undefined || m[9] !== undefined) found.push({ kind: "words", text: m[8] ?? m[9] });
+    else if (m[5] !== undefined) found.push({ kind: "attribute", text: m[0].trim(), name: m[5].toLowerCase(), values: m[6] !== undefined ? [unescaped(m[6])] : values(m[7]) });
+    else if (m[8] !== undefined || m[9] !== undefined) found.push({ kind: "words", text: m[8] !== undefined ? unescaped(m[8]) : m[9] });
   }
   return found;
 }
 
+const WITHOUT_WORD = "has neither a letter nor a digit to search for";
+const either = (left, right) => left && right ? new Set([...left, ...right]) : left ?? right;
+const both = (left, right) => left && right ? new Set([...left].filter((place) => right.has(place))) : left ?? right;
+
+// Its methods give the places of rows; null for a part without a letter or a digit, which does not count.
 class Search {
   constructor(about) { this.about = about; this.shards = new Set(about.shards); }
 
@@ -79,6 +95,7 @@ class Search {
     this.next = 0;
     const found = await this.either();
     if (this.next < this.tokens.length) throw new NotUnderstood(this.tokens[this.next].text, "there is no ( before it");
+    if (found === null) throw new NotUnderstood(this.tokens[0].text, WITHOUT_WORD);
     return found;
   }
 
@@ -88,8 +105,7 @@ class Search {
     let found = await this.both();
     while (this.peek()?.kind === "or") {
       this.next += 1;
-      const other = await this.both();
-      found = new Set([...found, ...other]);
+      found = either(found, await this.both());
     }
     return found;
   }
@@ -98,8 +114,7 @@ class Search {
     if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood(this.peek()?.text ?? this.tokens.at(-1).text, "there is nothing beside it");
     let found = null;
     while (this.peek() && !["or", ")"].includes(this.peek().kind)) {
-      const part = await this.part();
-      found = found === null ? part : new Set([...found].filter((place) => part.has(place)));
+      found = both(found, await this.part());
     }
     return found;
   }
@@ -108,7 +123,8 @@ class Search {
     const token = this.tokens[this.next++];
     if (token.kind === "not") {
       if (!this.peek() || ["or", ")"].includes(this.peek().kind)) throw new NotUnderstood("-", "there is nothing after it");
-      return this.without(await this.part());
+      const part = await this.part();
+      return part && this.without(part);
     }
     if (token.kind === "(") {
       const found = await this.either();
@@ -183,9 +199,9 @@ class Search {
       for (const shard of shards) {
         for (const place of await this.places(shard, (words) => Object.keys(words).filter((known) => known.startsWith(word)).map((known) => words[known]))) places.add(place);
       }
-      found = found === null ? places : new Set([...found].filter((place) => places.has(place)));
+      found = both(found, places);
     }
-    return found ?? this.all();
+    return found;
   }
 
   shard(word) { return `w-${[...word].slice(0, 2).map((letter) => letter.codePointAt(0).toString(16)).join("-")}`; }
@@ -234,7 +250,12 @@ function line(row, projects) {
   heading.textContent = "Searching";
   try {
     const search = new Search(await once("about", "", "about"));
-    const pasted = text.match(/(?:stor(?:y\/show|ies)|epic(?:\/show|s))\/([0-9]+)/);
+    const pasted = text.match(/^(?:https?:\/\/)?(?:www\.)?pivotaltracker\.com\/\S*(?:stor(?:y\/show|ies)|epic(?:\/show|s))\/([0-9]{1,18})(?:[#?/]\S*)?$/i);
+    const board = text.match(/^(?:https?:\/\/)?(?:www\.)?pivotaltracker\.com\/(?:n\/|s\/)?projects\/([0-9]{1,18})\/?$/i);
+    if (board && Object.hasOwn(search.about.projects, board[1])) {
+      location.replace(new URL(`../n/projects/${board[1]}/index.html`, here).href);
+      return;
+    }
     const asked = pasted ? pasted[1] : text;
     const number = asked.match(/^(?:#|id:)?([0-9]{1,18})$/);
     if (number) {
@@ -248,5 +269,6 @@ function line(row, projects) {
     heading.textContent = "Not understood";
     problem.textContent = error.part ? `${error.part}: ${error.message}.` : `${error.message}.`;
     problem.hidden = false;
+    document.querySelector("details.help").open = true;
   }
 })();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -198,6 +199,14 @@ def test_export_tells_in_one_sentence_where_it_cannot_write(tmp_path: Path) -> N
     assert (ended.returncode, ended.stderr) == (
         1, f"Cannot write {tmp_path / 'no' / 'a.zip'}: No such file or directory.\n",
     )  # fmt: skip
+
+
+def test_an_export_that_cannot_be_written_to_its_end_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"of yesterday")
+    limited = f"ulimit -f 8; exec {shlex.join([PROGRAM, 'export', str(tmp_path / 'a.zip')])}"
+    ended = subprocess.run(["/bin/sh", "-c", limited], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stderr) == (1, f"Cannot write {tmp_path / 'a.zip'}: File too large.\n")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.zip": b"of yesterday"}
 
 
 def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None:

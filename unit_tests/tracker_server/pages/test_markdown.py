@@ -9,7 +9,9 @@ import pytest
 from tracker_server.pages.links import RelativeLinks, ServedLinks
 from tracker_server.pages.markdown import LONGEST, Known, Markdown
 
-MARKDOWN = Markdown(Known(story=lambda i: i == 123, epic=lambda i: i == 9, project=lambda i: i == 7))
+MARKDOWN = Markdown(
+    Known(story=lambda i: i == 123, epic=lambda i: i == 9, project=lambda i: i == 7, person={"ann": 'Ann "A" B'}.get)
+)
 ELSEWHERE = 'rel="noopener noreferrer nofollow"'
 
 RENDERED = {
@@ -21,8 +23,9 @@ RENDERED = {
     "(#123)": f'<p>(<a href="/story/show/123" class="reference" {ELSEWHERE}>#123</a>)</p>\n',
     "#9": f'<p><a href="/epic/show/9" class="reference" {ELSEWHERE}>#9</a></p>\n',
     "#124 and C#123": "<p>#124 and C#123</p>\n",
-    "@ann, a@b.com": f'<p><a href="/search?q=person%3A%22ann%22" class="reference" {ELSEWHERE}>@ann</a>,'
-    f' <a href="mailto:a@b.com" {ELSEWHERE}>a@b.com</a></p>\n',
+    "@bob": "<p>@bob</p>\n",
+    "@ann, a@b.com": '<p><a href="/search?q=person%3A%22Ann+%5C%22A%5C%22+B%22" class="reference"'
+    f' {ELSEWHERE}>@ann</a>, <a href="mailto:a@b.com" {ELSEWHERE}>a@b.com</a></p>\n',
     "https://x.example/a": f'<p><a href="https://x.example/a" {ELSEWHERE}>https://x.example/a</a></p>\n',
     "<b>x</b>": "<p>&lt;b&gt;x&lt;/b&gt;</p>\n",
     "[a](javascript:x)": "<p>[a](javascript:x)</p>\n",
@@ -53,6 +56,7 @@ TRACKER = "https://www.pivotaltracker.com"
         (f"{TRACKER}/n/projects/7/epics/9", "/epic/show/9"),
         (f"{TRACKER}/n/projects/7", "/n/projects/7"),
         ("http://pivotaltracker.com/story/show/123", "/story/show/123"),
+        ("www.pivotaltracker.com/story/show/123", "/story/show/123"),
         ("HTTPS://www.PivotalTracker.com/story/show/123", "/story/show/123"),
         ("https://www.pivotaltracker.com:443/n/projects/7", "/n/projects/7"),
         (f"{TRACKER}/story/show/124", None),

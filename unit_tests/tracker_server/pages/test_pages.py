@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
@@ -77,16 +78,64 @@ def test_the_addresses_that_tracker_had_lead_to_the_thing_itself(address: str, p
     "address",
     [
         "/story/show/{story}/comments/7", "/n/projects/{project}/stories/{story}/comments/7",
-        "/projects/{project}/stories/{story}/comments/7",
+        "/projects/{project}/stories/{story}/comments/7", "/epic/show/{story}/comments/7",
+        "/projects/{project}/epics/{story}/comments/7", "/n/projects/{project}/epics/{story}/comments/7",
     ],
 )  # fmt: skip
-def test_the_address_of_a_comment_leads_to_its_place_on_the_storys_page(
+def test_the_address_of_a_comment_leads_to_its_place_on_the_page_of_the_story_or_the_epic(
     address: str, pages: Pages, project: Project
 ) -> None:
-    story = story_with(project, "comments")
-    response = get(pages, address.format(story=story["id"], project=project.id))
-    assert (response.status, response.headers["Location"]) == (302, f"/story/show/{story['id']}#comment-7")
+    story, epic_id = story_with(project, "comments"), next(iter(project.epics))
+    for row_id, page in ((story["id"], f"/story/show/{story['id']}"), (epic_id, f"/epic/show/{epic_id}")):
+        response = get(pages, address.format(story=row_id, project=project.id))
+        assert (response.status, response.headers["Location"]) == (302, f"{page}#comment-7")
     assert f'id="comment-{story["comments"][0]["id"]}"' in html(pages, f"/story/show/{story['id']}")
+    assert get(pages, address.format(story=999, project=project.id)).status == 404
+
+
+def test_the_number_of_a_story_at_the_address_of_an_epic_leads_to_the_story_and_the_other_way_round(
+    pages: Pages, project: Project
+) -> None:
+    story_id, epic_id = next(iter(project.stories)), next(iter(project.epics))
+    assert get(pages, f"/epic/show/{story_id}").headers["Location"] == f"/story/show/{story_id}"
+    assert get(pages, f"/story/show/{epic_id}").headers["Location"] == f"/epic/show/{epic_id}"
+
+
+def test_every_link_of_a_story_is_a_search_that_finds_it_or_a_page_that_is_here() -> None:
+    awkward = sample_world(1)
+    project = next(iter(awkward.projects.values()))
+    for row in (*awkward.people.values(), *project.labels.values()):
+        row["name"] = f'{row["name"]} "the, (best)\\"'
+    pages = pages_of(awkward)
+    searched = 0
+    for story_id in list(project.stories)[:40]:
+        for address in re.findall(r'href="(/[^"#]+)"', html(pages, f"/story/show/{story_id}")):
+            address = unescape(address)
+            searched += address.startswith("/search?")
+            if address.startswith("/search?"):
+                assert int(re.findall(r"<h1>([\d,]+) found", html(pages, address))[0].replace(",", "")) > 0
+            else:
+                assert get(pages, address).status == 200
+    assert searched > 40
+
+
+def test_a_mention_leads_to_somebody_who_is_here(tmp_path: Path) -> None:
+    world = sample_world(1)
+    project = next(iter(world.projects.values()))
+    story = project.stories[project.order[0]]
+    person = world.people[story["requested_by_id"]]
+    person["name"] = "Quiëta van Dijk"
+    story["description"] = "@quiëta and @QuiëtaVanDijk and @quiëta.van.dijk, not @nobody"
+    page = html(pages_of(exported(world, tmp_path)), f"/story/show/{story['id']}")
+    assert page.count('class="reference"') == 3
+    assert page.count("/search?q=person%3A%22Qui%C3%ABta+van+Dijk%22") == 3
+
+
+def test_a_blocker_says_who_wrote_it_and_when(pages: Pages, project: Project, world: World) -> None:
+    story = story_with(project, "blockers")
+    page = html(pages, f"/story/show/{story['id']}")
+    for blocker in story["blockers"]:
+        assert re.search(rf"{re.escape(str(escape(world.people[blocker['person_id']]['name'])))}</bdi>, <time", page)
 
 
 def test_the_first_page_has_every_project_with_its_stories_by_type_and_state(pages: Pages, world: World) -> None:
@@ -292,7 +341,36 @@ def test_odd_searches_are_answered(query: str, pages: Pages) -> None:
 def test_a_page_of_a_search_that_there_is_not_is_the_nearest_one_unless_it_is_no_number(
     page: str, status: int, pages: Pages
 ) -> None:
-    assert get(pages, f"/search?q=a&page={page}").status == status
+    response = get(pages, f"/search?q=a&page={page}")
+    if "Location" in response.headers:
+        assert "<li class=" in html(pages, response.headers["Location"])
+        response = get(pages, response.headers["Location"])
+    assert response.status == status
+
+
+def test_a_search_without_a_letter_or_a_digit_says_so(pages: Pages) -> None:
+    for query in ("🚀", "...", "*", "#", "🚀 OR ?"):
+        response = get(pages, f"/search?q={quote(query)}")
+        assert response.status == 400
+        assert "has neither a letter nor a digit" in response.body.decode()
+
+
+def test_an_excerpt_is_short_however_long_its_words_are() -> None:
+    world = sample_world(1, 12)
+    story = next(iter(next(iter(world.projects.values())).stories.values()))
+    story["description"] = f"{'A' * 20_000} zebra {'中' * 20_000}"
+    page = html(pages_of(world), "/search?q=zebra")
+    assert "<mark>zebra</mark>" in page
+    assert len(page) < 10_000
+
+
+def test_a_project_without_stories_has_no_iteration(tmp_path: Path) -> None:
+    (tmp_path / "epics_20250401_1212.csv").write_text("Id,Title,Labels,Type\n7,Far away,far,epic\n")
+    world, _ = read_exports(sources_at(tmp_path))
+    page = html(pages_of(world), f"/n/projects/{next(iter(world.projects))}")
+    assert "Far away" in page
+    assert "Iteration" not in page
+    assert re.search(r'<p class="date">As of <time', page)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

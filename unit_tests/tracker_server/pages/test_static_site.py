@@ -107,6 +107,16 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(world: World, tm
     assert contents(tmp_path).keys() == {"thesis.txt"}
 
 
+def test_one_run_at_a_time_writes_to_a_folder(world: World, tmp_path: Path) -> None:
+    def begin_another(_: int) -> None:
+        with pytest.raises(SiteError, match=r"Another run is writing to .*; wait until it ends"):
+            StaticSite(world, tmp_path / "site").write()
+
+    large = sample_world(1, 1_000)
+    assert StaticSite(large, tmp_path / "site").write(begin_another) == 1_000
+    assert StaticSite(world, tmp_path / "site").write() == 80
+
+
 def test_a_list_of_files_leads_out_of_no_folder(world: World, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     out = tmp_path / "site"

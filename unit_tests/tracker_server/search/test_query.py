@@ -8,21 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_server.search.query import (
-    KEYWORDS,
-    LONGEST,
-    Attribute,
-    Between,
-    Both,
-    Either,
-    Everything,
-    Ids,
-    Node,
-    Not,
-    QueryError,
-    Words,
-    parse,
-)
+from tracker_server.search.keywords import KEYWORDS
+from tracker_server.search.parsing import LONGEST, QueryError, parse, quoted
+from tracker_server.search.query import Attribute, Between, Both, Either, Everything, Ids, Node, Not, Words
 
 TODAY = date(2024, 3, 15)
 
@@ -69,7 +57,12 @@ UNDERSTOOD: dict[str, Node] = {
     "updated_since:2024-03-01": Between("updated", "2024-03-01T00:00:00Z", None),
     "includedone:false": Everything(),
     "includedone:false login": Words("login"),
-    "…": Everything(),
+    r'label:"say \"hi\"",b': Attribute("label", ('say "hi"', "b")),
+    r'"C:\temp\\"': Words("C:\\temp\\"),
+    "login - page …": Both(Words("login"), Words("page")),
+    "… OR login": Words("login"),
+    "login -…": Words("login"),
+    "login (… OR *)": Words("login"),
 }
 
 
@@ -120,6 +113,11 @@ NOT_UNDERSTOOD = {
     "created:2024-03-31..2024-01-01": ("created:2024-03-31..2024-01-01", "2024-03-31 is after 2024-01-01"),
     "created:..": ("created:..", "a range needs a day"),
     "created:-99999y": ("created:-99999y", "-99999y is no day"),
+    "…": ("…", "has neither a letter nor a digit to search for"),
+    "-🚀": ("-", "has neither a letter nor a digit to search for"),
+    "* OR ...": ("*", "has neither a letter nor a digit to search for"),
+    '"#"': ('"#"', "has neither a letter nor a digit to search for"),
+    "name:🚀": ("name:🚀", "🚀 has neither a letter nor a digit to search for"),
     "includedone:maybe": ("includedone:maybe", "maybe is neither true nor false"),
 }
 
@@ -143,6 +141,11 @@ def test_a_query_that_is_not_understood_says_which_part(text: str, expected: tup
 def test_a_query_that_costs_too_much_is_refused(text: str, problem: str) -> None:
     with pytest.raises(QueryError, match=problem):
         parse(text, TODAY)
+
+
+@given(st.text(min_size=1).filter(lambda text: text == text.strip()))
+def test_any_text_in_quotation_marks_is_one_value(text: str) -> None:
+    assert parse(f"label:{quoted(text)}", TODAY).node == Attribute("label", (text.casefold(),))
 
 
 PIECES = [*'ab-"():#OR ,.<>12', "type:", "created:", "NOT ", "\0", "é", "中", "bug", "2024"]
