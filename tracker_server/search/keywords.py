@@ -37,7 +37,7 @@ VALUE_ALIASES: Mapping[str, str] = {
 
 HAS_WORD = re.compile(r"[^\W_]")
 """What a text with a word in it has; a text without one cannot be searched for."""
-WITHOUT_WORD = "has neither a letter nor a digit to search for"
+WITHOUT_WORD = "there is neither a letter nor a digit to search for"
 
 Values = tuple[str, ...]
 _Reader = Callable[[str, Values, Today], Node]
@@ -50,7 +50,7 @@ def _any_of(nodes: Iterable[Node]) -> Node:
 def _text(name: str, values: Values, _: Today) -> Node:
     for value in values:
         if not HAS_WORD.search(value):
-            raise ValueError(f"{value} {WITHOUT_WORD}")
+            raise ValueError(WITHOUT_WORD)
     return _any_of(Words(value, name) for value in values)
 
 

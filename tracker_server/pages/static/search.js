@@ -81,7 +81,7 @@ function tokens(text) {
   return found;
 }
 
-const WITHOUT_WORD = "has neither a letter nor a digit to search for";
+const WITHOUT_WORD = "there is neither a letter nor a digit to search for";
 const either = (left, right) => left && right ? new Set([...left, ...right]) : left ?? right;
 const both = (left, right) => left && right ? new Set([...left].filter((place) => right.has(place))) : left ?? right;
 

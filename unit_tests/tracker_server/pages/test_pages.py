@@ -352,7 +352,7 @@ def test_a_search_without_a_letter_or_a_digit_says_so(pages: Pages) -> None:
     for query in ("🚀", "...", "*", "#", "🚀 OR ?"):
         response = get(pages, f"/search?q={quote(query)}")
         assert response.status == 400
-        assert "has neither a letter nor a digit" in response.body.decode()
+        assert "there is neither a letter nor a digit" in response.body.decode()
 
 
 def test_an_excerpt_is_short_however_long_its_words_are() -> None:

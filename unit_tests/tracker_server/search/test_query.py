@@ -113,11 +113,11 @@ NOT_UNDERSTOOD = {
     "created:2024-03-31..2024-01-01": ("created:2024-03-31..2024-01-01", "2024-03-31 is after 2024-01-01"),
     "created:..": ("created:..", "a range needs a day"),
     "created:-99999y": ("created:-99999y", "-99999y is no day"),
-    "…": ("…", "has neither a letter nor a digit to search for"),
-    "-🚀": ("-", "has neither a letter nor a digit to search for"),
-    "* OR ...": ("*", "has neither a letter nor a digit to search for"),
-    '"#"': ('"#"', "has neither a letter nor a digit to search for"),
-    "name:🚀": ("name:🚀", "🚀 has neither a letter nor a digit to search for"),
+    "…": ("…", "there is neither a letter nor a digit to search for"),
+    "-🚀": ("-", "there is neither a letter nor a digit to search for"),
+    "* OR ...": ("*", "there is neither a letter nor a digit to search for"),
+    '"#"': ('"#"', "there is neither a letter nor a digit to search for"),
+    "name:🚀": ("name:🚀", "there is neither a letter nor a digit to search for"),
     "includedone:maybe": ("includedone:maybe", "maybe is neither true nor false"),
 }
 
