@@ -117,4 +117,4 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

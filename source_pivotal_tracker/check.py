@@ -15,6 +15,7 @@ from source_pivotal_tracker.api.errors import (
     TokenRefused,
     TrackerError,
 )
+from source_pivotal_tracker.attachments.file_store import FileStore
 from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
@@ -60,6 +61,14 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
         )
     ids = json.dumps({project["name"]: project["id"] for project in projects}, ensure_ascii=False)
     return f"The exports contain {_counted(projects)}: {names}. As export_project_ids: {ids}.{failures}"
+
+
+def check_files(place: str) -> None:
+    """Write a file of no bytes where files are to be copied. Raises CheckFailed."""
+    try:
+        FileStore(place).require_writable()
+    except OSError as error:
+        raise CheckFailed(f"attachments_to: {place} cannot be written: {error}.") from None
 
 
 def _listed(client: TrackerClient) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,22 +24,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from source_pivotal_tracker.places import VISIBLE_ASCII, require_address, require_archive, require_folder
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 HOSTED_URL = "https://www.pivotaltracker.com/services/v5"
-OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 LONGEST_LOOKBACK = timedelta(days=30)
 LONGEST_KEY = 40
 NO_TOKEN = "no-token-for-exports"  # noqa: S105
 """What stands for the token where nobody asks for one; messages hide it, so no word that they might have."""
 
-_VISIBLE_ASCII = re.compile(r"[!-~]+")
-# Other characters that are not printable, such as the narrow spaces of macOS, may be in the name of a file.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,40}")
 _DIGITS_IN_THE_FORM = r"^\s*0*[1-9][0-9]{0,15}\s*$"
-_HOST_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _TIME = re.compile(
     r"(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -89,7 +84,7 @@ def _one_word(token: SecretStr) -> SecretStr:
     text = token.get_secret_value()
     if not text.strip():
         raise ValueError("is empty")
-    if not _VISIBLE_ASCII.fullmatch(text):
+    if not VISIBLE_ASCII.fullmatch(text):
         raise ValueError("contains a space, a line break or another character that tokens cannot have")
     return token
 
@@ -169,6 +164,15 @@ class Config(BaseModel):
             "export_archive; the check prints the names"
         ),
     )
+    attachments_to: str | None = Field(
+        None,
+        description=(
+            "the path of a folder for attached files, or the URL of one in an object store, such as s3://bucket/files/"
+        ),
+    )
+    attachments_max_mb: int = Field(
+        100, ge=1, le=100_000, description="a whole number of megabytes from 1 to 100000, without quotes"
+    )
     start_date: StartDate | None = Field(
         None, description="a time in the past such as 2024-01-31T00:00:00Z, or a date such as 2024-01-31"
     )
@@ -203,53 +207,25 @@ class Config(BaseModel):
     @field_validator("api_url")
     @classmethod
     def _safe_for_the_token(cls, url: str, info: ValidationInfo) -> str:
-        # urlsplit drops line breaks without a word, and programs disagree on what a backslash means.
-        if not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
-            raise ValueError("is empty or contains a character that URLs cannot have")
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise ValueError("has an invalid host or port") from None
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("does not start with https:// or http://")
-        if "@" in parts.netloc:
-            raise ValueError("contains credentials")
-        if "?" in url or "#" in url:
-            raise ValueError("contains a query or a fragment")
-        host = parts.hostname or ""
-        if port == 0 or not (_ip_address(host) or _HOST_NAME.fullmatch(host)):
-            raise ValueError("has no valid host and port")
         # A bad allow_http is absent from info.data: its own sentence is enough.
-        if parts.scheme == "http" and not _is_loopback(host) and not info.data.get("allow_http", True):
-            raise ValueError("would send the token unencrypted to another machine, which only allow_http permits")
+        require_address(url, allow_http=info.data.get("allow_http", True))
         return url.rstrip("/")
 
     @field_validator("export_archive")
     @classmethod
     def _alone_and_safe(cls, place: str | None, info: ValidationInfo) -> str | None:
-        if place is None:
-            return None
-        # A form fills in the default of the address.
-        if info.data.get("api_url", HOSTED_URL) != HOSTED_URL:
-            raise ValueError("cannot be combined with api_url")
-        if not place.strip() or _CONTROL.search(place):
-            raise ValueError("is empty or contains a line break or another control character")
-        if "://" not in place:
-            return place
-        try:
-            parts = urlsplit(place)
-        except ValueError:
-            raise ValueError("has an invalid host") from None
-        if parts.scheme not in ("http", "https", *OBJECT_STORES):
-            raise ValueError("does not start with https:// or with an object store's scheme (s3, gs, az, abfs)")
-        # A container of Azure stands before the host of its account, as a name does.
-        if "@" in parts.netloc and (not parts.scheme.startswith("abfs") or parts.password):
-            raise ValueError("contains credentials")
-        if ("?" in place or "#" in place) and parts.scheme in OBJECT_STORES:
-            raise ValueError("contains a query or a fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname or "") and not info.data.get("allow_http", True):
-            raise ValueError("would be fetched unencrypted from another machine, which only allow_http permits")
+        if place is not None:
+            # A form fills in the default of the address.
+            if info.data.get("api_url", HOSTED_URL) != HOSTED_URL:
+                raise ValueError("cannot be combined with api_url")
+            require_archive(place, allow_http=info.data.get("allow_http", True))
+        return place
+
+    @field_validator("attachments_to")
+    @classmethod
+    def _folder_or_store(cls, place: str | None) -> str | None:
+        if place is not None:
+            require_folder(place)
         return place
 
     @field_validator("export_project_ids")
@@ -285,15 +261,3 @@ def _sentence(error: ErrorDetails) -> str:
     key, *position = error["loc"]
     place = "".join(f"[{index}]" for index in position)
     return f"{key}{place} {wrong}: give {Config.model_fields[str(key)].description}."
-
-
-def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _ip_address(host)
-    return host == "localhost" if address is None else address.is_loopback

@@ -18,7 +18,7 @@ from airbyte_cdk.sources.streams import Stream
 
 from source_pivotal_tracker import files
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.check import CheckFailed, check, check_exports
+from source_pivotal_tracker.check import CheckFailed, check, check_exports, check_files
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.sync.engine import STATE_SECONDS
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, as_messages
@@ -52,6 +52,8 @@ class SourcePivotalTracker(AbstractSource):
         try:
             ask = check if settings.export_archive is None else check_exports
             words = ask(self._client_of(settings), settings.project_ids)
+            if settings.attachments_to is not None:
+                check_files(settings.attachments_to)
         except CheckFailed as failure:
             return False, str(failure)
         logger.info(words)

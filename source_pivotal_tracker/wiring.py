@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from urllib.parse import urlsplit
 
 from airbyte_cdk.models import FailureType
@@ -11,6 +12,9 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.rate_limit import RateLimiter
+from source_pivotal_tracker.attachments.attachments import MEGABYTE, Attachments, CopyTo
+from source_pivotal_tracker.attachments.file_store import FileStore
+from source_pivotal_tracker.attachments.served_files import FilesOfServer
 from source_pivotal_tracker.config import Config, ConfigError, parse_config, unknown_keys
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -86,4 +90,19 @@ def sync_of(settings: Config, client: TrackerClient, *, state_seconds: float) ->
         workers=1 if reads_exports else settings.num_workers,
         state_seconds=state_seconds,
     )
-    return Sync(streams_of(settings, client, parents), client, parents, options)
+    return Sync(streams_of(settings, client, parents), client, parents, options, attachments_of(settings, client))
+
+
+def attachments_of(settings: Config, client: TrackerClient) -> Attachments | None:
+    """What copies the attached files, if the user wants them. Opens nothing."""
+    if settings.attachments_to is None:
+        return None
+    copy_to: CopyTo = FilesOfServer(client)
+    if settings.export_archive is not None:
+        from source_pivotal_tracker.exports.adapter import ExportAdapter
+        from source_pivotal_tracker.exports.attached_files import FilesOfExports
+
+        assert isinstance(client.completeness, ExportAdapter)  # noqa: S101  # by client_of
+        copy_to = FilesOfExports(client.completeness.open_file)
+    store_of = partial(FileStore, settings.attachments_to)
+    return Attachments(store_of, copy_to, settings.attachments_max_mb * MEGABYTE)

@@ -27,6 +27,7 @@ from tracker_server.world import Project, World
 
 DATABASE = Path("demo.duckdb")
 EXPORT = "demo-export.zip"
+FILES = "demo-files"
 PROJECTS = 3
 STORIES = 250
 CAPTION = "A request that feeds several streams counts in each, and once in the total."
@@ -50,7 +51,8 @@ def demo(console: Console, database: Path) -> None:
         f"Starts a sample Tracker server with {PROJECTS} projects of {STORIES} stories, runs the connector's spec, "
         f"check, discover and read against it,\nand loads every row into {database}. Then some stories are edited, "
         "deleted and moved, and a second read brings what changed.\nAt last all is written as an export, as Pivotal "
-        f"Tracker gave its users, into {database.with_name(EXPORT)}, and read from that file, without a server.\n"
+        f"Tracker gave its users, into {database.with_name(EXPORT)}, and read from that file, without a server,\n"
+        "with its attached files.\n"
         "It takes about twenty seconds.\n",
         soft_wrap=True,
     )
@@ -67,7 +69,7 @@ def demo(console: Console, database: Path) -> None:
         console.print(f"\n{compared(world, connection)}", soft_wrap=True)
         show_velocity(console, connection)
     console.print("\nThe same, out of an export:\n")
-    read_export(console, world, database.with_name(EXPORT), catalog)
+    read_export(console, world, database.with_name(EXPORT), database.with_name(FILES), catalog)
     show_way_in(console, database, "stories")
     console.print("`make view` shows the export in the browser, as Tracker showed it.")
 
@@ -130,15 +132,19 @@ def show_velocity(console: Console, connection: duckdb.DuckDBPyConnection) -> No
     show_query(console, VELOCITY, title, ((f"iteration {number}", points) for *_, number, points in rows))
 
 
-def read_export(console: Console, world: World, archive: Path, catalog: Message) -> None:
-    """Write the world as an export and read that through the connector. Raises ProgramFailed if a story is missing."""
+def read_export(console: Console, world: World, archive: Path, files: Path, catalog: Message) -> None:
+    """Write the world as an export and read that through the connector, which copies the attached files to a folder.
+
+    Raises ProgramFailed if a story or a file is missing.
+    """
     world.files = sample_files(world)
     with archive.open("wb") as out:
         write_export(world, out)
     rows: Counter[str] = Counter()
     stories = set()
+    copies: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        config = {"export_archive": str(archive)}
+        config = {"export_archive": str(archive), "attachments_to": str(files)}
         program = connector("read", Path(folder), config=config, catalog=every_stream(catalog), state=[])
         with program:
             for message in program.messages():
@@ -146,15 +152,24 @@ def read_export(console: Console, world: World, archive: Path, catalog: Message)
                     name, row = message["record"]["stream"], message["record"]["data"]
                     rows[name] += 1
                     stories.update([row["id"]] if name == "stories" else [])
+                    if name == "file_attachments" and row["file_url"]:
+                        copies[row["file_url"]] = row["bytes"]
     held = {story for project in world.projects.values() for story in project.stories}
     if stories != held:
         raise ProgramFailed(f"{len(held ^ stories)} stories differ between the server and its export.")
+    if rows["file_attachments"] != len(world.files):
+        raise ProgramFailed(f"{rows['file_attachments']} of {len(world.files)} attached files came out of the export.")
     untold = [stream["name"] for stream in catalog["streams"] if not rows[stream["name"]]]
     tell(
         console,
         "read",
         program,
         f"{sum(rows.values()):,} rows of {len(rows)} streams, all {len(stories)} stories among them",
+    )
+    console.print(
+        f"The {rows['file_attachments']} attached files are copied to {files}, which has {len(copies)} files of "
+        f"{sum(copies.values()) / 1e6:.1f} MB, because some are the same.",
+        soft_wrap=True,
     )
     console.print(f"An export does not contain {', '.join(untold)}.", soft_wrap=True)
     console.print(f"To have it served again: .venv/bin/tracker-server serve {archive}", soft_wrap=True)

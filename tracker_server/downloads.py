@@ -9,7 +9,8 @@ import zlib
 from typing import IO
 from urllib.parse import quote
 
-from tracker_server.world import PICTURES, StoredFile
+from tracker_server.file_names import PICTURES
+from tracker_server.world import StoredFile
 
 logger = logging.getLogger(__name__)
 

@@ -115,10 +115,6 @@ class Project:
         return epic_id in self.epics
 
 
-PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"))
-"""The types of files that a browser may show in place: pictures that hold no script."""
-
-
 @dataclass(frozen=True)
 class StoredFile:
     """A file that a comment holds. `open` gives its bytes, `size` of them, from the first on."""

@@ -38,7 +38,7 @@ from unit_tests.expected_keys import Key
 
 Row = dict[str, Any]
 
-OF_A_SYNC = ("walks-", "lists")
+OF_A_SYNC = ("walks-", "lists", "files")
 """What the names of the threads of a sync begin with."""
 
 BY_NAME = {camel_to_snake(stream.__name__): stream for stream in STREAMS}

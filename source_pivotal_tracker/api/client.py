@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
-import tenacity
+import requests
 from requests.adapters import BaseAdapter
 
-from source_pivotal_tracker.api.answers import of_exception, parse_body
+from source_pivotal_tracker.api.answers import of_exception, of_response, parse_body
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.dialect.selection import Selection
 from source_pivotal_tracker.api.dialect.values import Oddities
@@ -28,17 +27,15 @@ from source_pivotal_tracker.api.errors import (
 from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.retries import MOST_ATTEMPTS, Retries
 from source_pivotal_tracker.api.session import TrackerSession
 
 logger = logging.getLogger("airbyte.tracker")
 
 Understood = TypeVar("Understood")
 
-MOST_ATTEMPTS = 9
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 120.0
-LONGEST_RETRYING = 600.0
-"""Seconds, in all, that a request waits between its attempts. A limit by the minute lets it through before long."""
+DOWNLOAD_ATTEMPTS = 4
+"""Of one file; there may be thousands, and the next sync asks again."""
 MOST_REDIRECTS = 5
 MOST_PLACES = 5
 """The most places of one kind of oddity that a warning names."""
@@ -67,8 +64,9 @@ class TrackerClient:
         self.hint = hint
         self._token = token
         self._session = TrackerSession(token, adapter)
+        self._elsewhere = TrackerSession(None)
         self._rate_limiter = rate_limiter
-        self._sleep = sleep
+        self._retries = Retries(rate_limiter, sleep)
         self._refusal: TokenRefused | None = None
         self._counting = threading.Lock()
         self._first_at: float | None = None
@@ -79,6 +77,7 @@ class TrackerClient:
     def close(self) -> None:
         """Give back the connections that were kept for further requests."""
         self._session.close()
+        self._elsewhere.close()
 
     @property
     def waited(self) -> float:
@@ -115,21 +114,52 @@ class TrackerClient:
         A `parse_lock` is held by this thread when the answer is returned, and is free during the wait for it.
         After a refused token no further request is sent: each raises that refusal again.
         """
-        held = _HeldBack()
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RetryableError),
-            # Not by the clock: a request may have waited long for its slot.
-            stop=lambda state: (
-                attempts_made + state.attempt_number
-                >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
-                or state.idle_for + state.upcoming_sleep + held.seconds > LONGEST_RETRYING
-            ),
-            wait=partial(self._wait, attempts_made=attempts_made, held=held),
-            before_sleep=partial(_log_retry, attempts_made=attempts_made),
-            sleep=self._sleep,
-            reraise=True,
-        )
+        retrying = self._retries.of(attempts, attempts_at_500=attempts_at_500, attempts_made=attempts_made)
         return retrying(self._get_once, path, params, parse_lock)
+
+    def download(self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None = None) -> None:
+        """GET a file, and hand it to what `begin` returns, in pieces; `begin` is called anew for each attempt.
+
+        An address on another host than that of the API is asked without the token, and so is one to which a redirect
+        leads. Each request counts for the rate limit. What is not of this `size` is another file, such as a page of a
+        proxy, or a part of it. Raises a TrackerError, and what the receiver of the pieces raises.
+        """
+        self._retries.of(DOWNLOAD_ATTEMPTS)(self._download_once, url, begin, size)
+
+    def _download_once(self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None) -> None:
+        out = begin()
+        received = 0
+
+        def take(piece: bytes) -> None:
+            nonlocal received
+            received += len(piece)
+            out(piece)
+
+        shown = url.partition("?")[0].removeprefix(urljoin(self.base_url, "/"))
+        place = url
+        try:
+            for _ in range(MOST_REDIRECTS + 1):
+                answer = self._counted(partial(self._session_for(place).download, place, take))
+                if answer.redirect is None:
+                    break
+                if not _is_as_safe(place, answer.redirect):
+                    raise IncompleteError(f"{answer.status}, a redirect to an address that is not followed")
+                place = answer.redirect
+            if answer.status != requests.codes.ok:
+                raise of_response(answer)
+            if size is not None and received != size:
+                raise RetryableError(f"{received:,} bytes came of a file of {size:,}")
+        except requests.RequestException as error:
+            raise self._located(of_exception(error, self.base_url), shown) from None
+        except ValueError:
+            raise self._located(IncompleteError("the address cannot be used"), shown) from None
+        except TrackerError as error:
+            raise self._located(error, shown) from None
+
+    def _session_for(self, url: str) -> TrackerSession:
+        """The session with the token for the host of the API, and one without it for all others."""
+        here, there = urlsplit(self.base_url), urlsplit(url)
+        return self._session if (here.scheme, here.netloc) == (there.scheme, there.netloc) else self._elsewhere
 
     def _get_once(
         self, path: str, params: Mapping[str, str | int] | None, parse_lock: ParseLock | None
@@ -158,22 +188,22 @@ class TrackerClient:
 
     def _answer(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
         """What a URL answers, or the one that it redirects to; each of them counts for the rate limit."""
-        response = self._counted(url, params)
+        response = self._counted(partial(self._session.read, url, params))
         for _ in range(MOST_REDIRECTS):
             if response.redirect is None:
                 return response
-            response = self._counted(response.redirect, None)
+            response = self._counted(partial(self._session.read, response.redirect, None))
         if response.redirect is None:
             return response
         reason = f"{response.status}, after {MOST_REDIRECTS} redirects one more, to {response.redirect}"
         raise IncompleteError(reason, status=response.status)
 
-    def _counted(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+    def _counted(self, ask: Callable[[], TrackerResponse]) -> TrackerResponse:
         with self._rate_limiter.slot():
             with self._counting:
                 self.requests += 1
                 self._first_at = self._first_at or time.monotonic()
-            return self._session.read(url, params)
+            return ask()
 
     def _warn_of(self, path: str, oddities: Oddities) -> None:
         """Warn of what was mended in an answer, once, however often it is asked for."""
@@ -193,27 +223,6 @@ class TrackerClient:
         error.reason = error.reason.replace(self._token, "****")
         return error
 
-    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, held: _HeldBack) -> float:
-        """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
-        error = _cause(state)
-        doublings = attempts_made + state.attempt_number - 1
-        wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
-        if isinstance(error, RetryableError) and error.retry_after is not None:
-            # At the least as long as without: a server that says 0, or a time that has passed, would be asked at once.
-            wait = max(wait, error.retry_after)
-        if isinstance(error, RetryableError) and error.status == 429:
-            self._rate_limiter.pause(wait)
-            held.seconds += wait
-            return 0.0
-        return wait
-
-
-@dataclass
-class _HeldBack:
-    """The seconds for which 429s have held back one request."""
-
-    seconds: float = 0.0
-
 
 def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | None = None) -> Understood:
     """Returns what `ask` makes of an answer, or of a second one where the first is an IncompleteError.
@@ -227,15 +236,7 @@ def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | N
     return (again or ask)()
 
 
-def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
-    wait, attempt = state.upcoming_sleep, attempts_made + state.attempt_number + 1
-    logger.warning("%s; attempt %d follows in %.0f s", _cause(state), attempt, wait)
-
-
-def _status(state: tenacity.RetryCallState) -> int | None:
-    error = _cause(state)
-    return error.status if isinstance(error, TrackerError) else None
-
-
-def _cause(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _is_as_safe(url: str, target: str) -> bool:
+    """Whether a redirect leads to the web, and from https to nothing less."""
+    here, there = urlsplit(url), urlsplit(target)
+    return bool(there.hostname) and (there.scheme == "https" or (there.scheme, here.scheme) == ("http", "http"))

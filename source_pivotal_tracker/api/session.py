@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,19 +20,28 @@ READ_TIMEOUT = 60.0
 LONGEST_ANSWER = 300.0
 """Seconds. A server that sends a byte now and then is never silent, and never comes to an end."""
 CONNECTIONS = 20
+LONGEST_DOWNLOAD = 1800.0
+"""Seconds, for a file."""
 PIECE = 1024 * 1024
+LARGEST_EXPLANATION = 65_536
+"""Bytes that are read of what a server answers in place of a file."""
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 class TrackerSession(requests.Session):
-    """A session that carries the token, gives up on silence, and never takes the token to another host."""
+    """A session that carries the token, if there is one, gives up on silence, and takes the token to no other host."""
 
     def __init__(
-        self, token: str, adapter: BaseAdapter | None = None, *, longest_answer: float = LONGEST_ANSWER
+        self, token: str | None, adapter: BaseAdapter | None = None, *, longest_answer: float = LONGEST_ANSWER
     ) -> None:
         """`adapter` replaces the network (exports, tests); `longest_answer` is in seconds."""
         super().__init__()
         self._longest_answer = longest_answer
-        self.auth = TokenAuth(token)
+        # Without any, requests would send what the user's .netrc has for the host.
+        self.auth = TokenAuth(token) if token else _no_auth
         self.headers["Accept"] = "application/json"
         adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
@@ -58,6 +67,26 @@ class TrackerSession(requests.Session):
             answer.redirect = response.next.url if response.next else None
             return answer
 
+    def download(self, url: str, out: Callable[[bytes], object]) -> TrackerResponse:
+        """Hands the body of a good answer to `out`, in pieces; it is not in what is returned.
+
+        Where an answer leads is named in it, also if that is another host. Raises requests.RequestException, and what
+        `out` raises.
+        """
+        deadline = time.monotonic() + LONGEST_DOWNLOAD
+        with self._begun(url, None, Accept="*/*") as response:
+            answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, b"")
+            if target := super().get_redirect_target(response):
+                answer.redirect = requests.compat.urljoin(response.url, target)
+            elif response.status_code != requests.codes.ok:
+                answer.content = next(response.iter_content(LARGEST_EXPLANATION), b"")
+            else:
+                for piece in response.iter_content(PIECE):
+                    out(piece)
+                    if time.monotonic() > deadline:
+                        raise requests.ReadTimeout(f"the file had not ended after {LONGEST_DOWNLOAD:g} s")
+            return answer
+
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         # As much at a time as has come: requests itself would take a large page in hundreds of pieces.
         pieces = []
@@ -67,11 +96,11 @@ class TrackerSession(requests.Session):
                 raise requests.ReadTimeout(f"the answer had not ended after {self._longest_answer:g} s")
         return b"".join(pieces)
 
-    def _begun(self, url: str, params: Mapping[str, str | int] | None) -> requests.Response:
+    def _begun(self, url: str, params: Mapping[str, str | int] | None, **headers: str) -> requests.Response:
         """The answer without its body."""
         timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
         try:
-            return self.get(url, params=params, timeout=timeout, stream=True, allow_redirects=False)
+            return self.get(url, params=params, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
         except TypeError as error:
             # What requests makes of a proxy with a user and no host.
             raise requests.exceptions.InvalidProxyURL(str(error)) from None

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -77,6 +77,11 @@ class ExportAdapter(HTTPAdapter, Completeness):
             answer = api.handle(Request("GET", url.path, url.query))
         raw = urllib3.HTTPResponse(io.BytesIO(answer.body), answer.headers, answer.status, preload_content=False)
         return self.build_response(request, raw)
+
+    def open_file(self, file_id: int) -> IO[bytes] | None:
+        """The bytes of an attached file, None if the exports do not have it. Raises one of `FILE_ERRORS`."""
+        file = self._opened().world.files.get(file_id)
+        return file.open() if file else None
 
     def _opened(self) -> TrackerApi:
         with self._lock:

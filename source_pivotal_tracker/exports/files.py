@@ -10,7 +10,6 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,6 +19,7 @@ import requests
 
 from source_pivotal_tracker.api.answers import of_exception
 from source_pivotal_tracker.api.errors import RetryableError
+from source_pivotal_tracker.object_stores import errors_of_the_store
 from tracker_server.exports.names import ENDINGS
 
 logger = logging.getLogger("airbyte.tracker")
@@ -126,7 +126,7 @@ def _stored(url: str) -> Iterator[File]:
 
     parts = urlsplit(url)
     path = unquote(parts.path).strip("/")
-    with _errors_of_the_store():
+    with errors_of_the_store():
         store = from_url(f"{parts.scheme}://{parts.netloc}")
         # An address without the ending of an export is a folder.
         if path.lower().endswith(ENDINGS):
@@ -151,24 +151,13 @@ def _path_of(entry: Any) -> str:
     return str(entry["path"])
 
 
-@contextmanager
-def _errors_of_the_store() -> Iterator[None]:
-    """Turns the errors of an object store into an OSError with their first line; internals of the library follow it."""
-    from obstore.exceptions import BaseError
-
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        raise OSError(str(error).partition("\n")[0].rstrip(".: ")) from None
-
-
 class _StoredFile(io.RawIOBase):
     """A file in an object store, as Python's own buffers read it."""
 
     def __init__(self, store: Any, path: str) -> None:
         import obstore
 
-        with _errors_of_the_store():
+        with errors_of_the_store():
             self._file = obstore.open_reader(store, path, buffer_size=CHUNK)
 
     @classmethod
@@ -188,7 +177,7 @@ class _StoredFile(io.RawIOBase):
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
-        with _errors_of_the_store():
+        with errors_of_the_store():
             piece = bytes(self._file.read(len(buffer)))
         buffer[: len(piece)] = piece
         return len(piece)

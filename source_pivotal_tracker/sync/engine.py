@@ -22,6 +22,7 @@ from source_pivotal_tracker.api.errors import (
     stopped_by,
     traced,
 )
+from source_pivotal_tracker.attachments.attachments import FILES
 from source_pivotal_tracker.streams.endpoints import ParentKind
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
@@ -32,7 +33,7 @@ from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
 from source_pivotal_tracker.sync.walks import Walk
-from source_pivotal_tracker.sync.workers import PageRead, WalkEnded, WalkStarted, Workers
+from source_pivotal_tracker.sync.workers import FilesFound, PageRead, WalkEnded, WalkStarted, Workers
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -77,6 +78,9 @@ class Engine(Generic[Encoded]):
                 progress.lie_in = _plural(walk.endpoint.parent)
                 progress.state.begin(walk.state_key, walk.revision)
         self._left = sum(self._projects.values())
+        if workers.finds_files and FILES in self._streams:
+            self._streams[FILES].walks_left += 1
+            self._left += 1
         self._skipped: set[str] = set()
         self._is_stopped = False
         self._refusal: FatalError | None = None
@@ -102,8 +106,7 @@ class Engine(Generic[Encoded]):
             yield from self._fail(name, str(error), error)
             yield self._statuses.ended(name, is_complete=False)
         for name, error in self._incomplete.items():
-            self._streams[name].error = error
-            yield from self._fail(name, str(error), error)
+            yield from self._note(name, error, str(error))
         for name, progress in self._streams.items():
             if not progress.walks_left:
                 yield from self._start(name)
@@ -137,6 +140,8 @@ class Engine(Generic[Encoded]):
             yield from self._page_read(event)
         elif isinstance(event, WalkEnded):
             yield from self._walk_ended(event.walk, event.error)
+        elif isinstance(event, FilesFound):
+            yield from self._files_found(event)
         else:
             yield from self._dirty_states()
             under_way = [
@@ -173,10 +178,35 @@ class Engine(Generic[Encoded]):
             yield from self._listed(name, walk.state_key, page)
             if name in page.checkpoints:
                 progress.state.put(walk.state_key, page.checkpoints[name])
+        for name, error in event.errors.items():
+            yield from self._note(name, error, str(error))
         for member in walk.members:
             progress = self._streams[member.stream.name]
             if progress.state.is_dirty and time.monotonic() - progress.state_at >= self._state_seconds:
                 yield self._state(member.stream.name)
+
+    def _files_found(self, event: FilesFound[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
+        """Rows that an earlier sync brought without their files; no checkpoint depends on them."""
+        progress = self._streams[FILES]
+        yield from self._start(FILES)
+        if event.encoded is not None:
+            yield from self._statuses.came(FILES, rows=event.count)
+            yield event.encoded
+            progress.rows += event.count
+            progress.rows_since_state += event.count
+        if event.error:
+            yield from self._note(FILES, event.error, str(event.error))
+        if event.is_last:
+            self._left -= 1
+            progress.walks_left -= 1
+            if not progress.walks_left:
+                yield from self._finish(FILES)
+
+    def _note(self, name: str, error: TrackerError, words: str) -> Iterator[AirbyteMessage]:
+        """Let a stream end as incomplete, for the first reason that there is."""
+        if self._streams[name].error is None:
+            self._streams[name].error = error
+            yield from self._fail(name, words, error)
 
     def _listed(self, name: str, state_key: StateKey, page: Page) -> Iterator[AirbyteMessage]:
         """Note how much of a list has come; the first page of each tells how long it is."""
@@ -213,9 +243,8 @@ class Engine(Generic[Encoded]):
                 progress.read.add(walk.partition.parent_id)
             elif skipped:
                 progress.skipped[skipped] += 1
-            elif progress.error is None:
-                progress.error = error
-                yield from self._fail(name, explained(replace(walk, members=(member,)), error), error)
+            else:
+                yield from self._note(name, error, explained(replace(walk, members=(member,)), error))
             if not progress.walks_left:
                 yield from self._finish(name)
 

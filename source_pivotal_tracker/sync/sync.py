@@ -21,6 +21,7 @@ from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import FatalError, IncompleteError, SourceUnavailable, TrackerError, stopped_by
+from source_pivotal_tracker.attachments.attachments import FILES, Attachments
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import ParentKind, Partition
 from source_pivotal_tracker.streams.parents import Parents
@@ -48,7 +49,9 @@ class Sync:
         client: TrackerClient,
         parents: Parents,
         options: ReadOptions,
+        attachments: Attachments | None = None,
     ) -> None:
+        self._attachments = attachments
         self._streams = {stream.name: stream for stream in streams}
         self._client = client
         self._statuses = Statuses(client)
@@ -122,8 +125,12 @@ class Sync:
                 gone,
             )
         replicated_projects = {project.id for project in projects} | planned.gone
-        workers = Workers(planned, self._client, encode, self._options, replicated_projects=replicated_projects)
         states = {chosen.stream.name: chosen.state for chosen in selected}
+        attachments = self._attachments if FILES in states else None
+        workers = Workers(
+            planned, self._client, encode, self._options,
+            replicated_projects=replicated_projects, attachments=attachments,
+        )  # fmt: skip
         lacking = self._lacking()
         incomplete = {
             chosen.stream.name: lacking for chosen in selected if lacking and _asks_for(ParentKind.PROJECT, chosen)
@@ -140,7 +147,11 @@ class Sync:
         )
         if self._is_stopped:
             self._engine.stop()
-        yield from self._engine.run()
+        try:
+            yield from self._engine.run()
+        finally:
+            if attachments:
+                logger.info("Files: %s", attachments)
 
     def _lacking(self) -> TrackerError | None:
         """The error for the projects that the source cannot show, though they are there: the others are read."""

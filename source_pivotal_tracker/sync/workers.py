@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 import orjson
@@ -14,6 +14,7 @@ import orjson
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.dialect.capabilities import Capabilities
 from source_pivotal_tracker.api.errors import IncompleteError, SkippableError, TrackerError
+from source_pivotal_tracker.attachments.attachments import FILES, Attachments
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
@@ -39,12 +40,29 @@ class WalkStarted:
 
 @dataclass(frozen=True)
 class PageRead(Generic[Encoded]):
-    """A page, its records encoded by stream; `counts` is how many they are."""
+    """A page, its records encoded by stream; `counts` is how many they are.
+
+    `errors` are by stream what could not be done for them.
+    """
 
     walk: Walk
     page: Page
     encoded: Mapping[str, Encoded]
     counts: Mapping[str, int]
+    errors: Mapping[str, TrackerError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FilesFound(Generic[Encoded]):
+    """The rows of files that an earlier sync could not have, encoded; None where there are none.
+
+    `is_last`: no more come. `error` is why not all were looked for.
+    """
+
+    encoded: Encoded | None = None
+    count: int = 0
+    is_last: bool = False
+    error: TrackerError | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,9 @@ class WalkEnded:
 
     walk: Walk
     error: TrackerError | None = None
+
+
+Event = WalkStarted | PageRead[Encoded] | FilesFound[Encoded] | WalkEnded
 
 
 class Workers(Generic[Encoded]):
@@ -69,11 +90,13 @@ class Workers(Generic[Encoded]):
         options: ReadOptions,
         *,
         replicated_projects: Collection[int],
+        attachments: Attachments | None = None,
     ) -> None:
         self._context = SyncContext(client, Capabilities(client), replicated_projects=frozenset(replicated_projects))
         self._encode = encode
+        self._attachments = attachments
         self._lookback = options.lookback
-        self._queue: ByteQueue[WalkStarted | PageRead[Encoded] | WalkEnded] = ByteQueue(MOST_BYTES)
+        self._queue: ByteQueue[Event[Encoded]] = ByteQueue(MOST_BYTES)
         self._ready = deque(plan.ready)
         self._waiting = dict(plan.waiting)
         self._changes: dict[int | None, Changes | None] = {}
@@ -84,6 +107,15 @@ class Workers(Generic[Encoded]):
             threading.Thread(target=self._work, name=f"walks-{number}", daemon=True)
             for number in range(options.workers)
         ]
+        if attachments:
+            self._threads.append(
+                threading.Thread(target=self._find_files, args=(attachments,), name="files", daemon=True)
+            )
+
+    @property
+    def finds_files(self) -> bool:
+        """Whether rows of files come that no walk brings, and a last `FilesFound`."""
+        return self._attachments is not None
 
     def start(self) -> None:
         for thread in self._threads:
@@ -96,7 +128,7 @@ class Workers(Generic[Encoded]):
             self._is_stopped = True
             self._condition.notify_all()
 
-    def next(self, timeout: float) -> WalkStarted | PageRead[Encoded] | WalkEnded | None:
+    def next(self, timeout: float) -> Event[Encoded] | None:
         """What comes next, or None where nothing comes in so many seconds."""
         return self._queue.get(timeout)
 
@@ -183,7 +215,27 @@ class Workers(Generic[Encoded]):
 
     def _put(self, walk: Walk, page: Page) -> None:
         counts = {stream: len(records) for stream, records in page.records.items() if records}
-        encoded = {stream: self._encode(stream, page.records[stream]) for stream in counts}
+        files = page.records.pop(FILES, []) if self._attachments else []
+        encoded = {stream: self._encode(stream, records) for stream, records in page.records.items() if records}
         page.records.clear()
         self._context.parse_lock.release()
-        self._queue.put(PageRead(walk, page, encoded, counts), page.size)
+        errors = {}
+        if self._attachments and files:
+            # Without the lock: to copy files takes long.
+            self._attachments.describe(files)
+            encoded[FILES] = self._encode(FILES, files)
+        if self._attachments and (error := self._attachments.error) and FILES in {m.stream.name for m in walk.members}:
+            # What is not copied comes once more in the next sync.
+            errors[FILES] = error
+            page.checkpoints.pop(FILES, None)
+        self._queue.put(PageRead(walk, page, encoded, counts, errors), page.size)
+
+    def _find_files(self, attachments: Attachments) -> None:
+        """Copy what an earlier sync could not have."""
+        try:
+            attachments.open()
+            for row in attachments.missed_before(self._context.replicated_projects):
+                self._queue.put(FilesFound(self._encode(FILES, [row]), 1))
+            self._queue.put(FilesFound(is_last=True, error=attachments.error))
+        except Closed:
+            return

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tracker_server.derived import CYCLE_STATES
+from tracker_server.file_names import PICTURES
 from tracker_server.pages.board import EpicLine, Person, StoryLine, epic_line, person_of, persons, story_line
 from tracker_server.view import View
-from tracker_server.world import PICTURES, Row
+from tracker_server.world import Row
 
 LARGEST_PICTURE = 10_000_000
 """Bytes; a larger one is a link."""

@@ -62,7 +62,7 @@ def test_the_default_in_the_form_is_the_default_of_the_model(key: str) -> None:
 
 def test_only_what_is_the_users_own_has_no_default() -> None:
     without = [key for key, part in PROPERTIES.items() if "default" not in part]
-    assert without == ["api_token", "export_archive", "start_date"]
+    assert without == ["api_token", "export_archive", "start_date", "attachments_to"]
 
 
 @every_key

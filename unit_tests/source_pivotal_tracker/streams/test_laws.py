@@ -101,7 +101,7 @@ OF_ANOTHER_SYSTEM = ("external_source", "external_author", "external_link")
 NEVER_FILLED: dict[str, tuple[str, ...]] = {
     "epic_comments": (*OF_A_COMMIT, *OF_ANOTHER_SYSTEM),
     "epics": ("completed_at",),
-    "file_attachments": ("archive", "member"),
+    "file_attachments": ("archive", "member", "file_url", "bytes", "sha256"),
     "integrations": (
         "component", "statuses_to_exclude", "external_project_id", "update_comments", "update_state",
     ),

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 
 import pytest
 
-from tracker_server.pages.links import safe_name
+from tracker_server.file_names import safe_name
 from tracker_server.pages.static_search import folded
 from tracker_server.pages.static_site import WRITTEN, SiteError, StaticSite
 from tracker_server.world import Project, StoredFile, UnreadableProject, World

@@ -1,0 +1,82 @@
+"""When a request is sent again, and after how long."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import tenacity
+
+from source_pivotal_tracker.api.errors import RetryableError, TrackerError
+from source_pivotal_tracker.api.rate_limit import RateLimiter
+
+logger = logging.getLogger("airbyte.tracker")
+
+MOST_ATTEMPTS = 9
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 120.0
+LONGEST_RETRYING = 600.0
+"""Seconds, in all, that a request waits between its attempts. A limit by the minute lets it through before long."""
+
+
+class Retries:
+    """Sends again what ended with a RetryableError. A 429 makes all requests wait, by way of the rate limiter."""
+
+    def __init__(self, rate_limiter: RateLimiter, sleep: Callable[[float], None]) -> None:
+        self._rate_limiter = rate_limiter
+        self._sleep = sleep
+
+    def of(self, attempts: int, *, attempts_at_500: int = MOST_ATTEMPTS, attempts_made: int = 0) -> tenacity.Retrying:
+        """What calls a function until it returns, at most so many times; arguments as of TrackerClient.get."""
+        held = _HeldBack()
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            # Not by the clock: a request may have waited long for its slot.
+            stop=lambda state: (
+                attempts_made + state.attempt_number
+                >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
+                or state.idle_for + state.upcoming_sleep + held.seconds > LONGEST_RETRYING
+            ),
+            wait=partial(self._wait, attempts_made=attempts_made, held=held),
+            before_sleep=partial(_log_retry, attempts_made=attempts_made),
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, held: _HeldBack) -> float:
+        """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
+        error = _cause(state)
+        doublings = attempts_made + state.attempt_number - 1
+        wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+        if isinstance(error, RetryableError) and error.retry_after is not None:
+            # At the least as long as without: a server that says 0, or a time that has passed, would be asked at once.
+            wait = max(wait, error.retry_after)
+        if isinstance(error, RetryableError) and error.status == 429:
+            self._rate_limiter.pause(wait)
+            held.seconds += wait
+            return 0.0
+        return wait
+
+
+@dataclass
+class _HeldBack:
+    """The seconds for which 429s have held back one request."""
+
+    seconds: float = 0.0
+
+
+def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
+    wait, attempt = state.upcoming_sleep, attempts_made + state.attempt_number + 1
+    logger.warning("%s; attempt %d follows in %.0f s", _cause(state), attempt, wait)
+
+
+def _status(state: tenacity.RetryCallState) -> int | None:
+    error = _cause(state)
+    return error.status if isinstance(error, TrackerError) else None
+
+
+def _cause(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

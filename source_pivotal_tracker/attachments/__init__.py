@@ -1,0 +1,1 @@
+"""Copies the files that people attached into a folder or an object store, each once."""

@@ -1,0 +1,84 @@
+"""A folder or an object store that files are written to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from source_pivotal_tracker.object_stores import errors_of_the_store
+
+TEST_KEY = "index/.writable"
+"""What the check writes, because only a write tells whether one may."""
+
+
+class FileStore:
+    """Writes below a place: the path of a folder, or the URL of a folder in an object store, such as `s3://bucket/files`.
+
+    Keys have `/` between their parts. A file is there whole or not at all. All methods raise OSError, whose text is a
+    reason.
+    """
+
+    def __init__(self, place: str) -> None:
+        # Loaded only where it is needed: it is large.
+        from obstore.store import LocalStore, from_url
+
+        self._is_folder = "://" not in place
+        with errors_of_the_store():
+            if self._is_folder:
+                folder = Path(place).absolute()
+                folder.mkdir(parents=True, exist_ok=True)
+                self._root, self._prefix = str(folder), ""
+                self._store: Any = LocalStore(folder)
+            else:
+                parts = urlsplit(place)
+                self._root = f"{parts.scheme}://{parts.netloc}"
+                self._prefix = unquote(parts.path).strip("/")
+                self._store = from_url(self._root)
+
+    def url_of(self, key: str) -> str:
+        """Where a file is: a `file://` URL, or one as the store's own tools take it."""
+        return (Path(self._root) / key).as_uri() if self._is_folder else f"{self._root}/{self._path(key)}"
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The keys that begin with a folder, each with the size of its file in bytes."""
+        import obstore
+
+        folder = self._path(prefix)
+        start = len(folder) - len(prefix)
+        with errors_of_the_store():
+            for batch in obstore.list(self._store, folder):
+                yield from ((str(entry["path"])[start:], int(entry["size"])) for entry in batch)
+
+    def get(self, key: str) -> bytes:
+        import obstore
+
+        with errors_of_the_store():
+            return bytes(obstore.get(self._store, self._path(key)).bytes())
+
+    def put(self, key: str, content: IO[bytes], content_type: str | None = None) -> None:
+        """Write a file. A browser that opens it in a store shows pictures alone: all else is a stranger's."""
+        import obstore
+
+        from tracker_server.file_names import PICTURES
+
+        attributes = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+        if content_type in PICTURES:
+            attributes = {"Content-Type": str(content_type), "Content-Disposition": "inline"}
+        with errors_of_the_store():
+            obstore.put(self._store, self._path(key), content, attributes=None if self._is_folder else attributes)
+
+    def delete(self, key: str) -> None:
+        import obstore
+
+        with errors_of_the_store():
+            obstore.delete(self._store, self._path(key))
+
+    def require_writable(self) -> None:
+        """Raises OSError where nothing can be written."""
+        self.put(TEST_KEY, io.BytesIO(b"\n"))
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
