@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -56,8 +57,11 @@ def configured(config: object) -> Config:
     return settings
 
 
-def client_of(settings: Config) -> TrackerClient:
-    """The client that talks to the configured server within the configured rate limit, or to exports without one."""
+def client_of(settings: Config, more_exports: Sequence[str] = ()) -> TrackerClient:
+    """The client that talks to the configured server within the configured rate limit, or to exports without one.
+
+    `more_exports` are places that are read together with the configured one.
+    """
     token = settings.api_token.get_secret_value()
     if settings.export_archive is None:
         hint = CLOSED if urlsplit(settings.api_url).hostname in CLOSED_HOSTS else None
@@ -65,7 +69,7 @@ def client_of(settings: Config) -> TrackerClient:
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 
-    exports = ExportAdapter(settings.export_archive, settings.export_project_ids)
+    exports = ExportAdapter(settings.export_archive, *more_exports, project_ids=settings.export_project_ids)
     return TrackerClient(SERVED_AT, token, RateLimiter(UNLIMITED), adapter=exports, completeness=exports)
 
 

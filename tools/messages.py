@@ -11,6 +11,8 @@ _FILLED_IN = re.compile(r"%(\.\d+)?[dfrs]|\{\w+\}")
 _WORD = re.compile(r"[A-Za-z']{2,}")
 NOT_TROUBLE = frozenset({"info", "debug"})
 """Methods of a logger whose texts are no trouble."""
+COMMANDS = "commands"
+"""The folder of commands that somebody runs in a terminal, who reads there what they say; no sync does."""
 READ_BY_THE_CDK = "http_stream.py"
 """How the cdk reads the streams by itself, which `read` does not: nobody who runs the connector meets its texts."""
 
@@ -23,7 +25,7 @@ def messages(package: Path) -> dict[str, str]:
     return {
         text: str(path.relative_to(package))
         for path in sorted(package.rglob("*.py"))
-        if path.name != READ_BY_THE_CDK
+        if path.name != READ_BY_THE_CDK and path.relative_to(package).parts[0] != COMMANDS
         for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
     }
 

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tracker_server",
         description="A read-only Tracker v5 server with sample data. It prints its base URL, then an API token.",
-        epilog=f"Commands for exports of Pivotal Tracker, each with --help: {', '.join(commands.NAMES)}.",
+        epilog=f"Commands for exports of Pivotal Tracker, each with --help: {', '.join(commands.names())}.",
     )
     add = parser.add_argument
     add("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         use_utf_8()
         argv = sys.argv[1:]
-    if argv[:1] and argv[0] in commands.NAMES:
+    if argv[:1] and argv[0] in commands.names():
         return commands.main(argv)
     if argv[:1] == [SAMPLE]:
         argv = argv[1:]

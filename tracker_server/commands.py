@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,7 +28,14 @@ from tracker_server.serving import exit_on_signals, serve
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-NAMES = ("serve", "site", "inspect", "export")
+OWN = ("serve", "site", "inspect", "export")
+OTHERS = "tracker_server.commands"
+"""The entry points of commands that other distributions bring. Each is a function that adds one to the parser."""
+
+
+def names() -> list[str]:
+    """The commands that there are."""
+    return [*OWN, *(command.name for command in _others())]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,13 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_site(commands)
     _add_inspect(commands)
     _add_export(commands)
+    for other in _others():
+        other.load()(commands)
     return parser
+
+
+def _others() -> Iterable[EntryPoint]:
+    return sorted(entry_points(group=OTHERS), key=lambda command: command.name, reverse=True)
 
 
 def _add_serve(commands: _Commands) -> None:
     command = commands.add_parser("serve", help="serve exports as pages and as a Tracker v5 API, read-only")
     command.set_defaults(command=_serve)
-    _add_export_paths(command)
+    add_export_paths(command)
     command.add_argument("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
     command.add_argument("--port", type=arguments.port, default=8080, help="0 picks a free one (%(default)s)")
     command.add_argument(
@@ -65,7 +79,7 @@ def _add_serve(commands: _Commands) -> None:
         help="stories in memory at a time, 5 kB each; projects beyond that are read again on request (%(default)s)",
     )  # fmt: skip
     command.add_argument("--request-log", type=Path, metavar="FILE", help="file for one JSON line per request (none)")
-    _add_project_ids(command)
+    add_project_ids(command)
     arguments.add_password_file(command)
     command.add_argument("--open", action="store_true", help="open the first page in this machine's browser")
 
@@ -76,9 +90,9 @@ def _add_site(commands: _Commands) -> None:
         epilog="OUT can be opened from a disk (OUT/index.html) or put on any web server. A second run writes it again.",
     )  # fmt: skip
     command.set_defaults(command=_site)
-    _add_export_paths(command)
+    add_export_paths(command)
     command.add_argument("out", type=Path, metavar="OUT", help="a new folder, or one that a site was written to")
-    _add_project_ids(command)
+    add_project_ids(command)
 
 
 def _add_inspect(commands: _Commands) -> None:
@@ -87,7 +101,7 @@ def _add_inspect(commands: _Commands) -> None:
         epilog="The exit code is 0 if every file can be read, even with parts not understood, and 1 otherwise.",
     )  # fmt: skip
     command.set_defaults(command=_inspect)
-    _add_export_paths(command)
+    add_export_paths(command)
     command.add_argument("--json", action="store_true", help="print one JSON object on each line")
 
 
@@ -101,14 +115,14 @@ def _add_export(commands: _Commands) -> None:
     command.add_argument("--no-files", action="store_true", help="leave out the attached files")
 
 
-def _add_export_paths(command: argparse.ArgumentParser) -> None:
+def add_export_paths(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "exports", type=Path, nargs="+", metavar="EXPORT",
         help="a ZIP or CSV that Tracker exported, or a folder with such files in it or below",
     )  # fmt: skip
 
 
-def _add_project_ids(command: argparse.ArgumentParser) -> None:
+def add_project_ids(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--project", type=_name_and_id, action="append", default=[], metavar="NAME=ID",
         help="the id that a project had in Tracker; without it, the id is derived from the name",

@@ -9,19 +9,26 @@ from typing import IO
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is at `path` once it is written to its end; until then, and otherwise, what was there before is.
+def made_whole(path: Path) -> Iterator[Path]:
+    """Where to write what is to be at `path`: it is there once the block ends, and what was there before until then.
 
     Raises OSError.
     """
-    if path.exists() and not path.is_file():  # such as a pipe
-        with path.open("wb") as out:
-            yield out
-        return
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as out:
-            yield out
+        part.unlink(missing_ok=True)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """As `made_whole`, with an open file; what is no file, such as a pipe, is written to as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as out:
+            yield out
+        return
+    with made_whole(path) as part, part.open("wb") as out:
+        yield out

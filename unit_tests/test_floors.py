@@ -30,6 +30,7 @@ FLOORS = {
     "files": 4,
     "source": 5,
     "command_line": 6,
+    "commands": 6,
     "run": 7,
 }
 """Every module and package of the connector, each with its floor."""
@@ -143,14 +144,21 @@ def test_the_server_imports_nothing_of_the_connector() -> None:
 
 
 def test_the_connector_uses_the_server_in_one_package_that_only_the_wiring_knows_and_the_names_of_files() -> None:
-    package = f"{CONNECTOR}.exports"
+    package, commands = f"{CONNECTOR}.exports", f"{CONNECTOR}.commands"
     outside = [module for module in modules(CONNECTOR) if not dotted(module).startswith(package)]
-    used = {name for module in outside for name in imported(module) if name.startswith(f"{SERVER}.")}
+    of_a_sync = [module for module in outside if not dotted(module).startswith(commands)]
+    used = {name for module in of_a_sync for name in imported(module) if name.startswith(f"{SERVER}.")}
     assert {name for name in used if not name.startswith(f"{SERVER}.file_names")} == set()
     assert [module for module in outside if package in set(imported(module))] == []
     assert [module for module in outside if any(name.startswith(f"{package}.") for name in imported(module))] == [
         Path(CONNECTOR, "wiring.py")
     ]
+
+
+def test_nothing_of_a_sync_knows_the_commands() -> None:
+    package = f"{CONNECTOR}.commands"
+    outside = [module for module in modules(CONNECTOR) if not dotted(module).startswith(package)]
+    assert [module for module in outside if any(name.startswith(package) for name in imported(module))] == []
 
 
 def test_that_package_is_loaded_only_where_exports_are_read() -> None:

@@ -43,7 +43,7 @@ OF_A_PERSON = ("/me", "/my/")
 
 
 class ExportAdapter(HTTPAdapter, Completeness):
-    """A transport of `requests` to the Tracker server that the exports at a path or URL make.
+    """A transport of `requests` to the Tracker server that the exports at some paths or URLs make.
 
     `project_ids` are the ids of projects by name; those of the others are made of their names.
     They are read when the first request comes. Raises SourceUnavailable, with a sentence for the user, where they
@@ -52,9 +52,9 @@ class ExportAdapter(HTTPAdapter, Completeness):
 
     may_fall_silent = False
 
-    def __init__(self, place: str, project_ids: Mapping[str, int] | None = None) -> None:
+    def __init__(self, *places: str, project_ids: Mapping[str, int] | None = None) -> None:
         super().__init__()
-        self._place = place
+        self._places = places
         self._project_ids = project_ids or {}
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
@@ -99,8 +99,11 @@ class ExportAdapter(HTTPAdapter, Completeness):
             return self._api
 
     def _read(self) -> TrackerApi:
-        sources = _sources(self._place)
-        require_exports(self._place, sources)
+        sources: list[Source] = []
+        for place in self._places:
+            found = _sources(place)
+            require_exports(place, found)
+            sources += found
         world, report = read_exports(sources, self._project_ids, links=False)
         self._whole_at = {project.id: project.complete_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]

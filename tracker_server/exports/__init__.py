@@ -5,12 +5,13 @@ from tracker_server.exports.exports_world import ExportReport, inspect, read_exp
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.unavailable import UNAVAILABLE_PERSON
-from tracker_server.exports.writing import write_export
+from tracker_server.exports.writing import ExportWriter, write_export
 
 __all__ = [
     "UNAVAILABLE_PERSON",
     "ExportError",
     "ExportReport",
+    "ExportWriter",
     "Failure",
     "Finding",
     "ProjectIdError",

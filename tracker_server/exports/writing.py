@@ -8,7 +8,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import IO
 from zoneinfo import ZoneInfo
 
@@ -34,20 +34,47 @@ def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_M
     It contains the files whose bytes the world has, and of the activity what came in the time of `history` before now,
     or all of it. Two equal worlds give the same bytes.
     """
-    stamp = world.now.strftime("%Y%m%d_%H%M")
-    names: set[str] = set()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with ExportWriter(world, out, history) as writer:
         for project in world.projects.values():
-            name = unused(_file_name(str(project.row["name"])), names)
-            with archive.open(_entry(f"{name}_{stamp}.csv", world.now), "w") as member:
-                write_csv(world, project, member)
-            since = iso(world.now - history) if history else ""
-            if activity := [row for row in project.activity if row["occurred_at"] >= since]:
-                with archive.open(_entry(f"{name}_history_{stamp}.csv", world.now), "w") as member:
-                    _write_history(activity, member)
-            for path, file in _files(world, project):
-                with archive.open(_entry(path, world.now), "w") as member, file.open() as content:
-                    shutil.copyfileobj(content, member)
+            writer.add(project)
+
+
+class ExportWriter:
+    """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager.
+
+    The people, the files and the time are those of the world when a project is added.
+    """
+
+    def __init__(self, world: World, out: IO[bytes], history: timedelta | None = SIX_MONTHS) -> None:
+        self._world = world
+        self._archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
+        self._since = iso(world.now - history) if history else ""
+        self._stamp = world.now.strftime("%Y%m%d_%H%M")
+        self._names: set[str] = set()
+
+    def __enter__(self) -> ExportWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def add(self, project: Project) -> str:
+        """Write a project, its history and its files; returns what it is called in the ZIP."""
+        name = unused(_file_name(str(project.row["name"])), self._names)
+        with self._member(f"{name}_{self._stamp}.csv") as member:
+            write_csv(self._world, project, member)
+        if activity := [row for row in project.activity if row["occurred_at"] >= self._since]:
+            with self._member(f"{name}_history_{self._stamp}.csv") as member:
+                _write_history(activity, member)
+        for path, file in _files(self._world, project):
+            with self._member(path) as member, file.open() as content:
+                shutil.copyfileobj(content, member)
+        return name
+
+    def _member(self, path: str) -> IO[bytes]:
+        entry = zipfile.ZipInfo(path, self._world.now.timetuple()[:6])
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        return self._archive.open(entry, "w")
 
 
 def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
@@ -202,9 +229,3 @@ def unused(name: str, taken: set[str]) -> str:
 def _file_name(project: str) -> str:
     """`my_project` of `My Project!`."""
     return re.sub(r"\W+", "_", project.lower()).strip("_") or "project"
-
-
-def _entry(path: str, now: datetime) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path, now.timetuple()[:6])
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry

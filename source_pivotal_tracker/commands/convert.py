@@ -1,0 +1,112 @@
+"""`tracker-server convert`: exports as an SQLite database, or as files with a JSON object on each line."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker_server.commands import add_export_paths, add_project_ids
+from tracker_server.exports import ExportError
+from tracker_server.files import made_whole
+
+if TYPE_CHECKING:
+    from source_pivotal_tracker.commands.json_lines import JsonLines
+    from source_pivotal_tracker.commands.reading import Reading
+    from source_pivotal_tracker.commands.sqlite_tables import SqliteTables
+
+UNTOLD = frozenset((
+    "accounts", "account_memberships", "google_attachments", "integrations", "me", "my_activity", "notifications",
+    "webhooks", "workspaces",
+))  # fmt: skip
+"""The streams that no export tells of."""
+
+
+class Writer(Protocol):
+    """Takes rows, and has them all where they belong once it is finished."""
+
+    def write(self, stream: str, rows: Sequence[dict[str, Any]]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `tracker-server`."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        "convert", help="write exports as an SQLite database or as JSON lines",
+        epilog="The exit code is 1 if a file of the exports cannot be read; all others are written.",
+    )  # fmt: skip
+    command.set_defaults(command=run)
+    add_export_paths(command)
+    command.add_argument("out", type=Path, metavar="OUT", help="a database, or a folder for the JSON lines")
+    command.add_argument("--to", choices=WRITERS, required=True, help="what to write")
+    command.add_argument("--files", metavar="FOLDER", help="copy the attached files to this folder or object store too")
+    add_project_ids(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns the exit code. Raises ExportError."""
+    # Imported here, because that takes a second.
+    from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr, stream_names
+    from source_pivotal_tracker.wiring import client_of
+
+    log_to_stderr()
+    first, *more = map(str, options.exports)
+    config = {"export_archive": first, "export_project_ids": dict(options.project), "attachments_to": options.files}
+    streams = [name for name in stream_names() if name not in UNTOLD]
+    try:
+        reading = Reading(config, streams, partial(client_of, more_exports=more))
+    except NotRead as problem:
+        raise ExportError(str(problem)) from None
+    rows: Counter[str] = Counter()
+    try:
+        with WRITERS[options.to](options.out, reading) as out:
+            for stream, page in reading.pages():
+                out.write(stream, page)
+                rows[stream] += len(page)
+            if not rows:
+                raise ExportError(" ".join(reading.problems) or "There is nothing in the exports.")
+            out.finish()
+    except OSError as error:
+        raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+    except sqlite3.Error as error:
+        raise ExportError(f"Cannot write {options.out}: {error}.") from None
+    for sentence in reading.problems:
+        print(sentence, file=sys.stderr)
+    counted = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in rows.items())
+    print(f"Wrote {options.out}: {counted}.")
+    return 1 if reading.problems else 0
+
+
+@contextmanager
+def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
+    from source_pivotal_tracker.commands.sqlite_tables import SqliteTables, is_ours
+
+    if path.exists() and not (path.is_file() and is_ours(path)):
+        raise ExportError(f"{path} was not written by this command; name a new file.")
+    with made_whole(path) as part, SqliteTables(part, reading.streams) as tables:
+        yield tables
+
+
+@contextmanager
+def _json_lines(folder: Path, reading: Reading) -> Iterator[JsonLines]:
+    from source_pivotal_tracker.commands.json_lines import JsonLines, is_ours
+
+    names = [stream.name for stream in reading.streams]
+    if folder.exists() and not (folder.is_dir() and is_ours(folder, names)):
+        raise ExportError(f"{folder} holds other files; name a new folder, or one that this command has written to.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with JsonLines(folder, names) as lines:
+        yield lines
+
+
+WRITERS: dict[str, Callable[[Path, Reading], AbstractContextManager[Writer]]] = {
+    "sqlite": _sqlite, "jsonl": _json_lines,
+}  # fmt: skip
+"""What an export becomes, by the value of `--to`."""

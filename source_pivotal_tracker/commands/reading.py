@@ -1,0 +1,95 @@
+"""Reads streams in this process, as the connector does, for a command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    SyncMode,
+)
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.config import Config
+from source_pivotal_tracker.source import SourcePivotalTracker
+from source_pivotal_tracker.streams.base import TrackerStream
+from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.wiring import client_of
+
+TrackerClientOf = Callable[[Config], TrackerClient]
+
+
+class NotRead(Exception):
+    """Nothing can be read with this configuration: a sentence."""
+
+
+class Reading:
+    """The rows of some streams, in full. `problems` are sentences on what could not be read.
+
+    `client_of` makes the client. The log goes where the `airbyte` loggers write.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], streams: Sequence[str] = (), client_of: TrackerClientOf = client_of
+    ) -> None:
+        self._config = config
+        self._source = SourcePivotalTracker(client_of, state_seconds=3600)
+        self.problems: list[str] = []
+        try:
+            found = (stream for stream in self._source.streams(config) if isinstance(stream, TrackerStream))
+            self.streams = [stream for stream in found if not streams or stream.name in streams]
+        except AirbyteTracedException as error:
+            raise NotRead(str(error.message)) from None
+
+    def pages(self) -> Iterator[tuple[str, Sequence[Row]]]:
+        """The rows as they come, some of one stream at a time."""
+        catalog = ConfiguredAirbyteCatalog(
+            streams=[
+                ConfiguredAirbyteStream(
+                    stream=stream.as_airbyte_stream(),
+                    sync_mode=SyncMode.full_refresh,
+                    destination_sync_mode=DestinationSyncMode.overwrite,
+                )
+                for stream in self.streams
+            ]
+        )
+        try:
+            for output in self._source.sync(self._config, catalog, [], _as_they_are):
+                if isinstance(output, AirbyteMessage):
+                    self._note(output)
+                else:
+                    yield output
+        except AirbyteTracedException as error:
+            if not self.problems:
+                self.problems.append(str(error.message))
+
+    def _note(self, message: AirbyteMessage) -> None:
+        if message.trace and message.trace.error:
+            words = message.trace.error.message
+            if words not in self.problems:
+                self.problems.append(words)
+
+
+def _as_they_are(stream: str, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+    return stream, rows
+
+
+def stream_names() -> list[str]:
+    """All streams, in reading order."""
+    return [stream.name for stream in SourcePivotalTracker().streams({"api_token": "none"})]
+
+
+def log_to_stderr() -> None:
+    """Let the warnings of a read go to stderr as they are, where the cdk would print JSON to stdout."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name in ("airbyte", "airbyte.tracker"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler] if name == "airbyte" else [], name != "airbyte"
+        logger.setLevel(logging.WARNING)

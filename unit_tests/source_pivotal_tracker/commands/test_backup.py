@@ -1,0 +1,184 @@
+"""A live server as an export: the same bytes as if its world were written, and a sentence for all that is lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tracker_server import edits
+from tracker_server.api.call import Caps
+from tracker_server.api.dialect import LITETRACKER
+from tracker_server.app import TrackerServer
+from tracker_server.exports import read_exports, sources_at, write_export
+from tracker_server.http_message import Request, Response
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
+from tracker_server.world import World
+
+PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
+PATIENCE = 300
+
+
+def backup(
+    server: TrackerServer, out: Path, *options: str, token: str = SAMPLE_TOKEN
+) -> subprocess.CompletedProcess[str]:
+    command = [PROGRAM, "backup", "--api-url", server.url, "--requests-per-minute", "1000", *options, str(out)]
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
+        env={**os.environ, "TRACKER_API_TOKEN": token},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world() -> World:
+    world = make_world(2, 60, 1)
+    world.files = sample_files(world)
+    return world
+
+
+def members(content: bytes | Path) -> dict[str, bytes]:
+    """What is in a ZIP, by its path without the time."""
+    with zipfile.ZipFile(io.BytesIO(content) if isinstance(content, bytes) else content) as archive:
+        return {re.sub(r"_\d{8}_\d{4}", "", name): archive.read(name) for name in archive.namelist()}
+
+
+def written(world: World) -> dict[str, bytes]:
+    out = io.BytesIO()
+    write_export(world, out, history=None)
+    return members(out.getvalue())
+
+
+def table(content: bytes) -> list[dict[str, list[str]]]:
+    """The rows of a CSV, with the cells of columns of one name together."""
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+    return [
+        {name: [cell for other, cell in zip(header, row, strict=True) if other == name and cell] for name in header}
+        for row in rows
+    ]
+
+
+def test_it_is_the_export_that_the_server_would_have_written(world: World, tmp_path: Path) -> None:
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 120 stories, 10 epics, ")
+    assert members(tmp_path / "all.zip") == written(world)
+
+
+def test_what_is_backed_up_is_read_again_with_its_history_and_files(world: World, tmp_path: Path) -> None:
+    with TrackerServer(world) as server:
+        backup(server, tmp_path / "all.zip")
+    again, report = read_exports(sources_at(tmp_path / "all.zip"))
+    assert (report.failures, report.finding_count) == ([], 0)
+    for project, before in zip(
+        sorted(again.projects.values(), key=lambda project: str(project.row["name"])),
+        sorted(world.projects.values(), key=lambda project: str(project.row["name"])),
+        strict=True,
+    ):
+        assert project.order == before.order
+        assert len(project.activity) == len(before.activity)
+    contents = [sorted(file.open().read() for file in one.files.values()) for one in (again, world)]
+    assert contents[0] == contents[1]
+
+
+def test_a_server_that_shows_less_gives_all_that_it_shows(world: World, tmp_path: Path) -> None:
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        ended = backup(server, tmp_path / "all.zip")
+    assert ended.returncode == 0
+    found, expected = members(tmp_path / "all.zip"), written(world)
+    lost = {"Pull Request", "Git Branch", "Review Type"}
+    for name in (name for name in expected if name.endswith(".csv") and "/" not in name and "history" not in name):
+        rows, all_rows = table(found[name]), table(expected[name])
+        assert len(rows) == len(all_rows)
+        for row, whole in zip(rows, all_rows, strict=True):
+            assert {key: row.get(key, []) for key in whole.keys() - lost} == {
+                key: whole[key] for key in whole.keys() - lost
+            }
+
+
+def test_one_of_the_projects_alone(world: World, tmp_path: Path) -> None:
+    project_id = next(iter(world.projects))
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "one.zip", "--project", str(project_id), "--no-files")
+        assert not any(request.path.startswith("/file_attachments") for request in server.log)
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'one.zip'}: 1 projects, 60 stories, 5 epics, 0 files, ")
+
+
+def test_somebody_who_has_left_keeps_a_name_of_which_the_number_is_known(world: World, tmp_path: Path) -> None:
+    project = next(iter(world.projects.values()))
+    story = project.stories[project.order[0]]
+    story["requested_by_id"] = 987654
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert ended.returncode == 0
+    assert "1 people who have left and whose names are not known" in ended.stdout
+    assert any(b"Person 987654" in content for content in members(tmp_path / "all.zip").values())
+
+
+def test_a_list_that_cannot_be_read_is_named_and_costs_itself_alone(world: World, tmp_path: Path) -> None:
+    project_id = next(iter(world.projects))
+
+    def break_tasks(request: Request) -> Response | None:
+        is_broken = request.path.endswith(f"/projects/{project_id}/iterations")
+        return Response(404, {"Content-Type": "text/html"}, b"no such page") if is_broken else None
+
+    with TrackerServer(world, before=break_tasks) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert ended.returncode == 1
+    assert "iterations" in ended.stderr
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 120 stories")
+
+
+def test_a_file_that_cannot_be_had_is_a_loss(world: World, tmp_path: Path) -> None:
+    lost = next(iter(world.files))
+    world.files = {file_id: file for file_id, file in world.files.items() if file_id != lost}
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip")
+    assert ended.returncode == 1
+    assert f"(id {lost})" in ended.stderr
+    assert "1 attached files could not be had" in ended.stderr
+    assert members(tmp_path / "all.zip") == written(world)
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_a_token_that_is_not_good_is_one_sentence_and_leaves_what_was_there(
+    token: str, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "all.zip").write_bytes(b"of yesterday")
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", token=token)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "token" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"all.zip": b"of yesterday"}
+
+
+def test_the_token_may_be_in_a_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{SAMPLE_TOKEN}\n")
+    with TrackerServer(world) as server:
+        options = ("--token-file", str(tmp_path / "token"), "--no-files")
+        assert backup(server, tmp_path / "all.zip", *options, token="").returncode == 0
+
+
+def test_edits_during_the_backup_leave_no_story_out(world: World, tmp_path: Path) -> None:
+    project = next(iter(world.projects.values()))
+    before = set(project.stories)
+    by = world.tokens[SAMPLE_TOKEN]
+
+    def edit(request: Request) -> Response | None:
+        if request.path.endswith("/stories") and "offset" in request.query:
+            edits.move_story(world, project, by, project.order[-1], before=project.order[0])
+        return None
+
+    with TrackerServer(world, before=edit, caps=Caps(stories=20)) as server:
+        assert backup(server, tmp_path / "all.zip", "--no-files").returncode == 0
+    again, _ = read_exports(sources_at(tmp_path / "all.zip"))
+    found = {story_id for project in again.projects.values() for story_id in project.stories}
+    assert before <= found

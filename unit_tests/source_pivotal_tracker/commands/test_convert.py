@@ -1,0 +1,208 @@
+"""Exports as an SQLite database and as JSON lines: the connector's rows, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from source_pivotal_tracker.commands.convert import UNTOLD
+from source_pivotal_tracker.commands.sqlite_tables import TEXTS
+from tracker_server.exports import write_export
+from tracker_server.sample import make_world, sample_files
+from tracker_server.world import World
+from unit_tests.syncs import BY_NAME, Row, Sync, key_of
+from unit_tests.tracker_server.exports.exported import modern
+
+PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
+PATIENCE = 120
+
+every_stream = pytest.mark.parametrize("stream", sorted(BY_NAME.keys() - UNTOLD))
+
+
+def convert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "convert", *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    world = make_world(2, 60, 1)
+    world.files = sample_files(world)
+    return world
+
+
+@pytest.fixture(scope="module")
+def archive(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "all_20250401_1212.zip"
+    with path.open("wb") as out:
+        write_export(world, out)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows(archive: Path) -> dict[str, list[Row]]:
+    return Sync({"export_archive": str(archive)}).records
+
+
+@pytest.fixture(scope="module")
+def database(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path = tmp_path_factory.mktemp("database") / "tracker.db"
+    ended = convert(archive, path, "--to", "sqlite")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def lines(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lines") / "out"
+    ended = convert(archive, folder, "--to", "jsonl")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"Wrote {folder}: 2 projects, 120 stories, ")
+    return folder
+
+
+def by_key(stream: str, found: list[Row]) -> dict[Any, Row]:
+    return {key_of(stream, row): row for row in found}
+
+
+@every_stream
+def test_the_lines_are_the_rows_of_the_connector(stream: str, lines: Path, rows: dict[str, list[Row]]) -> None:
+    path = lines / f"{stream}.jsonl"
+    found = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    assert by_key(stream, found) == by_key(stream, rows[stream])
+    assert len(found) == len(rows[stream])
+
+
+@every_stream
+def test_a_table_has_the_rows_of_the_connector(
+    stream: str, database: sqlite3.Connection, rows: dict[str, list[Row]]
+) -> None:
+    found = [dict(row) for row in database.execute(f"SELECT * FROM {stream}")]
+    assert len(found) == len(rows[stream])
+    held = by_key(stream, found)
+    for key, row in by_key(stream, rows[stream]).items():
+        for name, value in row.items():
+            cell = held[key][name]
+            assert (json.loads(cell) if isinstance(value, list | dict) else cell) == value
+        assert {name for name, cell in held[key].items() if cell is not None} <= row.keys()
+
+
+def test_what_is_written_is_found(database: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
+    for table, columns in TEXTS.items():
+        row = next((row for row in rows[table] if row.get(columns[-1])), None)
+        if row is None:
+            continue
+        words = '"' + row[columns[-1]].replace('"', " ") + '"'
+        query = f"SELECT rowid FROM {table}_fts WHERE {table}_fts MATCH ?"
+        assert row["id"] in {found for (found,) in database.execute(query, [words])}
+        query = "SELECT id, project_id FROM search WHERE search MATCH ? AND kind = ?"
+        assert (row["id"], row["project_id"]) in {tuple(found) for found in database.execute(query, [words, table])}
+
+
+def test_a_part_that_is_found_leads_to_its_story(database: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
+    comment = next(row for row in rows["story_comments"] if row["text"])
+    query = "SELECT stories.id FROM search JOIN stories ON stories.id = search.story_id WHERE search.id = ?"
+    assert [found for (found,) in database.execute(query, [comment["id"]])] == [comment["story_id"]]
+
+
+def test_the_views_say_who_owns_what_and_what_its_labels_are(
+    database: sqlite3.Connection, rows: dict[str, list[Row]]
+) -> None:
+    owners = {tuple(row) for row in database.execute("SELECT story_id, person_id FROM story_owners")}
+    assert owners == {(row["id"], owner) for row in rows["stories"] for owner in row["owner_ids"]}
+    labels = {tuple(row) for row in database.execute("SELECT story_id, name FROM story_labels")}
+    assert labels == {(row["id"], label["name"]) for row in rows["stories"] for label in row["labels"]}
+    people = {row["name"] for row in database.execute("SELECT name FROM people")}
+    assert people == {row["person"]["name"] for row in rows["project_memberships"]}
+
+
+def test_the_database_is_sound(database: sqlite3.Connection) -> None:
+    assert [tuple(row) for row in database.execute("PRAGMA integrity_check")] == [("ok",)]
+    assert list(database.execute("PRAGMA foreign_key_check")) == []
+
+
+def test_several_exports_and_ids_are_given_as_to_serve(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_bytes(modern({"Title": name}))
+    ended = convert(
+        tmp_path / "one.csv", tmp_path / "two.csv", tmp_path / "out", "--to", "jsonl", "--project", "two=99"
+    )
+    assert ended.returncode == 0
+    projects = [json.loads(line) for line in (tmp_path / "out" / "projects.jsonl").read_text().splitlines()]
+    assert {project["name"]: project["id"] for project in projects}["two"] == 99
+    assert len(projects) == 2
+
+
+def test_files_are_copied_where_that_is_asked_for(archive: Path, world: World, tmp_path: Path) -> None:
+    ended = convert(archive, tmp_path / "out", "--to", "jsonl", "--files", tmp_path / "files")
+    assert ended.returncode == 0
+    found = [json.loads(line) for line in (tmp_path / "out" / "file_attachments.jsonl").read_text().splitlines()]
+    assert len(found) == len(world.files)
+    assert all(row["file_url"].startswith((tmp_path / "files").as_uri()) for row in found)
+
+
+@pytest.mark.parametrize("to", ["sqlite", "jsonl"])
+def test_a_second_run_puts_new_rows_in_place_of_the_old(to: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_bytes(modern({"Title": "one"}))
+    out = tmp_path / "out"
+    assert convert(archive, out, "--to", to).returncode == 0
+    assert convert(tmp_path / "one.csv", out, "--to", to).returncode == 0
+    if to == "jsonl":
+        assert len((out / "stories.jsonl").read_text().splitlines()) == 1
+        assert not (out / "story_tasks.jsonl").exists()
+    else:
+        with closing(sqlite3.connect(out)) as connection:
+            assert list(connection.execute("SELECT name FROM stories")) == [("one",)]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("to", ["sqlite", "jsonl"])
+def test_what_others_wrote_is_never_overwritten(to: str, archive: Path, tmp_path: Path) -> None:
+    for place in (tmp_path / "thesis.txt", tmp_path / "folder" / "thesis.txt"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("years of work")
+        ended = convert(archive, place if place.parent == tmp_path else place.parent, "--to", to)
+        assert ended.returncode == 1
+        assert "name a new" in ended.stderr
+        assert place.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("to", ["sqlite", "jsonl"])
+def test_an_export_that_cannot_be_read_is_named_and_costs_itself_alone(to: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
+    ended = convert(archive, tmp_path, tmp_path / "out", "--to", to)
+    assert ended.returncode == 1
+    assert "broken_20250401_1212.zip" in ended.stderr
+    assert "120 stories" in ended.stdout
+
+
+@pytest.mark.parametrize("to", ["sqlite", "jsonl"])
+def test_where_nothing_can_be_read_what_there_was_stays(to: str, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert convert(archive, out, "--to", to).returncode == 0
+    before = [(path, path.read_bytes()) for path in (out.rglob("*") if out.is_dir() else [out])]
+    (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
+    ended = convert(tmp_path / "broken_20250401_1212.zip", out, "--to", to)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Traceback" not in ended.stderr
+    assert [(path, path.read_bytes()) for path in (out.rglob("*") if out.is_dir() else [out])] == before
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(archive: Path, tmp_path: Path) -> None:
+    for to in ("sqlite", "jsonl"):
+        (tmp_path / "file").write_text("")
+        ended = convert(archive, tmp_path / "file" / "out", "--to", to)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"Cannot write {tmp_path / 'file' / 'out'}: ")
+        assert ended.stderr.count("\n") == 1
