@@ -112,8 +112,9 @@ class SqliteTables:
         for name, searched in texts.items():
             listed = ", ".join(searched)
             self._database.execute(
+                # datasette finds it by just this form of content="…".
                 f"CREATE VIRTUAL TABLE {name}_fts USING fts5"
-                f" ({listed}, content = '{name}', content_rowid = 'id', tokenize = '{TOKENIZER}')"
+                f' ({listed}, content="{name}", content_rowid="id", tokenize="{TOKENIZER}")'
             )
             self._database.execute(f"INSERT INTO {name}_fts ({name}_fts) VALUES ('rebuild')")
             own = {"stories": "story_id", "epics": "epic_id"}.get(name)

@@ -110,6 +110,13 @@ def test_what_is_written_is_found(database: sqlite3.Connection, rows: dict[str, 
         assert (row["id"], row["project_id"]) in {tuple(found) for found in database.execute(query, [words, table])}
 
 
+@pytest.mark.parametrize("table", TEXTS)
+def test_a_full_text_table_has_the_form_by_which_datasette_finds_it(table: str, database: sqlite3.Connection) -> None:
+    query = "SELECT name FROM sqlite_master WHERE rootpage = 0 AND sql LIKE ?"
+    found = [name for (name,) in database.execute(query, [f'%VIRTUAL TABLE%USING FTS%content="{table}"%'])]
+    assert found == [f"{table}_fts"]
+
+
 def test_a_part_that_is_found_leads_to_its_story(database: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
     comment = next(row for row in rows["story_comments"] if row["text"])
     query = "SELECT stories.id FROM search JOIN stories ON stories.id = search.story_id WHERE search.id = ?"
