@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test audit sbom docs bench lock clean
+.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test models models-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -99,6 +99,18 @@ examples-test: examples ## Types and tests of the examples, with a PostgreSQL of
 	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent examples/*.py examples/tests/*.py
 	.venv-examples/bin/python -m pytest examples/tests
 
+.venv-models/installed: dbt/requirements.txt
+	$(PYTHON) -m venv .venv-models
+	.venv-models/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r dbt/requirements.txt
+	@touch $@
+
+models: .venv-models/installed ## Build the dbt models on what make demo left in demo.duckdb, into its schema tracker
+	@test -e demo.duckdb || $(MAKE) demo
+	cd dbt && TRACKER_DUCKDB=$(CURDIR)/demo.duckdb ../.venv-models/bin/dbt build --profiles-dir integration_tests --vars '{tracker_schema: main}'
+
+models-test: install .venv-models/installed ## Build and test the dbt models on DuckDB and PostgreSQL, from rows that the connector wrote
+	.venv-models/bin/python -m pytest --confcutdir=dbt/integration_tests -c /dev/null --rootdir=dbt -p no:cacheprovider dbt/integration_tests
+
 audit: install ## Look up the locked dependencies in PyPI's list of vulnerabilities
 	@$(BIN)/python -m tools.audit
 
@@ -115,6 +127,7 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

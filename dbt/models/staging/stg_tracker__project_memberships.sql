@@ -1,0 +1,6 @@
+{{ stream('project_memberships', {
+    'id': 'integer',
+    'project_id': 'integer',
+    'person': 'json',
+    'role': 'text',
+}) }}

@@ -1,0 +1,16 @@
+{{ stream('projects', {
+    'id': 'integer',
+    'name': 'text',
+    'version': 'integer',
+    'time_zone': 'json',
+    'start_time': 'timestamp',
+    'week_start_day': 'text',
+    'iteration_length': 'integer',
+    'current_iteration_number': 'integer',
+    'bugs_and_chores_are_estimatable': 'boolean',
+    'velocity_averaged_over': 'integer',
+    'initial_velocity': 'number',
+    'current_velocity': 'number',
+    'created_at': 'timestamp',
+    'updated_at': 'timestamp',
+}) }}
