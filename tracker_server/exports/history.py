@@ -8,10 +8,10 @@ time in any form that has one meaning, and a line that is not understood is repo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from itertools import pairwise
-from sys import intern
+from operator import gt, itemgetter, lt
+from sys import intern, maxsize
 from typing import NamedTuple
 
 from tracker_server.exports.cell_reader import CellReader
@@ -22,30 +22,40 @@ from tracker_server.exports.deeds import STORY_TYPES, THINGS, TYPES_OF_STORIES, 
 from tracker_server.exports.errors import shown
 from tracker_server.exports.layout import HistoryTable
 from tracker_server.exports.table import UNSTORABLE, Sheet
-from tracker_server.exports.times import at_time, iso_time, split_time
+from tracker_server.exports.times import at_time, is_certain, iso_time, split_time
 
 MOST_LINES = 200_000
 """Of one project; its six months hold some ten thousand."""
 
 
-class Event(NamedTuple):
-    """Something that was done. `thing` is the kind of what it was done to (empty if not known), `row_id` its id.
-
-    `deed` is None if the message is not understood. `at` is in ISO 8601.
-    """
+class Subject(NamedTuple):
+    """What something was done to. `thing` is its kind (empty if not known), `row_id` its id."""
 
     row_id: int | None
     thing: str
-    message: str
-    person: str
-    at: str
-    deed: Deed | None
     story_type: str = ""
 
-    @property
-    def content(self) -> tuple[int, str, str, str]:
-        """What is equal for one event in the histories of two exports."""
-        return self.row_id or 0, self.message, self.person, self.at
+
+class Words(NamedTuple):
+    """What was done, and by whom. `deed` is None if the message is not understood."""
+
+    message: str
+    person: str
+    deed: Deed | None
+
+
+Event = tuple[Subject, Words, str]
+"""Something that was done, and when (ISO 8601). Many events share their subject and their words."""
+Content = tuple[int, str, str, str]
+
+
+time_of: Callable[[Event], str] = itemgetter(2)
+
+
+def content_of(event: Event) -> Content:
+    """What is equal for one event in the histories of two exports."""
+    subject, words, at = event
+    return subject.row_id or 0, words.message, words.person, at
 
 
 class Rows(NamedTuple):
@@ -86,26 +96,34 @@ def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History
     reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
     found: list[Event] = []
     lines = of_others = 0
+    subjects, words_of = _Subjects(rows, is_of_one=table.is_of_one), _WordsOf(reader)
     with table.open() as file:
-        sheet = Sheet(file, table.label)
-        for reader.line, cells in _lines(sheet):
+        for reader.line, (id_text, type_name, message, person, at_text) in _lines(Sheet(file, table.label)):
             lines += 1
-            row_id = parse_id(cells.row_id.strip().lstrip("#"))
-            if not (table.is_of_one or rows.have(row_id)):
+            subject, problem = subjects[id_text, type_name]
+            if subject is None:
                 of_others += 1
                 continue
-            event = _event(cells, row_id, reader, rows)
-            if event is None:
+            if not message or message.isspace():
+                reader.warn("Message", "empty; the line is left out")
                 continue
+            at = at_text if is_certain(at_text) else iso_time(at_text) or _time(at_text, reader)
+            if not at:
+                continue
+            if problem:
+                reader.warn("ID", problem)
+            words = words_of[person, subject[1]][message]
+            if words[2] is None:
+                reader.warn("Message", f"{shown(message)} is not understood; the line is kept as it is")
             if len(found) == MOST_LINES:
                 reader.warn("", f"more than {MOST_LINES:,} lines; those from here on are left out")
                 break
-            found.append(event)
+            found.append((subject, words, at))
     reader.warn_of_ambiguous_days()
-    rising = Counter(before.at < after.at for before, after in pairwise(found) if before.at != after.at)
-    if rising[False] > rising[True]:
+    times = list(map(time_of, found))
+    if sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])):
         found.reverse()
-    return History(sorted(found, key=lambda event: event.at), lines, of_others)
+    return History(sorted(found, key=time_of), lines, of_others)
 
 
 def merged(newest_first: Iterable[list[Event]]) -> list[Event]:
@@ -114,66 +132,103 @@ def merged(newest_first: Iterable[list[Event]]) -> list[Event]:
     if len(several) == 1:
         return several[0]
     together: list[Event] = []
-    times: Counter[tuple[int, str, str, str]] = Counter()
+    times: Counter[Content] = Counter()
     for events in several:
-        own: Counter[tuple[int, str, str, str]] = Counter()
+        own: Counter[Content] = Counter()
         for event in events:
-            own[event.content] += 1
-            if own[event.content] > times[event.content]:
+            content = content_of(event)
+            own[content] += 1
+            if own[content] > times[content]:
                 together.append(event)
         times |= own
-    return sorted(together, key=lambda event: event.at)
-
-
-class _Line(NamedTuple):
-    row_id: str
-    type_name: str
-    message: str
-    person: str
-    at: str
+    return sorted(together, key=time_of)
 
 
 _COLUMNS = ("id", "type", "message", "performed by", "occurred at")
 
 
-def _lines(sheet: Sheet) -> Iterator[tuple[int, _Line]]:
-    places = _places(sheet.header)
+def _lines(sheet: Sheet) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The cells of each line that has any, in the order of _COLUMNS, and its number."""
+    places, width = _places(sheet.header)
+    cells_of = itemgetter(*places)
     for line, cells in sheet.rows():
         if cells is None:
-            places = _places(sheet.header)
-        elif any(map(str.strip, cells)):
-            texts = [cells[place] if -1 < place < len(cells) else "" for place in places]
-            if sheet.records.may_be_unstorable:
-                texts = [UNSTORABLE.sub("", text) for text in texts]
-            yield line, _Line._make(texts)
+            places, width = _places(sheet.header)
+            cells_of = itemgetter(*places)
+            continue
+        if len(cells) >= width:
+            texts = cells_of(cells)
+        else:
+            texts = tuple(cells[place] if -1 < place < len(cells) else "" for place in places)
+        if not (texts[0].isdigit() or any(map(str.strip, cells))):
+            continue
+        if sheet.records.may_be_unstorable:
+            texts = tuple(UNSTORABLE.sub("", text) for text in texts)
+        yield line, texts
 
 
-def _places(header: Cells) -> list[int]:
+def _places(header: Cells) -> tuple[list[int], int]:
+    """Where the columns are, -1 for one that is missing, and how many cells a line has that has them all."""
     names = [name.strip().strip("\ufeff").lower() for name in header]
-    return [names.index(name) if name in names else -1 for name in _COLUMNS]
+    places = [names.index(name) if name in names else -1 for name in _COLUMNS]
+    return places, maxsize if -1 in places else max(places) + 1
 
 
-def _event(line: _Line, row_id: int | None, reader: CellReader, rows: Rows) -> Event | None:
-    """What a line says; None for one without a time or anything that was done."""
-    thing = rows.thing(row_id, line.type_name)
-    if not line.message.strip():
-        reader.warn("Message", "empty; the line is left out")
-        return None
-    at = iso_time(line.at) or _time(line.at, reader)
-    if not at:
-        return None
-    if row_id is None and line.row_id.strip():
-        reader.warn("ID", f"{shown(line.row_id)} is not a number; the line is kept without what it was done to")
-    elif not thing:
-        reader.warn("ID", f"{shown(line.row_id)} has no row, and Type does not say what it is; the line is kept")
-    reader.person_id(line.person)
-    message, person = line.message.strip(), intern(line.person.strip())
-    deed = deed_of(without_person(message, person), thing)
-    if deed is None:
-        reader.warn("Message", f"{shown(line.message)} is not understood; the line is kept as it is")
-    name = line.type_name.strip().lower()
-    story_type = intern(name) if thing == "story" and name in TYPES_OF_STORIES else ""
-    return Event(row_id, thing, message, person, at, deed, story_type)
+class _Subjects(dict[tuple[str, str], tuple[Subject | None, str]]):
+    """What lines are about, by their ID and Type, and a problem with these, empty without one.
+
+    There is no subject where the line is about another project. Most lines are about what an earlier one is about.
+    """
+
+    def __init__(self, rows: Rows, *, is_of_one: bool) -> None:
+        super().__init__()
+        self._rows = rows
+        self._is_of_one = is_of_one
+
+    def __missing__(self, key: tuple[str, str]) -> tuple[Subject | None, str]:
+        self[key] = found = self._read(*key)
+        return found
+
+    def _read(self, id_text: str, type_name: str) -> tuple[Subject | None, str]:
+        row_id = parse_id(id_text.strip().lstrip("#"))
+        if not (self._is_of_one or self._rows.have(row_id)):
+            return None, ""
+        thing, name = self._rows.thing(row_id, type_name), type_name.strip().lower()
+        problem = ""
+        if row_id is None and id_text.strip():
+            problem = f"{shown(id_text)} is not a number; the line is kept without what it was done to"
+        elif not thing:
+            problem = f"{shown(id_text)} has no row, and Type does not say what it is; the line is kept"
+        return Subject(row_id, thing, intern(name) if thing == "story" and name in TYPES_OF_STORIES else ""), problem
+
+
+class _WordsOf(dict[tuple[str, str], "_Words"]):
+    """What lines say, by the person and the kind of thing that they are about."""
+
+    def __init__(self, reader: CellReader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def __missing__(self, key: tuple[str, str]) -> _Words:
+        person, thing = key
+        self._reader.person_id(person)
+        self[key] = found = _Words(intern(person.strip()), thing)
+        return found
+
+
+class _Words(dict[str, Words]):
+    """What the messages about one kind of thing and by one person say. Most are as an earlier one is."""
+
+    def __init__(self, person: str, thing: str) -> None:
+        super().__init__()
+        self._person = person
+        self._thing = thing
+
+    def __missing__(self, cell: str) -> Words:
+        message = cell.strip()
+        deed = deed_of(without_person(message, self._person), self._thing)
+        self[cell] = found = Words(message, self._person, deed)
+        return found
 
 
 def _time(text: str, reader: CellReader) -> str | None:
@@ -192,4 +247,4 @@ def _date_cells(table: HistoryTable) -> Iterator[DateCells]:
     """The days of a table. Raises ExportError."""
     with table.open() as file:
         for _, line in _lines(Sheet(file, table.label)):
-            yield DateCells(split_time(line.at)[0], "", "", "", "", "")
+            yield DateCells(split_time(line[-1])[0], "", "", "", "", "")

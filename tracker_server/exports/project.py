@@ -11,7 +11,7 @@ import orjson
 
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import linked_story_ids
-from tracker_server.exports.history import Event
+from tracker_server.exports.history import Event, content_of
 from tracker_server.exports.ids import UNUSED_BITS, hashed_id, part_ids
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_history import covered_since, take_history
@@ -151,6 +151,6 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     for start in range(0, len(project.order), AT_A_TIME):
         take([project.stories[story_id] for story_id in project.order[start : start + AT_A_TIME]])
     take([project.iteration_of.get(story_id) for story_id in project.order])
-    take([event.content for event in events])
+    take(list(map(content_of, events)))
     take(sorted((file.owner_id, file.file.filename, file.checksum, file.archive, file.member) for file in attachments))
     return int.from_bytes(digest.digest()[:8], "big") >> UNUSED_BITS or 1

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import cast, overload
 
 from tracker_server.exports.deeds import Deed
-from tracker_server.exports.history import Event
+from tracker_server.exports.history import Content, Event, content_of, time_of
 from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.unavailable import INCOMPLETE_ENDPOINTS
 from tracker_server.world import Project, Row, StateHistory
@@ -32,7 +32,12 @@ def take_history(
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
     shown = _Shown(project.id, str(project.row["name"]), events, people)
     changes = array(
-        "q", (place for place, event in enumerate(events) if event.row_id and event.deed and event.deed.state)
+        "q",
+        (
+            place
+            for place, (subject, words, _) in enumerate(events)
+            if subject.row_id and words.deed and words.deed.state
+        ),
     )
     # What is read of an export is never edited.
     project.activity = cast("list[Row]", _Rows(shown.activity, range(len(events))))
@@ -80,69 +85,75 @@ class _Shown:
         return array("q", _numbers(self.project_id, self.events))
 
     def activity(self, place: int) -> Row:
-        event, number = self.events[place], self.numbers[place]
+        (subject, words, at), number = self.events[place], self.numbers[place]
         # Without the name, which is not told, and which a later export may show to be another one.
-        resource: Row = {"kind": event.thing, "id": event.row_id} if event.thing and event.row_id else {}
-        if resource and event.story_type:
-            resource["story_type"] = event.story_type
+        resource: Row = {"kind": subject.thing, "id": subject.row_id} if subject.thing and subject.row_id else {}
+        if resource and subject.story_type:
+            resource["story_type"] = subject.story_type
         activity: Row = {
             "guid": f"{self.project_id}_{number}",
             "project_version": number,
-            "message": event.message,
+            "message": words.message,
             "changes": [],
             "primary_resources": [resource] if resource else [],
             "secondary_resources": [],
             "project": {"kind": "project", "id": self.project_id, "name": self.project_name},
-            "occurred_at": event.at,
+            "occurred_at": at,
         }
-        if event.person:
-            activity["performed_by"] = {"kind": "person", "id": self.people[event.person], "name": event.person}
-        if event.deed is None:
+        if words.person:
+            activity["performed_by"] = {"kind": "person", "id": self.people[words.person], "name": words.person}
+        deed = words.deed
+        if deed is None:
             return activity
-        activity |= {"kind": event.deed.kind, "highlight": event.deed.highlight}
-        if event.deed.state and resource:
+        activity |= {"kind": deed.kind, "highlight": deed.highlight}
+        if deed.state and resource:
             change = {**resource, "change_type": "update"}
-            if event.deed.before:
-                change["original_values"] = {"current_state": event.deed.before}
-            activity["changes"] = [change | {"new_values": {"current_state": event.deed.state}}]
+            if deed.before:
+                change["original_values"] = {"current_state": deed.before}
+            activity["changes"] = [change | {"new_values": {"current_state": deed.state}}]
         return activity
 
     def transition(self, place: int) -> Row:
-        event, number = self.events[place], self.numbers[place]
+        (subject, words, at), number = self.events[place], self.numbers[place]
         transition: Row = {
             "kind": "story_transition",
-            "state": event.deed.state if event.deed else "",
-            "story_id": event.row_id,
+            "state": words.deed.state if words.deed else "",
+            "story_id": subject.row_id,
             "project_id": self.project_id,
             "project_version": number,
-            "occurred_at": event.at,
+            "occurred_at": at,
         }
-        return transition | ({"performed_by_id": self.people[event.person]} if event.person else {})
+        return transition | ({"performed_by_id": self.people[words.person]} if words.person else {})
 
 
 def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
     """A number for each event, made of its content: the same in each export that has it."""
-    times: Counter[tuple[int, str, str, str]] = Counter()
+    times: Counter[Content] = Counter()
     for event in events:
-        times[event.content] += 1
-        yield hashed_id("activity", project_id, *event.content, times[event.content])
+        content = content_of(event)
+        times[content] += 1
+        yield hashed_id("activity", project_id, *content, times[content])
 
 
 def _state_history(project: Project, events: Sequence[Event], since: datetime | None, until: datetime) -> StateHistory:
     if since is None:
         return StateHistory(until.date(), frozenset(), {})
-    of_stories = [event for event in events if event.thing == "story" and event.row_id is not None]
+    stories = project.stories
     changes: dict[int, list[tuple[str, Deed]]] = defaultdict(list)
-    for event in of_stories:
-        if event.row_id in project.stories and event.deed and event.deed.state:
-            changes[event.row_id].append((event.at, event.deed))
-    created = {event.row_id for event in of_stories if event.deed and event.deed.kind == "story_create_activity"}
-    last_of_gone = {event.row_id: event.at for event in of_stories if event.row_id not in project.stories}
+    created: set[int] = set()
+    last_of_gone: dict[int, str] = {}
+    for row_id, deed, at in _of_stories(events):
+        if row_id not in stories:
+            last_of_gone[row_id] = at
+        elif deed and deed.state:
+            changes[row_id].append((at, deed))
+        if deed and deed.kind == "story_create_activity":
+            created.add(row_id)
     # The last thing that was done to a story that is not there any more was to delete it, or to move it away.
     unknown_until = [since.date().isoformat(), *(at[:10] for at in last_of_gone.values())]
     whole, before = set(), {}
     for story_id, of_one in changes.items():
-        story = project.stories[story_id]
+        story = stories[story_id]
         at, first = of_one[0]
         if not _fit([deed for _, deed in of_one], story["current_state"]):
             unknown_until.append(f"{until:%Y-%m-%d}")
@@ -155,6 +166,13 @@ def _state_history(project: Project, events: Sequence[Event], since: datetime | 
         if is_new and first.state in FIRST_STATES:
             whole.add(story_id)
     return StateHistory(min(until.date(), date.fromisoformat(max(unknown_until))), frozenset(whole), before)
+
+
+def _of_stories(events: Iterable[Event]) -> Iterator[tuple[int, Deed | None, str]]:
+    """The events of stories: the ids of these, what was done, and when."""
+    for (row_id, thing, _), words, at in events:
+        if row_id is not None and thing == "story":
+            yield row_id, words.deed, at
 
 
 def _fit(deeds: Iterable[Deed], current_state: str) -> bool:
@@ -174,8 +192,8 @@ def covered_since(oldest_first: Sequence[Sequence[Event]]) -> datetime | None:
     """
     if not oldest_first or not oldest_first[-1]:
         return None
-    since = oldest_first[-1][0].at
+    since = time_of(oldest_first[-1][0])
     for events in reversed(oldest_first[:-1]):
-        if events and events[-1].at >= since:
-            since = min(since, events[0].at)
+        if events and time_of(events[-1]) >= since:
+            since = min(since, time_of(events[0]))
     return datetime.fromisoformat(since)

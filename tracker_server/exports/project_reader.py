@@ -13,7 +13,7 @@ from tracker_server.derived import Figures
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report, converting_os_errors
-from tracker_server.exports.history import Event, History, Rows, merged, read_history
+from tracker_server.exports.history import Event, History, Rows, merged, read_history, time_of
 from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
@@ -36,9 +36,9 @@ class HistorySummary:
 
     @classmethod
     def of(cls, oldest_first: Sequence[Event]) -> HistorySummary:
-        deeds = [event.deed for event in oldest_first if event.deed]
+        deeds = [words.deed for _, words, _ in oldest_first if words.deed]
         states = sum(bool(deed.state) for deed in deeds)
-        return cls(len(oldest_first), len(deeds), states, oldest_first[0].at, oldest_first[-1].at)
+        return cls(len(oldest_first), len(deeds), states, time_of(oldest_first[0]), time_of(oldest_first[-1]))
 
 
 @dataclass
@@ -141,9 +141,9 @@ class ProjectReader:
         newest = [table.label for table in self.exports.all[0].histories if table.label in by_table]
         if not newest:
             return []
-        last = max(newest, key=lambda label: by_table[label][-1].at)
+        last = max(newest, key=lambda label: time_of(by_table[label][-1]))
         others = [events for label, events in by_table.items() if label != last]
-        return [*sorted(others, key=lambda events: events[-1].at), by_table[last]]
+        return [*sorted(others, key=lambda events: time_of(events[-1])), by_table[last]]
 
     @cached_property
     def histories(self) -> dict[str, History]:

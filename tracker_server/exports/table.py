@@ -81,25 +81,22 @@ class Records:
         reader = csv.reader(chain.from_iterable(self._lines()), strict=True, delimiter=self.delimiter)
         begin = 1 + self._skipped
         with converting_zip_errors(label):
-            while True:
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    self._read_to_the_end()
-                    problem = _problem(str(error).replace(f"'{self.delimiter}'", "','"))
-                    raise ExportError(f"{label}, line {begin}: {problem}.") from None
-                except _TooLong:
-                    problem = f"a row of more than {LONGEST_RECORD:,} bytes begins here; perhaps a quote is not closed"
-                    raise ExportError(f"{label}, line {begin}: {problem}.") from None
-                except UnicodeDecodeError:
-                    self._read_to_the_end()
-                    raise ExportError(f"{label}{self._what_is_no_text()}; save the file as CSV in UTF-8.") from None
-                if cells:
-                    yield begin, cells
-                begin = reader.line_num + 1 + self._skipped
-                self._room = LONGEST_RECORD
+            try:
+                for cells in reader:
+                    if cells:
+                        yield begin, cells
+                    begin = reader.line_num + 1 + self._skipped
+                    self._room = LONGEST_RECORD
+            except csv.Error as error:
+                self._read_to_the_end()
+                problem = _problem(str(error).replace(f"'{self.delimiter}'", "','"))
+                raise ExportError(f"{label}, line {begin}: {problem}.") from None
+            except _TooLong:
+                problem = f"a row of more than {LONGEST_RECORD:,} bytes begins here; perhaps a quote is not closed"
+                raise ExportError(f"{label}, line {begin}: {problem}.") from None
+            except UnicodeDecodeError:
+                self._read_to_the_end()
+                raise ExportError(f"{label}{self._what_is_no_text()}; save the file as CSV in UTF-8.") from None
 
     def _lines(self) -> Iterator[Iterable[str]]:
         """The lines of the file, many at a time."""
@@ -173,7 +170,8 @@ class Sheet:
     def rows(self) -> Iterator[tuple[int, Cells | None]]:
         """Yields each row with its line; None for a repeated header, which applies to the rows after it."""
         for line, cells in self._left:
-            if is_repeated_header(cells):
+            # Most rows begin with a number, which no header does.
+            if not cells[0].isdigit() and is_repeated_header(cells):
                 self._take(cells)
                 yield line, None
             else:

@@ -13,11 +13,19 @@ ZONES = {
 }  # fmt: skip
 """Hours from UTC, by the names that e-mail knows (RFC 5322). Without a name it is UTC, as in the days of an export."""
 _ISO = re.compile("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_CERTAIN = re.compile(
+    "20[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    "T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
 _CLOCK = re.compile(
     r"(?P<day>.*?)[ T,;]+(?:at )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
     r" ?(?P<half>[ap]\.?m\.?)? ?(?P<zone>[a-z]*)(?P<offset>[+-][0-9]{2}:?[0-9]{2})?(?: ?\([a-z ]+\))?",
     re.IGNORECASE,
 )
+
+
+is_certain = _CERTAIN.fullmatch
+"""Whether a text is certainly a time as v5 writes it: any but those of February 29, whose year has to be looked at."""
 
 
 def iso_time(text: str) -> str | None:
