@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tracker_server.exports.cells import parse_day, parse_points
+from tracker_server.exports.cells import parse_day, parse_points, parse_signature
 from tracker_server.exports.dates import DayReader
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import hashed_id
@@ -36,6 +36,7 @@ class CellReader:
     file: str = ""
     line: int = 0
     days: DayReader = field(default_factory=lambda: DayReader(tuple))
+    _signatures: dict[str, tuple[int | None, str]] = field(default_factory=dict)
 
     def warn(self, column: str, reason: str) -> None:
         """Report something about the row, or about one cell of it."""
@@ -90,9 +91,29 @@ class CellReader:
         """`p1` of `p1 - High`."""
         return self.one_of(PRIORITIES, text.partition(" ")[0], "Priority") if text else None
 
+    def signed(self, cell: str) -> tuple[str, int | None, str] | None:
+        """The text of a comment, the id of its author and its day; None without a signature."""
+        opening = cell.rfind("(")
+        # What begins with the last parenthesis decides, whatever the text before it is.
+        known = self._signatures.get(cell[opening:])
+        if known and opening >= 0:
+            return cell[:opening].removesuffix(" "), *known
+        signature = parse_signature(cell)
+        if signature is None:
+            return None
+        text, author, day = signature
+        person_id = self.person_id(author)
+        if opening >= 0 and cell.find(")", opening) == len(cell) - 1:
+            self._signatures[cell[opening:]] = person_id, day
+        return text, person_id, day
+
     def label_ids(self, text: str) -> list[int]:
         """The ids of labels with commas between them."""
-        names = dict.fromkeys(filter(None, map(str.strip, text.split(",")))) if text else ()
+        if not text:
+            return []
+        if known := self.labels.get(text):
+            return [known]
+        names = dict.fromkeys(filter(None, map(str.strip, text.split(","))))
         return [self._named(self.labels, "label", name, self.project_id) for name in names]
 
     def review_type_id(self, text: str) -> int | None:
@@ -100,10 +121,12 @@ class CellReader:
         return self._named(self.review_types, "review_type", name, self.project_id) if name else None
 
     def person_id(self, text: str) -> int | None:
-        name = text.strip()
-        return self._named(self.people, "person", name) if name else None
+        found = self.people.get(text)
+        if found is None and (name := text.strip()):
+            return self._named(self.people, "person", name)
+        return found
 
-    def people_ids(self, names: Iterable[str]) -> list[int]:
+    def people_ids(self, names: Sequence[str]) -> list[int]:
         ids = [person_id for name in names if (person_id := self.person_id(name))]
         return ids if len(ids) < 2 else list(dict.fromkeys(ids))
 

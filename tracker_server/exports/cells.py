@@ -12,12 +12,12 @@ from tracker_server.world import Row
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FIRST_YEAR, LAST_YEAR = 1970, 2099
+LONGEST_ID = len(str(LARGEST_ID))
 LONGEST_NAME = 300
 """Characters of an author; Tracker allows fewer."""
 
 _DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
 _POINTS = re.compile(r"[0-9]{1,6}(?:[.][0-9]{1,4}|,[0-9]{1,2})?")
-_ID = re.compile(r"[0-9]{1,16}")
 _SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
 _STORY_LINK = re.compile(
     r"(?<![\w/=?&#])#([0-9]{1,16})\b"
@@ -65,7 +65,7 @@ def parse_points(text: str) -> float | None:
 def parse_id(text: str) -> int | None:
     """The number of a story or an epic in Tracker; None if the text is not such a number."""
     text = text.strip()
-    number = int(text) if _ID.fullmatch(text) else 0
+    number = int(text) if text.isdigit() and text.isascii() and len(text) <= LONGEST_ID else 0
     return number if 0 < number <= LARGEST_ID else None
 
 

@@ -6,8 +6,9 @@ of the last exports; older ones have fewer, and those of 2012 call some differen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 SINGLE = (
     "Id", "Title", "Labels", "Iteration", "Iteration Start", "Iteration End", "Type", "Estimate", "Priority",
@@ -66,7 +67,28 @@ def _place(name: str) -> str:
     return FORMER_NAMES.get(place, place)
 
 
-_Getter = Callable[[Cells], tuple[str, ...]]
+class SingleCells(NamedTuple):
+    """The cells of a row in the columns SINGLE."""
+
+    number: str
+    title: str
+    labels: str
+    iteration: str
+    iteration_start: str
+    iteration_end: str
+    story_type: str
+    estimate: str
+    priority: str
+    state: str
+    created_at: str
+    accepted_at: str
+    deadline: str
+    requested_by: str
+    description: str
+    url: str
+
+
+_Getter = Callable[[Cells], Sequence[str]]
 
 
 class Columns:
@@ -87,18 +109,27 @@ class Columns:
             if name not in known
             for position in positions[name in _SINGLE :]
         ]
-        self.single: _Getter = itemgetter(*(places.get(name.lower(), [self.width])[0] for name in SINGLE))
+        self.single: Callable[[Cells], tuple[str, ...]] = itemgetter(
+            *(places.get(name.lower(), [self.width])[0] for name in SINGLE)
+        )
         self._getters = {group[0]: self._getter(places, group) for group in REPEATED}
 
     def _getter(self, places: dict[str, list[int]], group: tuple[str, ...]) -> _Getter:
         positions = [places.get(name.lower(), []) for name in group]
         most = max(map(len, positions))
+        if most and all(len(column) == most for column in positions):
+            in_order = [position for nth_group in zip(*positions, strict=True) for position in nth_group]
+            if in_order == list(range(in_order[0], in_order[-1] + 1)):
+                return itemgetter(slice(in_order[0], in_order[-1] + 1))
         # The cell behind the last is always empty. It stands in for what is missing, and makes two groups the least.
         paired = zip(*(column + [self.width] * (most - len(column) + 2) for column in positions), strict=True)
         return itemgetter(*(position for nth_group in paired for position in nth_group))
 
     def pad(self, cells: Cells) -> Cells:
         """Cuts or fills the cells to the number of columns, with an empty one behind; returns those beyond."""
+        if len(cells) == self.width:
+            cells.append("")
+            return []
         beyond = cells[self.width :]
         del cells[self.width :]
         cells += [""] * (self.width + 1 - len(cells))
@@ -113,5 +144,4 @@ class Columns:
         found = self._getters[name](cells)
         if not any(found):
             return []
-        size = _SIZES[name]
-        return [group for group in zip(*(found[nth::size] for nth in range(size)), strict=True) if any(group)]
+        return list(filter(any, zip(*[iter(found)] * _SIZES[name], strict=True)))

@@ -29,6 +29,7 @@ from hashlib import blake2b
 
 LARGEST_ID = 2**53 - 1
 UNUSED_BITS = 64 - 53
+from_bytes = int.from_bytes
 _EMPTY = blake2b(digest_size=8)
 
 
@@ -39,8 +40,14 @@ def hashed_id(kind: str, *content: object) -> int:
 
 def part_ids(kind: str, owner_id: int, contents: Sequence[str]) -> list[int]:
     """The ids of the parts of one kind of a story or an epic, one for each content."""
-    ids = [_number(f"{kind}\0{owner_id}\0{content}") for content in contents]
-    if len(set(contents)) < len(contents):
+    head = _EMPTY.copy()
+    head.update(f"{kind}\0{owner_id}\0".encode())
+    ids = []
+    for content in contents:
+        digest = head.copy()
+        digest.update(content.encode())
+        ids.append(from_bytes(digest.digest(), "big") >> UNUSED_BITS or 1)
+    if len(ids) > 1 and len(set(contents)) < len(contents):
         times: dict[str, int] = {}
         for place, content in enumerate(contents):
             before = times.get(content, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import parse_branch, parse_pull_request, parse_signature, unescape_formula
+from tracker_server.exports.cells import parse_branch, parse_pull_request, unescape_formula
 from tracker_server.exports.columns import Cells, Columns
 from tracker_server.exports.errors import shown
 from tracker_server.exports.ids import part_ids
@@ -41,17 +41,17 @@ def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader
     rows = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
         row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}
-        signature = parse_signature(cell)
-        if signature is None:
+        signed = reader.signed(cell)
+        if signed is None:
             row["text"] = unescape_formula(cell)
             reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
             reader.warn("Comment", f"{shown(cell)} {reason}")
         else:
-            text, author, day = signature
+            text, person_id, day = signed
             row["text"] = unescape_formula(text)
             row["created_at"] = row["updated_at"] = day
-            if author:
-                row["person_id"] = reader.person_id(author)
+            if person_id:
+                row["person_id"] = person_id
         rows.append(row)
     return rows
 
@@ -71,20 +71,22 @@ def _with_status(
     kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, reader: CellReader
 ) -> list[Row]:
     """Parts with a text and a status, which becomes the boolean attribute `done`."""
-    column = kind.capitalize()
-    status_column = f"{column} Status"
     ids = part_ids(kind, story_id, [text for text, _ in groups])
     rows = []
     for part_id, (text, status) in zip(ids, groups, strict=True):
         if not text:
-            reader.warn(status_column, f"there is no {column} to it; it counts as one without a text")
+            column = kind.capitalize()
+            reader.warn(f"{column} Status", f"there is no {column} to it; it counts as one without a text")
+        is_done = statuses.get(status)
+        if is_done is None:
+            is_done = reader.one_of(statuses, status, f"{kind.capitalize()} Status") or False
         rows.append(
             {
                 "kind": kind,
                 "id": part_id,
                 "story_id": story_id,
                 "description": unescape_formula(text),
-                done: reader.one_of(statuses, status, status_column) or False,
+                done: is_done,
             }
         )
     return rows

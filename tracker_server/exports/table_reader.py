@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import id_in_url, parse_id, row_number, unescape_formula
-from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns
+from tracker_server.exports.cells import id_in_url, parse_day, parse_id, unescape_formula
+from tracker_server.exports.columns import REPEATED, SINGLE, Cells, Columns, SingleCells
 from tracker_server.exports.dates import DateCells, DayReader, latest_day
 from tracker_server.exports.errors import ExportError, shown
 from tracker_server.exports.ids import hashed_id
@@ -132,20 +132,23 @@ class TableReader:
 
     def _row(self, columns: Columns, cells: Cells) -> Row | None:
         """The story or epic of a record; None if it is none, or does not count."""
-        single = dict(zip(SINGLE, columns.single(cells), strict=True))
-        if not (single["Title"].strip() or row_number(single)):
+        reader = self.reader
+        single = SingleCells._make(columns.single(cells))
+        title = single.title
+        if not (title.strip() or parse_id(single.number) or id_in_url(single.url)):
             self._report_no_story(cells)
             return None
-        story_type = self.reader.one_of(TYPES, single["Type"], "Type") or "feature"
-        created_at = self.reader.day(single["Created at"], "Created at")
+        type_text, created = single.story_type, single.created_at
+        story_type = TYPES.get(type_text) or reader.one_of(TYPES, type_text, "Type") or "feature"
+        created_at = parse_day(created) or reader.day(created, "Created at")
         is_epic = story_type == "epic"
         row_id = self._id(single, story_type, created_at or "")
         taken = self.epic_ids if is_epic else self.story_ids
         if row_id in taken:
-            self.reader.warn("Id", f"{row_id} occurs earlier in this export; this row is left out")
+            reader.warn("Id", f"{row_id} occurs earlier in this export; this row is left out")
             return None
         if len(taken) == MOST_ROWS:
-            raise ExportError(f"{self.reader.file} has more than {MOST_ROWS:,} rows, so it is not a Tracker export.")
+            raise ExportError(f"{reader.file} has more than {MOST_ROWS:,} rows, so it is not a Tracker export.")
         if self.newer.supersedes(row_id, is_epic=is_epic):
             self.superseded.add(row_id)
             return None
@@ -154,8 +157,8 @@ class TableReader:
         row: Row = {
             "kind": "epic" if is_epic else "story",
             "id": row_id,
-            "project_id": self.reader.project_id,
-            "name": unescape_formula(single["Title"]),
+            "project_id": reader.project_id,
+            "name": unescape_formula(title),
         }
         if not is_epic:
             row["story_type"] = story_type
@@ -168,12 +171,12 @@ class TableReader:
             self._story(row, single, columns, cells)
         return row
 
-    def _words(self, row: Row, single: dict[str, str]) -> None:
-        if not single["Title"]:
+    def _words(self, row: Row, single: SingleCells) -> None:
+        if not single.title:
             self.reader.warn("Title", "there is none")
-        if description := single["Description"]:
+        if description := single.description:
             row["description"] = unescape_formula(description)
-        if url := single["URL"]:
+        if url := single.url:
             row["url"] = url
 
     def _report_no_story(self, cells: Cells) -> None:
@@ -183,27 +186,30 @@ class TableReader:
             reason = f"{shown(filled[0])}{more}: not a story, because it has neither a title nor a number; left out"
             self.reader.warn("", reason)
 
-    def _story(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
+    def _story(self, row: Row, single: SingleCells, columns: Columns, cells: Cells) -> None:
         """Completes the row of a story."""
         reader = self.reader
-        row["current_state"] = reader.one_of(STATES, single["Current State"], "Current State") or "unscheduled"
+        row_id = row["id"]
+        state = STATES.get(single.state) or reader.one_of(STATES, single.state, "Current State") or "unscheduled"
+        row["current_state"] = state
         row["owner_ids"] = reader.people_ids(columns.texts("Owned By", cells))
-        row["label_ids"] = reader.label_ids(single["Labels"])
-        values = {
-            "accepted_at": reader.day(single["Accepted at"], "Accepted at"),
-            "deadline": reader.day(single["Deadline"], "Deadline"),
-            "requested_by_id": reader.person_id(single["Requested By"]),
-            "estimate": reader.points(single["Estimate"]),
-            "story_priority": reader.priority(single["Priority"]),
-        }
-        for name, value in values.items():
-            if value is not None:
-                row[name] = value
-        self._iteration(row, single["Iteration"].strip(), single["Iteration Start"], single["Iteration End"])
-        if row["current_state"] == "accepted":
-            self.accepted_ids.add(row["id"])
-        self.panels.add(row["current_state"], self.iteration_of.get(row["id"], NONE))
-        parts = parts_of_a_story(row["id"], columns, cells, reader)
+        row["label_ids"] = reader.label_ids(single.labels)
+        accepted, deadline = single.accepted_at, single.deadline
+        if accepted and (day := parse_day(accepted) or reader.day(accepted, "Accepted at")):
+            row["accepted_at"] = day
+        if deadline and (day := parse_day(deadline) or reader.day(deadline, "Deadline")):
+            row["deadline"] = day
+        if (requested_by_id := reader.person_id(single.requested_by)) is not None:
+            row["requested_by_id"] = requested_by_id
+        if (estimate := reader.points(single.estimate)) is not None:
+            row["estimate"] = estimate
+        if (priority := reader.priority(single.priority)) is not None:
+            row["story_priority"] = priority
+        number = self._iteration(row, single)
+        if state == "accepted":
+            self.accepted_ids.add(row_id)
+        self.panels.add(state, number)
+        parts = parts_of_a_story(row_id, columns, cells, reader)
         updated_at = self._date(row, parts.get("comments", ()))
         for kind, part_rows in parts.items():
             row[kind] = part_rows
@@ -211,40 +217,40 @@ class TableReader:
             if updated_at:
                 _date_parts(part_rows, updated_at)
 
-    def _epic(self, row: Row, single: dict[str, str], columns: Columns, cells: Cells) -> None:
+    def _epic(self, row: Row, single: SingleCells, columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
         reader = self.reader
-        label_ids = reader.label_ids(single["Labels"])
+        label_ids = reader.label_ids(single.labels)
         if label_ids:
             row["label_id"] = label_ids[0]
         if len(label_ids) > 1:
-            reason = f"{shown(single['Labels'])} is more than the one label of an epic; the others are left out"
+            reason = f"{shown(single.labels)} is more than the one label of an epic; the others are left out"
             reader.warn("Labels", reason)
         row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], reader)
         self.counts["comments"] += len(row["comments"])
         self.panels.has_epics = True
         if updated_at := self._date(row, row["comments"]):
             _date_parts(row["comments"], updated_at)
-        for column, text in single.items():
+        for column, text in zip(SINGLE, single, strict=True):
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
                 reader.warn_left_out(column, text, "not something that an epic has")
         for column, *_ in REPEATED:
             for group in columns.groups(column, cells) if column != "Comment" else ():
                 reader.warn_left_out(column, ", ".join(group), "not something that an epic has here")
 
-    def _id(self, single: dict[str, str], story_type: str, created_at: str) -> int:
-        number = single["Id"].strip()
+    def _id(self, single: SingleCells, story_type: str, created_at: str) -> int:
+        number = single.number.strip()
         row_id = parse_id(number)
         if row_id:
             return row_id
-        row_id = id_in_url(single["URL"])
+        row_id = id_in_url(single.url)
         if number:
             self.reader.warn(
                 "Id", f"{shown(number)} is not the number of a story; its URL or else its content gives one"
             )
         if row_id:
             return row_id
-        content = (self.reader.project_id, story_type, single["Title"], created_at)
+        content = (self.reader.project_id, story_type, single.title, created_at)
         row_id = hashed_id("story", *content)
         taken, times = self.epic_ids if story_type == "epic" else self.story_ids, 0
         while row_id in taken or row_id in self.superseded:
@@ -254,16 +260,19 @@ class TableReader:
             self.reader.warn("Id", "missing; a number is made up")
         return row_id
 
-    def _iteration(self, row: Row, text: str, start: str, end: str) -> None:
+    def _iteration(self, row: Row, single: SingleCells) -> int:
+        """Takes what a row says of its iteration, and returns the number of that; NONE without any."""
         reader = self.reader
+        text = single.iteration.strip()
+        start, end = single.iteration_start, single.iteration_end
         if not text:
             if start or end:
                 reader.warn_left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
-            return
+            return NONE
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
         if not 0 < number <= MOST_ITERATIONS:
             reader.warn_left_out("Iteration", text, "not the number of an iteration")
-            return
+            return NONE
         self.iteration_of[row["id"]] = number
         state = row["current_state"]
         if state != "accepted":
@@ -272,23 +281,32 @@ class TableReader:
                 self.first_waiting = []
             if number == self.not_beyond:
                 self.first_waiting.append(row.get("estimate") or 0)
-        if state not in WAITING:
-            self.reached = max(self.reached, number)
-        span = (reader.day(start, "Iteration Start") or "", reader.day(end, "Iteration End") or "")
+        if state not in WAITING and number > self.reached:
+            self.reached = number
+        span = (
+            parse_day(start) or reader.day(start, "Iteration Start") or "",
+            parse_day(end) or reader.day(end, "Iteration End") or "",
+        )
         if self.spans.setdefault(number, span) != span:
             reader.warn("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
+        return number
 
     def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
         """Sets and returns `updated_at`, the last day of the row that is past; None without any."""
-        days = [row[name] for name in ("created_at", "accepted_at") if name in row]
-        days += [comment["created_at"] for comment in row_comments if "created_at" in comment]
+        days: list[str] = [comment["created_at"] for comment in row_comments if "created_at" in comment]
+        if "created_at" in row:
+            days.append(row["created_at"])
+        if "accepted_at" in row:
+            days.append(row["accepted_at"])
         if not days:
             return None
         row["updated_at"] = newest = max(days)
         if newest > self.newest:
             self.newest = max([self.newest, *(day for day in days if day <= self.latest)])
-        self.oldest = min(self.oldest or newest, *days)
-        return str(newest)
+        oldest = min(days)
+        if oldest < self.oldest or not self.oldest:
+            self.oldest = oldest
+        return newest
 
 
 def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
