@@ -97,7 +97,7 @@ class CellReader:
         # What begins with the last parenthesis decides, whatever the text before it is.
         known = self._signatures.get(cell[opening:])
         if known and opening >= 0:
-            return cell[:opening].removesuffix(" "), *known
+            return cell[:opening].removesuffix(" "), known[0], known[1]
         signature = parse_signature(cell)
         if signature is None:
             return None

@@ -94,7 +94,8 @@ _Getter = Callable[[Cells], Sequence[str]]
 class Columns:
     """Where the cells of a record are. Call `pad` for the cells of a record first.
 
-    `unknown` has the positions of the columns that Tracker does not have.
+    `unknown` has the positions of the columns that Tracker does not have. `cells_of` picks all cells of a repeated
+    group of columns, by the name of the first.
     """
 
     def __init__(self, header: Cells) -> None:
@@ -112,7 +113,7 @@ class Columns:
         self.single: Callable[[Cells], tuple[str, ...]] = itemgetter(
             *(places.get(name.lower(), [self.width])[0] for name in SINGLE)
         )
-        self._getters = {group[0]: self._getter(places, group) for group in REPEATED}
+        self.cells_of = {group[0]: self._getter(places, group) for group in REPEATED}
 
     def _getter(self, places: dict[str, list[int]], group: tuple[str, ...]) -> _Getter:
         positions = [places.get(name.lower(), []) for name in group]
@@ -137,11 +138,13 @@ class Columns:
 
     def texts(self, name: str, cells: Cells) -> list[str]:
         """The values of a repeated column."""
-        return list(filter(None, self._getters[name](cells)))
+        return list(filter(None, self.cells_of[name](cells)))
 
     def groups(self, name: str, cells: Cells) -> list[tuple[str, ...]]:
         """The values of a repeated group of columns, whose first is `name`; single cells may be empty."""
-        found = self._getters[name](cells)
-        if not any(found):
-            return []
-        return list(filter(any, zip(*[iter(found)] * _SIZES[name], strict=True)))
+        return grouped(name, self.cells_of[name](cells))
+
+
+def grouped(name: str, cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """The cells of a repeated group of columns, as `cells_of` gives them, together where they belong together."""
+    return list(filter(any, zip(*[iter(cells)] * _SIZES[name], strict=True)))

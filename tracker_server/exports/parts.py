@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.cells import parse_branch, parse_pull_request, unescape_formula
-from tracker_server.exports.columns import Cells, Columns
+from tracker_server.exports.columns import Cells, Columns, grouped
 from tracker_server.exports.errors import shown
 from tracker_server.exports.ids import part_ids
 from tracker_server.world import Row
@@ -21,37 +21,43 @@ Groups = Sequence[tuple[str, ...]]
 def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: CellReader) -> dict[str, list[Row]]:
     """All parts, by kind, without the kinds that the story has none of."""
     parts = {}
-    if found := columns.groups("Task", cells):
-        parts["tasks"] = _tasks(found, story_id, reader)
-    if texts := columns.texts("Comment", cells):
-        parts["comments"] = comments(texts, "story_id", story_id, reader)
-    if found := columns.groups("Blocker", cells):
-        parts["blockers"] = _blockers(found, story_id, reader)
-    if found := columns.groups("Review Type", cells):
-        parts["reviews"] = _reviews(found, story_id, reader)
-    if texts := columns.texts("Pull Request", cells):
-        parts["pull_requests"] = _links("pull_request", parse_pull_request, texts, story_id)
-    if texts := columns.texts("Git Branch", cells):
-        parts["branches"] = _links("branch", parse_branch, texts, story_id)
+    cells_of = columns.cells_of
+    if any(found := cells_of["Task"](cells)):
+        parts["tasks"] = _tasks(grouped("Task", found), story_id, reader)
+    if any(found := cells_of["Comment"](cells)):
+        parts["comments"] = comments(list(filter(None, found)), "story_id", story_id, reader)
+    if any(found := cells_of["Blocker"](cells)):
+        parts["blockers"] = _blockers(grouped("Blocker", found), story_id, reader)
+    if any(found := cells_of["Review Type"](cells)):
+        parts["reviews"] = _reviews(grouped("Review Type", found), story_id, reader)
+    if any(found := cells_of["Pull Request"](cells)):
+        parts["pull_requests"] = _links("pull_request", parse_pull_request, list(filter(None, found)), story_id)
+    if any(found := cells_of["Git Branch"](cells)):
+        parts["branches"] = _links("branch", parse_branch, list(filter(None, found)), story_id)
     return parts
 
 
 def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader) -> list[Row]:
     """The comments on a story or an epic; `owner` is the attribute for its id. Without a signature it has no times."""
-    rows = []
+    rows: list[Row] = []
     for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
-        row: Row = {"kind": "comment", "id": comment_id, owner: owner_id}
         signed = reader.signed(cell)
         if signed is None:
-            row["text"] = unescape_formula(cell)
+            rows.append({"kind": "comment", "id": comment_id, owner: owner_id, "text": unescape_formula(cell)})
             reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
             reader.warn("Comment", f"{shown(cell)} {reason}")
-        else:
-            text, person_id, day = signed
-            row["text"] = unescape_formula(text)
-            row["created_at"] = row["updated_at"] = day
-            if person_id:
-                row["person_id"] = person_id
+            continue
+        text, person_id, day = signed
+        row: Row = {
+            "kind": "comment",
+            "id": comment_id,
+            owner: owner_id,
+            "text": unescape_formula(text),
+            "created_at": day,
+            "updated_at": day,
+        }
+        if person_id:
+            row["person_id"] = person_id
         rows.append(row)
     return rows
 
