@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from statistics import fmean, pstdev
@@ -142,8 +142,10 @@ class Figures:
         return number
 
     @cached_property
-    def _done_points(self) -> list[float]:
+    def done_points(self) -> Sequence[float]:
         """The points that each done iteration brought, from iteration 1 on."""
+        if self.project.done_points is not None:
+            return self.project.done_points
         return [self.points_of(self._accepted_in.get(number, [])) for number in range(1, self.current_iteration_number)]
 
     def _recent(self, number: int) -> range:
@@ -151,7 +153,7 @@ class Figures:
         return range(max(1, number - int(self._setting("velocity_averaged_over"))), number)
 
     def _recent_points(self, number: int) -> list[float]:
-        return [self._done_points[recent - 1] for recent in self._recent(number)]
+        return [self.done_points[recent - 1] for recent in self._recent(number)]
 
     def _velocity_of(self, number: int) -> int:
         """The velocity an iteration is planned with: the mean of those before it, in proportion to their length.

@@ -8,7 +8,7 @@ velocity) is not stored; `tracker_server.derived` computes it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import IO, Any
@@ -71,6 +71,8 @@ class Project:
     began (ISO 8601), and after the last of them they are as long as `row` says; `iteration_of` is the number of the
     iteration that a story is in. `as_of` is the time of this state, if it differs from the world's. Without
     `knows_days` it is not known when the iterations began, and `iteration_starts` only says which is the current.
+    `done_points` are the points of the iterations before the current one, from iteration 1 on, where they are known
+    without looking at the stories.
 
     `unavailable_endpoints` and `unavailable_attributes` are what this project cannot know, as in `World`. Without
     `state_history`, `transitions` are all that ever were.
@@ -95,6 +97,7 @@ class Project:
     iteration_of: dict[int, int] = field(default_factory=dict)
     as_of: datetime | None = None
     knows_days: bool = True
+    done_points: Sequence[float] | None = None
     complete_at: Mapping[str, datetime] = field(default_factory=dict)
     unavailable_endpoints: Mapping[str, str] = field(default_factory=dict)
     unavailable_attributes: frozenset[str] = frozenset()

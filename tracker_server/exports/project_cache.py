@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tracker_server.derived import Figures
 from tracker_server.world import Project
 
 
@@ -22,11 +23,24 @@ class ProjectCache:
         """Add a project, and evict those that were requested least recently until the rest fits."""
         self._projects[project.id] = project
         self._projects.move_to_end(project.id)
-        while (
-            len(self._projects) > 1
-            and sum(len(cached.stories) for cached in self._projects.values()) > self._most_stories
-        ):
+        while self._has_too_many:
             self._projects.popitem(last=False)
+
+    def put_unrequested(self, project: Project) -> None:
+        """Add a project while all are read, and evict those that were added last until the rest fits.
+
+        Whoever requests all of them then finds the first ones, where those of `put` would each be evicted too early.
+        """
+        self._projects[project.id] = project
+        self._projects.move_to_end(project.id, last=False)
+        while self._has_too_many:
+            self._projects.popitem()
+        self._projects.move_to_end(project.id)
+
+    @property
+    def _has_too_many(self) -> bool:
+        stories = sum(len(cached.stories) for cached in self._projects.values())
+        return len(self._projects) > 1 and stories > self._most_stories
 
     def get(self, project_id: int, read: Callable[[], Project]) -> Project:
         """Returns the project, from memory or by calling `read`."""
@@ -47,6 +61,8 @@ class CachedProject(Project):
         # The class has defaults for these, so __getattr__ would not be called.
         self.as_of = project.as_of
         self.knows_days = project.knows_days
+        # Lists of projects show the velocity.
+        self.done_points = Figures(project, project.as_of).done_points if project.as_of else None
         self.complete_at = project.complete_at
         self.unavailable_attributes = project.unavailable_attributes
         self.state_history = project.state_history
@@ -56,7 +72,7 @@ class CachedProject(Project):
         self._epics = sorted_ids(project.epics)
         self._cache = cache
         self._read = read
-        cache.put(project)
+        cache.put_unrequested(project)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
