@@ -61,8 +61,8 @@ class Project:
 
     `row` has the stored attributes of the project resource, without the ones that are other fields here
     (`version`) or computed (`current_iteration_number`, `current_velocity`, …).
-    A story row holds `label_ids`, `owner_ids`, `follower_ids`, `blocked_story_ids` and its parts, one list for
-    each of STORY_PARTS; a list that is not there is empty. An epic row holds `label_id`, `follower_ids` and
+    A story row holds `label_ids`, `owner_ids`, `follower_ids`, `blocked_story_ids` and its parts, one sequence
+    for each of STORY_PARTS; one that is not there is empty. An epic row holds `label_id`, `follower_ids` and
     `comments`. A comment row holds `file_attachments` and `google_attachments`.
     `order` has the ids of all stories by priority: done (oldest accepted first), current, backlog, icebox.
     `epics` is in priority order. `transitions` and `activity` are oldest first.

@@ -10,6 +10,7 @@ from tracker_server.exports.cells import parse_day, parse_points, parse_signatur
 from tracker_server.exports.dates import DayReader
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import hashed_id
+from tracker_server.exports.part_rows import Signature
 
 PRIORITIES = {priority: priority for priority in ("p0", "p1", "p2", "p3", "none")}
 
@@ -36,7 +37,7 @@ class CellReader:
     file: str = ""
     line: int = 0
     days: DayReader = field(default_factory=lambda: DayReader(tuple))
-    _signatures: dict[str, tuple[int | None, str]] = field(default_factory=dict)
+    _signatures: dict[str, Signature] = field(default_factory=dict)
 
     def warn(self, column: str, reason: str) -> None:
         """Report something about the row, or about one cell of it."""
@@ -91,21 +92,17 @@ class CellReader:
         """`p1` of `p1 - High`."""
         return self.one_of(PRIORITIES, text.partition(" ")[0], "Priority") if text else None
 
-    def signed(self, cell: str) -> tuple[str, int | None, str] | None:
-        """The text of a comment, the id of its author and its day; None without a signature."""
-        opening = cell.rfind("(")
+    def signature(self, cell: str) -> Signature | None:
+        """The signature of a comment; None without one."""
         # What begins with the last parenthesis decides, whatever the text before it is.
-        known = self._signatures.get(cell[opening:])
-        if known and opening >= 0:
-            return cell[:opening].removesuffix(" "), known[0], known[1]
-        signature = parse_signature(cell)
-        if signature is None:
-            return None
-        text, author, day = signature
-        person_id = self.person_id(author)
-        if opening >= 0 and cell.find(")", opening) == len(cell) - 1:
-            self._signatures[cell[opening:]] = person_id, day
-        return text, person_id, day
+        end = cell[cell.rfind("(") :]
+        found = self._signatures.get(end)
+        if found or not (parsed := parse_signature(cell)):
+            return found
+        found = self.person_id(parsed[1]), parsed[2]
+        if end[0] == "(" and end.find(")") == len(end) - 1:
+            self._signatures[end] = found
+        return found
 
     def label_ids(self, text: str) -> list[int]:
         """The ids of labels with commas between them."""

@@ -9,6 +9,7 @@ from tracker_server.exports.cells import parse_branch, parse_pull_request, unesc
 from tracker_server.exports.columns import Cells, Columns, grouped
 from tracker_server.exports.errors import shown
 from tracker_server.exports.ids import part_ids
+from tracker_server.exports.part_rows import Comments, PartRows, Tasks
 from tracker_server.world import Row
 
 TASK_STATUSES = {"completed": True, "not completed": False, "": False}
@@ -18,14 +19,16 @@ REVIEW_STATUSES = {status: status for status in ("unstarted", "in_review", "pass
 Groups = Sequence[tuple[str, ...]]
 
 
-def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: CellReader) -> dict[str, list[Row]]:
-    """All parts, by kind, without the kinds that the story has none of."""
-    parts = {}
+def parts_of_a_story(
+    story_id: int, columns: Columns, cells: Cells, reader: CellReader
+) -> dict[str, PartRows | list[Row]]:
+    """All parts, by kind, without the kinds that the story has none of; without a day but that in a signature."""
+    parts: dict[str, PartRows | list[Row]] = {}
     cells_of = columns.cells_of
     if any(found := cells_of["Task"](cells)):
         parts["tasks"] = _tasks(grouped("Task", found), story_id, reader)
     if any(found := cells_of["Comment"](cells)):
-        parts["comments"] = comments(list(filter(None, found)), "story_id", story_id, reader)
+        parts["comments"] = comments(tuple(filter(None, found)), "story_id", story_id, reader)
     if any(found := cells_of["Blocker"](cells)):
         parts["blockers"] = _blockers(grouped("Blocker", found), story_id, reader)
     if any(found := cells_of["Review Type"](cells)):
@@ -37,65 +40,45 @@ def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: Cell
     return parts
 
 
-def comments(cells: Sequence[str], owner: str, owner_id: int, reader: CellReader) -> list[Row]:
+def comments(cells: tuple[str, ...], owner: str, owner_id: int, reader: CellReader) -> Comments:
     """The comments on a story or an epic; `owner` is the attribute for its id. Without a signature it has no times."""
-    rows: list[Row] = []
-    for comment_id, cell in zip(part_ids("comment", owner_id, cells), cells, strict=True):
-        signed = reader.signed(cell)
-        if signed is None:
-            rows.append({"kind": "comment", "id": comment_id, owner: owner_id, "text": unescape_formula(cell)})
-            reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
-            reader.warn("Comment", f"{shown(cell)} {reason}")
-            continue
-        text, person_id, day = signed
-        row: Row = {
-            "kind": "comment",
-            "id": comment_id,
-            owner: owner_id,
-            "text": unescape_formula(text),
-            "created_at": day,
-            "updated_at": day,
-        }
-        if person_id:
-            row["person_id"] = person_id
-        rows.append(row)
-    return rows
+    signatures = tuple(map(reader.signature, cells))
+    if None in signatures:
+        reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
+        for cell, signature in zip(cells, signatures, strict=True):
+            if signature is None:
+                reader.warn("Comment", f"{shown(cell)} {reason}")
+    return Comments(owner, owner_id, cells, signatures)
 
 
-def _tasks(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
-    tasks = _with_status("task", "complete", TASK_STATUSES, groups, story_id, reader)
-    for position, row in enumerate(tasks, 1):
-        row["position"] = position
-    return tasks
+def _tasks(groups: Groups, story_id: int, reader: CellReader) -> Tasks:
+    are_complete = tuple(_is_done("Task", TASK_STATUSES, group, reader) for group in groups)
+    return Tasks(story_id, tuple([text for text, _ in groups]), are_complete)
+
+
+def _is_done(column: str, statuses: Mapping[str, bool], group: tuple[str, ...], reader: CellReader) -> bool:
+    """The status of a part with a text."""
+    text, status = group
+    is_done = statuses.get(status)
+    if is_done is None or not text:
+        if not text:
+            reader.warn(f"{column} Status", f"there is no {column} to it; it counts as one without a text")
+        is_done = reader.one_of(statuses, status, f"{column} Status") or False
+    return is_done
 
 
 def _blockers(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
-    return _with_status("blocker", "resolved", BLOCKER_STATUSES, groups, story_id, reader)
-
-
-def _with_status(
-    kind: str, done: str, statuses: Mapping[str, bool], groups: Groups, story_id: int, reader: CellReader
-) -> list[Row]:
-    """Parts with a text and a status, which becomes the boolean attribute `done`."""
-    ids = part_ids(kind, story_id, [text for text, _ in groups])
-    rows = []
-    for part_id, (text, status) in zip(ids, groups, strict=True):
-        if not text:
-            column = kind.capitalize()
-            reader.warn(f"{column} Status", f"there is no {column} to it; it counts as one without a text")
-        is_done = statuses.get(status)
-        if is_done is None:
-            is_done = reader.one_of(statuses, status, f"{kind.capitalize()} Status") or False
-        rows.append(
-            {
-                "kind": kind,
-                "id": part_id,
-                "story_id": story_id,
-                "description": unescape_formula(text),
-                done: is_done,
-            }
-        )
-    return rows
+    ids = part_ids("blocker", story_id, [text for text, _ in groups])
+    return [
+        {
+            "kind": "blocker",
+            "id": blocker_id,
+            "story_id": story_id,
+            "description": unescape_formula(group[0]),
+            "resolved": _is_done("Blocker", BLOCKER_STATUSES, group, reader),
+        }
+        for blocker_id, group in zip(ids, groups, strict=True)
+    ]
 
 
 def _reviews(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -22,6 +23,8 @@ from tracker_server.world import Project, Row
 DONE, PLANNED, ICEBOX = range(3)
 AT_A_TIME = 100
 """Stories that are hashed at a time."""
+_CONTENT_OF_PARTS = attrgetter("content")
+"""Of PartRows, the only thing in a row that JSON cannot hold."""
 
 
 def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
@@ -99,7 +102,7 @@ def _attach(project: Project, attachments: Iterable[Attachment], *, links: bool)
         if "updated_at" in owner:
             comment["updated_at"] = owner["updated_at"]
         comment["file_attachments"] = [_file(file_id, file, links=links) for file_id, file in files]
-        owner.setdefault("comments", []).append(comment)
+        owner["comments"] = [*owner.get("comments", ()), comment]
 
 
 def by_owner(attachments: Iterable[Attachment]) -> dict[int, list[tuple[int, Attachment]]]:
@@ -140,7 +143,7 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     digest = sha256()
 
     def take(content: Any) -> None:
-        digest.update(orjson.dumps(content))
+        digest.update(orjson.dumps(content, default=_CONTENT_OF_PARTS))
 
     take(project.row)
     take(project.iteration_starts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,6 +16,7 @@ from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Table
 from tracker_server.exports.panels import NONE, Panels
+from tracker_server.exports.part_rows import Comments, PartRows
 from tracker_server.exports.parts import comments, parts_of_a_story
 from tracker_server.exports.table import UNSTORABLE, Sheet
 from tracker_server.world import Row
@@ -210,7 +211,9 @@ class TableReader:
             self.accepted_ids.add(row_id)
         self.panels.add(state, number)
         parts = parts_of_a_story(row_id, columns, cells, reader)
-        updated_at = self._date(row, parts.get("comments", ()))
+        row_comments = parts.get("comments")
+        # To ask for the very type is faster: that of a sequence is looked for among all that are registered as one.
+        updated_at = self._date(row, row_comments.days if type(row_comments) is Comments else [])
         for kind, part_rows in parts.items():
             row[kind] = part_rows
             self.counts[kind] += len(part_rows)
@@ -226,10 +229,10 @@ class TableReader:
         if len(label_ids) > 1:
             reason = f"{shown(single.labels)} is more than the one label of an epic; the others are left out"
             reader.warn("Labels", reason)
-        row["comments"] = comments(columns.texts("Comment", cells), "epic_id", row["id"], reader)
+        row["comments"] = comments(tuple(columns.texts("Comment", cells)), "epic_id", row["id"], reader)
         self.counts["comments"] += len(row["comments"])
         self.panels.has_epics = True
-        if updated_at := self._date(row, row["comments"]):
+        if updated_at := self._date(row, row["comments"].days):
             _date_parts(row["comments"], updated_at)
         for column, text in zip(SINGLE, single, strict=True):
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
@@ -291,9 +294,11 @@ class TableReader:
             reader.warn("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
         return number
 
-    def _date(self, row: Row, row_comments: Sequence[Row]) -> str | None:
-        """Sets and returns `updated_at`, the last day of the row that is past; None without any."""
-        days: list[str] = [comment["created_at"] for comment in row_comments if "created_at" in comment]
+    def _date(self, row: Row, days: list[str]) -> str | None:
+        """Sets and returns `updated_at`, the last day of the row that is past; None without any.
+
+        `days` are those of its comments.
+        """
         if "created_at" in row:
             days.append(row["created_at"])
         if "accepted_at" in row:
@@ -309,11 +314,13 @@ class TableReader:
         return newest
 
 
-def _date_parts(parts: Sequence[Row], updated_at: str) -> None:
+def _date_parts(parts: PartRows | list[Row], updated_at: str) -> None:
     """Gives parts without a day of their own that of the story."""
-    for part in parts:
-        if "updated_at" not in part:
+    if isinstance(parts, list):
+        for part in parts:
             part["updated_at"] = updated_at
+    else:
+        parts.updated_at = updated_at
 
 
 def _date_cells(table: Table) -> Iterator[DateCells]:
