@@ -78,7 +78,7 @@ def without_person(message: str, person: str) -> str:
     return rest.strip() if begin == person or begin.casefold() == person.casefold() else message
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def deed_of(words: str, thing: str) -> Deed | None:
     """What the words of a message say, without the person; None if they are not understood.
 

@@ -29,7 +29,10 @@ class PartRows(Sequence[Row]):
     @property
     @abstractmethod
     def content(self) -> Any:
-        """All that the rows are made of besides the owner, as what JSON can hold."""
+        """All that the rows are made of besides the owner, as what JSON can hold.
+
+        Texts, in which there is no NUL, come as one: to be written as JSON leaves a copy in each that is not ASCII.
+        """
 
     @abstractmethod
     def __iter__(self) -> Iterator[Row]: ...
@@ -56,7 +59,7 @@ class Tasks(PartRows):
 
     @property
     def content(self) -> Any:
-        return self._texts, self._are_complete
+        return "\0".join(self._texts), self._are_complete
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -100,7 +103,7 @@ class Comments(PartRows):
 
     @property
     def content(self) -> Any:
-        return self._cells
+        return "\0".join(self._cells)
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -16,6 +16,7 @@ from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.unavailable import INCOMPLETE_ENDPOINTS
 from tracker_server.world import Project, Row, StateHistory
 
+LENGTH_OF_TIME = len("2017-05-03T23:30:01Z")
 FIRST_STATES = ("unscheduled", "unstarted", "planned", "started")
 """Those that a new story comes into: before it came into another, something happened that the history does not show."""
 
@@ -30,7 +31,7 @@ def take_history(
     all of the project, nobody knows how many stories were in which state.
     """
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
-    shown = _Shown(project.id, str(project.row["name"]), events, people)
+    shown = _Shown(project.id, str(project.row["name"]), _Events(events), people)
     changes = array(
         "q",
         (
@@ -70,13 +71,32 @@ class _Rows(Sequence[Row]):
         return map(self._make, self._places)
 
 
+class _Events:
+    """Events in a quarter of the memory."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._subjects = [subject for subject, _, _ in events]
+        self._words = [words for _, words, _ in events]
+        self._times = "".join(map(time_of, events))
+
+    def __len__(self) -> int:
+        return len(self._subjects)
+
+    def __getitem__(self, place: int) -> Event:
+        begin = place * LENGTH_OF_TIME
+        return self._subjects[place], self._words[place], self._times[begin : begin + LENGTH_OF_TIME]
+
+    def __iter__(self) -> Iterator[Event]:
+        return map(self.__getitem__, range(len(self)))
+
+
 @dataclass(frozen=True)
 class _Shown:
     """The events of a project as rows of v5."""
 
     project_id: int
     project_name: str
-    events: Sequence[Event]
+    events: _Events
     people: Mapping[str, int]
 
     @cached_property
