@@ -47,15 +47,17 @@ LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 
 
-def parse_body(response: TrackerResponse) -> Any:
+def parse_body(response: TrackerResponse, *, mend_times: bool = True) -> Any:
     """The JSON of a successful answer, with its attributes and values as v5 documents them.
+
+    Without `mend_times`, its times are known to be so.
 
     Raises RetryableError for a body that is cut short, empty or no JSON at all (a proxy's page), and the error that
     the table names for every other status.
     """
     if response.status == 200:
         try:
-            body, response.oddities = read_body(response.content)
+            body, response.oddities = read_body(response.content, mend_times=mend_times)
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type")
             reason = f"200, but the body is not JSON ({len(response.content)} bytes, {kind})"
@@ -64,9 +66,9 @@ def parse_body(response: TrackerResponse) -> Any:
     raise of_response(response)
 
 
-def read_body(content: bytes) -> tuple[Any, Oddities]:
+def read_body(content: bytes, *, mend_times: bool = True) -> tuple[Any, Oddities]:
     """What a successful answer holds, in Tracker's form, and what was mended in it. Raises ValueError for no JSON."""
-    body, oddities = read_json(content)
+    body, oddities = read_json(content, mend_times=mend_times)
     normalise(body)
     return body, oddities
 

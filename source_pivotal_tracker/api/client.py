@@ -172,7 +172,7 @@ class TrackerClient:
             response = self._answer(f"{self.base_url}/{path}", params)
             if parse_lock:
                 parse_lock.acquire()
-            response.parsed = parse_body(response)
+            response.parsed = parse_body(response, mend_times=self.completeness.may_write_times_otherwise)
         except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are

@@ -51,6 +51,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
     """
 
     may_fall_silent = False
+    may_write_times_otherwise = False
 
     def __init__(self, *places: str, project_ids: Mapping[str, int] | None = None) -> None:
         super().__init__()

@@ -45,7 +45,7 @@ AS_SECONDS = range(10**9, 10**10)
 _YEARS = range(1000, 3000)
 
 
-def read_json(content: bytes) -> tuple[Any, Oddities]:
+def read_json(content: bytes, *, mend_times: bool = True) -> tuple[Any, Oddities]:
     """What an answer holds. Raises ValueError where it is no JSON.
 
     A text may hold what no UTF-8 can: half of a character, as an escape or as bytes.
@@ -58,7 +58,8 @@ def read_json(content: bytes) -> tuple[Any, Oddities]:
         body, is_writable = _leniently(content), False
     if not is_writable:
         body = _writable(body, oddities)
-    _put_in_iso(body, oddities)
+    if mend_times:
+        _put_in_iso(body, oddities)
     return body, oddities
 
 
