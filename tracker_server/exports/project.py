@@ -23,6 +23,8 @@ from tracker_server.world import Project, Row
 DONE, PLANNED, ICEBOX = range(3)
 AT_A_TIME = 100
 """Stories that are hashed at a time."""
+READING = 1
+"""How the cells of tasks and comments are read: raise it if that changes, because a version is made of the cells."""
 _CONTENT_OF_PARTS = attrgetter("content")
 """Of PartRows, the only thing in a row that JSON cannot hold."""
 
@@ -145,6 +147,7 @@ def _version(project: Project, as_of: datetime, attachments: Iterable[Attachment
     def take(content: Any) -> None:
         digest.update(orjson.dumps(content, default=_CONTENT_OF_PARTS))
 
+    take(READING)
     take(project.row)
     take(project.iteration_starts)
     take(Figures(project, as_of).current_iteration_number)
