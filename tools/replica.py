@@ -21,6 +21,8 @@ TYPES = {
     ("string", "date"): "DATE",
     ("string", "date-time"): TIME,
 }
+OLDEST_READER = "v1.4.0"
+"""The oldest DuckDB that can open the database: PyAirbyte and dbt bring versions of their own."""
 DELETED_AT = "_ab_cdc_deleted_at"
 
 
@@ -33,7 +35,7 @@ def create(catalog: Message, database: Path) -> None:
     """Make the database anew: an empty table for each stream of what discover found, with the columns of its schema."""
     for old in (database, database.with_name(f"{database.name}.wal")):
         old.unlink(missing_ok=True)
-    with duckdb.connect(str(database)) as connection:
+    with duckdb.connect(str(database), config={"storage_compatibility_version": OLDEST_READER}) as connection:
         for stream in catalog["streams"]:
             columns = ", ".join(f'"{column}" {kind}' for column, kind in columns_of(stream).items())
             connection.execute(f'CREATE TABLE "{stream["name"]}" ({columns})')

@@ -51,6 +51,18 @@ def merged(folder: Path, table: str, *syncs: Rows) -> list[tuple[Any, ...]]:
         return connection.execute(f"SELECT {columns} FROM {table} ORDER BY ALL").fetchall()  # noqa: S608
 
 
+STORAGE_VERSION_OF_1_4 = 67
+CATALOG_OF_ONE = {"streams": [{"name": "things", "json_schema": {"properties": {"id": {"type": "integer"}}}}]}
+
+
+def test_a_database_is_of_a_version_that_duckdb_1_4_reads(tmp_path: Path) -> None:
+    database = tmp_path / "a.duckdb"
+    create(CATALOG_OF_ONE, database)
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("INSERT INTO things VALUES (1)")
+    assert int.from_bytes(database.read_bytes()[12:20], "little") <= STORAGE_VERSION_OF_1_4
+
+
 def test_the_first_rows_fill_the_table(tmp_path: Path) -> None:
     assert merged(tmp_path, "stories", [{"id": 1, "name": "größe"}, {"id": 2}]) == [(1, "größe"), (2, None)]
 
