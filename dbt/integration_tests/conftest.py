@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,13 +18,13 @@ from postgres import PASSWORD, USER, postgres  # noqa: E402
 from warehouses import DuckDb, PostgresDatabase, Warehouse, dbt  # noqa: E402
 
 CONNECTORS_PYTHON = ROOT / ".venv" / "bin" / "python"
-NOW = "2026-11-20 12:20:00"
-"""The time of the sample server after the second sync."""
+NOW, NOW_OF_AWKWARD_ONES = "2026-11-20 12:20:00", "2026-11-20 12:00:00"
+"""The time of the sample server after the second sync, and where nothing was edited."""
 DEMO = "import sys; from pathlib import Path; from tools.demo import main; sys.exit(main(Path(sys.argv[1])))"
 
 
-def variables(schema: str) -> str:
-    return f'{{tracker_schema: {schema}, tracker_now: "{NOW}"}}'
+def variables(schema: str, now: str = NOW) -> str:
+    return f'{{tracker_schema: {schema}, tracker_now: "{now}"}}'
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +58,19 @@ def in_postgres(synced: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield warehouse
 
 
-def _require_built(warehouse: Warehouse, folder: Path, schema: str) -> None:
-    built = dbt(warehouse, "build", folder, variables(schema))
+@pytest.fixture(scope="session")
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> DuckDb:
+    """Projects that are unlike the sample, built."""
+    folder = tmp_path_factory.mktemp("awkward")
+    program = Path(__file__).with_name("awkward_projects.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [CONNECTORS_PYTHON, program, folder / "awkward.duckdb"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=environment)
+    warehouse = DuckDb(folder / "awkward.duckdb")
+    _require_built(warehouse, folder, "main", NOW_OF_AWKWARD_ONES)
+    return warehouse
+
+
+def _require_built(warehouse: Warehouse, folder: Path, schema: str, now: str = NOW) -> None:
+    built = dbt(warehouse, "build", folder, variables(schema, now))
     assert built.returncode == 0, built.stdout[-6000:]

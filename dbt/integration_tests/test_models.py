@@ -16,9 +16,9 @@ MARTS = sorted(path.stem for path in (ROOT / "dbt" / "models" / "marts").glob("*
 STATES = ("accepted", "delivered", "finished", "started", "rejected", "planned", "unstarted", "unscheduled")
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["in_duckdb", "in_postgres", "awkward"])
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
-    return request.getfixturevalue(f"in_{request.param}")
+    return request.getfixturevalue(request.param)
 
 
 def raw(warehouse: Warehouse) -> str:
@@ -27,7 +27,7 @@ def raw(warehouse: Warehouse) -> str:
 
 def test_the_velocity_is_that_of_tracker(warehouse: Warehouse) -> None:
     rows = warehouse.rows("SELECT project_id, velocity, velocity_by_tracker FROM tracker.tracker__project")
-    assert len(rows) == 3
+    assert len(rows) >= 3
     assert [row for row in rows if row[1] != row[2]] == []
 
 
@@ -74,7 +74,7 @@ def test_no_day_is_missing_between_the_first_and_the_last(warehouse: Warehouse) 
 def test_the_time_in_a_state_is_that_of_tracker(state: str, warehouse: Warehouse) -> None:
     ours = warehouse.rows(f"SELECT story_id, coalesce(round(days_{state} * 86400000), 0) FROM tracker.tracker__story")
     theirs = warehouse.rows(f"SELECT story_id, {state}_time FROM {raw(warehouse)}.story_cycle_times")
-    assert len(theirs) > 700
+    assert len(theirs) > 400
     assert differing(ours, theirs) == []
 
 
@@ -89,15 +89,16 @@ def test_an_epic_is_complete_when_tracker_says_so(warehouse: Warehouse) -> None:
     theirs = warehouse.rows(
         f"SELECT id, completed_at IS NULL FROM {raw(warehouse)}.epics WHERE _ab_cdc_deleted_at IS NULL"
     )
-    assert len(ours) == 15
+    assert len(ours) >= 15
     assert differing(ours, theirs) == []
 
 
 def test_a_forecast_by_velocity_is_within_two_iterations_of_that_of_tracker(warehouse: Warehouse) -> None:
     """Tracker lets no story lie across two iterations, so that its plan is up to some longer than the points say."""
     apart = warehouse.rows(
-        "SELECT epic_id, project_id FROM tracker.tracker__epic WHERE projected_by_velocity IS NOT NULL AND"
-        " abs(extract(epoch FROM projected_by_velocity) - extract(epoch FROM projected_by_tracker)) > 4 * 7 * 86400"
+        "SELECT epic_id, weeks FROM tracker.tracker__epic AS e JOIN tracker.tracker__project AS p USING (project_id)"
+        " WHERE abs(extract(epoch FROM projected_by_velocity) - extract(epoch FROM projected_by_tracker))"
+        " > 2 * weeks * 7 * 86400"
     )
     assert apart == []
     one_alone = "(projected_by_velocity IS NULL) <> (projected_by_tracker IS NULL)"
