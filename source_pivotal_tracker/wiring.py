@@ -15,7 +15,7 @@ from source_pivotal_tracker.api.context import ServerContext
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.attachments.attachments import MEGABYTE, Attachments, CopyTo
 from source_pivotal_tracker.attachments.file_store import FileStore
-from source_pivotal_tracker.attachments.served_files import FilesOfServer
+from source_pivotal_tracker.attachments.served_files import FilesOfServer, RowOfFile
 from source_pivotal_tracker.config import Config, ConfigError, parse_config, unknown_keys
 from source_pivotal_tracker.streams import STREAMS
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -109,4 +109,4 @@ def attachments_of(settings: Config, client: TrackerClient) -> Attachments | Non
         assert isinstance(client.completeness, ExportAdapter)  # noqa: S101  # by client_of
         copy_to = FilesOfExports(client.completeness.open_file)
     store_of = partial(FileStore, settings.attachments_to)
-    return Attachments(store_of, copy_to, settings.attachments_max_mb * MEGABYTE)
+    return Attachments(store_of, copy_to, settings.attachments_max_mb * MEGABYTE, RowOfFile(client))

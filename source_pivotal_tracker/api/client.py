@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,8 +35,7 @@ logger = logging.getLogger("airbyte.tracker")
 
 Understood = TypeVar("Understood")
 
-DOWNLOAD_ATTEMPTS = 4
-"""Of one file; there may be thousands, and the next sync asks again."""
+_QUERY = re.compile(r"\?[^\s'\"),]+")
 MOST_REDIRECTS = 5
 MOST_PLACES = 5
 """The most places of one kind of oddity that a warning names."""
@@ -117,14 +117,16 @@ class TrackerClient:
         retrying = self._retries.of(attempts, attempts_at_500=attempts_at_500, attempts_made=attempts_made)
         return retrying(self._get_once, path, params, parse_lock)
 
-    def download(self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None = None) -> None:
-        """GET a file, and hand it to what `begin` returns, in pieces; `begin` is called anew for each attempt.
+    def download(
+        self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None = None, *, attempts: int
+    ) -> None:
+        """GET a file, at most `attempts` times, and hand it to what `begin` returns, in pieces, anew for each attempt.
 
         An address on another host than that of the API is asked without the token, and so is one to which a redirect
         leads. Each request counts for the rate limit. What is not of this `size` is another file, such as a page of a
         proxy, or a part of it. Raises a TrackerError, and what the receiver of the pieces raises.
         """
-        self._retries.of(DOWNLOAD_ATTEMPTS)(self._download_once, url, begin, size)
+        self._retries.of(attempts)(self._download_once, url, begin, size)
 
     def _download_once(self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None) -> None:
         out = begin()
@@ -150,11 +152,16 @@ class TrackerClient:
             if size is not None and received != size:
                 raise RetryableError(f"{received:,} bytes came of a file of {size:,}")
         except requests.RequestException as error:
-            raise self._located(of_exception(error, self.base_url), shown) from None
+            raise self._without_query(of_exception(error, self.base_url), shown) from None
         except ValueError:
-            raise self._located(IncompleteError("the address cannot be used"), shown) from None
+            raise self._without_query(IncompleteError("the address cannot be used"), shown) from None
         except TrackerError as error:
-            raise self._located(error, shown) from None
+            raise self._without_query(error, shown) from None
+
+    def _without_query(self, error: TrackerError, path: str) -> TrackerError:
+        """The error without the queries of addresses, which may be signatures."""
+        error.reason = _QUERY.sub("?…", error.reason)
+        return self._located(error, path)
 
     def _session_for(self, url: str) -> TrackerSession:
         """The session with the token for the host of the API, and one without it for all others."""

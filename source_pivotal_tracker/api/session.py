@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,11 +35,17 @@ class TrackerSession(requests.Session):
     """A session that carries the token, if there is one, gives up on silence, and takes the token to no other host."""
 
     def __init__(
-        self, token: str | None, adapter: BaseAdapter | None = None, *, longest_answer: float = LONGEST_ANSWER
+        self,
+        token: str | None,
+        adapter: BaseAdapter | None = None,
+        *,
+        longest_answer: float = LONGEST_ANSWER,
+        longest_download: float = LONGEST_DOWNLOAD,
     ) -> None:
-        """`adapter` replaces the network (exports, tests); `longest_answer` is in seconds."""
+        """`adapter` replaces the network (exports, tests); `longest_answer` and `longest_download` are in seconds."""
         super().__init__()
         self._longest_answer = longest_answer
+        self._longest_download = longest_download
         # Without any, requests would send what the user's .netrc has for the host.
         self.auth = TokenAuth(token) if token else _no_auth
         self.headers["Accept"] = "application/json"
@@ -53,16 +59,9 @@ class TrackerSession(requests.Session):
 
         Raises requests.RequestException.
         """
-        deadline = time.monotonic() + self._longest_answer
+        began = time.monotonic()
         with self._begun(url, params) as response:
-            try:
-                body = self._body(response, deadline)
-            except urllib3.exceptions.ReadTimeoutError as error:
-                raise requests.ReadTimeout(error) from error
-            except urllib3.exceptions.SSLError as error:
-                raise requests.exceptions.SSLError(error) from error
-            except urllib3.exceptions.HTTPError as error:
-                raise requests.exceptions.ChunkedEncodingError(error) from error
+            body = b"".join(_pieces(response, began, self._longest_answer))
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
             answer.redirect = response.next.url if response.next else None
             return answer
@@ -73,28 +72,22 @@ class TrackerSession(requests.Session):
         Where an answer leads is named in it, also if that is another host. Raises requests.RequestException, and what
         `out` raises.
         """
-        deadline = time.monotonic() + LONGEST_DOWNLOAD
-        with self._begun(url, None, Accept="*/*") as response:
+        # Compressed on the way, a file would have another size than its row says.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        began = time.monotonic()
+        with self._begun(url, None, **headers) as response:
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, b"")
             if target := super().get_redirect_target(response):
                 answer.redirect = requests.compat.urljoin(response.url, target)
             elif response.status_code != requests.codes.ok:
-                answer.content = next(response.iter_content(LARGEST_EXPLANATION), b"")
+                for piece in _pieces(response, began, self._longest_download):
+                    answer.content += piece
+                    if len(answer.content) > LARGEST_EXPLANATION:
+                        break
             else:
-                for piece in response.iter_content(PIECE):
+                for piece in _pieces(response, began, self._longest_download):
                     out(piece)
-                    if time.monotonic() > deadline:
-                        raise requests.ReadTimeout(f"the file had not ended after {LONGEST_DOWNLOAD:g} s")
             return answer
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        # As much at a time as has come: requests itself would take a large page in hundreds of pieces.
-        pieces = []
-        while piece := response.raw.read1(PIECE, decode_content=True):
-            pieces.append(piece)
-            if time.monotonic() > deadline:
-                raise requests.ReadTimeout(f"the answer had not ended after {self._longest_answer:g} s")
-        return b"".join(pieces)
 
     def _begun(self, url: str, params: Mapping[str, str | int] | None, **headers: str) -> requests.Response:
         """The answer without its body."""
@@ -125,3 +118,21 @@ class TrackerSession(requests.Session):
         except ValueError:
             return None
         return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None
+
+
+def _pieces(response: requests.Response, began: float, longest: float) -> Iterator[bytes]:
+    """The body, as much at a time as has come: requests itself would take a large page in hundreds of pieces.
+
+    It has to end within so many seconds from when the request `began`. Raises requests.RequestException.
+    """
+    try:
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            yield piece
+            if time.monotonic() > began + longest:
+                raise requests.ReadTimeout(f"the answer had not ended after {longest:g} s")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error

@@ -25,6 +25,8 @@ MEGABYTE = 1_000_000
 IN_MEMORY = 4 * MEGABYTE
 """Bytes of a file that are kept in memory until it is written; more of them are kept on the disk."""
 BLOCK = 65_536
+UNKNOWN = "unknown"
+"""What stands for the size of a file whose row has none."""
 
 
 class FileUnavailable(Exception):
@@ -33,6 +35,10 @@ class FileUnavailable(Exception):
 
 CopyTo = Callable[[Row, IO[bytes], int], None]
 """Writes the bytes of the file of a row, at most so many. Raises FileUnavailable, a TrackerError or `NotKept`."""
+
+
+Refreshed = Callable[[Row], Row | None]
+"""The row of a file as it is now, None if there is no such file any more. Raises a TrackerError if nobody can tell."""
 
 
 class NotKept(Exception):
@@ -59,16 +65,19 @@ class Attachments:
     read.
     """
 
-    def __init__(self, store_of: Callable[[], FileStore], copy_to: CopyTo, most_bytes: int) -> None:
+    def __init__(
+        self, store_of: Callable[[], FileStore], copy_to: CopyTo, most_bytes: int, refreshed: Refreshed
+    ) -> None:
         self._store_of = store_of
         self._copy_to = copy_to
+        self._refreshed = refreshed
         self._most_bytes = most_bytes
         self._store: FileStore | None = None
         self._known: dict[str, Kept] = {}
         self._contents: dict[str, Kept] = {}
         self._missing: set[str] = set()
         self._missed_before: Sequence[str] = ()
-        self._writing: dict[str, threading.Lock] = {}
+        self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self.problem: str | None = None
@@ -92,8 +101,10 @@ class Attachments:
                 self._contents[parts[1]] = Kept(key, size, parts[1])
         for key, _ in store.sizes("index/"):
             _, *parts = key.split("/")
-            if len(parts) == 2 and parts[1] in self._contents:
-                self._known[parts[0]] = self._contents[parts[1]]
+            kept = self._contents.get(parts[1]) if len(parts) == 2 else None
+            # A copy of another size was cut, as by a power failure: it is made again.
+            if kept and parts[0].rpartition("-")[2] in (str(kept.size), UNKNOWN):
+                self._known[parts[0]] = kept
         self._missing = {key.rpartition("/")[2] for key, _ in store.sizes("missing/")}
         self._missed_before = sorted(self._missing)
 
@@ -122,10 +133,19 @@ class Attachments:
                 row: Row = orjson.loads(self._store.get(f"missing/{identity}"))
             except (OSError, orjson.JSONDecodeError):
                 continue
-            if row.get("project_id") in projects:
-                self.describe([row])
-                if row["file_url"]:
-                    yield row
+            if row.get("project_id") not in projects:
+                continue
+            try:
+                current = self._refreshed(row)
+            except TrackerError as error:
+                logger.warning("%s is still missing: %s", _named(row), error)
+                continue
+            if current is None:
+                self._forget_missing(identity)
+                continue
+            self.describe([current])
+            if current["file_url"]:
+                yield current
 
     def __str__(self) -> str:
         counts = self._counts
@@ -134,13 +154,15 @@ class Attachments:
     def _kept(self, row: Row) -> Kept | None:
         """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had."""
         identity = _identity(row)
-        if kept := self._known.get(identity):
-            self._counts["known"] += 1
-            return kept
         try:
-            kept = self._copied(row, identity)
-            self._counts["new"] += 1
-            return kept
+            # Two threads may come by the same file: one that is missing, and whose row has changed.
+            with self._lock_of(f"index/{identity}"):
+                if kept := self._known.get(identity):
+                    self._counts["known"] += 1
+                    return kept
+                kept = self._copied(row, identity)
+                self._counts["new"] += 1
+                return kept
         except (FileUnavailable, TrackerError) as error:
             self._counts["missing"] += 1
             logger.warning("%s is not copied: %s", _named(row), error)
@@ -166,30 +188,36 @@ class Attachments:
             from tracker_server.file_names import safe_name
 
             name = safe_name(str(row.get("filename") or "file"))
-            with self._lock:
-                lock = self._writing.setdefault(sha256, threading.Lock())
-            with lock:
+            with self._lock_of(sha256):
                 kept = self._contents.get(sha256)
-                if kept is None:
-                    kept = Kept(_content_key(sha256, name), size, sha256)
+                if kept is None or kept.size != size:
+                    kept = Kept(kept.key if kept else _content_key(sha256, name), size, sha256)
                     self._store.put(kept.key, copy, row.get("content_type"))
                     self._contents[sha256] = kept
         self._store.put(f"index/{identity}/{sha256}", io.BytesIO())
         self._known[identity] = kept
-        if identity in self._missing:
-            self._store.delete(f"missing/{identity}")
+        self._forget_missing(identity)
         return kept
 
+    def _lock_of(self, key: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(key, threading.Lock())
+
     def _note_missing(self, row: Row, identity: str) -> None:
+        """Keep the row for the next sync; a newer one takes the place of an older one, whose address may be void."""
         try:
             assert self._store is not None  # noqa: S101
-            if identity not in self._missing:
-                self._store.put(f"missing/{identity}", io.BytesIO(orjson.dumps(row)))
-                self._missing.add(identity)
+            self._store.put(f"missing/{identity}", io.BytesIO(orjson.dumps(row)))
+            self._missing.add(identity)
         except orjson.JSONEncodeError:
             pass  # then nobody can write the row itself either, and the sync says so
         except OSError as error:
             self._give_up(f"the list of what is missing cannot be written: {error}")
+
+    def _forget_missing(self, identity: str) -> None:
+        if self._store and identity in self._missing:
+            self._missing.discard(identity)
+            self._store.delete(f"missing/{identity}")
 
     def _give_up(self, problem: str) -> None:
         self.problem = self.problem or problem
@@ -224,7 +252,7 @@ def _content_key(sha256: str, name: str) -> str:
 def _identity(row: Row) -> str:
     """What tells a file from all others; one of another size is another, whatever its id."""
     size = row.get("size")
-    return f"{int(row['id'])}-{size if isinstance(size, int) else 'unknown'}"
+    return f"{int(row['id'])}-{size if isinstance(size, int) else UNKNOWN}"
 
 
 def _named(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -58,22 +59,23 @@ class FileStore:
         with errors_of_the_store():
             return bytes(obstore.get(self._store, self._path(key)).bytes())
 
-    def put(self, key: str, content: IO[bytes], content_type: str | None = None) -> None:
+    def put(self, key: str, content: IO[bytes], content_type: object = None) -> None:
         """Write a file. A browser that opens it in a store shows pictures alone: all else is a stranger's."""
         import obstore
 
         from tracker_server.file_names import PICTURES
 
         attributes = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
-        if content_type in PICTURES:
-            attributes = {"Content-Type": str(content_type), "Content-Disposition": "inline"}
+        if isinstance(content_type, str) and content_type in PICTURES:
+            attributes = {"Content-Type": content_type, "Content-Disposition": "inline"}
         with errors_of_the_store():
             obstore.put(self._store, self._path(key), content, attributes=None if self._is_folder else attributes)
 
     def delete(self, key: str) -> None:
+        """Remove a file; one that is not there, as where another sync has removed it, is no error."""
         import obstore
 
-        with errors_of_the_store():
+        with errors_of_the_store(), suppress(FileNotFoundError):
             obstore.delete(self._store, self._path(key))
 
     def require_writable(self) -> None:

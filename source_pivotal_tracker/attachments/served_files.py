@@ -6,8 +6,15 @@ from collections.abc import Callable
 from typing import IO
 
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import GONE, ParametersRefused, RetryableError, SkippableError
 from source_pivotal_tracker.attachments.attachments import FileUnavailable, limited
-from source_pivotal_tracker.streams.rows import Row
+from source_pivotal_tracker.streams.comments import with_whole_addresses
+from source_pivotal_tracker.streams.rows import Row, objects
+
+ATTEMPTS = 4
+"""At one file; the next sync tries again."""
+MOST_FAILURES = 5
+"""Where so many files in a row failed, the server is out of order: each further one is tried once, until one comes."""
 
 
 class FilesOfServer:
@@ -15,6 +22,7 @@ class FilesOfServer:
 
     def __init__(self, client: TrackerClient) -> None:
         self._client = client
+        self._failed_in_a_row = 0
 
     def __call__(self, row: Row, out: IO[bytes], most: int) -> None:
         """As `CopyTo`."""
@@ -28,4 +36,46 @@ class FilesOfServer:
             out.truncate()
             return limited(out, most)
 
-        self._client.download(url, begin, size if isinstance(size, int) else None)
+        is_out_of_order = self._failed_in_a_row >= MOST_FAILURES
+        try:
+            self._client.download(
+                url, begin, size if isinstance(size, int) else None, attempts=1 if is_out_of_order else ATTEMPTS
+            )
+        except RetryableError:
+            self._failed_in_a_row += 1
+            raise
+        self._failed_in_a_row = 0
+
+
+class RowOfFile:
+    """Asks a server for the row of a file, by its comment: an address may hold for some days, and a file may go."""
+
+    def __init__(self, client: TrackerClient) -> None:
+        self._client = client
+
+    def __call__(self, row: Row) -> Row | None:
+        """As `Refreshed`."""
+        kind, owner_id = ("stories", row["story_id"]) if row.get("story_id") else ("epics", row.get("epic_id"))
+        path = f"projects/{row['project_id']}/{kind}/{owner_id}/comments"
+        try:
+            try:
+                answer = self._client.get(path, {"fields": ":default,file_attachments"}).parsed
+            except ParametersRefused:
+                answer = self._client.get(path).parsed
+        except SkippableError as error:
+            if error.code == GONE:
+                return None
+            raise
+        comments = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
+        comment = next((one for one in comments if one.get("id") == row.get("comment_id")), None)
+        if comment is None:
+            return None
+        if "file_attachments" not in comment:
+            return row
+        found = (file for file in objects(comment, "file_attachments") if file.get("id") == row["id"])
+        current = next(found, None)
+        if current is None:
+            return None
+        return with_whole_addresses(
+            {**row, **current, "comment_updated_at": comment.get("updated_at")}, self._client.base_url
+        )

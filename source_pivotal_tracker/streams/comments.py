@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import ABC
 from collections.abc import Sequence
-from functools import cached_property
 from typing import ClassVar
 from urllib.parse import urljoin
 
@@ -77,17 +76,16 @@ class FileAttachments(AttachmentPart):
 
     attachments = "file_attachments"
 
-    @cached_property
-    def _host(self) -> str:
-        return urljoin(self.url_base, "/").rstrip("/")
-
     def records(self, row: Row, partition: Partition) -> Sequence[Row]:
-        records = super().records(row, partition)
-        for record in records:
-            for url in ("download_url", "big_url", "thumbnail_url"):
-                if PATH.match(str(record.get(url) or "")):
-                    record[url] = self._host + record[url]
-        return records
+        return [with_whole_addresses(record, self.url_base) for record in super().records(row, partition)]
+
+
+def with_whole_addresses(file: Row, base_url: str) -> Row:
+    """The row of a file, in which an address that names no host is on that of the API."""
+    for url in ("download_url", "big_url", "thumbnail_url"):
+        if PATH.match(str(file.get(url) or "")):
+            file[url] = urljoin(base_url, "/").rstrip("/") + file[url]
+    return file
 
 
 class GoogleAttachments(AttachmentPart):

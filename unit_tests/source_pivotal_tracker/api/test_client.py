@@ -334,6 +334,15 @@ def test_an_answer_that_comes_byte_by_byte_and_does_not_end_in_time_is_an_error_
     assert str(error) == "no answer in time: the answer had not ended after 0.1 s"
 
 
+def test_a_file_that_comes_byte_by_byte_and_does_not_end_in_time_is_given_up() -> None:
+    with (
+        ScriptedServer([answer(200, b"x" * 1_000)], seconds_between_bytes=0.005) as server,
+        TrackerSession(TOKEN, longest_download=0.1) as session,
+        pytest.raises(requests.ReadTimeout, match=r"had not ended after 0\.1 s"),
+    ):
+        session.download(f"{server.url}/file", lambda _: None)
+
+
 def test_an_answer_that_comes_byte_by_byte_is_read_whole() -> None:
     with ScriptedServer([OK], seconds_between_bytes=0.001) as server:
         assert client_of(server).get("me").parsed == {"id": 1}

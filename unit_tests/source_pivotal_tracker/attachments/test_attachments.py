@@ -6,7 +6,8 @@ import hashlib
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,12 +19,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from airbyte_cdk.models import AirbyteConnectionStatus, Status
 
+from source_pivotal_tracker.attachments.served_files import ATTEMPTS, MOST_FAILURES
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
 from tracker_server.app import TrackerServer
 from tracker_server.exports import write_export
-from tracker_server.sample import make_world, sample_files
-from tracker_server.world import Row, StoredFile, World
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
+from tracker_server.world import Project, Row, StoredFile, World
 from unit_tests.syncs import Sync, config_for, logger, unhurried, warnings
 from unit_tests.tracker_server.pages.worlds import HOSTILE
 
@@ -400,16 +402,133 @@ def test_what_is_in_the_folder_and_is_not_ours_is_left_alone(
     assert (tmp_path / "thesis.txt").read_bytes() == (tmp_path / "missing" / "nonsense").read_bytes() == b"mine"
 
 
-Broken = Callable[[Path], object]
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:1])
-
-
-@pytest.mark.parametrize("damage", [Path.unlink], ids=["removed"])
-def test_a_copy_that_is_gone_is_made_again(damage: Broken, server: TrackerServer, world: World, tmp_path: Path) -> None:
+def test_a_copy_that_is_gone_is_made_again(server: TrackerServer, world: World, tmp_path: Path) -> None:
     config = config_for(server, attachments_to=str(tmp_path))
     Sync(config, [FILES])
-    damage(contents_in(tmp_path)[0])
+    contents_in(tmp_path)[0].unlink()
     assert_all_copied(Sync(config, [FILES]), world, tmp_path)
+
+
+def test_a_copy_that_was_cut_is_made_again(server: TrackerServer, world: World, tmp_path: Path) -> None:
+    config = config_for(server, attachments_to=str(tmp_path))
+    Sync(config, [FILES])
+    for path in contents_in(tmp_path)[:3]:
+        path.write_bytes(path.read_bytes()[:1])
+    assert_all_copied(Sync(config, [FILES]), world, tmp_path)
+
+
+def test_after_an_outage_a_full_refresh_copies_every_file_once(
+    server: TrackerServer, world: World, tmp_path: Path
+) -> None:
+    whole = dict(world.files)
+    config = config_for(server, attachments_to=str(tmp_path))
+    world.files = {}
+    out_of_order = Sync(config, [FILES])
+    assert {row["file_url"] for row in out_of_order.records[FILES]} == {None}
+    world.files = whole
+    server.log.clear()
+    after = Sync(config, [FILES])
+    assert after.failure is None
+    assert_all_copied(after, world, tmp_path)
+    assert downloads(server) == len(whole)
+    assert not any((tmp_path / "missing").iterdir())
+
+
+def test_two_syncs_at_once_copy_every_file(server: TrackerServer, world: World, tmp_path: Path) -> None:
+    whole = dict(world.files)
+    config = config_for(server, attachments_to=str(tmp_path))
+    world.files = {}
+    Sync(config, [FILES])
+    world.files = whole
+    with ThreadPoolExecutor(2) as threads:
+        syncs = [future.result() for future in [threads.submit(Sync, config, [FILES]) for _ in range(2)]]
+    for sync in syncs:
+        assert sync.failure is None
+        assert_all_copied(sync, world, tmp_path)
+
+
+def story_with_a_file(world: World) -> tuple[Project, Row, Row]:
+    """A project, a story of it, and the row of a file at that story."""
+    return next(
+        (project, story, row)
+        for project in world.projects.values()
+        for story in project.stories.values()
+        for comment in story["comments"]
+        for row in comment["file_attachments"]
+    )
+
+
+def test_a_missing_file_of_a_story_that_was_deleted_is_forgotten(
+    server: TrackerServer, world: World, tmp_path: Path
+) -> None:
+    whole, (project, story, row) = dict(world.files), story_with_a_file(world)
+    world.files = {file_id: file for file_id, file in whole.items() if file_id != row["id"]}
+    config = config_for(server, attachments_to=str(tmp_path))
+    first = Sync(config, incremental=True)
+    edits.delete_stories(world, project, world.tokens[SAMPLE_TOKEN], [story["id"]])
+    world.files = whole
+    later = Sync(config, incremental=True, state=first.state)
+    assert row["id"] not in {file["id"] for file in later.records[FILES]}
+    assert not any((tmp_path / "missing").iterdir())
+
+
+def test_a_missing_file_of_a_story_that_was_moved_comes_with_its_new_project(
+    server: TrackerServer, world: World, tmp_path: Path
+) -> None:
+    whole, (project, story, row) = dict(world.files), story_with_a_file(world)
+    other = next(one for one in world.projects.values() if one is not project)
+    world.files = {file_id: file for file_id, file in whole.items() if file_id != row["id"]}
+    config = config_for(server, attachments_to=str(tmp_path))
+    first = Sync(config, incremental=True)
+    edits.move_story_to_project(world, project, other, world.tokens[SAMPLE_TOKEN], story["id"])
+    second = Sync(config, incremental=True, state=first.state)
+    world.files = whole
+    third = Sync(config, incremental=True, state=second.state)
+    rows = [file for sync in (second, third) for file in sync.records[FILES] if file["id"] == row["id"]]
+    assert {file["project_id"] for file in rows} == {other.id}
+    assert rows[-1]["file_url"]
+
+
+def test_a_missing_file_is_asked_for_where_it_is_now(server: TrackerServer, world: World, tmp_path: Path) -> None:
+    *_, row = story_with_a_file(world)
+    address = row["download_url"]
+    row["download_url"] = "/gone?signature=old"
+    config = config_for(server, attachments_to=str(tmp_path))
+    first = Sync(config, incremental=True)
+    row["download_url"] = address
+    later = Sync(config, incremental=True, state=first.state)
+    assert [(file["id"], bool(file["file_url"])) for file in later.records[FILES]] == [(row["id"], True)]
+
+
+@pytest.mark.parametrize("content_type", [["image/png"], {"a": 1}, 5, None])
+def test_an_odd_type_of_content_costs_nothing(
+    content_type: Any, server: TrackerServer, world: World, tmp_path: Path
+) -> None:
+    for row in file_rows(world):
+        row["content_type"] = content_type
+    sync = Sync(config_for(server, attachments_to=str(tmp_path)), [FILES])
+    assert sync.failure is None
+    assert all(row["file_url"] for row in sync.records[FILES])
+
+
+def test_the_query_of_an_address_is_in_no_message(
+    server: TrackerServer, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for place, row in enumerate(file_rows(world)):
+        row["download_url"] = f"{('/gone', 'http://127.0.0.1:9/x', 'http://127.0.0.1:99999/x')[place % 3]}?sig=SECRET"
+    Sync(config_for(server, attachments_to=str(tmp_path)), [FILES])
+    assert len(warnings(caplog)) >= len(world.files)
+    assert "SECRET" not in "".join(warnings(caplog))
+
+
+def test_where_downloads_are_out_of_order_each_is_tried_once(tmp_path: Path) -> None:
+    world = make_world(1, 200, 1)
+    world.files = sample_files(world)
+    for row in file_rows(world):
+        row["size"] = 2_000
+        set_content(world, row, b"x" * 2_000)
+    world.files = {file_id: failing(file, 1_000) for file_id, file in world.files.items()}
+    with TrackerServer(world) as server:
+        sync = Sync(config_for(server, attachments_to=str(tmp_path), num_workers=1), [FILES])
+    assert {row["file_url"] for row in sync.records[FILES]} == {None}
+    assert downloads(server) == len(world.files) + MOST_FAILURES * (ATTEMPTS - 1) < 2 * len(world.files)
