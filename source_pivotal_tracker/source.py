@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -89,6 +89,11 @@ class SourcePivotalTracker(AbstractSource):
         settings = configured(config)
         self._sync = sync_of(settings, self._client_of(settings), state_seconds=self._state_seconds)
         return self._sync.run(catalog, state, encode)
+
+    @property
+    def skipped(self) -> Mapping[str, Collection[str]]:
+        """By stream, what the last sync skipped because the server says that it does not have or show it."""
+        return self._sync.skipped if self._sync else {}
 
     def stop(self) -> None:
         """Make a read yield its last states and end, soon. Safe to call in a signal handler."""

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
 from tracker_server.exports import ExportError, ExportWriter
 from tracker_server.files import written_whole
-from tracker_server.world import Project, StoredFile, World
+from tracker_server.world import StoredFile, World
 
 if TYPE_CHECKING:
     from source_pivotal_tracker.commands.reading import TrackerClientOf
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
 
 TOKEN = "TRACKER_API_TOKEN"  # noqa: S105
 """The variable with the token: what stands on a command line is seen by all users of a machine."""
+
+
+MOST_ROUNDS = 5
+"""How often a project is read that people keep changing."""
+INCOMPLETE = "incomplete"
+"""Where the names of the streams are that are not complete, beside the rows; no stream is called so."""
+ACCOUNT = "The account"
+ALWAYS_COUNTED = ("projects", "stories", "epics", "files", "lines of history")
 
 
 def add(commands: Any) -> None:
@@ -53,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
     log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="backup-", ignore_cleanup_errors=True) as folder:
-        backup = _Backup(_config(options, Path(folder)))
+        backup = _Backup(_config(options, Path(folder) / "files"), Path(folder))
         try:
             with written_whole(options.out) as out:
                 backup.write(out)
@@ -70,7 +80,7 @@ def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     token = os.environ.get(TOKEN, "")
     if options.token_file is not None:
         try:
-            token = options.token_file.read_text("utf-8").partition("\n")[0].strip()
+            token = options.token_file.read_text("utf-8-sig").partition("\n")[0].strip()
         except (OSError, UnicodeError) as error:
             raise ExportError(f"Cannot read {options.token_file}: {error}.") from None
     if not token:
@@ -83,73 +93,132 @@ def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 class _Backup:
-    """Reads one project after the other, so that no more than one is in memory, and writes each.
+    """Reads one project after the other into files, and once all are read, writes each: no more than one is in memory.
 
     `problems` are sentences on what is not in the export.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
         self._config = config
+        self._folder = folder
         self._client_of = _within_one_limit()
         self._world = World(datetime.now(UTC).replace(microsecond=0))
         self._counts: dict[str, int] = defaultdict(int)
-        self.problems: list[str] = []
+        self._problems: dict[str, list[str]] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        return [f"{whose}: {problem}" for whose, found in self._problems.items() for problem in found]
 
     @property
     def counted(self) -> str:
         return ", ".join(f"{count:,} {what}" for what, count in self._counts.items())
 
     def write(self, out: IO[bytes]) -> None:
-        """Raises ExportError where there is no project to be read."""
+        """Raises ExportError where there is no project to be read, or nothing further can be read."""
         from source_pivotal_tracker.commands.project_of_rows import people_in
 
-        rows = self._read(["projects", "account_memberships"], self._config)
-        if not rows["projects"]:
-            raise ExportError(" ".join(self.problems) or "The token sees no project.")
-        self._meet(people_in(rows))
+        projects = self._projects()
+        self._meet(people_in(self._read(["account_memberships"], self._config, ACCOUNT)))
+        self._problems.pop(ACCOUNT)  # it adds names of people who have left, where one may see them
+        self._read_until_still(projects)
         with ExportWriter(self._world, out, history=None) as writer:
-            for row in rows["projects"]:
-                writer.add(self._project(row))
+            for row in projects.values():
+                try:
+                    self._write(writer, row)
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    problem = f"left out: the server sent rows of an unknown shape ({type(error).__name__}: {error})."
+                    self._problems.setdefault(_called(row), []).append(problem)
+        if not self._counts["projects"]:
+            raise ExportError(" ".join(self.problems))
 
-    def _project(self, row: Row) -> Project:
-        from source_pivotal_tracker.commands.project_of_rows import STREAMS, people_in, project_of, unnamed
+    def _projects(self) -> dict[int, Row]:
+        """The rows of all projects by id. Raises ExportError where there is none."""
+        rows = self._read(["projects"], self._config, "The projects")["projects"]
+        if not rows:
+            raise ExportError(" ".join(self.problems) or "The token sees no project.")
+        return {row["id"]: row for row in rows}
 
-        rows = self._read(STREAMS, {**self._config, "project_ids": [row["id"]]})
+    def _read_until_still(self, projects: dict[int, Row]) -> None:
+        """Read all projects, and again those that have changed meanwhile: a story may go from one to another.
+
+        Without versions of the projects, which is how a change is seen, each is read once.
+        """
+        waiting = dict(projects)
+        for _ in range(MOST_ROUNDS):
+            for row in waiting.values():
+                self._read_project(row)
+            now = self._projects() if any(row.get("version") for row in waiting.values()) else waiting
+            waiting = {
+                project_id: row for project_id, row in now.items()
+                if project_id not in projects or row.get("version") != projects[project_id].get("version")
+            }  # fmt: skip
+            projects |= waiting
+            if not waiting:
+                return
+        for row in waiting.values():
+            problem = (
+                "people kept changing it while it was read: a story that came from another project may be missing."
+            )
+            self._problems.setdefault(_called(row), []).append(problem)
+
+    def _read_project(self, row: Row) -> None:
+        from source_pivotal_tracker.commands.project_of_rows import STREAMS, people_in
+
+        rows = self._read(STREAMS, {**self._config, "project_ids": [row["id"]]}, _called(row))
         self._meet(people_in(rows))
-        project = project_of(row, rows)
-        for person_id in sorted(unnamed(project, self._world.people)):
-            name = f"Person {person_id}"
-            self._world.people[person_id] = {"id": person_id, "name": name}
-            self._counts["people who have left and whose names are not known"] += 1
-        self._world.files = dict(_files(rows["file_attachments"]))
-        self._counts["projects"] += 1
-        self._counts["stories"] += len(project.stories)
-        self._counts["epics"] += len(project.epics)
-        self._counts["files"] += len(self._world.files)
-        self._counts["lines of history"] += len(project.activity)
-        if rows["google_attachments"]:
-            self._counts["files at Google Drive that an export cannot name"] += len(rows["google_attachments"])
-        lost = [file for file in rows["file_attachments"] if file["id"] not in self._world.files]
-        if lost and self._config["attachments_to"]:
-            self.problems.append(f"{row['name']}: {len(lost):,} attached files could not be had, as the log says.")
-        return project
+        self._rows_of(row).write_bytes(orjson.dumps(rows))
 
-    def _read(self, streams: Sequence[str], config: Mapping[str, Any]) -> dict[str, list[Row]]:
+    def _write(self, writer: ExportWriter, row: Row) -> None:
+        from source_pivotal_tracker.commands.project_of_rows import project_of, unnamed
+
+        rows = orjson.loads(self._rows_of(row).read_bytes())
+        problems = self._problems.setdefault(_called(row), [])
+        if "stories" in rows[INCOMPLETE] and not rows["stories"]:
+            problems.append("left out, because its stories cannot be read.")
+            return
+        project = project_of(row, rows)
+        people = sorted(unnamed(project, self._world.people))
+        self._world.people |= {person_id: {"id": person_id, "name": f"Person {person_id}"} for person_id in people}
+        self._world.files = dict(_files(rows["file_attachments"]))
+        writer.add(project)
+        lost = len(rows["file_attachments"]) - len(self._world.files)
+        if lost and self._config["attachments_to"]:
+            problems.append(f"{lost:,} attached files could not be had, as the log says.")
+        counts = {
+            "projects": 1, "stories": len(project.stories), "epics": len(project.epics),
+            "files": len(self._world.files), "lines of history": len(project.activity),
+            "people whose names are not known": len(people),
+            "files at Google Drive that an export cannot name": len(rows["google_attachments"]),
+        }  # fmt: skip
+        for what, count in counts.items():
+            if count or what in ALWAYS_COUNTED:
+                self._counts[what] += count
+
+    def _rows_of(self, row: Row) -> Path:
+        return self._folder / f"{row['id']}.json"
+
+    def _read(self, streams: Sequence[str], config: Mapping[str, Any], whose: str) -> dict[str, Any]:
+        """The rows of each stream, and the names of those that are not complete."""
         from source_pivotal_tracker.commands.reading import NotRead, Reading
 
+        rows: dict[str, Any] = {stream: [] for stream in streams}
         try:
             reading = Reading(config, streams, self._client_of)
+            for stream, page in reading.pages():
+                rows[stream] += page
         except NotRead as problem:
             raise ExportError(str(problem)) from None
-        rows: dict[str, list[Row]] = defaultdict(list)
-        for stream, page in reading.pages():
-            rows[stream] += page
-        self.problems += reading.problems
-        return rows
+        self._problems[whose] = reading.problems
+        return {**rows, INCOMPLETE: sorted(reading.incomplete)}
 
     def _meet(self, people: Iterator[Row]) -> None:
         for person in people:
             self._world.people.setdefault(person["id"], person)
+
+
+def _called(row: Row) -> str:
+    return str(row.get("name") or f"Project {row['id']}")
 
 
 def _within_one_limit() -> TrackerClientOf:
@@ -173,7 +242,12 @@ def _files(rows: list[Row]) -> Iterator[tuple[int, StoredFile]]:
         if url := row.get("file_url"):
             path = Path(unquote(urlsplit(url).path))
             opened = partial(_opened, path)
-            yield row["id"], StoredFile(str(row["filename"]), row["bytes"], row.get("content_type"), opened)
+            yield (
+                row["id"],
+                StoredFile(
+                    str(row.get("filename") or f"file {row['id']}"), row["bytes"], row.get("content_type"), opened
+                ),
+            )
 
 
 def _opened(path: Path) -> IO[bytes]:

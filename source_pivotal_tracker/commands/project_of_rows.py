@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from source_pivotal_tracker.streams.rows import Row
 from tracker_server.world import STORY_PARTS, Project, iso, parse_iso
@@ -24,12 +25,12 @@ def project_of(row: Row, rows: Rows) -> Project:
 
     A row that came twice counts as it came last. Stories that no iteration has are in the order in which they came.
     """
-    project = Project({"start_time": row.get("created_at") or iso(datetime.now(UTC)), **row})
+    project = Project({**row, "start_time": _start_of(row), "time_zone": _time_zone_of(row)})
     project.labels = _by_id(rows.get("labels", ()))
     project.review_types = _by_id(rows.get("review_types", ()))
     project.memberships = {
         row["id"]: {**row, "person_id": row["person"]["id"]}
-        for row in rows.get("project_memberships", ()) if row.get("person")
+        for row in rows.get("project_memberships", ()) if _is_person(row.get("person"))
     }  # fmt: skip
     project.epics = {epic_id: _epic(epic, project) for epic_id, epic in _by_id(rows.get("epics", ())).items()}
     project.stories = {story_id: _story(story, project) for story_id, story in _by_id(rows.get("stories", ())).items()}
@@ -38,7 +39,7 @@ def project_of(row: Row, rows: Rows) -> Project:
     _hang(project.epics, "comments", "epic_id", rows.get("epic_comments", ()))
     _attach(project, rows)
     _set_iterations(project, _by_number(rows.get("iterations", ())))
-    oldest_first = reversed(rows.get("activity", ()))
+    oldest_first = (_activity(row) for row in reversed(rows.get("activity", ())) if row.get("occurred_at"))
     project.activity = sorted(
         oldest_first, key=lambda activity: (activity["occurred_at"], activity.get("project_version") or 0)
     )
@@ -48,9 +49,9 @@ def project_of(row: Row, rows: Rows) -> Project:
 def people_in(rows: Rows) -> Iterator[Row]:
     """Everybody whom the rows name."""
     for stream in ("project_memberships", "account_memberships"):
-        yield from (row["person"] for row in rows.get(stream, ()) if row.get("person"))
+        yield from (row["person"] for row in rows.get(stream, ()) if _is_person(row.get("person")))
     for activity in rows.get("activity", ()):
-        if (activity.get("performed_by") or {}).get("id"):
+        if _is_person(activity.get("performed_by")):
             yield activity["performed_by"]
 
 
@@ -63,6 +64,24 @@ def unnamed(project: Project, people: Mapping[int, Row]) -> set[int]:
     for row in (*project.stories.values(), *project.epics.values()):
         ids |= {comment.get("person_id") for comment in row.get("comments", ())}
     return {person_id for person_id in ids if person_id and person_id not in people}
+
+
+def _is_person(person: object) -> bool:
+    return isinstance(person, dict) and isinstance(person.get("id"), int)
+
+
+def _start_of(row: Row) -> str:
+    return str(row.get("start_time") or row.get("created_at") or iso(datetime.now(UTC)))
+
+
+def _time_zone_of(row: Row) -> Row:
+    """The time zone of a project; UTC where the server names none that there is."""
+    zone = row.get("time_zone")
+    name = zone.get("olson_name") if isinstance(zone, dict) else None
+    try:
+        return {"olson_name": ZoneInfo(str(name)).key}
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return {"olson_name": "UTC"}
 
 
 def _by_id(rows: Iterable[Row]) -> dict[int, Row]:
@@ -81,10 +100,14 @@ def _epic(epic: Row, project: Project) -> Row:
 
 
 def _story(story: Row, project: Project) -> Row:
-    labels = story.get("labels") or ()
+    labels = [label for label in story.get("labels") or () if isinstance(label, dict) and label.get("id")]
     for label in labels:
         project.labels.setdefault(label["id"], label)
     return {**story, "label_ids": [label["id"] for label in labels], "owner_ids": story.get("owner_ids") or []}
+
+
+def _activity(activity: Row) -> Row:
+    return activity if _is_person(activity.get("performed_by")) else {**activity, "performed_by": None}
 
 
 def _hang(owners: Mapping[int, Row], part: str, owner_id: str, rows: Iterable[Row]) -> None:

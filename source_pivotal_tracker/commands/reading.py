@@ -11,11 +11,13 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
+    FailureType,
     SyncMode,
 )
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import UNROUTED
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
 from source_pivotal_tracker.streams.base import TrackerStream
@@ -30,9 +32,11 @@ class NotRead(Exception):
 
 
 class Reading:
-    """The rows of some streams, in full. `problems` are sentences on what could not be read.
+    """The rows of some streams, in full.
 
-    `client_of` makes the client. The log goes where the `airbyte` loggers write.
+    `problems` are sentences on what could not be read, and `incomplete` has the names of those streams. What a server does
+    not show counts as a problem, but for what it has no endpoint for. `client_of` makes the client. The log goes where
+    the `airbyte` loggers write.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Reading:
         self._config = config
         self._source = SourcePivotalTracker(client_of, state_seconds=3600)
         self.problems: list[str] = []
+        self.incomplete: set[str] = set()
         try:
             found = (stream for stream in self._source.streams(config) if isinstance(stream, TrackerStream))
             self.streams = [stream for stream in found if not streams or stream.name in streams]
@@ -48,7 +53,7 @@ class Reading:
             raise NotRead(str(error.message)) from None
 
     def pages(self) -> Iterator[tuple[str, Sequence[Row]]]:
-        """The rows as they come, some of one stream at a time."""
+        """The rows as they come, some of one stream at a time. Raises NotRead where nothing further can be read."""
         catalog = ConfiguredAirbyteCatalog(
             streams=[
                 ConfiguredAirbyteStream(
@@ -66,12 +71,21 @@ class Reading:
                 else:
                     yield output
         except AirbyteTracedException as error:
+            if error.failure_type == FailureType.config_error:
+                raise NotRead(str(error.message)) from None
             if not self.problems:
                 self.problems.append(str(error.message))
+        for stream, answers in self._source.skipped.items():
+            refused = [answer for answer in answers if not answer.endswith(UNROUTED)]
+            if refused:
+                self.incomplete.add(stream)
+                self.problems.append(f"{stream} cannot be read: {', '.join(refused)}.")
 
     def _note(self, message: AirbyteMessage) -> None:
         if message.trace and message.trace.error:
             words = message.trace.error.message
+            if message.trace.error.stream_descriptor:
+                self.incomplete.add(message.trace.error.stream_descriptor.name)
             if words not in self.problems:
                 self.problems.append(words)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Generic
 
@@ -89,6 +89,11 @@ class Engine(Generic[Encoded]):
     def stop(self) -> None:
         """Make `run` yield the last states and end, soon. Safe to call in a signal handler."""
         self._is_stopped = True
+
+    @property
+    def skipped(self) -> Mapping[str, Collection[str]]:
+        """By stream, what the server says that it does not have or does not show: paths, each with its answer."""
+        return {name: progress.skipped for name, progress in self._streams.items() if progress.skipped}
 
     def run(self) -> Iterator[AirbyteMessage | Encoded]:
         """Raises AirbyteTracedException after the last message if a stream is incomplete."""

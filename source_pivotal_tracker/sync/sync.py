@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
@@ -65,6 +65,11 @@ class Sync:
         self._is_stopped = True
         if self._engine:
             self._engine.stop()
+
+    @property
+    def skipped(self) -> Mapping[str, Collection[str]]:
+        """As that of the engine."""
+        return self._engine.skipped if self._engine else {}
 
     def run(
         self,

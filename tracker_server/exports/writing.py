@@ -7,14 +7,17 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from tempfile import SpooledTemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import escape_formula, format_day
 from tracker_server.exports.columns import REPEATED, SINGLE
+from tracker_server.exports.names import slug
+from tracker_server.exports.sources import is_system_file
 from tracker_server.world import Project, Row, StoredFile, World, iso, parse_iso
 
 PRIORITIES = {"p0": "p0 - Critical", "p1": "p1 - High", "p2": "p2 - Medium", "p3": "p3 - Low", "none": "none"}
@@ -23,6 +26,8 @@ Repeated = dict[str, list[tuple[str, ...]]]
 """The cells of each repeated group of columns, by the name of its first."""
 
 
+IN_MEMORY = 4_000_000
+"""Bytes of a CSV that are in memory until it is written to its end."""
 HISTORY_COLUMNS = ("ID", "Type", "Message", "Performed By", "Occurred At")
 SIX_MONTHS = timedelta(days=183)
 """How far back the history of an export of Tracker reached."""
@@ -60,15 +65,19 @@ class ExportWriter:
 
     def add(self, project: Project) -> str:
         """Write a project, its history and its files; returns what it is called in the ZIP."""
-        name = unused(_file_name(str(project.row["name"])), self._names)
-        with self._member(f"{name}_{self._stamp}.csv") as member:
-            write_csv(self._world, project, member)
-        if activity := [row for row in project.activity if row["occurred_at"] >= self._since]:
-            with self._member(f"{name}_history_{self._stamp}.csv") as member:
-                _write_history(activity, member)
+        with SpooledTemporaryFile(IN_MEMORY) as stories, SpooledTemporaryFile(IN_MEMORY) as history:
+            write_csv(self._world, project, stories)
+            _write_history([row for row in project.activity if row["occurred_at"] >= self._since], history)
+            # Only what can be written to its end gets a name.
+            name = unused(_file_name(str(project.row.get("name") or "")), self._names, slug)
+            for part, content in (("", stories), ("_history", history)):
+                if content.tell():
+                    content.seek(0)
+                    with self._member(f"{name}{part}_{self._stamp}.csv") as member:
+                        shutil.copyfileobj(content, member)
         for path, file in _files(self._world, project):
-            with self._member(path) as member, file.open() as content:
-                shutil.copyfileobj(content, member)
+            with self._member(path) as member, file.open() as opened:
+                shutil.copyfileobj(opened, member)
         return name
 
     def _member(self, path: str) -> IO[bytes]:
@@ -97,13 +106,15 @@ def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
     text.detach()
 
 
-def _write_history(oldest_first: Iterable[Row], out: IO[bytes]) -> None:
-    """Write the activity of a project as a CSV in UTF-8, the oldest first."""
+def _write_history(oldest_first: Sequence[Row], out: IO[bytes]) -> None:
+    """Write the activity of a project as a CSV in UTF-8, the oldest first; nothing where there is none."""
+    if not oldest_first:
+        return
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(HISTORY_COLUMNS)
     for row in oldest_first:
-        resource = next(iter(row.get("primary_resources") or ()), row["project"])
+        resource = next(iter(row.get("primary_resources") or ()), row.get("project") or {})
         person = row.get("performed_by") or {}
         type_name = resource.get("story_type") or resource.get("kind") or ""
         done_to = (resource.get("id", ""), type_name)
@@ -213,19 +224,25 @@ def _files(world: World, project: Project) -> Iterator[tuple[str, StoredFile]]:
             for attachment in comment.get("file_attachments", ()):
                 file = world.files.get(attachment["id"])
                 if file is not None:
-                    yield f"{row['id']}/{unused(attachment['filename'], taken)}", file
+                    yield f"{row['id']}/{unused(_member_name(file.filename), taken)}", file
 
 
-def unused(name: str, taken: set[str]) -> str:
-    """The name, with a number before it if it is taken already; adds it to `taken`."""
+def unused(name: str, taken: set[str], told_apart_by: Callable[[str], str] = str) -> str:
+    """The name, with a number before it if one like it is taken already; adds it to `taken`."""
     number, tried = 1, name
-    while tried in taken:
+    while told_apart_by(tried) in taken:
         number += 1
         tried = f"{number} {name}"
-    taken.add(tried)
+    taken.add(told_apart_by(tried))
     return tried
 
 
 def _file_name(project: str) -> str:
-    """`my_project` of `My Project!`."""
-    return re.sub(r"\W+", "_", project.lower()).strip("_") or "project"
+    """`my_project` of `My Project!`; what is called a history would be taken for that of another project."""
+    return re.sub(r"\W+", "_", project.lower()).strip("_").replace("history", "histories") or "project"
+
+
+def _member_name(filename: str) -> str:
+    """A name of a file that leads to no other folder, and that no reader of exports takes for a system's own."""
+    name = re.sub(r"[/\\\0-\x1f\x7f]", "_", filename)
+    return f"_{name}" if not name.strip(". ") or name.startswith(".") or is_system_file(name) else name
