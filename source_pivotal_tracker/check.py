@@ -64,9 +64,9 @@ def check_exports(client: TrackerClient, project_ids: Iterable[int]) -> str:
 
 
 def check_files(place: str) -> None:
-    """Write a file of no bytes where files are to be copied. Raises CheckFailed."""
+    """Write where files are to be copied, for only that tells whether one may. Raises CheckFailed."""
     try:
-        FileStore(place).require_writable()
+        FileStore(place).mark()
     except OSError as error:
         raise CheckFailed(f"attachments_to: {place} cannot be written: {error}.") from None
 

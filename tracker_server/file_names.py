@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+COPY_OF_FILES = "tracker-files.txt"
+"""The file in a folder to which attached files were copied: nothing in it is an export."""
 PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"))
 """The types of files that a browser may show in place: pictures that hold no script."""
 SAFE_ENDINGS = re.compile(

@@ -76,6 +76,7 @@ class Attachments:
         self._known: dict[str, Kept] = {}
         self._contents: dict[str, Kept] = {}
         self._missing: set[str] = set()
+        self._noted: set[str] = set()
         self._missed_before: Sequence[str] = ()
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -90,6 +91,7 @@ class Attachments:
             try:
                 store = self._store_of()
                 self._learn(store)
+                store.mark()
                 self._store = store
             except OSError as error:
                 self._give_up(f"what was copied before cannot be looked up: {error}")
@@ -141,7 +143,10 @@ class Attachments:
                 logger.warning("%s is still missing: %s", _named(row), error)
                 continue
             if current is None:
-                self._forget_missing(identity)
+                with self._lock_of(f"index/{identity}"):
+                    # A walk may have come by it meanwhile, as where its story has moved.
+                    if identity not in self._noted:
+                        self._forget_missing(identity)
                 continue
             self.describe([current])
             if current["file_url"]:
@@ -154,21 +159,21 @@ class Attachments:
     def _kept(self, row: Row) -> Kept | None:
         """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had."""
         identity = _identity(row)
-        try:
-            # Two threads may come by the same file: one that is missing, and whose row has changed.
-            with self._lock_of(f"index/{identity}"):
+        # Two threads may come by the same file: one that is missing, and whose row has changed.
+        with self._lock_of(f"index/{identity}"):
+            try:
                 if kept := self._known.get(identity):
                     self._counts["known"] += 1
                     return kept
                 kept = self._copied(row, identity)
                 self._counts["new"] += 1
                 return kept
-        except (FileUnavailable, TrackerError) as error:
-            self._counts["missing"] += 1
-            logger.warning("%s is not copied: %s", _named(row), error)
-            self._note_missing(row, identity)
-        except (NotKept, OSError) as error:
-            self._give_up(f"{_named(row)} cannot be written: {error}")
+            except (FileUnavailable, TrackerError) as error:
+                self._counts["missing"] += 1
+                logger.warning("%s is not copied: %s", _named(row), error)
+                self._note_missing(row, identity)
+            except (NotKept, OSError) as error:
+                self._give_up(f"{_named(row)} cannot be written: {error}")
         return None
 
     def _copied(self, row: Row, identity: str) -> Kept:
@@ -209,6 +214,7 @@ class Attachments:
             assert self._store is not None  # noqa: S101
             self._store.put(f"missing/{identity}", io.BytesIO(orjson.dumps(row)))
             self._missing.add(identity)
+            self._noted.add(identity)
         except orjson.JSONEncodeError:
             pass  # then nobody can write the row itself either, and the sync says so
         except OSError as error:

@@ -11,9 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from source_pivotal_tracker.object_stores import errors_of_the_store
 
-TEST_KEY = "index/.writable"
-"""What the check writes, because only a write tells whether one may."""
-
 
 class FileStore:
     """Writes below a place: the path of a folder, or the URL of a folder in an object store, such as `s3://bucket/files`.
@@ -78,9 +75,11 @@ class FileStore:
         with errors_of_the_store(), suppress(FileNotFoundError):
             obstore.delete(self._store, self._path(key))
 
-    def require_writable(self) -> None:
-        """Raises OSError where nothing can be written."""
-        self.put(TEST_KEY, io.BytesIO(b"\n"))
+    def mark(self) -> None:
+        """Write what says that this folder is ours, so that nobody reads what is in it as exports."""
+        from tracker_server.file_names import COPY_OF_FILES
+
+        self.put(COPY_OF_FILES, io.BytesIO(b"Attached files, copied by source-pivotal-tracker.\n"))
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

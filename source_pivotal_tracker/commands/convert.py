@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sqlite3
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,9 @@ class Writer(Protocol):
 
     def write(self, stream: str, rows: Sequence[dict[str, Any]]) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> Mapping[str, int]:
+        """Returns how many rows there are, by the streams that have some."""
+        ...
 
 
 def add(commands: Any) -> None:
@@ -58,38 +60,55 @@ def run(options: argparse.Namespace) -> int:
 
     log_to_stderr()
     first, *more = map(str, options.exports)
-    config = {"export_archive": first, "export_project_ids": dict(options.project), "attachments_to": options.files}
+    config = {
+        "export_archive": first,
+        "export_project_ids": dict(options.project),
+        "attachments_to": options.files,
+        "attachments_max_mb": 100_000,
+    }
     streams = [name for name in stream_names() if name not in UNTOLD]
     try:
         reading = Reading(config, streams, partial(client_of, more_exports=more))
     except NotRead as problem:
         raise ExportError(str(problem)) from None
-    rows: Counter[str] = Counter()
+    lost = 0
+    has_rows = False
     try:
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
-                rows[stream] += len(page)
-            if not rows:
+                has_rows |= bool(page)
+                lost += sum("file_url" in row and row["file_url"] is None for row in page)
+            if not has_rows:
                 raise ExportError(" ".join(reading.problems) or "There is nothing in the exports.")
-            out.finish()
+            rows = out.finish()
+    except NotRead as problem:
+        raise ExportError(str(problem)) from None
     except OSError as error:
         raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
     except sqlite3.Error as error:
         raise ExportError(f"Cannot write {options.out}: {error}.") from None
-    for sentence in reading.problems:
+    problems = [
+        *reading.problems,
+        *([f"{lost:,} attached files could not be copied, as the log says."] if lost else []),
+    ]
+    for sentence in problems:
         print(sentence, file=sys.stderr)
     counted = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in rows.items())
     print(f"Wrote {options.out}: {counted}.")
-    return 1 if reading.problems else 0
+    return 1 if problems else 0
 
 
 @contextmanager
 def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables, is_ours
 
+    path = Path(os.path.realpath(path))
     if path.exists() and not (path.is_file() and is_ours(path)):
         raise ExportError(f"{path} was not written by this command; name a new file.")
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        raise ExportError(f"{path} is in use, as {log.name} beside it says: close it, or name a new file.")
     with made_whole(path) as part, SqliteTables(part, reading.streams) as tables:
         yield tables
 

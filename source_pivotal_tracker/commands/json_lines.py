@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ class JsonLines:
         self._folder = folder
         self._streams = list(streams)
         self._files: dict[str, IO[bytes]] = {}
+        self._counts: Counter[str] = Counter()
         self._open = ExitStack()
 
     def __enter__(self) -> JsonLines:
@@ -32,22 +34,27 @@ class JsonLines:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-        for name in self._files:
-            self._path(name, PART).unlink(missing_ok=True)
+        for stream in self._streams:
+            self._path(stream, PART).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()  # which is empty if nothing could be read
 
     def write(self, stream: str, rows: Sequence[Row]) -> None:
         file = self._files.get(stream)
         if file is None:
             file = self._files[stream] = self._open.enter_context(self._path(stream, PART).open("wb"))
         file.write(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+        self._counts[stream] += len(rows)
 
-    def finish(self) -> None:
+    def finish(self) -> Mapping[str, int]:
+        """Put the files where they belong; returns how many lines each has."""
         self._open.close()
         for stream in self._streams:
             if stream in self._files:
                 self._path(stream, PART).replace(self._path(stream))
             else:
                 self._path(stream).unlink(missing_ok=True)
+        return self._counts
 
     def _path(self, stream: str, ending: str = "") -> Path:
         return self._folder / f"{stream}.jsonl{ending}"
@@ -56,4 +63,4 @@ class JsonLines:
 def is_ours(folder: Path, streams: Iterable[str]) -> bool:
     """Whether a folder has nothing but what is written here."""
     names = {f"{stream}.jsonl{ending}" for stream in streams for ending in ("", PART)}
-    return all(path.name in names for path in folder.iterdir())
+    return all(path.name in names or path.name.startswith(".") for path in folder.iterdir())

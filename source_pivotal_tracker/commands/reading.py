@@ -34,7 +34,7 @@ class NotRead(Exception):
 class Reading:
     """The rows of some streams, in full.
 
-    `problems` are sentences on what could not be read, and `incomplete` has the names of those streams. What a server does
+    `problems` are sentences on what could not be read, and `incomplete` names those streams. What a server does
     not show counts as a problem, but for what it has no endpoint for. `client_of` makes the client. The log goes where
     the `airbyte` loggers write.
     """
@@ -71,7 +71,7 @@ class Reading:
                 else:
                     yield output
         except AirbyteTracedException as error:
-            if error.failure_type == FailureType.config_error:
+            if error.failure_type == FailureType.config_error and not self.incomplete:
                 raise NotRead(str(error.message)) from None
             if not self.problems:
                 self.problems.append(str(error.message))

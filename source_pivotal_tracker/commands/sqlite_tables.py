@@ -91,8 +91,8 @@ class SqliteTables:
             self._database.execute(f"ALTER TABLE {stream} ADD COLUMN {OTHERS} TEXT")
         self._database.executemany(table.insertion, map(table.values, rows))
 
-    def finish(self) -> None:
-        """Make the indexes, the full-text tables and the views."""
+    def finish(self) -> dict[str, int]:
+        """Make the indexes, the full-text tables and the views; returns how many rows each table has that has some."""
         for name, table in self._tables.items():
             for column in REFERENCES.keys() & table.columns.keys():
                 self._database.execute(f"CREATE INDEX {name}_by_{column} ON {name} ({column})")
@@ -103,6 +103,8 @@ class SqliteTables:
         self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._database.execute("COMMIT")
         self._database.execute("ANALYZE")
+        counts = {name: self._database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in self._tables}
+        return {name: count for name, count in counts.items() if count}
 
     def _make_searchable(self, texts: Mapping[str, Sequence[str]]) -> None:
         """Beside each table its own full-text index, as datasette finds it, and one over all of them."""

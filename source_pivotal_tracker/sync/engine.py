@@ -23,12 +23,11 @@ from source_pivotal_tracker.api.errors import (
     traced,
 )
 from source_pivotal_tracker.attachments.attachments import FILES
-from source_pivotal_tracker.streams.endpoints import ParentKind
 from source_pivotal_tracker.sync import messages
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
-from source_pivotal_tracker.sync.progress import Progress
+from source_pivotal_tracker.sync.progress import Progress, plural
 from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
@@ -75,7 +74,7 @@ class Engine(Generic[Encoded]):
                 progress = self._streams[member.stream.name]
                 progress.walks_left += 1
                 progress.lists += walk.endpoint.page_size is not None
-                progress.lie_in = _plural(walk.endpoint.parent)
+                progress.lie_in = plural(walk.endpoint.parent)
                 progress.state.begin(walk.state_key, walk.revision)
         self._left = sum(self._projects.values())
         if workers.finds_files and FILES in self._streams:
@@ -92,7 +91,7 @@ class Engine(Generic[Encoded]):
 
     @property
     def skipped(self) -> Mapping[str, Collection[str]]:
-        """By stream, what the server says that it does not have or does not show: paths, each with its answer."""
+        """By stream, what the server does not have or does not show: paths, each with its answer."""
         return {name: progress.skipped for name, progress in self._streams.items() if progress.skipped}
 
     def run(self) -> Iterator[AirbyteMessage | Encoded]:
@@ -297,8 +296,3 @@ class Engine(Generic[Encoded]):
             return None
         lasting = [error for error in errors.values() if not isinstance(error, RetryableError)]
         return traced([*lasting, *errors.values()][0], f"{len(errors)} streams are incomplete: {', '.join(errors)}")
-
-
-def _plural(kind: ParentKind | None) -> str:
-    """What a stream is read for each of; without a parent there is one list."""
-    return f"{kind.value}s" if kind else "lists"

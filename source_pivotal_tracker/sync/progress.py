@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from source_pivotal_tracker.api.errors import TrackerError
+from source_pivotal_tracker.streams.endpoints import ParentKind
 from source_pivotal_tracker.sync.state import StateKey, StreamState
 
 
@@ -47,3 +48,8 @@ class Progress:
             f"{len(self.read)} {self.lie_in} read, {len(self.unchanged - self.read)} unchanged{skipped}, "
             f"{self.rows} rows, {self.tombstones} tombstones, {self.requests} requests"
         )
+
+
+def plural(kind: ParentKind | None) -> str:
+    """What a stream is read for each of; without a parent there is one list."""
+    return f"{kind.value}s" if kind else "lists"

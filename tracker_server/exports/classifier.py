@@ -51,10 +51,15 @@ from tracker_server.exports.names import (
 )
 from tracker_server.exports.sources import COPY_OF_PAGES, Source, is_system_file
 from tracker_server.exports.table import MOST_COLUMNS, Sheet, converting_zip_errors
+from tracker_server.file_names import COPY_OF_FILES
 from tracker_server.world import StoredFile
 
 MOST_NESTED = 3
 """Nested ZIPs; each is read again for its content."""
+WRITTEN_BY_US = {
+    COPY_OF_PAGES: "not read: these are pages that tracker-server site wrote",
+    COPY_OF_FILES: "not read: these are attached files that were copied here",
+}
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()
 _NO_EXPORT = "it is neither a CSV nor a ZIP, and not in the folder of a story"
@@ -123,9 +128,8 @@ class _Classifier:
         elif _NUMBER.fullmatch(name) and failed:
             reason = "not read, because a CSV beside it that cannot be read may say which story it belongs to"
             self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
-        elif any(file.name == COPY_OF_PAGES for file in inner.files):
-            reason = "not read: these are pages that tracker-server site wrote"
-            self._report(Finding("/".join([*path[1:], name]), 0, "", reason))
+        elif ours := next((file.name for file in inner.files if file.name in WRITTEN_BY_US), None):
+            self._report(Finding("/".join([*path[1:], name]), 0, "", WRITTEN_BY_US[ours]))
         else:
             return self._visit_folder(name, inner, (*path, name), (name, *around), above, nested)
         return 0

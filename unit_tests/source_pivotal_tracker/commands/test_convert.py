@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -213,3 +214,64 @@ def test_a_place_that_cannot_be_written_is_one_sentence(archive: Path, tmp_path:
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"Cannot write {tmp_path / 'file' / 'out'}: ")
         assert ended.stderr.count("\n") == 1
+
+
+def test_a_second_run_does_not_read_the_copies_of_the_first_as_exports(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_bytes(modern({"Id": "10", "Title": "one"}))
+    (tmp_path / "10").mkdir()
+    (tmp_path / "10" / "list.csv").write_bytes(modern({"Id": "99", "Title": "attached"}))
+    for _ in range(2):
+        ended = convert(tmp_path, tmp_path / "out.db", "--to", "sqlite", "--files", tmp_path / "copies")
+        assert ended.returncode == 0
+        assert ended.stdout.startswith(f"Wrote {tmp_path / 'out.db'}: 1 projects, ")
+        assert ", 1 stories, " in ended.stdout
+
+
+def test_an_attached_file_that_cannot_be_copied_is_a_loss(archive: Path, tmp_path: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as opened:
+        damaged = next(info for info in opened.infolist() if not info.filename.endswith(".csv"))
+    content[damaged.header_offset + 30 + len(damaged.filename.encode()) + damaged.compress_size // 2] ^= 0xFF
+    (tmp_path / "all_20250401_1212.zip").write_bytes(content)
+    ended = convert(
+        tmp_path / "all_20250401_1212.zip", tmp_path / "out", "--to", "jsonl", "--files", tmp_path / "files"
+    )
+    assert ended.returncode == 1
+    assert "1 attached files could not be copied" in ended.stderr
+
+
+def test_the_counts_are_those_of_the_tables(tmp_path: Path) -> None:
+    for name in ("one", "two"):  # one and the same story, which was moved between the exports
+        (tmp_path / f"{name}.csv").write_bytes(modern({"Id": "10", "Title": name}))
+    said = convert(tmp_path, tmp_path / "out.db", "--to", "sqlite").stdout
+    assert "2 projects, " in said
+    assert " 1 stories." in said
+
+
+def test_a_database_that_is_in_use_is_left_alone(archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.db"
+    assert convert(archive, path, "--to", "sqlite").returncode == 0
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE mine (x)")
+        connection.commit()
+        ended = convert(archive, path, "--to", "sqlite")
+        assert ended.returncode == 1
+        assert "is in use" in ended.stderr
+        assert list(connection.execute("PRAGMA integrity_check")) == [("ok",)]
+
+
+def test_a_link_is_followed_to_what_it_leads_to(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out.db").symlink_to(tmp_path / "elsewhere" / "out.db")
+    for _ in range(2):
+        assert convert(archive, tmp_path / "out.db", "--to", "sqlite").returncode == 0
+        assert (tmp_path / "out.db").is_symlink()
+        assert (tmp_path / "elsewhere" / "out.db").is_file()
+
+
+def test_nothing_is_left_of_a_run_that_could_read_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
+    for to in ("sqlite", "jsonl"):
+        assert convert(tmp_path / "broken_20250401_1212.zip", tmp_path / "out", "--to", to).returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["broken_20250401_1212.zip"]
