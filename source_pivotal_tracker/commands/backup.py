@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 TOKEN = "TRACKER_API_TOKEN"  # noqa: S105
 """The variable with the token: what stands on a command line is seen by all users of a machine."""
-
-
 MOST_ROUNDS = 5
 """How often a project is read that people keep changing."""
 INCOMPLETE = "incomplete"
@@ -42,7 +40,7 @@ def add(commands: Any) -> None:
     command: argparse.ArgumentParser = commands.add_parser(
         "backup", help="write what a live Tracker v5 server holds as an export, with its files",
         description=f"Reads the token from the variable {TOKEN}, or from a file.",
-        epilog="The exit code is 1 if anything cannot be read; all else is in the export.",
+        epilog="The exit code is 1 if anything cannot be read; what can be read is in the export.",
     )  # fmt: skip
     command.set_defaults(command=run)
     command.add_argument("--api-url", required=True, metavar="URL", help="https://app.litetracker.com/services/v5")
