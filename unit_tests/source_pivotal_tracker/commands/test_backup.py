@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,24 +22,19 @@ from tracker_server.exports import read_exports, sources_at, write_export
 from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import Project, World
-
-PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
-PATIENCE = 300
+from unit_tests import loaded_program
 
 
 def backup(
     server: TrackerServer, out: Path, *options: str, token: str = SAMPLE_TOKEN
 ) -> subprocess.CompletedProcess[str]:
-    command = [PROGRAM, "backup", "--api-url", server.url, "--requests-per-minute", "1000", *options, str(out)]
-    return subprocess.run(
-        command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
-        env={**os.environ, "TRACKER_API_TOKEN": token},
-    )  # fmt: skip
+    url = ("--api-url", server.url, "--requests-per-minute", "1000")
+    return loaded_program.run_server("backup", *url, *options, out, TRACKER_API_TOKEN=token)
 
 
 @pytest.fixture
 def world() -> World:
-    world = make_world(2, 60, 1)
+    world = make_world(2, 20, 1)
     world.files = sample_files(world)
     return world
 
@@ -71,7 +64,7 @@ def test_it_is_the_export_that_the_server_would_have_written(world: World, tmp_p
     with TrackerServer(world) as server:
         ended = backup(server, tmp_path / "all.zip")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 120 stories, 10 epics, ")
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 40 stories, 10 epics, ")
     assert members(tmp_path / "all.zip") == written(world)
 
 
@@ -111,7 +104,7 @@ def test_one_of_the_projects_alone(world: World, tmp_path: Path) -> None:
     with TrackerServer(world) as server:
         ended = backup(server, tmp_path / "one.zip", "--project", str(project_id), "--no-files")
         assert not any(request.path.startswith("/file_attachments") for request in server.log)
-    assert ended.stdout.startswith(f"Wrote {tmp_path / 'one.zip'}: 1 projects, 60 stories, 5 epics, 0 files, ")
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'one.zip'}: 1 projects, 20 stories, 5 epics, 0 files, ")
 
 
 def test_somebody_who_has_left_keeps_a_name_of_which_the_number_is_known(world: World, tmp_path: Path) -> None:
@@ -136,7 +129,7 @@ def test_a_list_that_cannot_be_read_is_named_and_costs_itself_alone(world: World
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert ended.returncode == 1
     assert "iterations" in ended.stderr
-    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 120 stories")
+    assert ended.stdout.startswith(f"Wrote {tmp_path / 'all.zip'}: 2 projects, 40 stories")
 
 
 def test_a_file_that_cannot_be_had_is_a_loss(world: World, tmp_path: Path) -> None:
@@ -186,7 +179,7 @@ def test_edits_during_the_backup_leave_no_story_out(world: World, tmp_path: Path
             edits.move_story(world, project, by, project.order[-1], before=project.order[0])
         return None
 
-    with TrackerServer(world, before=edit, caps=Caps(stories=20)) as server:
+    with TrackerServer(world, before=edit, caps=Caps(stories=5)) as server:
         assert backup(server, tmp_path / "all.zip", "--no-files").returncode == 0
     assert before <= found_in(tmp_path / "all.zip")
 
@@ -229,7 +222,7 @@ def test_a_list_that_is_not_shown_is_a_loss_that_is_named(stream: str, world: Wo
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert ended.returncode == 1
     assert "cannot be read: projects/" in ended.stderr
-    assert len(found_in(tmp_path / "all.zip")) == 120
+    assert len(found_in(tmp_path / "all.zip")) == 40
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -246,7 +239,7 @@ def test_a_project_whose_stories_are_not_shown_is_left_out(status: int, world: W
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert ended.returncode == 1
     assert f"{hidden.row['name']}: left out, because its stories cannot be read." in ended.stderr
-    assert "1 projects, 60 stories" in ended.stdout
+    assert "1 projects, 20 stories" in ended.stdout
     assert found_in(tmp_path / "all.zip") == set(shown.stories)
 
 
@@ -305,7 +298,7 @@ def test_a_time_zone_that_is_none_costs_nothing(zone: object, world: World, tmp_
     with TrackerServer(world, before=with_attribute("/projects", "time_zone", zone)) as server:
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert len(found_in(tmp_path / "all.zip")) == 120
+    assert len(found_in(tmp_path / "all.zip")) == 40
 
 
 @pytest.mark.parametrize(
@@ -323,12 +316,12 @@ def test_rows_of_an_odd_shape_end_in_no_trace_and_cost_no_story(
     with TrackerServer(world, before=with_attribute(path, attribute, value)) as server:
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert "Traceback" not in ended.stderr
-    assert len(found_in(tmp_path / "all.zip")) == 120
+    assert len(found_in(tmp_path / "all.zip")) == 40
 
 
 def with_attribute(path: str, attribute: str, value: object) -> Callable[[Request], Response | None]:
     """Lets the rows of a list have this attribute, by way of a server that has them as they are."""
-    inner = TrackerApi(make_world(2, 60, 1))
+    inner = TrackerApi(make_world(2, 20, 1))
 
     def change(request: Request) -> Response | None:
         if not request.path.endswith(path):

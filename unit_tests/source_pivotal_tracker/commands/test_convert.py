@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,19 +18,15 @@ from source_pivotal_tracker.commands.sqlite_tables import TEXTS
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world, sample_files
 from tracker_server.world import World
+from unit_tests import loaded_program
 from unit_tests.syncs import BY_NAME, Row, Sync, key_of
 from unit_tests.tracker_server.exports.exported import modern
-
-PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
-PATIENCE = 120
 
 every_stream = pytest.mark.parametrize("stream", sorted(BY_NAME.keys() - UNTOLD))
 
 
 def convert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, "convert", *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
-    )
+    return loaded_program.run_server("convert", *arguments)
 
 
 @pytest.fixture(scope="module")
