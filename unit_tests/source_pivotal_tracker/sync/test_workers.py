@@ -84,6 +84,7 @@ def test_a_reader_that_pauses_holds_the_workers_back_and_then_gets_every_row() -
 
 
 def test_a_list_that_is_read_keeps_no_memory_until_somebody_looks_for_cycles(mode: Mode) -> None:
+    wait_for_threads()  # a sync of another test may have been broken off, and its threads go on
     gc.collect()
     gc.disable()
     try:
