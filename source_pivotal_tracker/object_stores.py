@@ -13,5 +13,5 @@ def errors_of_the_store() -> Iterator[None]:
 
     try:
         yield
-    except (BaseError, NotImplementedError, OSError) as error:
+    except (BaseError, OSError) as error:
         raise OSError(str(error).partition("\n")[0].rstrip(".: ")) from None

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeAlias
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@cache
 def _others() -> Iterable[EntryPoint]:
     return sorted(entry_points(group=OTHERS), key=lambda command: command.name, reverse=True)
 

@@ -39,6 +39,18 @@
     {%- endif %}
 {%- endmacro -%}
 
+{%- macro parts_of_stories(name, columns) -%}
+    {#- As `stream`, for parts of stories: a story that was deleted takes its parts along, of which no deletion tells. -#}
+    with parts as (
+        {{ stream(name, columns) }}
+    )
+
+    select parts.*
+    from parts
+    inner join {{ ref('stg_tracker__stories') }} as stories
+        on stories.id = parts.story_id and stories.project_id = parts.project_id
+{%- endmacro -%}
+
 {%- macro typed(column, type, found) -%}
     {#- A column as this type; times are of UTC and without a zone, however they are stored. -#}
     {%- if found is none -%}

@@ -29,7 +29,7 @@ from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.retries import MOST_ATTEMPTS, Retries
-from source_pivotal_tracker.api.session import TrackerSession
+from source_pivotal_tracker.api.session import TrackerSession, are_on_one_host
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -165,8 +165,7 @@ class TrackerClient:
 
     def _session_for(self, url: str) -> TrackerSession:
         """The session with the token for the host of the API, and one without it for all others."""
-        here, there = urlsplit(self.base_url), urlsplit(url)
-        return self._session if (here.scheme, here.netloc) == (there.scheme, there.netloc) else self._elsewhere
+        return self._session if are_on_one_host(self.base_url, url) else self._elsewhere
 
     def _get_once(
         self, path: str, params: Mapping[str, str | int] | None, parse_lock: ParseLock | None

@@ -114,10 +114,15 @@ class TrackerSession(requests.Session):
             target = super().get_redirect_target(resp)
             if target is None or resp.request.url is None:
                 return None
-            here, there = urlsplit(resp.request.url), urlsplit(requests.compat.urljoin(resp.request.url, target))
+            is_here = are_on_one_host(resp.request.url, requests.compat.urljoin(resp.request.url, target))
         except ValueError:
             return None
-        return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None
+        return target if is_here else None
+
+
+def are_on_one_host(url: str, other: str) -> bool:
+    """Whether two addresses are on the same host and port, by the same scheme. Raises ValueError for what is none."""
+    return urlsplit(url)[:2] == urlsplit(other)[:2]
 
 
 def _pieces(response: requests.Response, began: float, longest: float) -> Iterator[bytes]:

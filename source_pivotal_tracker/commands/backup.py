@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -202,7 +202,7 @@ class _Backup:
 
         rows: dict[str, Any] = {stream: [] for stream in streams}
         try:
-            reading = Reading(config, streams, self._client_of)
+            reading = Reading(config, streams.__contains__, self._client_of)
             for stream, page in reading.pages():
                 rows[stream] += page
         except NotRead as problem:
@@ -224,12 +224,11 @@ def _within_one_limit() -> TrackerClientOf:
     from source_pivotal_tracker.api.client import TrackerClient
     from source_pivotal_tracker.api.rate_limit import RateLimiter
 
-    limits: dict[int, RateLimiter] = {}
+    limit_of = cache(RateLimiter)
 
     def client_of(settings: Config) -> TrackerClient:
-        pace = settings.requests_per_minute
-        limiter = limits.setdefault(pace, RateLimiter(pace))
-        return TrackerClient(settings.api_url, settings.api_token.get_secret_value(), limiter)
+        token, limit = settings.api_token.get_secret_value(), limit_of(settings.requests_per_minute)
+        return TrackerClient(settings.api_url, token, limit)
 
     return client_of
 
@@ -238,14 +237,9 @@ def _files(rows: list[Row]) -> Iterator[tuple[int, StoredFile]]:
     """The copies of attached files, by the ids of their rows."""
     for row in rows:
         if url := row.get("file_url"):
-            path = Path(unquote(urlsplit(url).path))
-            opened = partial(_opened, path)
-            yield (
-                row["id"],
-                StoredFile(
-                    str(row.get("filename") or f"file {row['id']}"), row["bytes"], row.get("content_type"), opened
-                ),
-            )
+            name = str(row.get("filename") or f"file {row['id']}")
+            opened = partial(_opened, Path(unquote(urlsplit(url).path)))
+            yield row["id"], StoredFile(name, row["bytes"], row.get("content_type"), opened)
 
 
 def _opened(path: Path) -> IO[bytes]:

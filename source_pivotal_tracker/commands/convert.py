@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Returns the exit code. Raises ExportError."""
     # Imported here, because that takes a second.
-    from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr, stream_names
+    from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr
     from source_pivotal_tracker.wiring import client_of
 
     log_to_stderr()
@@ -66,14 +66,10 @@ def run(options: argparse.Namespace) -> int:
         "attachments_to": options.files,
         "attachments_max_mb": 100_000,
     }
-    streams = [name for name in stream_names() if name not in UNTOLD]
-    try:
-        reading = Reading(config, streams, partial(client_of, more_exports=more))
-    except NotRead as problem:
-        raise ExportError(str(problem)) from None
     lost = 0
     has_rows = False
     try:
+        reading = Reading(config, lambda name: name not in UNTOLD, partial(client_of, more_exports=more))
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
@@ -88,10 +84,9 @@ def run(options: argparse.Namespace) -> int:
         raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
     except sqlite3.Error as error:
         raise ExportError(f"Cannot write {options.out}: {error}.") from None
-    problems = [
-        *reading.problems,
-        *([f"{lost:,} attached files could not be copied, as the log says."] if lost else []),
-    ]
+    problems = list(reading.problems)
+    if lost:
+        problems.append(f"{lost:,} attached files could not be copied, as the log says.")
     for sentence in problems:
         print(sentence, file=sys.stderr)
     counted = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in rows.items())

@@ -1,4 +1,4 @@
-"""Reads streams in this process, as the connector does, for a command."""
+"""Reads streams for a command, in the same process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NotRead(Exception):
 
 
 class Reading:
-    """The rows of some streams, in full.
+    """The rows of the streams that are wanted by their names, in full.
 
     `problems` are sentences on what could not be read, and `incomplete` names those streams. What a server does
     not show counts as a problem, but for what it has no endpoint for. `client_of` makes the client. The log goes where
@@ -40,7 +40,7 @@ class Reading:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], streams: Sequence[str] = (), client_of: TrackerClientOf = client_of
+        self, config: Mapping[str, Any], is_wanted: Callable[[str], bool], client_of: TrackerClientOf = client_of
     ) -> None:
         self._config = config
         self._source = SourcePivotalTracker(client_of, state_seconds=3600)
@@ -48,7 +48,7 @@ class Reading:
         self.incomplete: set[str] = set()
         try:
             found = (stream for stream in self._source.streams(config) if isinstance(stream, TrackerStream))
-            self.streams = [stream for stream in found if not streams or stream.name in streams]
+            self.streams = [stream for stream in found if is_wanted(stream.name)]
         except AirbyteTracedException as error:
             raise NotRead(str(error.message)) from None
 
@@ -94,16 +94,12 @@ def _as_they_are(stream: str, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     return stream, rows
 
 
-def stream_names() -> list[str]:
-    """All streams, in reading order."""
-    return [stream.name for stream in SourcePivotalTracker().streams({"api_token": "none"})]
-
-
 def log_to_stderr() -> None:
     """Let the warnings of a read go to stderr as they are, where the cdk would print JSON to stdout."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    for name in ("airbyte", "airbyte.tracker"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler] if name == "airbyte" else [], name != "airbyte"
+    cdks, ours = logging.getLogger("airbyte"), logging.getLogger("airbyte.tracker")
+    cdks.handlers, ours.handlers = [handler], []
+    cdks.propagate, ours.propagate = False, True
+    for logger in (cdks, ours):
         logger.setLevel(logging.WARNING)

@@ -1,5 +1,4 @@
-with parts as (
-    {{ stream('story_blockers', {
+{{ parts_of_stories('story_blockers', {
     'id': 'integer',
     'project_id': 'integer',
     'story_id': 'integer',
@@ -8,10 +7,3 @@ with parts as (
     'created_at': 'timestamp',
     'updated_at': 'timestamp',
 }) }}
-)
-
--- A story that was deleted takes its parts along, of which no deletion tells.
-select parts.*
-from parts
-inner join {{ ref('stg_tracker__stories') }} as stories
-    on stories.id = parts.story_id and stories.project_id = parts.project_id

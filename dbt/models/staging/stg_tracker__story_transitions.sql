@@ -1,5 +1,4 @@
-with parts as (
-    {{ stream('story_transitions', {
+{{ parts_of_stories('story_transitions', {
     'project_id': 'integer',
     'project_version': 'integer',
     'story_id': 'integer',
@@ -7,10 +6,3 @@ with parts as (
     'performed_by_id': 'integer',
     'occurred_at': 'timestamp',
 }) }}
-)
-
--- A story that was deleted takes its parts along, of which no deletion tells.
-select parts.*
-from parts
-inner join {{ ref('stg_tracker__stories') }} as stories
-    on stories.id = parts.story_id and stories.project_id = parts.project_id
