@@ -38,6 +38,7 @@ class CellReader:
     line: int = 0
     days: DayReader = field(default_factory=lambda: DayReader(tuple))
     _signatures: dict[str, Signature] = field(default_factory=dict)
+    _priorities: dict[str, str] = field(default_factory=dict)
 
     def warn(self, column: str, reason: str) -> None:
         """Report something about the row, or about one cell of it."""
@@ -90,7 +91,15 @@ class CellReader:
 
     def priority(self, text: str) -> str | None:
         """`p1` of `p1 - High`."""
-        return self.one_of(PRIORITIES, text.partition(" ")[0], "Priority") if text else None
+        if not text:
+            return None
+        return self._priorities.get(text) or self._priority(text)
+
+    def _priority(self, text: str) -> str | None:
+        found = self.one_of(PRIORITIES, text.partition(" ")[0], "Priority")
+        if found and len(self._priorities) < MOST_NAMES:
+            self._priorities[text] = found
+        return found
 
     def signature(self, cell: str) -> Signature | None:
         """The signature of a comment; None without one."""
@@ -123,8 +132,11 @@ class CellReader:
             return self._named(self.people, "person", name)
         return found
 
-    def people_ids(self, names: Sequence[str]) -> list[int]:
-        ids = [person_id for name in names if (person_id := self.person_id(name))]
+    def people_ids(self, cells: Sequence[str]) -> list[int]:
+        """The ids of the people in cells of which some are empty."""
+        people = self.people
+        names = [cell for cell in cells if cell]
+        ids = [found for name in names if (found := people.get(name) or self.person_id(name))]
         return ids if len(ids) < 2 else list(dict.fromkeys(ids))
 
     def _named(self, ids: dict[str, int], kind: str, name: str, *within: int) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import parse_branch, parse_pull_request, unescape_formula
 from tracker_server.exports.columns import Cells, Columns, grouped
 from tracker_server.exports.errors import shown
-from tracker_server.exports.ids import part_ids
-from tracker_server.exports.part_rows import Comments, PartRows, Tasks
-from tracker_server.world import Row
+from tracker_server.exports.part_rows import Blockers, Branches, Comments, PartRows, PullRequests, Reviews, Tasks
 
 TASK_STATUSES = {"completed": True, "not completed": False, "": False}
 BLOCKER_STATUSES = {"resolved": True, "blocked": False, "": False}
@@ -19,41 +16,49 @@ REVIEW_STATUSES = {status: status for status in ("unstarted", "in_review", "pass
 Groups = Sequence[tuple[str, ...]]
 
 
-def parts_of_a_story(
-    story_id: int, columns: Columns, cells: Cells, reader: CellReader
-) -> dict[str, PartRows | list[Row]]:
+def parts_of_a_story(story_id: int, columns: Columns, cells: Cells, reader: CellReader) -> dict[str, PartRows]:
     """All parts, by kind, without the kinds that the story has none of; without a day but that in a signature."""
-    parts: dict[str, PartRows | list[Row]] = {}
+    parts: dict[str, PartRows] = {}
     cells_of = columns.cells_of
     if any(found := cells_of["Task"](cells)):
-        parts["tasks"] = _tasks(grouped("Task", found), story_id, reader)
+        parts["tasks"] = Tasks(story_id, *_with_status("Task", TASK_STATUSES, found, reader))
     if any(found := cells_of["Comment"](cells)):
-        parts["comments"] = comments(tuple(filter(None, found)), "story_id", story_id, reader)
+        parts["comments"] = comments(Comments, story_id, tuple(filter(None, found)), reader)
     if any(found := cells_of["Blocker"](cells)):
-        parts["blockers"] = _blockers(grouped("Blocker", found), story_id, reader)
+        parts["blockers"] = Blockers(story_id, *_with_status("Blocker", BLOCKER_STATUSES, found, reader))
     if any(found := cells_of["Review Type"](cells)):
         parts["reviews"] = _reviews(grouped("Review Type", found), story_id, reader)
     if any(found := cells_of["Pull Request"](cells)):
-        parts["pull_requests"] = _links("pull_request", parse_pull_request, list(filter(None, found)), story_id)
+        parts["pull_requests"] = PullRequests(story_id, tuple(filter(None, found)))
     if any(found := cells_of["Git Branch"](cells)):
-        parts["branches"] = _links("branch", parse_branch, list(filter(None, found)), story_id)
+        parts["branches"] = Branches(story_id, tuple(filter(None, found)))
     return parts
 
 
-def comments(cells: tuple[str, ...], owner: str, owner_id: int, reader: CellReader) -> Comments:
-    """The comments on a story or an epic; `owner` is the attribute for its id. Without a signature it has no times."""
+def comments(kind: type[Comments], owner_id: int, cells: tuple[str, ...], reader: CellReader) -> Comments:
+    """The comments on a story or an epic. Without a signature a comment has no times."""
     signatures = tuple(map(reader.signature, cells))
     if None in signatures:
         reason = "does not end in (Author - Nov 22, 2014); author and day are left out"
         for cell, signature in zip(cells, signatures, strict=True):
             if signature is None:
                 reader.warn("Comment", f"{shown(cell)} {reason}")
-    return Comments(owner, owner_id, cells, signatures)
+    return kind(owner_id, cells, signatures)
 
 
-def _tasks(groups: Groups, story_id: int, reader: CellReader) -> Tasks:
-    are_complete = tuple(_is_done("Task", TASK_STATUSES, group, reader) for group in groups)
-    return Tasks(story_id, tuple([text for text, _ in groups]), are_complete)
+def _with_status(
+    column: str, statuses: Mapping[str, bool], cells: Sequence[str], reader: CellReader
+) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """The texts of the parts in cells that are by turns a text and a status, and whether each of them is done."""
+    texts = tuple(filter(None, cells[::2]))
+    try:
+        # Nearly always the first cells are filled, and no others.
+        if cells[2 * len(texts) - 2] and not any(cells[2 * len(texts) :]):
+            return texts, tuple([statuses[status] for status in cells[1 : 2 * len(texts) : 2]])
+    except KeyError:
+        pass
+    groups = grouped(column, cells)
+    return tuple([text for text, _ in groups]), tuple([_is_done(column, statuses, group, reader) for group in groups])
 
 
 def _is_done(column: str, statuses: Mapping[str, bool], group: tuple[str, ...], reader: CellReader) -> bool:
@@ -67,35 +72,13 @@ def _is_done(column: str, statuses: Mapping[str, bool], group: tuple[str, ...], 
     return is_done
 
 
-def _blockers(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
-    ids = part_ids("blocker", story_id, [text for text, _ in groups])
-    return [
-        {
-            "kind": "blocker",
-            "id": blocker_id,
-            "story_id": story_id,
-            "description": unescape_formula(group[0]),
-            "resolved": _is_done("Blocker", BLOCKER_STATUSES, group, reader),
-        }
-        for blocker_id, group in zip(ids, groups, strict=True)
+def _reviews(groups: Groups, story_id: int, reader: CellReader) -> Reviews:
+    values = [
+        (
+            reader.review_type_id(review_type),
+            reader.person_id(reviewer),
+            reader.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
+        )
+        for review_type, reviewer, status in groups
     ]
-
-
-def _reviews(groups: Groups, story_id: int, reader: CellReader) -> list[Row]:
-    ids = part_ids("review", story_id, ["\0".join(group[:2]) for group in groups])
-    rows = []
-    for review_id, (review_type, reviewer, status) in zip(ids, groups, strict=True):
-        values = {
-            "review_type_id": reader.review_type_id(review_type),
-            "reviewer_id": reader.person_id(reviewer),
-            "status": reader.one_of(REVIEW_STATUSES, status.replace(" ", "_"), "Review Status"),
-        }
-        row: Row = {"kind": "review", "id": review_id, "story_id": story_id}
-        rows.append(row | {name: value for name, value in values.items() if value is not None})
-    return rows
-
-
-def _links(kind: str, attributes: Callable[[str], Row], texts: Sequence[str], story_id: int) -> list[Row]:
-    ids = part_ids(kind, story_id, texts)
-    head = {"kind": kind, "story_id": story_id}
-    return [{**head, "id": link_id, **attributes(text)} for link_id, text in zip(ids, texts, strict=True)]
+    return Reviews(story_id, tuple(["\0".join(group[:2]) for group in groups]), tuple(values))

@@ -133,9 +133,10 @@ def _file(file_id: int, attachment: Attachment, *, links: bool) -> Row:
 def _set_blocked_story_ids(project: Project) -> None:
     """Sets `blocked_story_ids` of the stories that an open blocker names."""
     for story in project.stories.values():
-        texts = [blocker["description"] for blocker in story.get("blockers", ()) if not blocker["resolved"]]
-        linked = dict.fromkeys(number for text in texts for number in linked_story_ids(text))
-        for blocking in linked:
+        if "blockers" not in story:
+            continue
+        texts = story["blockers"].open_texts
+        for blocking in dict.fromkeys(number for text in texts for number in linked_story_ids(text)):
             if blocking in project.stories and blocking != story["id"]:
                 project.stories[blocking].setdefault("blocked_story_ids", []).append(story["id"])
 

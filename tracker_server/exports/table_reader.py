@@ -16,7 +16,7 @@ from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Table
 from tracker_server.exports.panels import NONE, Panels
-from tracker_server.exports.part_rows import Comments, PartRows
+from tracker_server.exports.part_rows import Comments, EpicComments
 from tracker_server.exports.parts import comments, parts_of_a_story
 from tracker_server.exports.table import UNSTORABLE, Sheet
 from tracker_server.world import Row
@@ -81,6 +81,7 @@ class TableReader:
     epic_ids: set[int] = field(default_factory=set)
     accepted_ids: set[int] = field(default_factory=set)
     superseded: set[int] = field(default_factory=set)
+    _numbers: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def rows(self, table: Table) -> Iterator[Row]:
         """Yields the stories and epics of a table, in its order; `kind` says which. Raises ExportError."""
@@ -193,7 +194,7 @@ class TableReader:
         row_id = row["id"]
         state = STATES.get(single.state) or reader.one_of(STATES, single.state, "Current State") or "unscheduled"
         row["current_state"] = state
-        row["owner_ids"] = reader.people_ids(columns.texts("Owned By", cells))
+        row["owner_ids"] = reader.people_ids(columns.cells_of["Owned By"](cells))
         row["label_ids"] = reader.label_ids(single.labels)
         accepted, deadline = single.accepted_at, single.deadline
         if accepted and (day := parse_day(accepted) or reader.day(accepted, "Accepted at")):
@@ -218,7 +219,7 @@ class TableReader:
             row[kind] = part_rows
             self.counts[kind] += len(part_rows)
             if updated_at:
-                _date_parts(part_rows, updated_at)
+                part_rows.updated_at = updated_at
 
     def _epic(self, row: Row, single: SingleCells, columns: Columns, cells: Cells) -> None:
         """Completes the row of an epic."""
@@ -229,11 +230,11 @@ class TableReader:
         if len(label_ids) > 1:
             reason = f"{shown(single.labels)} is more than the one label of an epic; the others are left out"
             reader.warn("Labels", reason)
-        row["comments"] = comments(tuple(columns.texts("Comment", cells)), "epic_id", row["id"], reader)
+        row["comments"] = comments(EpicComments, row["id"], tuple(columns.texts("Comment", cells)), reader)
         self.counts["comments"] += len(row["comments"])
         self.panels.has_epics = True
         if updated_at := self._date(row, row["comments"].days):
-            _date_parts(row["comments"], updated_at)
+            row["comments"].updated_at = updated_at
         for column, text in zip(SINGLE, single, strict=True):
             if column in NOT_OF_EPICS and text.strip().lower() not in EMPTY:
                 reader.warn_left_out(column, text, "not something that an epic has")
@@ -265,16 +266,9 @@ class TableReader:
 
     def _iteration(self, row: Row, single: SingleCells) -> int:
         """Takes what a row says of its iteration, and returns the number of that; NONE without any."""
-        reader = self.reader
-        text = single.iteration.strip()
-        start, end = single.iteration_start, single.iteration_end
-        if not text:
-            if start or end:
-                reader.warn_left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
-            return NONE
-        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
-        if not 0 < number <= MOST_ITERATIONS:
-            reader.warn_left_out("Iteration", text, "not the number of an iteration")
+        cells = single.iteration, single.iteration_start, single.iteration_end
+        number = self._numbers.get(cells) or self._number(cells)
+        if number == NONE:
             return NONE
         self.iteration_of[row["id"]] = number
         state = row["current_state"]
@@ -286,12 +280,29 @@ class TableReader:
                 self.first_waiting.append(row.get("estimate") or 0)
         if state not in WAITING and number > self.reached:
             self.reached = number
+        return number
+
+    def _number(self, cells: tuple[str, str, str]) -> int:
+        """Reads the number, the start and the end of an iteration, and keeps its days."""
+        reader = self.reader
+        text, start, end = cells
+        text = text.strip()
+        if not text:
+            if start or end:
+                reader.warn_left_out("Iteration Start", f"{start} – {end}", "of an iteration without a number")
+            return NONE
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+        if not 0 < number <= MOST_ITERATIONS:
+            reader.warn_left_out("Iteration", text, "not the number of an iteration")
+            return NONE
         span = (
             parse_day(start) or reader.day(start, "Iteration Start") or "",
             parse_day(end) or reader.day(end, "Iteration End") or "",
         )
         if self.spans.setdefault(number, span) != span:
             reader.warn("Iteration Start", f"an earlier row gives iteration {number} other days; these are left out")
+        elif all(span):
+            self._numbers[cells] = number
         return number
 
     def _date(self, row: Row, days: list[str]) -> str | None:
@@ -312,15 +323,6 @@ class TableReader:
         if oldest < self.oldest or not self.oldest:
             self.oldest = oldest
         return newest
-
-
-def _date_parts(parts: PartRows | list[Row], updated_at: str) -> None:
-    """Gives parts without a day of their own that of the story."""
-    if isinstance(parts, list):
-        for part in parts:
-            part["updated_at"] = updated_at
-    else:
-        parts.updated_at = updated_at
 
 
 def _date_cells(table: Table) -> Iterator[DateCells]:
