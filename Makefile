@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test models models-test audit sbom docs bench lock clean
+.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test models models-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -104,9 +104,16 @@ examples-test: examples ## Types and tests of the examples, with a PostgreSQL of
 	.venv-models/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r dbt/requirements.txt
 	@touch $@
 
-models: .venv-models/installed ## Build the dbt models on what make demo left in demo.duckdb, into its schema tracker
+# The sample's world stands still: states that last have lasted until its last change, not until today.
+LAST_CHANGE = import duckdb; print(duckdb.connect("demo.duckdb", read_only=True).execute("SELECT max(updated_at) FROM stories").fetchone()[0])
+
+models: install .venv-models/installed ## Build the dbt models on what make demo left in demo.duckdb, into its schema tracker
 	@test -e demo.duckdb || $(MAKE) demo
-	cd dbt && TRACKER_DUCKDB=$(CURDIR)/demo.duckdb ../.venv-models/bin/dbt build --profiles-dir integration_tests --vars '{tracker_schema: main}'
+	now=$$($(BIN)/python -c '$(LAST_CHANGE)') && cd dbt && TRACKER_DUCKDB=$(CURDIR)/demo.duckdb \
+		../.venv-models/bin/dbt build --quiet --profiles-dir integration_tests --vars "{tracker_schema: main, tracker_now: '$$now'}"
+
+report: models ## Write demo-report.html, a page on what make demo left: velocity, forecast, cycle time and more
+	$(BIN)/tracker-report demo.duckdb demo-report.html
 
 models-test: install .venv-models/installed ## Build and test the dbt models on DuckDB and PostgreSQL, from rows that the connector wrote
 	.venv-models/bin/python -m pytest --confcutdir=dbt/integration_tests -c /dev/null --rootdir=dbt -p no:cacheprovider dbt/integration_tests
@@ -125,9 +132,9 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 
 lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

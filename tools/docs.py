@@ -26,7 +26,7 @@ from tools.replica import DELETED_AT
 ROOT = Path(__file__).resolve().parent.parent
 CHANGELOG = "CHANGELOG.md"
 STREAMS_PAGE = "docs/streams.md"
-PACKAGES = ("source_pivotal_tracker", "tracker_server")
+PACKAGES = ("source_pivotal_tracker", "tracker_server", "tracker_report")
 
 _RELEASE = re.compile(r"^## \[(?P<version>.+?)\] – (?P<date>.+)\n\n(?P<summary>[^\n#-](?:.+\n)+)", re.MULTILINE)
 

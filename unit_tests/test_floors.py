@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CONNECTOR, SERVER = "source_pivotal_tracker", "tracker_server"
+REPORT = "tracker_report"
 WORKSHOPS = ("unit_tests", "integration_tests", "benchmarks", "tools")
 
 FLOORS = {
@@ -155,6 +156,13 @@ def test_the_connector_uses_the_server_in_one_package_that_only_the_wiring_knows
     ]
 
 
+def test_the_report_stands_alone() -> None:
+    used = {name for module in modules(REPORT) for name in packages_imported(module)}
+    assert used.isdisjoint({CONNECTOR, SERVER, *WORKSHOPS})
+    others = [module for package in (CONNECTOR, SERVER) for module in modules(package)]
+    assert [module for module in others if REPORT in packages_imported(module)] == []
+
+
 def test_nothing_of_a_sync_knows_the_commands() -> None:
     package = f"{CONNECTOR}.commands"
     outside = [module for module in modules(CONNECTOR) if not dotted(module).startswith(package)]
@@ -176,7 +184,7 @@ def test_a_module_of_the_connector_is_one_thing(module: Path) -> None:
     assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("package", [CONNECTOR, SERVER, *WORKSHOPS])
+@pytest.mark.parametrize("package", [CONNECTOR, SERVER, REPORT, *WORKSHOPS])
 def test_every_module_is_named_after_a_thing(package: str) -> None:
     names = {part.removesuffix(".py") for module in modules(package) for part in module.parts}
     assert names.isdisjoint(NAMED_AFTER_NOTHING)

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "examples" / "tests")]
+sys.path.append(str(ROOT))
 
 from postgres import PASSWORD, USER, postgres  # noqa: E402
 from warehouses import DuckDb, PostgresDatabase, Warehouse, dbt  # noqa: E402

@@ -1,0 +1,25 @@
+-- What is not done yet, the next first.
+select
+    project_id,
+    kind,
+    number,
+    name,
+    url,
+    remaining_points,
+    deadline,
+    projected_p50,
+    projected_p85,
+    is_at_risk
+from (
+    select
+        project_id, 'release' as kind, release_id as number, name, url, remaining_points, deadline, projected_p50, projected_p85, is_at_risk
+    from tracker__release
+    where current_state <> 'accepted'
+    union all
+    select
+        project_id, 'epic', epic_id, name, url, remaining_points, cast(null as timestamp), projected_p50, projected_p85,
+        cast(null as boolean)
+    from tracker__epic
+    where remaining_stories > 0
+) as what
+order by project_id, kind desc, coalesce(projected_p50, deadline), name
