@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -33,15 +34,22 @@ FIGURES = {
 """The columns of `tracker__project` that stand at the top of the page, and what they are called there."""
 PROJECT = "tracker__project"
 
+AT_A_TIME = 20
+"""Projects whose rows are asked for at a time: a page holds some dozens."""
+LONGEST_TEXT = 150
+"""Characters; a title in Tracker may have 5,000."""
+
 Rows = dict[int, list[list[Any]]]
 """Rows by the project, without its id."""
 
 
 class Picked(NamedTuple):
-    """The projects of a page, as far as they fit."""
+    """The projects of a page, as far as they fit; by picture its columns, and its rows of these projects."""
 
     projects: list[dict[str, Any]]
     left_out: list[str]
+    columns: dict[str, list[str]]
+    rows: dict[str, Rows]
 
 
 def report(models: Models, names: Collection[str] = ()) -> str:
@@ -49,64 +57,71 @@ def report(models: Models, names: Collection[str] = ()) -> str:
 
     Text of stories stands in it as data alone. Its policy lets no other script run and nothing be loaded.
     """
-    definitions = {column: text.replace("`", "") for column, text in models.definitions().items()}
+    page = _Page(models.definitions())
     projects = list(_objects(models.query(text_of("projects.sql"))))
+    if not projects:
+        raise ReportError("The models have no project in them.")
     if unknown := set(names) - {project["name"] for project in projects}:
         known = ", ".join(project["name"] for project in projects)
         raise ReportError(f"There is no project {', '.join(sorted(unknown))}; there are: {known}.")
-    if not projects:
-        raise ReportError("The models have no project in them.")
     projects = [project for project in projects if not names or project["name"] in names]
-    found = {picture.name: models.query(picture.sql) for picture in PICTURES}
-    rows = {name: _by_project(table) for name, table in found.items()}
-    columns = {name: table.columns[1:] for name, table in found.items()}
-    scripts = [_bundle(), _page_file("report.js")]
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        _page_file("report.html")
-    )
+    columns = {picture.name: models.query(picture.sql_on([0])).columns[1:] for picture in PICTURES}
+    nothing = Picked([], [project["name"] for project in projects], columns, {})
+    return page.html(_fitting(models, projects, columns, MOST_BYTES - len(page.html(nothing).encode())))
 
-    def page(picked: Picked) -> str:
-        data = {
-            "projects": picked.projects,
-            "pictures": {
-                picture.name: {
-                    "specification": picture.specification,
-                    "columns": columns[picture.name],
-                    "rows": {project["project_id"]: rows[picture.name].get(project["project_id"], [])
-                             for project in picked.projects},
-                }
-                for picture in PICTURES
-            },
-        }  # fmt: skip
-        return template.render(
+
+def _fitting(models: Models, projects: Sequence[dict[str, Any]], columns: dict[str, list[str]], room: int) -> Picked:
+    """As many of the projects as fit into so many bytes, the first in any case."""
+    picked = Picked([], [], columns, {picture.name: {} for picture in PICTURES})
+    for start in range(0, len(projects), AT_A_TIME):
+        some = projects[start : start + AT_A_TIME]
+        ids = [project["project_id"] for project in some]
+        found = {picture.name: _by_project(models.query(picture.sql_on(ids))) for picture in PICTURES}
+        for place, project in enumerate(some, start):
+            own = {name: rows.get(project["project_id"], []) for name, rows in found.items()}
+            room -= len(_json([project, own]).encode())
+            if room < 0 and picked.projects:
+                picked.left_out.extend(left["name"] for left in projects[place:])
+                return picked
+            picked.projects.append(project)
+            for name, rows in own.items():
+                picked.rows[name][project["project_id"]] = rows
+    return picked
+
+
+class _Page:
+    """The page without its data. `definitions` are what the columns of the models mean."""
+
+    def __init__(self, definitions: Mapping[tuple[str, str], str]) -> None:
+        self._definitions = {column: text.replace("`", "") for column, text in definitions.items()}
+        self._scripts = [_bundle(), _page_file("report.js")]
+        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self._template = environment.from_string(_page_file("report.html"))
+
+    def html(self, picked: Picked) -> str:
+        pictures = {
+            picture.name: {
+                "specification": picture.specification,
+                "columns": picked.columns[picture.name],
+                "rows": picked.rows.get(picture.name, {}),
+            }
+            for picture in PICTURES
+        }
+        return self._template.render(
             pictures=PICTURES,
-            columns=columns,
-            definition=lambda table, own, column: own.get(column) or definitions.get((table, column), ""),
-            figures=[(name, title, definitions.get((PROJECT, name), "")) for name, title in FIGURES.items()],
+            columns=picked.columns,
+            meaning=lambda picture, column: picture.definitions.get(column) or self._meaning(picture.table, column),
+            figures=[(name, title, self._meaning(PROJECT, name)) for name, title in FIGURES.items()],
             projects=picked.projects,
             left_out=picked.left_out,
-            data=_json(data),
-            scripts=scripts,
-            hashes=[base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts],
+            data=_json({"projects": picked.projects, "pictures": pictures}),
+            scripts=self._scripts,
+            hashes=[base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in self._scripts],
             style=_page_file("report.css"),
         )
 
-    room = MOST_BYTES - len(page(Picked([], [project["name"] for project in projects])).encode())
-    return page(_fitting(projects, rows, room))
-
-
-def _fitting(projects: Iterable[dict[str, Any]], rows: Mapping[str, Rows], room: int) -> Picked:
-    """As many of the projects as fit into so many bytes, the first in any case."""
-    picked = Picked([], [])
-    for project in projects:
-        project_id = project["project_id"]
-        size = len(_json([project, [found.get(project_id) for found in rows.values()]]).encode()) + 1_000
-        if picked.projects and (picked.left_out or size > room):
-            picked.left_out.append(project["name"])
-        else:
-            picked.projects.append(project)
-            room -= size
-    return picked
+    def _meaning(self, table: str, column: str) -> str:
+        return self._definitions.get((table, column), "")
 
 
 def _objects(table: Table) -> Iterator[dict[str, Any]]:
@@ -115,13 +130,16 @@ def _objects(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _by_project(table: Table) -> Rows:
-    link = table.columns.index("url") - 1 if "url" in table.columns else None
+    columns = table.columns[1:]
     found: Rows = {}
     for project_id, group in groupby(table.rows, key=lambda row: row[0]):
-        found[project_id] = rows = [list(map(_value, row[1:])) for row in group]
-        if link is not None:
-            for row in rows:
-                row[link] = _link(row[link])
+        found[project_id] = [
+            [
+                _link(cell) if column == "url" else _short(_value(cell))
+                for column, cell in zip(columns, row[1:], strict=True)
+            ]
+            for row in group
+        ]
     return found
 
 
@@ -132,8 +150,14 @@ def _value(value: Any) -> Any:
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00"
     if isinstance(value, Decimal | float):
+        if not math.isfinite(value):
+            return None
         return int(value) if value == int(value) else round(float(value), 2)
     return value
+
+
+def _short(value: Any) -> Any:
+    return f"{value[: LONGEST_TEXT - 1]}…" if isinstance(value, str) and len(value) > LONGEST_TEXT else value
 
 
 def _link(address: Any) -> str | None:

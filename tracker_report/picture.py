@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -28,6 +29,12 @@ class Picture:
     def sql(self) -> str:
         """A query for DuckDB and PostgreSQL. The rows are sorted by its first column, the id of the project."""
         return text_of(f"{self.name}.sql")
+
+    def sql_on(self, project_ids: Iterable[int]) -> str:
+        """The same query on some projects alone."""
+        query, order = self.sql.rsplit("\norder by ", 1)
+        ids = ", ".join(map(str, project_ids))
+        return f"select * from (\n{query}\n) as picture where project_id in ({ids})\norder by {order}"
 
     @cached_property
     def specification(self) -> dict[str, Any]:

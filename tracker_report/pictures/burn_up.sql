@@ -86,4 +86,4 @@ select
     least(scope_points, accepted_points + (n + 1) * velocity_p50),
     least(scope_points, accepted_points + (n + 1) * velocity_p85)
 from ahead
-order by 1, 2
+order by project_id, number

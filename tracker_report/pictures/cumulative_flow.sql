@@ -17,4 +17,4 @@ inner join (
 ) as l on l.project_id = f.project_id
 where f.date > l.last_day - interval '183 days'
 group by f.project_id, f.date
-order by f.project_id, f.date
+order by project_id, date

@@ -18,4 +18,4 @@ from (
 ) as s
 inner join tracker__project as p on p.project_id = s.project_id
 where s.age <= 1000
-order by s.project_id, s.accepted_at desc, s.story_id
+order by project_id, accepted_at desc, story_id

@@ -14,4 +14,4 @@ left join tracker__story as s
     and s.states_from = 'transitions'
 where i.panel <> 'backlog' and i.number > p.current_iteration_number - 52 and p.states_from = 'transitions'
 group by i.project_id, i.number, i.started_at
-order by i.project_id, i.number
+order by project_id, number

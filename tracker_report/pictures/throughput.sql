@@ -13,4 +13,4 @@ left join tracker__story as s
     on s.project_id = i.project_id and s.iteration_number = i.number and s.current_state = 'accepted'
 where i.panel <> 'backlog' and i.number > p.current_iteration_number - 52
 group by i.project_id, i.number, i.started_at
-order by i.project_id, i.number
+order by project_id, number

@@ -11,4 +11,4 @@ select
 from tracker__iteration as i
 inner join tracker__project as p on p.project_id = i.project_id
 where i.panel <> 'backlog' and i.number > p.current_iteration_number - 52
-order by i.project_id, i.number
+order by project_id, number

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -55,9 +57,10 @@ def _type(name: str) -> str:
 
 def insert(connection: duckdb.DuckDBPyConnection, model: str, rows: Iterable[Row]) -> None:
     """Rows that say some columns; the others are null."""
-    for row in rows:
-        marks = ", ".join("?" * len(row))
-        connection.execute(f"INSERT INTO {model} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump([dict(row) for row in rows], file, default=str)
+        file.flush()
+        connection.execute(f"INSERT INTO {model} BY NAME FROM read_json('{file.name}')")
 
 
 def a_team_with(text: str, project_id: int = 1, stories: int = 12) -> dict[str, list[Row]]:

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from tracker_report.databases import opened
-from tracker_report.page import FIGURES, MOST_BYTES, PROJECT
+from tracker_report.page import FIGURES, LONGEST_TEXT, MOST_BYTES, PROJECT
 from tracker_report.picture import PICTURES, Picture
 from unit_tests.tracker_report.marts import HOSTILE, a_team_with, columns_of_models, database, models_in
 
@@ -83,6 +83,8 @@ def test_a_picture_has_rows_of_each_project_and_says_what_every_column_means(pic
     assert columns[0] == "project_id"
     assert {row[0] for row in rows} == {1, 2}
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    with opened(str(two / "models.duckdb")) as models:
+        assert models.query(picture.sql_on([2])).rows == [row for row in rows if row[0] == 2]
     shown = [column for column in columns[1:] if column != "url"]
     meanings = {column: picture.definitions.get(column) or definitions.get((picture.table, column)) for column in shown}
     assert [column for column, meaning in meanings.items() if not meaning] == []
@@ -159,8 +161,8 @@ def test_chosen_projects_alone_are_in_the_page(two: Path) -> None:
 
 
 def test_a_page_of_many_projects_stays_small_and_names_those_that_are_left_out(tmp_path: Path) -> None:
-    many = 60
-    teams = [a_team_with(f"Project {number:03} " + "long " * 300, project_id=number) for number in range(1, many + 1)]
+    many = 40
+    teams = [a_team_with(f"{number:03} {'long ' * 28}", number, stories=100) for number in range(1, many + 1)]
     database(tmp_path / "models.duckdb", *teams)
     page = written(tmp_path)
     size = (tmp_path / "out.html").stat().st_size
@@ -168,6 +170,17 @@ def test_a_page_of_many_projects_stays_small_and_names_those_that_are_left_out(t
     assert 0.8 * MOST_BYTES < size <= MOST_BYTES
     assert 0 < shown < many
     assert f"{many - shown} more projects" in (tmp_path / "out.html").read_text("utf-8")
+
+
+def test_a_long_title_is_cut_and_what_is_no_number_is_left_out(tmp_path: Path) -> None:
+    path = database(tmp_path / "models.duckdb", a_team_with("long " * 1_000))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE tracker.tracker__iteration SET velocity = 'nan'")
+    data = written(tmp_path, "--project", "long " * 1_000).data
+    cycle_time, velocity = data["pictures"]["cycle_time"], data["pictures"]["velocity"]
+    names = {row[cycle_time["columns"].index("name")] for row in cycle_time["rows"]["1"]}
+    assert [len(name) for name in names] == [LONGEST_TEXT]
+    assert [row[-1] for row in velocity["rows"]["1"]] == [None] * 4
 
 
 def test_models_in_another_schema_are_found(tmp_path: Path) -> None:
