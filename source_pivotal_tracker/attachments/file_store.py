@@ -6,10 +6,9 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from typing import IO
 
-from source_pivotal_tracker.object_stores import errors_of_the_store
+from source_pivotal_tracker.object_stores import errors_of_the_store, listed, opened
 
 
 class FileStore:
@@ -20,21 +19,17 @@ class FileStore:
     """
 
     def __init__(self, place: str) -> None:
-        # Loaded only where it is needed: it is large.
-        from obstore.store import LocalStore, from_url
-
         self._is_folder = "://" not in place
+        if not self._is_folder:
+            self._store, self._root, self._prefix = opened(place)
+            return
+        from obstore.store import LocalStore
+
+        folder = Path(place).absolute()
+        self._root, self._prefix = str(folder), ""
         with errors_of_the_store():
-            if self._is_folder:
-                folder = Path(place).absolute()
-                folder.mkdir(parents=True, exist_ok=True)
-                self._root, self._prefix = str(folder), ""
-                self._store: Any = LocalStore(folder)
-            else:
-                parts = urlsplit(place)
-                self._root = f"{parts.scheme}://{parts.netloc}"
-                self._prefix = unquote(parts.path).strip("/")
-                self._store = from_url(self._root)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(folder)
 
     def url_of(self, key: str) -> str:
         """Where a file is: a `file://` URL, or one as the store's own tools take it."""
@@ -42,13 +37,10 @@ class FileStore:
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The keys that begin with a folder, each with the size of its file in bytes."""
-        import obstore
-
         folder = self._path(prefix)
         start = len(folder) - len(prefix)
-        with errors_of_the_store():
-            for batch in obstore.list(self._store, folder):
-                yield from ((str(entry["path"])[start:], int(entry["size"])) for entry in batch)
+        for entry in listed(self._store, folder):
+            yield str(entry["path"])[start:], int(entry["size"])
 
     def get(self, key: str) -> bytes:
         import obstore
