@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import IO, NamedTuple
+from typing import IO
 
 import orjson
 
 from source_pivotal_tracker.api.errors import IncompleteError, TrackerError
-from source_pivotal_tracker.attachments.file_store import FileStore
+from source_pivotal_tracker.attachments.file_store import Copy, FileStore, Locks
 from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
@@ -24,7 +23,6 @@ FILES = "file_attachments"
 MEGABYTE = 1_000_000
 IN_MEMORY = 4 * MEGABYTE
 """Bytes of a file that are kept in memory until it is written; more of them are kept on the disk."""
-BLOCK = 65_536
 UNKNOWN = "unknown"
 """What stands for the size of a file whose row has none."""
 
@@ -34,23 +32,15 @@ class FileUnavailable(Exception):
 
 
 CopyTo = Callable[[Row, IO[bytes], int], None]
-"""Writes the bytes of the file of a row, at most so many. Raises FileUnavailable, a TrackerError or `NotKept`."""
+"""Writes the bytes of the file of a row, at most so many. Raises FileUnavailable, a TrackerError or `CopyFailed`."""
 
 
-Refreshed = Callable[[Row], Row | None]
+RefreshRow = Callable[[Row], Row | None]
 """The row of a file as it is now, None if there is no such file any more. Raises a TrackerError if nobody can tell."""
 
 
-class NotKept(Exception):
+class CopyFailed(Exception):
     """What was read of a file cannot be written: why."""
-
-
-class Kept(NamedTuple):
-    """A file in the store: its key, its size in bytes and its digest in hexadecimal."""
-
-    key: str
-    size: int
-    sha256: str
 
 
 class Attachments:
@@ -66,19 +56,18 @@ class Attachments:
     """
 
     def __init__(
-        self, store_of: Callable[[], FileStore], copy_to: CopyTo, most_bytes: int, refreshed: Refreshed
+        self, store_of: Callable[[], FileStore], copy_to: CopyTo, most_bytes: int, refresh: RefreshRow
     ) -> None:
         self._store_of = store_of
         self._copy_to = copy_to
-        self._refreshed = refreshed
+        self._refresh = refresh
         self._most_bytes = most_bytes
         self._store: FileStore | None = None
-        self._known: dict[str, Kept] = {}
-        self._contents: dict[str, Kept] = {}
+        self._indexed: dict[str, Copy] = {}
         self._missing: set[str] = set()
-        self._noted: set[str] = set()
+        self._missing_now: set[str] = set()
         self._missed_before: Sequence[str] = ()
-        self._locks: dict[str, threading.Lock] = {}
+        self._locks = Locks()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self.problem: str | None = None
@@ -97,16 +86,13 @@ class Attachments:
                 self._give_up(f"what was copied before cannot be looked up: {error}")
 
     def _learn(self, store: FileStore) -> None:
-        for key, size in store.sizes("files/"):
-            _, *parts = key.split("/")
-            if len(parts) == 3:
-                self._contents[parts[1]] = Kept(key, size, parts[1])
+        store.learn()
         for key, _ in store.sizes("index/"):
             _, *parts = key.split("/")
-            kept = self._contents.get(parts[1]) if len(parts) == 2 else None
+            copy = store.copy_of(parts[1]) if len(parts) == 2 else None
             # A copy of another size was cut, as by a power failure: it is made again.
-            if kept and parts[0].rpartition("-")[2] in (str(kept.size), UNKNOWN):
-                self._known[parts[0]] = kept
+            if copy and parts[0].rpartition("-")[2] in (str(copy.size), UNKNOWN):
+                self._indexed[parts[0]] = copy
         self._missing = {key.rpartition("/")[2] for key, _ in store.sizes("missing/")}
         self._missed_before = sorted(self._missing)
 
@@ -115,21 +101,21 @@ class Attachments:
         """The `problem`, as the error of the stream."""
         return IncompleteError(f"attachments_to: {self.problem}") if self.problem else None
 
-    def describe(self, rows: Sequence[Row]) -> None:
+    def copy_files(self, rows: Sequence[Row]) -> None:
         """Copy the files of these rows, and set `file_url`, `bytes` and `sha256`: to null where one cannot be had."""
         self.open()
         for row in rows:
-            kept = None if self.problem else self._kept(row)
-            row["file_url"] = self._store.url_of(kept.key) if kept and self._store else None
-            row["bytes"] = kept.size if kept else None
-            row["sha256"] = kept.sha256 if kept else None
+            copy = None if self.problem else self._copy_of(row)
+            row["file_url"] = self._store.url_of(copy.key) if copy and self._store else None
+            row["bytes"] = copy.size if copy else None
+            row["sha256"] = copy.sha256 if copy else None
 
     def missed_before(self, projects: Collection[int]) -> Iterator[Row]:
         """The rows of files in these projects that an earlier sync left out, and that can be had now, described."""
         for identity in self._missed_before:
             if self.problem or self._store is None:
                 return
-            if identity in self._known:
+            if identity in self._indexed:
                 continue
             try:
                 row: Row = orjson.loads(self._store.get(f"missing/{identity}"))
@@ -138,17 +124,17 @@ class Attachments:
             if row.get("project_id") not in projects:
                 continue
             try:
-                current = self._refreshed(row)
+                current = self._refresh(row)
             except TrackerError as error:
                 logger.warning("%s is still missing: %s", _named(row), error)
                 continue
             if current is None:
-                with self._lock_of(f"index/{identity}"):
+                with self._locks.of(f"index/{identity}"):
                     # A walk may have come by it meanwhile, as where its story has moved.
-                    if identity not in self._noted:
+                    if identity not in self._missing_now:
                         self._forget_missing(identity)
                 continue
-            self.describe([current])
+            self.copy_files([current])
             if current["file_url"]:
                 yield current
 
@@ -156,57 +142,41 @@ class Attachments:
         counts = self._counts
         return f"{counts['new']:,} copied, {counts['known']:,} copied before, {counts['missing']:,} not copied"
 
-    def _kept(self, row: Row) -> Kept | None:
+    def _copy_of(self, row: Row) -> Copy | None:
         """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had."""
         identity = _identity(row)
         # Two threads may come by the same file: one that is missing, and whose row has changed.
-        with self._lock_of(f"index/{identity}"):
+        with self._locks.of(f"index/{identity}"):
             try:
-                if kept := self._known.get(identity):
+                if copy := self._indexed.get(identity):
                     self._counts["known"] += 1
-                    return kept
-                kept = self._copied(row, identity)
+                    return copy
+                copy = self._copied(row, identity)
                 self._counts["new"] += 1
-                return kept
+                return copy
             except (FileUnavailable, TrackerError) as error:
                 self._counts["missing"] += 1
                 logger.warning("%s is not copied: %s", _named(row), error)
                 self._note_missing(row, identity)
-            except (NotKept, OSError) as error:
+            except (CopyFailed, OSError) as error:
                 self._give_up(f"{_named(row)} cannot be written: {error}")
         return None
 
-    def _copied(self, row: Row, identity: str) -> Kept:
+    def _copied(self, row: Row, identity: str) -> Copy:
         assert self._store is not None  # noqa: S101  # open has been called
         size = row.get("size")
         if isinstance(size, int) and size > self._most_bytes:
             raise _too_large(size, self._most_bytes)
-        with SpooledTemporaryFile(IN_MEMORY) as copy:
-            self._copy_to(row, copy, self._most_bytes)
-            copy.seek(0)
-            digest = hashlib.sha256()
-            while block := copy.read(BLOCK):
-                digest.update(block)
-            sha256, size = digest.hexdigest(), copy.tell()
-            copy.seek(0)
-            # Where no file is copied, the connector needs nothing of the server.
-            from tracker_server.file_names import safe_name
+        # Where no file is copied, the connector needs nothing of the server.
+        from tracker_server.file_names import safe_name
 
-            name = safe_name(str(row.get("filename") or "file"))
-            with self._lock_of(sha256):
-                kept = self._contents.get(sha256)
-                if kept is None or kept.size != size:
-                    kept = Kept(kept.key if kept else _content_key(sha256, name), size, sha256)
-                    self._store.put(kept.key, copy, row.get("content_type"))
-                    self._contents[sha256] = kept
-        self._store.put(f"index/{identity}/{sha256}", io.BytesIO())
-        self._known[identity] = kept
+        with SpooledTemporaryFile(IN_MEMORY) as file:
+            self._copy_to(row, file, self._most_bytes)
+            copy = self._store.add(file, safe_name(str(row.get("filename") or "file")), row.get("content_type"))
+        self._store.put(f"index/{identity}/{copy.sha256}", io.BytesIO())
+        self._indexed[identity] = copy
         self._forget_missing(identity)
-        return kept
-
-    def _lock_of(self, key: str) -> threading.Lock:
-        with self._lock:
-            return self._locks.setdefault(key, threading.Lock())
+        return copy
 
     def _note_missing(self, row: Row, identity: str) -> None:
         """Keep the row for the next sync; a newer one takes the place of an older one, whose address may be void."""
@@ -214,7 +184,7 @@ class Attachments:
             assert self._store is not None  # noqa: S101
             self._store.put(f"missing/{identity}", io.BytesIO(orjson.dumps(row)))
             self._missing.add(identity)
-            self._noted.add(identity)
+            self._missing_now.add(identity)
         except orjson.JSONEncodeError:
             pass  # then nobody can write the row itself either, and the sync says so
         except OSError as error:
@@ -230,7 +200,7 @@ class Attachments:
 
 
 def limited(out: IO[bytes], most: int) -> Callable[[bytes], None]:
-    """Writes what it is called with to `out`. Raises FileUnavailable after so many bytes, and NotKept."""
+    """Writes what it is called with to `out`. Raises FileUnavailable after so many bytes, and CopyFailed."""
     written = 0
 
     def write(block: bytes) -> None:
@@ -241,7 +211,7 @@ def limited(out: IO[bytes], most: int) -> Callable[[bytes], None]:
         try:
             out.write(block)
         except OSError as error:
-            raise NotKept(error.strerror or str(error)) from error
+            raise CopyFailed(error.strerror or str(error)) from error
 
     return write
 
@@ -249,10 +219,6 @@ def limited(out: IO[bytes], most: int) -> Callable[[bytes], None]:
 def _too_large(size: int | None, most: int) -> FileUnavailable:
     more = f" ({size / MEGABYTE:.1f} MB)" if size else ""
     return FileUnavailable(f"it is larger{more} than the {most // MEGABYTE} MB of attachments_max_mb")
-
-
-def _content_key(sha256: str, name: str) -> str:
-    return f"files/{sha256[:2]}/{sha256}/{name}"
 
 
 def _identity(row: Row) -> str:

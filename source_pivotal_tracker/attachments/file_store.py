@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from source_pivotal_tracker.object_stores import errors_of_the_store, listed, opened
+
+BLOCK = 65_536
+"""Bytes of a file that are read at a time."""
+
+
+class Copy(NamedTuple):
+    """A content in the store: its key, its size in bytes and its digest in hexadecimal."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Locks:
+    """A lock for each key. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_key: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def of(self, key: str) -> threading.Lock:
+        with self._lock:
+            return self._by_key[key]
 
 
 class FileStore:
     """Writes below a place: the path of a folder, or the URL of a folder in an object store, such as `s3://bucket/files`.
 
-    Keys have `/` between their parts. A file is there whole or not at all. All methods raise OSError, whose text is a
-    reason.
+    Keys have `/` between their parts. A file is there whole or not at all. `files/` has each content once, by its
+    SHA-256. All methods raise OSError, whose text is a reason.
     """
 
     def __init__(self, place: str) -> None:
+        self._copies: dict[str, Copy] = {}
+        self._locks = Locks()
         self._is_folder = "://" not in place
         if not self._is_folder:
             self._store, self._root, self._prefix = opened(place)
@@ -30,6 +58,34 @@ class FileStore:
         with errors_of_the_store():
             folder.mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(folder)
+
+    def learn(self) -> None:
+        """Look up which contents are there."""
+        for key, size in self.sizes("files/"):
+            _, *parts = key.split("/")
+            if len(parts) == 3:
+                self._copies[parts[1]] = Copy(key, size, parts[1])
+
+    def copy_of(self, sha256: str) -> Copy | None:
+        """The copy of a content that is there, whole or cut, as by a power failure."""
+        return self._copies.get(sha256)
+
+    def add(self, file: IO[bytes], name: str, content_type: object) -> Copy:
+        """Write a content under a name, unless it is there under any. Safe to call from several threads."""
+        file.seek(0)
+        digest = hashlib.sha256()
+        while block := file.read(BLOCK):
+            digest.update(block)
+        sha256, size = digest.hexdigest(), file.tell()
+        file.seek(0)
+        with self._locks.of(sha256):
+            copy = self._copies.get(sha256)
+            if copy is None or copy.size != size:
+                key = copy.key if copy else f"files/{sha256[:2]}/{sha256}/{name}"
+                copy = Copy(key, size, sha256)
+                self.put(key, file, content_type)
+                self._copies[sha256] = copy
+        return copy
 
     def url_of(self, key: str) -> str:
         """Where a file is: a `file://` URL, or one as the store's own tools take it."""

@@ -54,7 +54,7 @@ class RowOfFile:
         self._client = client
 
     def __call__(self, row: Row) -> Row | None:
-        """As `Refreshed`."""
+        """As `RefreshRow`."""
         kind, owner_id = ("stories", row["story_id"]) if row.get("story_id") else ("epics", row.get("epic_id"))
         path = f"projects/{row['project_id']}/{kind}/{owner_id}/comments"
         try:

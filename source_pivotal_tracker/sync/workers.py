@@ -222,7 +222,7 @@ class Workers(Generic[Encoded]):
         errors = {}
         if self._attachments and files:
             # Without the lock: to copy files takes long.
-            self._attachments.describe(files)
+            self._attachments.copy_files(files)
             encoded[FILES] = self._encode(FILES, files)
         if self._attachments and (error := self._attachments.error) and FILES in {m.stream.name for m in walk.members}:
             # What is not copied comes once more in the next sync.
