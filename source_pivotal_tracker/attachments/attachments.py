@@ -47,9 +47,9 @@ class Attachments:
     """Copies files to a store, and tells their rows where they are. Safe to call from several threads.
 
     The store has three folders. `files/` has each content once, by its SHA-256. `index/` has an empty file for each
-    attachment, whose name says which content is its: what is named there has been copied, and is not asked for again.
-    `missing/` has the row of each attachment that could not be had, for the next sync. An entry of `index/` is
-    written after the content: a sync that is killed goes on where it was.
+    attachment, whose name says which content is its, of how many bytes: what is named there has been copied, and is not
+    asked for again. `missing/` has the row of each attachment that could not be had, for the next sync. An entry of
+    `index/` is written after the content: a sync that is killed goes on where it was.
 
     `problem` is why the store cannot be written. From then on nothing is copied, and what is read does not count as
     read.
@@ -89,9 +89,10 @@ class Attachments:
         store.learn()
         for key, _ in store.sizes("index/"):
             _, *parts = key.split("/")
-            copy = store.copy_of(parts[1]) if len(parts) == 2 else None
+            sha256, _, size = parts[1].partition("-") if len(parts) == 2 else ("", "", "")
+            copy = store.copy_of(sha256)
             # A copy of another size was cut, as by a power failure: it is made again.
-            if copy and parts[0].rpartition("-")[2] in (str(copy.size), UNKNOWN):
+            if copy and size == str(copy.size):
                 self._indexed[parts[0]] = copy
         self._missing = {key.rpartition("/")[2] for key, _ in store.sizes("missing/")}
         self._missed_before = sorted(self._missing)
@@ -173,7 +174,7 @@ class Attachments:
         with SpooledTemporaryFile(IN_MEMORY) as file:
             self._copy_to(row, file, self._most_bytes)
             copy = self._store.add(file, safe_name(str(row.get("filename") or "file")), row.get("content_type"))
-        self._store.put(f"index/{identity}/{copy.sha256}", io.BytesIO())
+        self._store.put(f"index/{identity}/{copy.sha256}-{copy.size}", io.BytesIO())
         self._indexed[identity] = copy
         self._forget_missing(identity)
         return copy

@@ -409,7 +409,12 @@ def test_a_copy_that_is_gone_is_made_again(server: TrackerServer, world: World, 
     assert_all_copied(Sync(config, [FILES]), world, tmp_path)
 
 
-def test_a_copy_that_was_cut_is_made_again(server: TrackerServer, world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", ["told", "not told"])
+def test_a_copy_that_was_cut_is_made_again(size: str, server: TrackerServer, world: World, tmp_path: Path) -> None:
+    if size == "not told":
+        for row in file_rows(world):
+            set_content(world, row, content_of(world.files[row["id"]]))
+            del row["size"]
     config = config_for(server, attachments_to=str(tmp_path))
     Sync(config, [FILES])
     for path in contents_in(tmp_path)[:3]:
