@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-import orjson
-
 from source_pivotal_tracker.api.errors import IncompleteError, TrackerError
 from source_pivotal_tracker.attachments.file_store import Copy, FileStore, Locks
+from source_pivotal_tracker.attachments.missing_files import MissingFile, MissingFiles, identity_of
 from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
@@ -23,8 +22,6 @@ FILES = "file_attachments"
 MEGABYTE = 1_000_000
 IN_MEMORY = 4 * MEGABYTE
 """Bytes of a file that are kept in memory until it is written; more of them are kept on the disk."""
-UNKNOWN = "unknown"
-"""What stands for the size of a file whose row has none."""
 
 
 class FileUnavailable(Exception):
@@ -64,9 +61,7 @@ class Attachments:
         self._most_bytes = most_bytes
         self._store: FileStore | None = None
         self._indexed: dict[str, Copy] = {}
-        self._missing: set[str] = set()
-        self._missing_now: set[str] = set()
-        self._missed_before: Sequence[str] = ()
+        self._missing: MissingFiles | None = None
         self._locks = Locks()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -94,8 +89,7 @@ class Attachments:
             # A copy of another size was cut, as by a power failure: it is made again.
             if copy and size == str(copy.size):
                 self._indexed[parts[0]] = copy
-        self._missing = {key.rpartition("/")[2] for key, _ in store.sizes("missing/")}
-        self._missed_before = sorted(self._missing)
+        self._missing = MissingFiles(store)
 
     @property
     def error(self) -> IncompleteError | None:
@@ -112,32 +106,41 @@ class Attachments:
             row["sha256"] = copy.sha256 if copy else None
 
     def missed_before(self, projects: Collection[int]) -> Iterator[Row]:
-        """The rows of files in these projects that an earlier sync left out, and that can be had now, described."""
-        for identity in self._missed_before:
-            if self.problem or self._store is None:
+        """The rows of files in these projects that an earlier sync left out, and that can be had now, with their files.
+
+        To be called after all rows of the sync have been here: what these brought does not come again.
+        """
+        self.open()
+        for file in self._missing.of_earlier_syncs() if self._missing else ():
+            if self.problem:
                 return
-            if identity in self._indexed:
-                continue
-            try:
-                row: Row = orjson.loads(self._store.get(f"missing/{identity}"))
-            except (OSError, orjson.JSONDecodeError):
-                continue
-            if row.get("project_id") not in projects:
-                continue
-            try:
-                current = self._refresh(row)
-            except TrackerError as error:
-                logger.warning("%s is still missing: %s", _named(row), error)
-                continue
-            if current is None:
-                with self._locks.of(f"index/{identity}"):
-                    # A walk may have come by it meanwhile, as where its story has moved.
-                    if identity not in self._missing_now:
-                        self._forget_missing(identity)
-                continue
-            self.copy_files([current])
-            if current["file_url"]:
-                yield current
+            if file.identity in self._indexed:
+                self._forget(file)
+            elif file.project_id in projects and (row := self._current(file)):
+                yield row
+
+    def _current(self, file: MissingFile) -> Row | None:
+        """The row of a missing file with its copy; None where it cannot be had, or where a sync has brought it."""
+        assert self._missing is not None  # noqa: S101  # open has been called
+        try:
+            known = self._missing.row_of(file)
+        except OSError as error:
+            self._give_up(f"the list of what is missing cannot be read: {error}")
+            return None
+        if known is None:
+            return None
+        try:
+            row = self._refresh(known)
+        except TrackerError as error:
+            logger.warning("%s is still missing: %s", _named(known), error)
+            return None
+        is_brought = row is not None and identity_of(row) in self._indexed
+        if row and not is_brought:
+            self.copy_files([row])
+        # One whose row has another size by now is another file: that one is copied, or missing in its place.
+        if not self.problem and (row is None or is_brought or MissingFile.of(row) != file):
+            self._forget(file)
+        return row if row and not is_brought and row["file_url"] else None
 
     def __str__(self) -> str:
         counts = self._counts
@@ -145,7 +148,7 @@ class Attachments:
 
     def _copy_of(self, row: Row) -> Copy | None:
         """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had."""
-        identity = _identity(row)
+        identity = identity_of(row)
         # Two threads may come by the same file: one that is missing, and whose row has changed.
         with self._locks.of(f"index/{identity}"):
             try:
@@ -158,7 +161,7 @@ class Attachments:
             except (FileUnavailable, TrackerError) as error:
                 self._counts["missing"] += 1
                 logger.warning("%s is not copied: %s", _named(row), error)
-                self._note_missing(row, identity)
+                self._note_missing(row)
             except (CopyFailed, OSError) as error:
                 self._give_up(f"{_named(row)} cannot be written: {error}")
         return None
@@ -176,25 +179,19 @@ class Attachments:
             copy = self._store.add(file, safe_name(str(row.get("filename") or "file")), row.get("content_type"))
         self._store.put(f"index/{identity}/{copy.sha256}-{copy.size}", io.BytesIO())
         self._indexed[identity] = copy
-        self._forget_missing(identity)
+        self._forget(MissingFile.of(row))
         return copy
 
-    def _note_missing(self, row: Row, identity: str) -> None:
-        """Keep the row for the next sync; a newer one takes the place of an older one, whose address may be void."""
+    def _note_missing(self, row: Row) -> None:
+        assert self._missing is not None  # noqa: S101
         try:
-            assert self._store is not None  # noqa: S101
-            self._store.put(f"missing/{identity}", io.BytesIO(orjson.dumps(row)))
-            self._missing.add(identity)
-            self._missing_now.add(identity)
-        except orjson.JSONEncodeError:
-            pass  # then nobody can write the row itself either, and the sync says so
+            self._missing.note(row)
         except OSError as error:
             self._give_up(f"the list of what is missing cannot be written: {error}")
 
-    def _forget_missing(self, identity: str) -> None:
-        if self._store and identity in self._missing:
-            self._missing.discard(identity)
-            self._store.delete(f"missing/{identity}")
+    def _forget(self, file: MissingFile) -> None:
+        assert self._missing is not None  # noqa: S101
+        self._missing.forget(file)
 
     def _give_up(self, problem: str) -> None:
         self.problem = self.problem or problem
@@ -222,12 +219,6 @@ def _too_large(size: int | None, most: int) -> FileUnavailable:
     return FileUnavailable(f"it is larger{more} than the {most // MEGABYTE} MB of attachments_max_mb")
 
 
-def _identity(row: Row) -> str:
-    """What tells a file from all others; one of another size is another, whatever its id."""
-    size = row.get("size")
-    return f"{int(row['id'])}-{size if isinstance(size, int) else UNKNOWN}"
-
-
 def _named(row: Row) -> str:
     owner = f"story {row['story_id']}" if row.get("story_id") else f"epic {row.get('epic_id')}"
-    return f"The file {row.get('filename')!r} (id {row['id']}) of {owner}"
+    return f"The file {row.get('filename') or '?'!r} (id {row['id']}) of {owner}"

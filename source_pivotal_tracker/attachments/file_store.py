@@ -98,11 +98,15 @@ class FileStore:
         for entry in listed(self._store, folder):
             yield str(entry["path"])[start:], int(entry["size"])
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str) -> bytes | None:
+        """The content of a file; None if it is not there, as where another sync has removed it."""
         import obstore
 
         with errors_of_the_store():
-            return bytes(obstore.get(self._store, self._path(key)).bytes())
+            try:
+                return bytes(obstore.get(self._store, self._path(key)).bytes())
+            except FileNotFoundError:
+                return None
 
     def put(self, key: str, content: IO[bytes], content_type: object = None) -> None:
         """Write a file. A browser that opens it in a store shows pictures alone: all else is a stranger's."""

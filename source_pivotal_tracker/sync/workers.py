@@ -166,7 +166,7 @@ class Workers(Generic[Encoded]):
             raise
         except Exception as error:
             logger.exception("A bug in the connector while reading /%s", walk.path)
-            return IncompleteError(f"a bug in the connector: {type(error).__name__}: {error}", path=walk.path)
+            return _bug(error, walk.path)
         finally:
             self._context.parse_lock.release()
         return None
@@ -231,11 +231,30 @@ class Workers(Generic[Encoded]):
         self._queue.put(PageRead(walk, page, encoded, counts, errors), page.size)
 
     def _find_files(self, attachments: Attachments) -> None:
-        """Copy what an earlier sync could not have."""
+        """Copy what an earlier sync could not have, after the walks: what these bring does not come twice."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._left or self._is_stopped)
+            if self._is_stopped:
+                return
         try:
-            attachments.open()
-            for row in attachments.missed_before(self._context.replicated_projects):
-                self._queue.put(FilesFound(self._encode(FILES, [row]), 1))
-            self._queue.put(FilesFound(is_last=True, error=attachments.error))
+            self._queue.put(FilesFound(is_last=True, error=self._find(attachments)))
         except Closed:
             return
+
+    def _find(self, attachments: Attachments) -> TrackerError | None:
+        """Why not all missing files were looked for. Raises Closed."""
+        try:
+            for row in attachments.missed_before(self._context.replicated_projects):
+                self._queue.put(FilesFound(self._encode(FILES, [row]), 1))
+        except orjson.JSONEncodeError as error:
+            return unwritable(error, FILES)
+        except Closed:
+            raise
+        except Exception as error:
+            logger.exception("A bug in the connector while looking for missing files")
+            return _bug(error)
+        return attachments.error
+
+
+def _bug(error: Exception, path: str | None = None) -> IncompleteError:
+    return IncompleteError(f"a bug in the connector: {type(error).__name__}: {error}", path=path)
