@@ -36,7 +36,7 @@ class Subject(NamedTuple):
     story_type: str = ""
 
 
-class Words(NamedTuple):
+class Statement(NamedTuple):
     """What was done, and by whom. `deed` is None if the message is not understood."""
 
     message: str
@@ -44,8 +44,8 @@ class Words(NamedTuple):
     deed: Deed | None
 
 
-Event = tuple[Subject, Words, str]
-"""Something that was done, and when (ISO 8601). Many events share their subject and their words."""
+Event = tuple[Subject, Statement, str]
+"""Something that was done, and when (ISO 8601). Many events share their subject and their statement."""
 Content = tuple[int, str, str, str]
 
 
@@ -54,11 +54,11 @@ time_of: Callable[[Event], str] = itemgetter(2)
 
 def content_of(event: Event) -> Content:
     """What is equal for one event in the histories of two exports."""
-    subject, words, at = event
-    return subject.row_id or 0, words.message, words.person, at
+    subject, statement, at = event
+    return subject.row_id or 0, statement.message, statement.person, at
 
 
-class Rows(NamedTuple):
+class RowIds(NamedTuple):
     """The ids of what a project has."""
 
     project_id: int
@@ -88,7 +88,7 @@ class History(NamedTuple):
     lines_of_others: int
 
 
-def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History:
+def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> History:
     """What a table tells of a project; of one that several projects may share, what is about rows of this one.
 
     Raises ExportError and OSError.
@@ -96,7 +96,7 @@ def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History
     reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
     found: list[Event] = []
     lines = of_others = 0
-    subjects, words_of = _Subjects(rows, is_of_one=table.is_of_one), _WordsOf(reader)
+    subjects, statements_of = _Subjects(rows, is_of_one=table.is_of_one), _StatementsOf(reader)
     with table.open() as file:
         for reader.line, (id_text, type_name, message, person, at_text) in _lines(Sheet(file, table.label)):
             lines += 1
@@ -112,13 +112,13 @@ def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History
                 continue
             if problem:
                 reader.warn("ID", problem)
-            words = words_of[person, subject[1]][message]
-            if words[2] is None:
+            statement = statements_of[person, subject[1]][message]
+            if statement[2] is None:
                 reader.warn("Message", f"{shown(message)} is not understood; the line is kept as it is")
             if len(found) == MOST_LINES:
                 reader.warn("", f"more than {MOST_LINES:,} lines; those from here on are left out")
                 break
-            found.append((subject, words, at))
+            found.append((subject, statement, at))
     reader.warn_of_ambiguous_days()
     times = list(map(time_of, found))
     if sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])):
@@ -180,7 +180,7 @@ class _Subjects(dict[tuple[str, str], tuple[Subject | None, str]]):
     There is no subject where the line is about another project. Most lines are about what an earlier one is about.
     """
 
-    def __init__(self, rows: Rows, *, is_of_one: bool) -> None:
+    def __init__(self, rows: RowIds, *, is_of_one: bool) -> None:
         super().__init__()
         self._rows = rows
         self._is_of_one = is_of_one
@@ -202,21 +202,21 @@ class _Subjects(dict[tuple[str, str], tuple[Subject | None, str]]):
         return Subject(row_id, thing, intern(name) if thing == "story" and name in TYPES_OF_STORIES else ""), problem
 
 
-class _WordsOf(dict[tuple[str, str], "_Words"]):
+class _StatementsOf(dict[tuple[str, str], "_Statements"]):
     """What lines say, by the person and the kind of thing that they are about."""
 
     def __init__(self, reader: CellReader) -> None:
         super().__init__()
         self._reader = reader
 
-    def __missing__(self, key: tuple[str, str]) -> _Words:
+    def __missing__(self, key: tuple[str, str]) -> _Statements:
         person, thing = key
         self._reader.person_id(person)
-        self[key] = found = _Words(intern(person.strip()), thing)
+        self[key] = found = _Statements(intern(person.strip()), thing)
         return found
 
 
-class _Words(dict[str, Words]):
+class _Statements(dict[str, Statement]):
     """What the messages about one kind of thing and by one person say. Most are as an earlier one is."""
 
     def __init__(self, person: str, thing: str) -> None:
@@ -224,10 +224,10 @@ class _Words(dict[str, Words]):
         self._person = person
         self._thing = thing
 
-    def __missing__(self, cell: str) -> Words:
+    def __missing__(self, cell: str) -> Statement:
         message = cell.strip()
         deed = deed_of(without_person(message, self._person), self._thing)
-        self[cell] = found = Words(message, self._person, deed)
+        self[cell] = found = Statement(message, self._person, deed)
         return found
 
 

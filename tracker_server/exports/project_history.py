@@ -36,17 +36,17 @@ def take_history(
         "q",
         (
             place
-            for place, (subject, words, _) in enumerate(events)
-            if subject.row_id and words.deed and words.deed.state
+            for place, (subject, statement, _) in enumerate(events)
+            if subject.row_id and statement.deed and statement.deed.state
         ),
     )
     # What is read of an export is never edited.
-    project.activity = cast("list[Row]", _Rows(shown.activity, range(len(events))))
-    project.transitions = cast("list[Row]", _Rows(shown.transition, changes))
+    project.activity = cast("list[Row]", _RowsOnDemand(shown.activity, range(len(events))))
+    project.transitions = cast("list[Row]", _RowsOnDemand(shown.transition, changes))
     project.state_history = _state_history(project, events, since, until)
 
 
-class _Rows(Sequence[Row]):
+class _RowsOnDemand(Sequence[Row]):
     """Rows that are made whenever somebody asks for them: all at a time would take more memory than the stories."""
 
     def __init__(self, make: Callable[[int], Row], places: Sequence[int]) -> None:
@@ -64,7 +64,7 @@ class _Rows(Sequence[Row]):
 
     def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
         if isinstance(place, slice):
-            return _Rows(self._make, self._places[place])
+            return _RowsOnDemand(self._make, self._places[place])
         return self._make(self._places[place])
 
     def __iter__(self) -> Iterator[Row]:
@@ -76,7 +76,7 @@ class _Events:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._subjects = [subject for subject, _, _ in events]
-        self._words = [words for _, words, _ in events]
+        self._statements = [statement for _, statement, _ in events]
         self._times = "".join(map(time_of, events))
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class _Events:
 
     def __getitem__(self, place: int) -> Event:
         begin = place * LENGTH_OF_TIME
-        return self._subjects[place], self._words[place], self._times[begin : begin + LENGTH_OF_TIME]
+        return self._subjects[place], self._statements[place], self._times[begin : begin + LENGTH_OF_TIME]
 
     def __iter__(self) -> Iterator[Event]:
         return map(self.__getitem__, range(len(self)))
@@ -105,7 +105,7 @@ class _Shown:
         return array("q", _numbers(self.project_id, self.events))
 
     def activity(self, place: int) -> Row:
-        (subject, words, at), number = self.events[place], self.numbers[place]
+        (subject, statement, at), number = self.events[place], self.numbers[place]
         # Without the name, which is not told, and which a later export may show to be another one.
         resource: Row = {"kind": subject.thing, "id": subject.row_id} if subject.thing and subject.row_id else {}
         if resource and subject.story_type:
@@ -113,16 +113,16 @@ class _Shown:
         activity: Row = {
             "guid": f"{self.project_id}_{number}",
             "project_version": number,
-            "message": words.message,
+            "message": statement.message,
             "changes": [],
             "primary_resources": [resource] if resource else [],
             "secondary_resources": [],
             "project": {"kind": "project", "id": self.project_id, "name": self.project_name},
             "occurred_at": at,
         }
-        if words.person:
-            activity["performed_by"] = {"kind": "person", "id": self.people[words.person], "name": words.person}
-        deed = words.deed
+        if statement.person:
+            activity["performed_by"] = {"kind": "person", "id": self.people[statement.person], "name": statement.person}
+        deed = statement.deed
         if deed is None:
             return activity
         activity |= {"kind": deed.kind, "highlight": deed.highlight}
@@ -134,16 +134,16 @@ class _Shown:
         return activity
 
     def transition(self, place: int) -> Row:
-        (subject, words, at), number = self.events[place], self.numbers[place]
+        (subject, statement, at), number = self.events[place], self.numbers[place]
         transition: Row = {
             "kind": "story_transition",
-            "state": words.deed.state if words.deed else "",
+            "state": statement.deed.state if statement.deed else "",
             "story_id": subject.row_id,
             "project_id": self.project_id,
             "project_version": number,
             "occurred_at": at,
         }
-        return transition | ({"performed_by_id": self.people[words.person]} if words.person else {})
+        return transition | ({"performed_by_id": self.people[statement.person]} if statement.person else {})
 
 
 def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
@@ -190,9 +190,9 @@ def _state_history(project: Project, events: Sequence[Event], since: datetime | 
 
 def _of_stories(events: Iterable[Event]) -> Iterator[tuple[int, Deed | None, str]]:
     """The events of stories: the ids of these, what was done, and when."""
-    for (row_id, thing, _), words, at in events:
+    for (row_id, thing, _), statement, at in events:
         if row_id is not None and thing == "story":
-            yield row_id, words.deed, at
+            yield row_id, statement.deed, at
 
 
 def _fit(deeds: Iterable[Deed], current_state: str) -> bool:
