@@ -26,6 +26,8 @@ from tracker_server.exports.times import at_time, is_certain, iso_time, split_ti
 
 MOST_LINES = 200_000
 """Of one project; its six months hold some ten thousand."""
+SPARE_LINES = MOST_LINES // 4
+"""So many more are read before the oldest are left out."""
 
 
 class Subject(NamedTuple):
@@ -81,11 +83,21 @@ class RowIds(NamedTuple):
 
 
 class History(NamedTuple):
-    """The events of a table, the oldest first, its lines, and how many of them are about another project."""
+    """The events of a table, the oldest first, its lines, and how many of them are about another project.
+
+    `untold` are the ids of stories of whose events some are left out: UNKNOWN for one that nobody can name, and GONE
+    for one that may not be in the project any more.
+    """
 
     events: list[Event]
     lines: int
     lines_of_others: int
+    untold: frozenset[int] = frozenset()
+
+
+UNKNOWN, GONE = -1, -2
+MAY_BE_STORIES = ("story", "")
+"""Kinds of things: the second one is not known."""
 
 
 def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> History:
@@ -94,7 +106,8 @@ def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> Histo
     Raises ExportError and OSError.
     """
     reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
-    found: list[Event] = []
+    found = _NewestEvents()
+    untold: set[int] = set()
     lines = of_others = 0
     subjects, statements_of = _Subjects(rows, is_of_one=table.is_of_one), _StatementsOf(reader)
     with table.open() as file:
@@ -103,11 +116,11 @@ def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> Histo
             subject, problem = subjects[id_text, type_name]
             if subject is None:
                 of_others += 1
+                untold.add(GONE)
                 continue
-            if not message or message.isspace():
-                reader.warn("Message", "empty; the line is left out")
-                continue
-            at = at_text if is_certain(at_text) else iso_time(at_text) or _time(at_text, reader)
+            at = _time_of_line(message, at_text, reader)
+            if not at or subject.row_id is None:
+                untold.update(_story_of(subject))
             if not at:
                 continue
             if problem:
@@ -115,15 +128,59 @@ def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> Histo
             statement = statements_of[person, subject[1]][message]
             if statement[2] is None:
                 reader.warn("Message", f"{shown(message)} is not understood; the line is kept as it is")
-            if len(found) == MOST_LINES:
-                reader.warn("", f"more than {MOST_LINES:,} lines; those from here on are left out")
-                break
-            found.append((subject, statement, at))
+            if found.add((subject, statement, at)):
+                # What they remember of lines that are left out would take more memory than the lines.
+                subjects.clear()
+                statements_of.clear()
     reader.warn_of_ambiguous_days()
-    times = list(map(time_of, found))
-    if sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])):
-        found.reverse()
-    return History(sorted(found, key=time_of), lines, of_others)
+    events = found.oldest_first()
+    if found.left_out:
+        reader.line = 0
+        reader.warn("", f"more than {MOST_LINES:,} lines; the {found.left_out:,} oldest are left out")
+    return History(events, lines, of_others, frozenset(untold))
+
+
+class _NewestEvents:
+    """Of the events that are added, the newest MOST_LINES. Of those of one second, the order of all tells the newer."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self.left_out = 0
+
+    def add(self, event: Event) -> bool:
+        """Returns True where it left out older events."""
+        self._events.append(event)
+        if len(self._events) < MOST_LINES + SPARE_LINES:
+            return False
+        self._leave_out()
+        return True
+
+    def oldest_first(self) -> list[Event]:
+        self._leave_out()
+        if self._have_the_newest_first():
+            self._events.reverse()
+        return sorted(self._events, key=time_of)
+
+    def _leave_out(self) -> None:
+        many = len(self._events) - MOST_LINES
+        if many <= 0:
+            return
+        times = list(map(time_of, self._events))
+        places = range(len(times))
+        oldest_first = sorted(places[::-1] if self._have_the_newest_first() else places, key=times.__getitem__)
+        oldest = set(oldest_first[:many])
+        self._events = [event for place, event in enumerate(self._events) if place not in oldest]
+        self.left_out += many
+
+    def _have_the_newest_first(self) -> bool:
+        times = list(map(time_of, self._events))
+        return bool(sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])))
+
+
+def _story_of(subject: Subject) -> Iterator[int]:
+    """The story that a line is about, if it may be about one."""
+    if subject.thing in MAY_BE_STORIES:
+        yield UNKNOWN if subject.row_id is None else subject.row_id
 
 
 def merged(newest_first: Iterable[list[Event]]) -> list[Event]:
@@ -229,6 +286,14 @@ class _Statements(dict[str, Statement]):
         deed = deed_of(without_person(message, self._person), self._thing)
         self[cell] = found = Statement(message, self._person, deed)
         return found
+
+
+def _time_of_line(message: str, at_text: str, reader: CellReader) -> str | None:
+    """When something was done; None for a line that is left out."""
+    if not message or message.isspace():
+        reader.warn("Message", "empty; the line is left out")
+        return None
+    return at_text if is_certain(at_text) else iso_time(at_text) or _time(at_text, reader)
 
 
 def _time(text: str, reader: CellReader) -> str | None:
