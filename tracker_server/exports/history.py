@@ -119,15 +119,16 @@ def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> Histo
                 untold.add(GONE)
                 continue
             at = _time_of_line(message, at_text, reader)
-            if not at or subject.row_id is None:
-                untold.update(_story_of(subject))
             if not at:
+                untold.update(_story_of(subject))
                 continue
             if problem:
                 reader.warn("ID", problem)
             statement = statements_of[person, subject[1]][message]
             if statement[2] is None:
                 reader.warn("Message", f"{shown(message)} is not understood; the line is kept as it is")
+            if subject.row_id is None:
+                untold.update(_story_of(subject, statement.deed))
             if found.add((subject, statement, at)):
                 # What they remember of lines that are left out would take more memory than the lines.
                 subjects.clear()
@@ -177,9 +178,9 @@ class _NewestEvents:
         return bool(sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])))
 
 
-def _story_of(subject: Subject) -> Iterator[int]:
-    """The story that a line is about, if it may be about one."""
-    if subject.thing in MAY_BE_STORIES:
+def _story_of(subject: Subject, deed: Deed | None = None) -> Iterator[int]:
+    """The story that a line is about, if it may be about one and not just about a part of it."""
+    if subject.thing in MAY_BE_STORIES and (deed is None or deed.kind.startswith("story_")):
         yield UNKNOWN if subject.row_id is None else subject.row_id
 
 

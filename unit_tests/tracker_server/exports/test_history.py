@@ -343,6 +343,8 @@ UNCLEAR = {
     "of an epic": (line(1002, "Ann Lee frobnicated it", "2025-03-29", "epic"), "2025-03-25"),
     "of what may be a story that is gone": (line(77, "Ann Lee frobnicated it", "2025-03-29", ""), "2025-03-29"),
     "without a number that can be read": (line("x1", "Ann Lee edited this feature", "2025-03-29"), "2025-04-01"),
+    "of a comment without a number": (line("", 'Ann Lee added comment: "x"', "2025-03-29"), "2025-03-25"),
+    "of a label without a number": (line("", "Ann Lee added label x", "2025-03-29", ""), "2025-03-25"),
     "without a time": (line(1000, "Ann Lee edited this feature", ""), "2025-04-01"),
     "with a time that nobody understands": (line(1000, "Ann Lee edited this feature", "yesterday"), "2025-04-01"),
     "of a story that is gone, without a time": (line(77, "Ann Lee deleted this bug", "", "bug"), "2025-04-01"),
