@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -100,15 +101,18 @@ class Attachments:
         """Copy the files of these rows, and set `file_url`, `bytes` and `sha256`: to null where one cannot be had."""
         self.open()
         for row in rows:
-            copy = None if self.problem else self._copy_of(row)
-            row["file_url"] = self._store.url_of(copy.key) if copy and self._store else None
-            row["bytes"] = copy.size if copy else None
-            row["sha256"] = copy.sha256 if copy else None
+            self._describe(row, None if self.problem else self._copy_of(row))
 
-    def missed_before(self, projects: Collection[int]) -> Iterator[Row]:
+    def _describe(self, row: Row, copy: Copy | None) -> None:
+        row["file_url"] = self._store.url_of(copy.key) if copy and self._store else None
+        row["bytes"] = copy.size if copy else None
+        row["sha256"] = copy.sha256 if copy else None
+
+    def missed_before(self, projects: Collection[int]) -> Iterator[tuple[Row, Callable[[], None]]]:
         """The rows of files in these projects that an earlier sync left out, and that can be had now, with their files.
 
-        To be called after all rows of the sync have been here: what these brought does not come again.
+        To be called after all rows of the sync have been here: what these brought does not come again. No state covers
+        these rows. So each comes with what is to be called once it has been sent: it comes again otherwise.
         """
         self.open()
         for file in self._missing.of_earlier_syncs() if self._missing else ():
@@ -117,7 +121,7 @@ class Attachments:
             if file.identity in self._indexed:
                 self._forget(file)
             elif file.project_id in projects and (row := self._current(file)):
-                yield row
+                yield row, partial(self._note_sent, row, file)
 
     def _current(self, file: MissingFile) -> Row | None:
         """The row of a missing file with its copy; None where it cannot be had, or where a sync has brought it."""
@@ -134,20 +138,31 @@ class Attachments:
         except TrackerError as error:
             logger.warning("%s is still missing: %s", _named(known), error)
             return None
-        is_brought = row is not None and identity_of(row) in self._indexed
-        if row and not is_brought:
-            self.copy_files([row])
-        # One whose row has another size by now is another file: that one is copied, or missing in its place.
-        if not self.problem and (row is None or is_brought or MissingFile.of(row) != file):
+        if row and identity_of(row) not in self._indexed:
+            self._describe(row, self._copy_of(row, is_sent=False))
+            if row["file_url"]:
+                return row
+        # One whose row has another size by now is another file: that one was brought, or is missing in its place.
+        if not self.problem and (row is None or MissingFile.of(row) != file):
             self._forget(file)
-        return row if row and not is_brought and row["file_url"] else None
+        return None
+
+    def _note_sent(self, row: Row, file: MissingFile) -> None:
+        try:
+            self._index(row, self._indexed[identity_of(row)])
+            self._forget(file)
+        except OSError as error:
+            logger.warning("%s comes once more with the next sync: %s", _named(row), error)
 
     def __str__(self) -> str:
         counts = self._counts
         return f"{counts['new']:,} copied, {counts['known']:,} copied before, {counts['missing']:,} not copied"
 
-    def _copy_of(self, row: Row) -> Copy | None:
-        """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had."""
+    def _copy_of(self, row: Row, *, is_sent: bool = True) -> Copy | None:
+        """What the store has of the file of a row, which is copied if it has nothing; None if it cannot be had.
+
+        `is_sent`: a state covers the row, so nothing has to wait until it is sent.
+        """
         identity = identity_of(row)
         # Two threads may come by the same file: one that is missing, and whose row has changed.
         with self._locks.of(f"index/{identity}"):
@@ -155,7 +170,10 @@ class Attachments:
                 if copy := self._indexed.get(identity):
                     self._counts["known"] += 1
                     return copy
-                copy = self._copied(row, identity)
+                copy = self._copied(row)
+                if is_sent:
+                    self._index(row, copy)
+                self._indexed[identity] = copy
                 self._counts["new"] += 1
                 return copy
             except (FileUnavailable, TrackerError) as error:
@@ -166,7 +184,7 @@ class Attachments:
                 self._give_up(f"{_named(row)} cannot be written: {error}")
         return None
 
-    def _copied(self, row: Row, identity: str) -> Copy:
+    def _copied(self, row: Row) -> Copy:
         assert self._store is not None  # noqa: S101  # open has been called
         size = row.get("size")
         if isinstance(size, int) and size > self._most_bytes:
@@ -176,11 +194,12 @@ class Attachments:
 
         with SpooledTemporaryFile(IN_MEMORY) as file:
             self._copy_to(row, file, self._most_bytes)
-            copy = self._store.add(file, safe_name(str(row.get("filename") or "file")), row.get("content_type"))
-        self._store.put(f"index/{identity}/{copy.sha256}-{copy.size}", io.BytesIO())
-        self._indexed[identity] = copy
+            return self._store.add(file, safe_name(str(row.get("filename") or "file")), row.get("content_type"))
+
+    def _index(self, row: Row, copy: Copy) -> None:
+        assert self._store is not None  # noqa: S101
+        self._store.put(f"index/{identity_of(row)}/{copy.sha256}-{copy.size}", io.BytesIO())
         self._forget(MissingFile.of(row))
-        return copy
 
     def _note_missing(self, row: Row) -> None:
         assert self._missing is not None  # noqa: S101

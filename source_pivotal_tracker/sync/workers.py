@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -56,11 +56,12 @@ class PageRead(Generic[Encoded]):
 class FilesFound(Generic[Encoded]):
     """The rows of files that an earlier sync could not have, encoded; None where there are none.
 
-    `is_last`: no more come. `error` is why not all were looked for.
+    `note_sent` is to be called once they are written. `is_last`: no more come. `error` is why not all were looked for.
     """
 
     encoded: Encoded | None = None
     count: int = 0
+    note_sent: Callable[[], None] | None = None
     is_last: bool = False
     error: TrackerError | None = None
 
@@ -244,8 +245,8 @@ class Workers(Generic[Encoded]):
     def _find(self, attachments: Attachments) -> TrackerError | None:
         """Why not all missing files were looked for. Raises Closed."""
         try:
-            for row in attachments.missed_before(self._context.replicated_projects):
-                self._queue.put(FilesFound(self._encode(FILES, [row]), 1))
+            for row, note_sent in attachments.missed_before(self._context.replicated_projects):
+                self._queue.put(FilesFound(self._encode(FILES, [row]), 1, note_sent))
         except orjson.JSONEncodeError as error:
             return unwritable(error, FILES)
         except Closed:

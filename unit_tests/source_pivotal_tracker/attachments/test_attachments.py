@@ -553,6 +553,25 @@ def test_a_file_whose_entry_is_damaged_comes_all_the_same(
     assert len(named) == (len(world.files) if not damage.startswith(b"{") or damage == b"{" else 0)
 
 
+@pytest.mark.parametrize("killed_after", range(2, 9, 3))
+def test_a_sync_that_is_killed_while_it_sends_missing_files_loses_none(
+    killed_after: int, server: TrackerServer, world: World, tmp_path: Path
+) -> None:
+    for row in file_rows(world):
+        row["size"] += 1
+    config = config_for(server, attachments_to=str(tmp_path))
+    first = after_an_outage(world, config)
+    for row in file_rows(world):
+        row["size"] -= 1
+    killed = Sync(config, [FILES], incremental=True, state=first.state, killed_after=killed_after)
+    rest = Sync(config, [FILES], incremental=True, state=killed.state)
+    rows = [*killed.records[FILES], *rest.records[FILES]]
+    assert len(killed.records[FILES]) > 0 or killed_after == 2
+    assert sorted(row["id"] for row in rows) == sorted(world.files)
+    assert all(row["file_url"] for row in rows)
+    assert Sync(config, [FILES], incremental=True, state=rest.state).records[FILES] == []
+
+
 def test_a_row_whose_size_is_mended_comes_once_with_its_file(
     server: TrackerServer, world: World, tmp_path: Path
 ) -> None:
