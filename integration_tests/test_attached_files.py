@@ -6,7 +6,10 @@ import hashlib
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,10 @@ from moto.server import ThreadedMotoServer
 
 from integration_tests.command_line import Ended, catalog_of
 from tools.program import CONNECTOR
+from tracker_server import edits
 from tracker_server.app import TrackerServer
 from tracker_server.exports import write_export
-from tracker_server.sample import make_world, sample_files
+from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import World
 from unit_tests.file_server import credentials
 from unit_tests.syncs import config_for
@@ -49,6 +53,49 @@ def store() -> Iterator[str]:
     requests.put(f"{address}/{BUCKET}", timeout=PATIENCE).raise_for_status()
     yield address
     server.stop()
+
+
+@contextmanager
+def refusing(store: str, refuses: Callable[[str, str], bool]) -> Iterator[str]:
+    """The address of the store behind a gateway that refuses some requests, by their methods and paths."""
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if refuses(self.command, self.path):
+                self.reply(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>", {})
+                return
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            found = requests.request(self.command, store + self.path, data=body, headers=headers, timeout=PATIENCE)
+            kept = ("etag", "last-modified", "content-type", "x-amz-")
+            self.reply(
+                found.status_code,
+                found.content,
+                {name: value for name, value in found.headers.items() if name.lower().startswith(kept)},
+            )
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815
+
+        def reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is printed."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def read(
@@ -126,9 +173,7 @@ def test_a_full_disk_is_an_error_and_the_next_sync_copies_the_rest(world: World,
     with TrackerServer(world) as server:
         config = config_for(server, attachments_to=str(files))
         full = read(tmp_path, config, FILES, "stories", largest_file=64)
-        states = [message["state"] for message in full.of_type("STATE")]
-        last = {state["stream"]["stream_descriptor"]["name"]: state for state in states}
-        after = read(tmp_path, config, FILES, "stories", state=list(last.values()))
+        after = read(tmp_path, config, FILES, "stories", state=last_states(full))
     assert full.exit_code == 1
     assert full.last_statuses == {FILES: "INCOMPLETE", "stories": "COMPLETE"}
     assert "File too large" in full.errors[0]["message"]
@@ -141,3 +186,54 @@ def test_a_full_disk_is_an_error_and_the_next_sync_copies_the_rest(world: World,
     assert sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in copies) == sorted(
         {row["sha256"] for row in found.values()}
     )
+
+
+def last_states(ended: Ended) -> list[dict[str, Any]]:
+    states = [message["state"] for message in ended.of_type("STATE")]
+    return list({state["stream"]["stream_descriptor"]["name"]: state for state in states}.values())
+
+
+def deletes(method: str, path: str) -> bool:
+    return method == "DELETE" or (method == "POST" and "delete" in path)
+
+
+@pytest.mark.parametrize("loss", ["an outage", "a deleted story"])
+def test_a_store_that_deletes_nothing_costs_no_file_and_ends_no_sync(loss: str, store: str, tmp_path: Path) -> None:
+    world = make_world(2, 40, 1)
+    world.files = whole = sample_files(world)
+    with TrackerServer(world) as server, refusing(store, deletes) as gateway:
+        config = config_for(server, attachments_to=f"s3://{BUCKET}/tracker")
+        world.files = {}
+        first = read(tmp_path, config, FILES, environment=credentials(gateway))
+        world.files = whole
+        if loss == "a deleted story":
+            for project in world.projects.values():
+                edits.delete_stories(world, project, world.tokens[SAMPLE_TOKEN], list(project.stories))
+        second = read(tmp_path, config, FILES, environment=credentials(gateway), state=last_states(first))
+        third = read(tmp_path, config, FILES, environment=credentials(gateway), state=last_states(second))
+    left = {row["id"] for row in rows(first) if loss == "an outage" or row["epic_id"]}
+    assert [ended.exit_code for ended in (first, second, third)] == [0, 0, 0]
+    assert {ended.last_statuses[FILES] for ended in (first, second, third)} == {"COMPLETE"}
+    assert sorted(row["id"] for row in rows(second)) == sorted(left)
+    assert all(row["file_url"] for row in rows(second))
+    assert rows(third) == []
+    log = [message["log"]["message"] for message in second.of_type("LOG")]
+    assert sum("cannot be deleted: " in words for words in log) == 1
+
+
+def test_a_store_that_does_not_show_what_is_missing_makes_the_stream_incomplete(store: str, tmp_path: Path) -> None:
+    def reads_an_entry(method: str, path: str) -> bool:
+        return method == "GET" and f"/{BUCKET}/tracker/missing/" in path
+
+    world = make_world(2, 40, 1)
+    world.files = whole = sample_files(world)
+    with TrackerServer(world) as server, refusing(store, reads_an_entry) as gateway:
+        config = config_for(server, attachments_to=f"s3://{BUCKET}/tracker")
+        world.files = {}
+        first = read(tmp_path, config, FILES, environment=credentials(gateway))
+        world.files = whole
+        second = read(tmp_path, config, FILES, environment=credentials(gateway), state=last_states(first))
+        third = read(tmp_path, config, FILES, environment=credentials(store), state=last_states(second))
+    assert second.last_statuses == {FILES: "INCOMPLETE"}
+    assert second.errors[0]["message"].startswith("attachments_to: the list of what is missing cannot be read: ")
+    assert sorted(row["id"] for row in rows(third)) == sorted(whole)

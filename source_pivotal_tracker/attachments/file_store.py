@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from typing import IO, NamedTuple
 
-from source_pivotal_tracker.object_stores import errors_of_the_store
+from source_pivotal_tracker.object_stores import errors_of_the_store, listed, opened
+
+BLOCK = 65_536
+"""Bytes of a file that are read at a time."""
+
+
+class Copy(NamedTuple):
+    """A content in the store: its key, its size in bytes and its digest in hexadecimal."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Locks:
+    """A lock for each key. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_key: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def of(self, key: str) -> threading.Lock:
+        with self._lock:
+            return self._by_key[key]
 
 
 class FileStore:
     """Writes below a place: the path of a folder, or the URL of a folder in an object store, such as `s3://bucket/files`.
 
-    Keys have `/` between their parts. A file is there whole or not at all. All methods raise OSError, whose text is a
-    reason.
+    Keys have `/` between their parts. A file is there whole or not at all. `files/` has each content once, by its
+    SHA-256. All methods raise OSError, whose text is a reason.
     """
 
     def __init__(self, place: str) -> None:
-        # Loaded only where it is needed: it is large.
-        from obstore.store import LocalStore, from_url
-
+        self._copies: dict[str, Copy] = {}
+        self._locks = Locks()
         self._is_folder = "://" not in place
+        if not self._is_folder:
+            self._store, self._root, self._prefix = opened(place)
+            return
+        from obstore.store import LocalStore
+
+        folder = Path(place).absolute()
+        self._root, self._prefix = str(folder), ""
         with errors_of_the_store():
-            if self._is_folder:
-                folder = Path(place).absolute()
-                folder.mkdir(parents=True, exist_ok=True)
-                self._root, self._prefix = str(folder), ""
-                self._store: Any = LocalStore(folder)
-            else:
-                parts = urlsplit(place)
-                self._root = f"{parts.scheme}://{parts.netloc}"
-                self._prefix = unquote(parts.path).strip("/")
-                self._store = from_url(self._root)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(folder)
+
+    def learn(self) -> None:
+        """Look up which contents are there."""
+        for key, size in self.sizes("files/"):
+            _, *parts = key.split("/")
+            if len(parts) == 3:
+                self._copies[parts[1]] = Copy(key, size, parts[1])
+
+    def copy_of(self, sha256: str) -> Copy | None:
+        """The copy of a content that is there, whole or cut, as by a power failure."""
+        return self._copies.get(sha256)
+
+    def add(self, file: IO[bytes], name: str, content_type: object) -> Copy:
+        """Write a content under a name, unless it is there under any. Safe to call from several threads."""
+        file.seek(0)
+        digest = hashlib.sha256()
+        while block := file.read(BLOCK):
+            digest.update(block)
+        sha256, size = digest.hexdigest(), file.tell()
+        file.seek(0)
+        with self._locks.of(sha256):
+            copy = self._copies.get(sha256)
+            if copy is None or copy.size != size:
+                key = copy.key if copy else f"files/{sha256[:2]}/{sha256}/{name}"
+                copy = Copy(key, size, sha256)
+                self.put(key, file, content_type)
+                self._copies[sha256] = copy
+        return copy
 
     def url_of(self, key: str) -> str:
         """Where a file is: a `file://` URL, or one as the store's own tools take it."""
@@ -42,19 +93,20 @@ class FileStore:
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The keys that begin with a folder, each with the size of its file in bytes."""
-        import obstore
-
         folder = self._path(prefix)
         start = len(folder) - len(prefix)
-        with errors_of_the_store():
-            for batch in obstore.list(self._store, folder):
-                yield from ((str(entry["path"])[start:], int(entry["size"])) for entry in batch)
+        for entry in listed(self._store, folder):
+            yield str(entry["path"])[start:], int(entry["size"])
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str) -> bytes | None:
+        """The content of a file; None if it is not there, as where another sync has removed it."""
         import obstore
 
         with errors_of_the_store():
-            return bytes(obstore.get(self._store, self._path(key)).bytes())
+            try:
+                return bytes(obstore.get(self._store, self._path(key)).bytes())
+            except FileNotFoundError:
+                return None
 
     def put(self, key: str, content: IO[bytes], content_type: object = None) -> None:
         """Write a file. A browser that opens it in a store shows pictures alone: all else is a stranger's."""

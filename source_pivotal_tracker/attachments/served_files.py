@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import IO
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.errors import GONE, ParametersRefused, RetryableError, SkippableError
-from source_pivotal_tracker.attachments.attachments import FileUnavailable, limited
-from source_pivotal_tracker.streams.comments import with_whole_addresses
-from source_pivotal_tracker.streams.rows import Row, objects
+from source_pivotal_tracker.api.errors import GONE, UNROUTED, RetryableError, SkippableError, answer_of
+from source_pivotal_tracker.api.fields import DEFAULT, select
+from source_pivotal_tracker.attachments.attachments import FILES, FileUnavailable, limited
+from source_pivotal_tracker.streams.comments import FileAttachments, with_whole_addresses
+from source_pivotal_tracker.streams.endpoints import Endpoint
+from source_pivotal_tracker.streams.rows import Row, objects, rows_in
+
+ATTACHMENTS = FileAttachments.attachments
+"""The attribute of a comment that holds its files."""
+FIELDS = select(DEFAULT, ATTACHMENTS)
 
 ATTEMPTS = 4
 """At one file; the next sync tries again."""
@@ -54,26 +60,25 @@ class RowOfFile:
         self._client = client
 
     def __call__(self, row: Row) -> Row | None:
-        """As `Refreshed`."""
-        kind, owner_id = ("stories", row["story_id"]) if row.get("story_id") else ("epics", row.get("epic_id"))
-        path = f"projects/{row['project_id']}/{kind}/{owner_id}/comments"
+        """As `RefreshRow`."""
+        parent, owner_id = ("stories", row["story_id"]) if row.get("story_id") else ("epics", row.get("epic_id"))
+        # What the server refuses of the list of comments is known by then.
+        comments = f"projects/{{project_id}}/{parent}/{{id}}/comments"
+        path = f"projects/{row.get('project_id')}/{parent}/{owner_id}/comments/{row.get('comment_id')}"
         try:
-            try:
-                answer = self._client.get(path, {"fields": ":default,file_attachments"}).parsed
-            except ParametersRefused:
-                answer = self._client.get(path).parsed
+            answer = self._client.selection.get(path, {}, FIELDS, endpoint=comments, names=FILES, variant="one")
         except SkippableError as error:
             if error.code == GONE:
                 return None
+            if error.code == UNROUTED:
+                return row
             raise
-        comments = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
-        comment = next((one for one in comments if one.get("id") == row.get("comment_id")), None)
-        if comment is None:
-            return None
-        if "file_attachments" not in comment:
+        with answer_of(path):
+            (comment,) = rows_in(answer.parsed, Endpoint(path, single=True))
+            files = objects(comment, ATTACHMENTS)
+        if ATTACHMENTS not in comment:
             return row
-        found = (file for file in objects(comment, "file_attachments") if file.get("id") == row["id"])
-        current = next(found, None)
+        current = next((file for file in files if file.get("id") == row["id"]), None)
         if current is None:
             return None
         return with_whole_addresses(

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.completeness import Completeness
 from source_pivotal_tracker.api.errors import SourceUnavailable
-from source_pivotal_tracker.exports.files import NotOpened, files_at
+from source_pivotal_tracker.exports.remote_files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO
 
-from source_pivotal_tracker.attachments.attachments import BLOCK, FileUnavailable, limited
+from source_pivotal_tracker.attachments.attachments import FileUnavailable, limited
+from source_pivotal_tracker.attachments.file_store import BLOCK
 from source_pivotal_tracker.streams.rows import Row
 from tracker_server.downloads import FILE_ERRORS, problem_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -56,11 +56,12 @@ class PageRead(Generic[Encoded]):
 class FilesFound(Generic[Encoded]):
     """The rows of files that an earlier sync could not have, encoded; None where there are none.
 
-    `is_last`: no more come. `error` is why not all were looked for.
+    `note_sent` is to be called once they are written. `is_last`: no more come. `error` is why not all were looked for.
     """
 
     encoded: Encoded | None = None
     count: int = 0
+    note_sent: Callable[[], None] | None = None
     is_last: bool = False
     error: TrackerError | None = None
 
@@ -166,7 +167,7 @@ class Workers(Generic[Encoded]):
             raise
         except Exception as error:
             logger.exception("A bug in the connector while reading /%s", walk.path)
-            return IncompleteError(f"a bug in the connector: {type(error).__name__}: {error}", path=walk.path)
+            return _bug(error, walk.path)
         finally:
             self._context.parse_lock.release()
         return None
@@ -222,7 +223,7 @@ class Workers(Generic[Encoded]):
         errors = {}
         if self._attachments and files:
             # Without the lock: to copy files takes long.
-            self._attachments.describe(files)
+            self._attachments.copy_files(files)
             encoded[FILES] = self._encode(FILES, files)
         if self._attachments and (error := self._attachments.error) and FILES in {m.stream.name for m in walk.members}:
             # What is not copied comes once more in the next sync.
@@ -231,11 +232,30 @@ class Workers(Generic[Encoded]):
         self._queue.put(PageRead(walk, page, encoded, counts, errors), page.size)
 
     def _find_files(self, attachments: Attachments) -> None:
-        """Copy what an earlier sync could not have."""
+        """Copy what an earlier sync could not have, after the walks: what these bring does not come twice."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._left or self._is_stopped)
+            if self._is_stopped:
+                return
         try:
-            attachments.open()
-            for row in attachments.missed_before(self._context.replicated_projects):
-                self._queue.put(FilesFound(self._encode(FILES, [row]), 1))
-            self._queue.put(FilesFound(is_last=True, error=attachments.error))
+            self._queue.put(FilesFound(is_last=True, error=self._find(attachments)))
         except Closed:
             return
+
+    def _find(self, attachments: Attachments) -> TrackerError | None:
+        """Why not all missing files were looked for. Raises Closed."""
+        try:
+            for row, note_sent in attachments.missed_before(self._context.replicated_projects):
+                self._queue.put(FilesFound(self._encode(FILES, [row]), 1, note_sent))
+        except orjson.JSONEncodeError as error:
+            return unwritable(error, FILES)
+        except Closed:
+            raise
+        except Exception as error:
+            logger.exception("A bug in the connector while looking for missing files")
+            return _bug(error)
+        return attachments.error
+
+
+def _bug(error: Exception, path: str | None = None) -> IncompleteError:
+    return IncompleteError(f"a bug in the connector: {type(error).__name__}: {error}", path=path)

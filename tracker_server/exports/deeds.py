@@ -24,11 +24,14 @@ _STATE = "|".join(dict.fromkeys(STATES_BY_VERB.values()))
 _FROM_TO = re.compile(
     r"(?:(?:edited|updated|changed|set) )?(?:(?:this|the) \w+[:,]? ?)?(?:(?:the|its|his|her|this) )?(?:story'?s? )?"
     r"(?:current[ _])?stat(?:e|us)\b[: ]*(?:(?:was )?changed )?(?:from )?[\"'“]?"
-    rf"(?:(?P<before>{_STATE})[\"'”]? ?(?:to|->|→|=>) ?[\"'“]?|to [\"'“]?|: ?)?(?P<state>{_STATE})\b.*",
+    rf"(?:(?P<before>{_STATE})[\"'”]? ?(?:to|->|→|=>) ?[\"'“]?|to [\"'“]?|: ?)?(?P<state>{_STATE})\b"
+    r"(?![\"'”]? ?(?:to\b|->|→|=>)).*",
     re.IGNORECASE | re.DOTALL,
 )
 _VERB = re.compile(r"(?P<verb>[a-z]+)\b(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _OF_A_STORY = re.compile(rf"(?: (?:this|the|an?) (?:{'|'.join(STORY_TYPES)})\b.*|[.!]?)", re.IGNORECASE | re.DOTALL)
+_OF_A_STATE = re.compile(r"[^\"“]*(?:\b|_)stat(?:e|us)\b", re.IGNORECASE)
+"""A change of a state, if the words in quotation marks do not say so."""
 _PART = re.compile(
     r" (?:(?:this|the|an?|new) )*(?P<part>comment|task|blocker|review|pull request|branch|label|attachment|file"
     r"|follower|membership|owner|integration|webhook)s?\b",
@@ -102,4 +105,6 @@ def deed_of(words: str, thing: str) -> Deed | None:
         name = part["part"].lower()
         of = _KINDS_OF_PARTS.get(name, name.replace(" ", "_"))
         return Deed(f"{of}_{_VERBS[verb]}_activity", f"{verb}{part[0].lower()}")
-    return Deed(f"{thing}_{_VERBS[verb]}_activity", verb) if thing else None
+    if not thing or (thing == "story" and _OF_A_STATE.match(rest)):
+        return None
+    return Deed(f"{thing}_{_VERBS[verb]}_activity", verb)

@@ -26,6 +26,8 @@ from tracker_server.exports.times import at_time, is_certain, iso_time, split_ti
 
 MOST_LINES = 200_000
 """Of one project; its six months hold some ten thousand."""
+SPARE_LINES = MOST_LINES // 4
+"""So many more are read before the oldest are left out."""
 
 
 class Subject(NamedTuple):
@@ -36,7 +38,7 @@ class Subject(NamedTuple):
     story_type: str = ""
 
 
-class Words(NamedTuple):
+class Statement(NamedTuple):
     """What was done, and by whom. `deed` is None if the message is not understood."""
 
     message: str
@@ -44,8 +46,8 @@ class Words(NamedTuple):
     deed: Deed | None
 
 
-Event = tuple[Subject, Words, str]
-"""Something that was done, and when (ISO 8601). Many events share their subject and their words."""
+Event = tuple[Subject, Statement, str]
+"""Something that was done, and when (ISO 8601). Many events share their subject and their statement."""
 Content = tuple[int, str, str, str]
 
 
@@ -54,11 +56,11 @@ time_of: Callable[[Event], str] = itemgetter(2)
 
 def content_of(event: Event) -> Content:
     """What is equal for one event in the histories of two exports."""
-    subject, words, at = event
-    return subject.row_id or 0, words.message, words.person, at
+    subject, statement, at = event
+    return subject.row_id or 0, statement.message, statement.person, at
 
 
-class Rows(NamedTuple):
+class RowIds(NamedTuple):
     """The ids of what a project has."""
 
     project_id: int
@@ -81,49 +83,105 @@ class Rows(NamedTuple):
 
 
 class History(NamedTuple):
-    """The events of a table, the oldest first, its lines, and how many of them are about another project."""
+    """The events of a table, the oldest first, its lines, and how many of them are about another project.
+
+    `untold` are the ids of stories of whose events some are left out: UNKNOWN for one that nobody can name, and GONE
+    for one that may not be in the project any more.
+    """
 
     events: list[Event]
     lines: int
     lines_of_others: int
+    untold: frozenset[int] = frozenset()
 
 
-def read_history(table: HistoryTable, reader: CellReader, rows: Rows) -> History:
+UNKNOWN, GONE = -1, -2
+MAY_BE_STORIES = ("story", "")
+"""Kinds of things: the second one is not known."""
+
+
+def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> History:
     """What a table tells of a project; of one that several projects may share, what is about rows of this one.
 
     Raises ExportError and OSError.
     """
     reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
-    found: list[Event] = []
+    found = _NewestEvents()
+    untold: set[int] = set()
     lines = of_others = 0
-    subjects, words_of = _Subjects(rows, is_of_one=table.is_of_one), _WordsOf(reader)
+    subjects, statements_of = _Subjects(rows, is_of_one=table.is_of_one), _StatementsOf(reader)
     with table.open() as file:
         for reader.line, (id_text, type_name, message, person, at_text) in _lines(Sheet(file, table.label)):
             lines += 1
             subject, problem = subjects[id_text, type_name]
             if subject is None:
                 of_others += 1
+                untold.add(GONE)
                 continue
-            if not message or message.isspace():
-                reader.warn("Message", "empty; the line is left out")
-                continue
-            at = at_text if is_certain(at_text) else iso_time(at_text) or _time(at_text, reader)
+            at = _time_of_line(message, at_text, reader)
             if not at:
+                untold.update(_story_of(subject))
                 continue
             if problem:
                 reader.warn("ID", problem)
-            words = words_of[person, subject[1]][message]
-            if words[2] is None:
+            statement = statements_of[person, subject[1]][message]
+            if statement[2] is None:
                 reader.warn("Message", f"{shown(message)} is not understood; the line is kept as it is")
-            if len(found) == MOST_LINES:
-                reader.warn("", f"more than {MOST_LINES:,} lines; those from here on are left out")
-                break
-            found.append((subject, words, at))
+            if subject.row_id is None:
+                untold.update(_story_of(subject, statement.deed))
+            if found.add((subject, statement, at)):
+                # What they remember of lines that are left out would take more memory than the lines.
+                subjects.clear()
+                statements_of.clear()
     reader.warn_of_ambiguous_days()
-    times = list(map(time_of, found))
-    if sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])):
-        found.reverse()
-    return History(sorted(found, key=time_of), lines, of_others)
+    events = found.oldest_first()
+    if found.left_out:
+        reader.line = 0
+        reader.warn("", f"more than {MOST_LINES:,} lines; the {found.left_out:,} oldest are left out")
+    return History(events, lines, of_others, frozenset(untold))
+
+
+class _NewestEvents:
+    """Of the events that are added, the newest MOST_LINES. Of those of one second, the order of all tells the newer."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self.left_out = 0
+
+    def add(self, event: Event) -> bool:
+        """Returns True where it left out older events."""
+        self._events.append(event)
+        if len(self._events) < MOST_LINES + SPARE_LINES:
+            return False
+        self._leave_out()
+        return True
+
+    def oldest_first(self) -> list[Event]:
+        self._leave_out()
+        if self._have_the_newest_first():
+            self._events.reverse()
+        return sorted(self._events, key=time_of)
+
+    def _leave_out(self) -> None:
+        many = len(self._events) - MOST_LINES
+        if many <= 0:
+            return
+        times = list(map(time_of, self._events))
+        places = range(len(times))
+        oldest_first = sorted(places[::-1] if self._have_the_newest_first() else places, key=times.__getitem__)
+        oldest = set(oldest_first[:many])
+        self._events = [event for place, event in enumerate(self._events) if place not in oldest]
+        self.left_out += many
+
+    def _have_the_newest_first(self) -> bool:
+        times = list(map(time_of, self._events))
+        return bool(sum(map(gt, times, times[1:])) > sum(map(lt, times, times[1:])))
+
+
+def _story_of(subject: Subject, deed: Deed | None = None) -> Iterator[int]:
+    """The story that a line is about, if it may be about one and not just about a part of it."""
+    if subject.thing in MAY_BE_STORIES and (deed is None or deed.kind.startswith("story_")):
+        yield UNKNOWN if subject.row_id is None else subject.row_id
 
 
 def merged(newest_first: Iterable[list[Event]]) -> list[Event]:
@@ -180,7 +238,7 @@ class _Subjects(dict[tuple[str, str], tuple[Subject | None, str]]):
     There is no subject where the line is about another project. Most lines are about what an earlier one is about.
     """
 
-    def __init__(self, rows: Rows, *, is_of_one: bool) -> None:
+    def __init__(self, rows: RowIds, *, is_of_one: bool) -> None:
         super().__init__()
         self._rows = rows
         self._is_of_one = is_of_one
@@ -202,21 +260,21 @@ class _Subjects(dict[tuple[str, str], tuple[Subject | None, str]]):
         return Subject(row_id, thing, intern(name) if thing == "story" and name in TYPES_OF_STORIES else ""), problem
 
 
-class _WordsOf(dict[tuple[str, str], "_Words"]):
+class _StatementsOf(dict[tuple[str, str], "_Statements"]):
     """What lines say, by the person and the kind of thing that they are about."""
 
     def __init__(self, reader: CellReader) -> None:
         super().__init__()
         self._reader = reader
 
-    def __missing__(self, key: tuple[str, str]) -> _Words:
+    def __missing__(self, key: tuple[str, str]) -> _Statements:
         person, thing = key
         self._reader.person_id(person)
-        self[key] = found = _Words(intern(person.strip()), thing)
+        self[key] = found = _Statements(intern(person.strip()), thing)
         return found
 
 
-class _Words(dict[str, Words]):
+class _Statements(dict[str, Statement]):
     """What the messages about one kind of thing and by one person say. Most are as an earlier one is."""
 
     def __init__(self, person: str, thing: str) -> None:
@@ -224,11 +282,19 @@ class _Words(dict[str, Words]):
         self._person = person
         self._thing = thing
 
-    def __missing__(self, cell: str) -> Words:
+    def __missing__(self, cell: str) -> Statement:
         message = cell.strip()
         deed = deed_of(without_person(message, self._person), self._thing)
-        self[cell] = found = Words(message, self._person, deed)
+        self[cell] = found = Statement(message, self._person, deed)
         return found
+
+
+def _time_of_line(message: str, at_text: str, reader: CellReader) -> str | None:
+    """When something was done; None for a line that is left out."""
+    if not message or message.isspace():
+        reader.warn("Message", "empty; the line is left out")
+        return None
+    return at_text if is_certain(at_text) else iso_time(at_text) or _time(at_text, reader)
 
 
 def _time(text: str, reader: CellReader) -> str | None:

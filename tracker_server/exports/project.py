@@ -58,7 +58,8 @@ def build_project(reader: ProjectReader, *, links: bool = True) -> Project:
         project.memberships[membership["id"]] = membership | {"project_id": project.id, "person_id": person_id}
     if events:
         since = covered_since(reader.histories_of_the_newest)
-        take_history(project, events, cells.people, since, reader.as_of)
+        untold = frozenset().union(*(history.untold for history in reader.histories.values()))
+        take_history(project, events, cells.people, since, reader.as_of, untold)
     else:
         project.unavailable_endpoints = HISTORY_ENDPOINTS
         project.unavailable_attributes = HISTORY_ATTRIBUTES

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import cast, overload
 
 from tracker_server.exports.deeds import Deed
-from tracker_server.exports.history import Content, Event, content_of, time_of
+from tracker_server.exports.history import MAY_BE_STORIES, UNKNOWN, Content, Event, content_of, time_of
 from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.unavailable import INCOMPLETE_ENDPOINTS
 from tracker_server.world import Project, Row, StateHistory
@@ -22,13 +22,19 @@ FIRST_STATES = ("unscheduled", "unstarted", "planned", "started")
 
 
 def take_history(
-    project: Project, events: Sequence[Event], people: Mapping[str, int], since: datetime | None, until: datetime
+    project: Project,
+    events: Sequence[Event],
+    people: Mapping[str, int],
+    since: datetime | None,
+    until: datetime,
+    untold: Set[int] = frozenset(),
 ) -> None:
     """Give a project with all its rows the activity and the transitions that its history shows.
 
     `events` are the oldest first, `people` are the ids by name. The history is whole from `since` until `until`, when
-    the export was made; without `since` changes may be missing anywhere in it. Where nothing proves that the rows are
-    all of the project, nobody knows how many stories were in which state.
+    the export was made, but for the `untold` stories, as those of `History`; without `since` changes may be missing
+    anywhere in it. Where nothing proves that the rows are all of the project, nobody knows how many stories were in
+    which state.
     """
     project.unavailable_endpoints = {} if "story" in project.complete_at else INCOMPLETE_ENDPOINTS
     shown = _Shown(project.id, str(project.row["name"]), _Events(events), people)
@@ -36,17 +42,17 @@ def take_history(
         "q",
         (
             place
-            for place, (subject, words, _) in enumerate(events)
-            if subject.row_id and words.deed and words.deed.state
+            for place, (subject, statement, _) in enumerate(events)
+            if subject.row_id and statement.deed and statement.deed.state
         ),
     )
     # What is read of an export is never edited.
-    project.activity = cast("list[Row]", _Rows(shown.activity, range(len(events))))
-    project.transitions = cast("list[Row]", _Rows(shown.transition, changes))
-    project.state_history = _state_history(project, events, since, until)
+    project.activity = cast("list[Row]", _RowsOnDemand(shown.activity, range(len(events))))
+    project.transitions = cast("list[Row]", _RowsOnDemand(shown.transition, changes))
+    project.state_history = _state_history(project, events, since, until, untold)
 
 
-class _Rows(Sequence[Row]):
+class _RowsOnDemand(Sequence[Row]):
     """Rows that are made whenever somebody asks for them: all at a time would take more memory than the stories."""
 
     def __init__(self, make: Callable[[int], Row], places: Sequence[int]) -> None:
@@ -64,7 +70,7 @@ class _Rows(Sequence[Row]):
 
     def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
         if isinstance(place, slice):
-            return _Rows(self._make, self._places[place])
+            return _RowsOnDemand(self._make, self._places[place])
         return self._make(self._places[place])
 
     def __iter__(self) -> Iterator[Row]:
@@ -76,7 +82,7 @@ class _Events:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._subjects = [subject for subject, _, _ in events]
-        self._words = [words for _, words, _ in events]
+        self._statements = [statement for _, statement, _ in events]
         self._times = "".join(map(time_of, events))
 
     def __len__(self) -> int:
@@ -84,7 +90,7 @@ class _Events:
 
     def __getitem__(self, place: int) -> Event:
         begin = place * LENGTH_OF_TIME
-        return self._subjects[place], self._words[place], self._times[begin : begin + LENGTH_OF_TIME]
+        return self._subjects[place], self._statements[place], self._times[begin : begin + LENGTH_OF_TIME]
 
     def __iter__(self) -> Iterator[Event]:
         return map(self.__getitem__, range(len(self)))
@@ -105,7 +111,7 @@ class _Shown:
         return array("q", _numbers(self.project_id, self.events))
 
     def activity(self, place: int) -> Row:
-        (subject, words, at), number = self.events[place], self.numbers[place]
+        (subject, statement, at), number = self.events[place], self.numbers[place]
         # Without the name, which is not told, and which a later export may show to be another one.
         resource: Row = {"kind": subject.thing, "id": subject.row_id} if subject.thing and subject.row_id else {}
         if resource and subject.story_type:
@@ -113,16 +119,16 @@ class _Shown:
         activity: Row = {
             "guid": f"{self.project_id}_{number}",
             "project_version": number,
-            "message": words.message,
+            "message": statement.message,
             "changes": [],
             "primary_resources": [resource] if resource else [],
             "secondary_resources": [],
             "project": {"kind": "project", "id": self.project_id, "name": self.project_name},
             "occurred_at": at,
         }
-        if words.person:
-            activity["performed_by"] = {"kind": "person", "id": self.people[words.person], "name": words.person}
-        deed = words.deed
+        if statement.person:
+            activity["performed_by"] = {"kind": "person", "id": self.people[statement.person], "name": statement.person}
+        deed = statement.deed
         if deed is None:
             return activity
         activity |= {"kind": deed.kind, "highlight": deed.highlight}
@@ -134,16 +140,16 @@ class _Shown:
         return activity
 
     def transition(self, place: int) -> Row:
-        (subject, words, at), number = self.events[place], self.numbers[place]
+        (subject, statement, at), number = self.events[place], self.numbers[place]
         transition: Row = {
             "kind": "story_transition",
-            "state": words.deed.state if words.deed else "",
+            "state": statement.deed.state if statement.deed else "",
             "story_id": subject.row_id,
             "project_id": self.project_id,
             "project_version": number,
             "occurred_at": at,
         }
-        return transition | ({"performed_by_id": self.people[words.person]} if words.person else {})
+        return transition | ({"performed_by_id": self.people[statement.person]} if statement.person else {})
 
 
 def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
@@ -155,44 +161,59 @@ def _numbers(project_id: int, events: Iterable[Event]) -> Iterator[int]:
         yield hashed_id("activity", project_id, *content, times[content])
 
 
-def _state_history(project: Project, events: Sequence[Event], since: datetime | None, until: datetime) -> StateHistory:
+def _state_history(
+    project: Project, events: Sequence[Event], since: datetime | None, until: datetime, untold: Set[int]
+) -> StateHistory:
     if since is None:
         return StateHistory(until.date(), frozenset(), {})
     stories = project.stories
-    changes: dict[int, list[tuple[str, Deed]]] = defaultdict(list)
+    changes: dict[int, list[tuple[str, Deed | None]]] = defaultdict(list)
     created: set[int] = set()
+    # The last thing that was done to a story that is not there any more was to delete it, or to move it away.
     last_of_gone: dict[int, str] = {}
     for row_id, deed, at in _of_stories(events):
         if row_id not in stories:
             last_of_gone[row_id] = at
-        elif deed and deed.state:
+        elif deed is None or deed.state:
             changes[row_id].append((at, deed))
         if deed and deed.kind == "story_create_activity":
             created.add(row_id)
-    # The last thing that was done to a story that is not there any more was to delete it, or to move it away.
-    unknown_until = [since.date().isoformat(), *(at[:10] for at in last_of_gone.values())]
+    day_of_export = f"{until:%Y-%m-%d}"
+    unknown_until = [day_of_export if untold else f"{since:%Y-%m-%d}", *(at[:10] for at in last_of_gone.values())]
     whole, before = set(), {}
     for story_id, of_one in changes.items():
         story = stories[story_id]
-        at, first = of_one[0]
-        if not _fit([deed for _, deed in of_one], story["current_state"]):
-            unknown_until.append(f"{until:%Y-%m-%d}")
+        known = [deed for _, deed in of_one if deed]
+        if known and not _fit(known, story["current_state"]):
+            unknown_until.append(day_of_export)
             continue
-        if first.before:
-            before[story_id] = first.before
-        else:
-            unknown_until.append(at[:10])
+        unknown_until += _unknown_until(of_one)
+        if known and known[0].before:
+            before[story_id] = known[0].before
         is_new = story_id in created or story.get("created_at", "")[:10] > f"{since:%Y-%m-%d}"
-        if is_new and first.state in FIRST_STATES:
+        is_told = len(known) == len(of_one) and untold.isdisjoint((story_id, UNKNOWN))
+        if is_new and is_told and known[0].state in FIRST_STATES:
             whole.add(story_id)
     return StateHistory(min(until.date(), date.fromisoformat(max(unknown_until))), frozenset(whole), before)
 
 
 def _of_stories(events: Iterable[Event]) -> Iterator[tuple[int, Deed | None, str]]:
-    """The events of stories: the ids of these, what was done, and when."""
-    for (row_id, thing, _), words, at in events:
-        if row_id is not None and thing == "story":
-            yield row_id, words.deed, at
+    """The events of what is or may be a story: the ids of these, what was done, and when."""
+    for (row_id, thing, _), statement, at in events:
+        if row_id is not None and thing in MAY_BE_STORIES:
+            yield row_id, statement.deed, at
+
+
+def _unknown_until(changes: Iterable[tuple[str, Deed | None]]) -> Iterator[str]:
+    """The days at whose ends the state of a story is known again; a deed that is not understood may be a change of it.
+
+    The state before a change is known where the change says it, or else where it is that of the one before.
+    """
+    is_known = False
+    for at, deed in changes:
+        if deed is None or not (is_known or deed.before):
+            yield at[:10]
+        is_known = deed is not None
 
 
 def _fit(deeds: Iterable[Deed], current_state: str) -> bool:

@@ -13,7 +13,7 @@ from tracker_server.derived import Figures
 from tracker_server.exports.cell_reader import CellReader
 from tracker_server.exports.dates import latest_day
 from tracker_server.exports.errors import ExportError, Failure, Finding, Report, converting_os_errors
-from tracker_server.exports.history import Event, History, Rows, merged, read_history, time_of
+from tracker_server.exports.history import Event, History, RowIds, merged, read_history, time_of
 from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
 from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
@@ -36,7 +36,7 @@ class HistorySummary:
 
     @classmethod
     def of(cls, oldest_first: Sequence[Event]) -> HistorySummary:
-        deeds = [words.deed for _, words, _ in oldest_first if words.deed]
+        deeds = [statement.deed for _, statement, _ in oldest_first if statement.deed]
         states = sum(bool(deed.state) for deed in deeds)
         return cls(len(oldest_first), len(deeds), states, time_of(oldest_first[0]), time_of(oldest_first[-1]))
 
@@ -149,7 +149,7 @@ class ProjectReader:
     def histories(self) -> dict[str, History]:
         """What each history tells, by its name in messages."""
         tables = {history.label: history for export in self.exports.all for history in export.histories}
-        rows = Rows(self.exports.project_id, self.story_ids, self.epic_ids)
+        rows = RowIds(self.exports.project_id, self.story_ids, self.epic_ids)
         found = {}
         for table in tables.values():
             try:

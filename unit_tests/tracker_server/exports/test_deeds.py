@@ -70,6 +70,23 @@ def test_what_is_not_understood_is_nothing(message: str) -> None:
     assert deed(message, "") is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["Ann Lee changed the state from started to frobnicated", "Ann Lee edited this feature: current_state: -> blocked",
+     "Ann Lee set this story's status"],
+)  # fmt: skip
+def test_a_change_of_a_state_whose_states_are_not_understood_is_not_understood(message: str) -> None:
+    assert deed(message, "story") is None
+    assert deed(message, "epic") is not None
+
+
+@pytest.mark.parametrize(
+    "message", ['Ann Lee renamed this feature to "State of the art"', "Ann Lee edited this statement"]
+)
+def test_a_state_in_a_name_is_none(message: str) -> None:
+    assert deed(message, "story") == Deed("story_update_activity", message.split()[2])
+
+
 @needs_recordings
 def test_the_recorded_activity_of_tracker_is_understood_as_tracker_calls_it() -> None:
     recorded = [

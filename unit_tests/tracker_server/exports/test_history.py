@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tracker_server.derived import Figures
 from tracker_server.exports import Source, Summary, inspect, read_exports
+from tracker_server.exports.history import MOST_LINES
 from tracker_server.exports.times import at_time, split_time
 from tracker_server.sample import make_world
+from tracker_server.world import iso
 from unit_tests.tracker_server.exports.exported import Served, modern, packed, served, source, table
 from unit_tests.tracker_server.exports.test_writing import read_again, written
 
@@ -317,6 +320,114 @@ UNKNOWN = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_where_changes_are_missing_only_the_day_of_the_export_is_known(name: str) -> None:
     assert list(days(with_history(*UNKNOWN[name]))) == ["2025-04-01"]
+
+
+STARTED_AND_ACCEPTED = [
+    line(1000, "Ann Lee started this feature", "2025-03-25T10:00:00Z"),
+    line(1001, "Ann Lee delivered this feature", "2025-03-25T10:00:00Z"),
+    line(1001, "Ann Lee accepted this feature", "2025-03-27T10:00:00Z"),
+]
+"""Known from 2025-03-25 on."""
+UNCLEAR = {
+    "of a story without another change": (line(1003, "Ann Lee frobnicated this feature", "2025-03-29"), "2025-03-29"),
+    "before a change that does not say from what": (
+        line(1001, "Ann Lee frobnicated this feature", "2025-03-26"), "2025-03-27",
+    ),
+    "after the last change": (line(1001, "Ann Lee frobnicated this feature", "2025-03-28"), "2025-03-28"),
+    "about a state that nobody knows": (
+        line(1000, "Ann Lee changed the state from started to frobnicated", "2025-03-29"), "2025-03-29",
+    ),
+    "of a comment whose text speaks of a state": (
+        line(1000, 'Ann Lee added comment: "the state of things"', "2025-03-29"), "2025-03-25",
+    ),
+    "of an epic": (line(1002, "Ann Lee frobnicated it", "2025-03-29", "epic"), "2025-03-25"),
+    "of what may be a story that is gone": (line(77, "Ann Lee frobnicated it", "2025-03-29", ""), "2025-03-29"),
+    "without a number that can be read": (line("x1", "Ann Lee edited this feature", "2025-03-29"), "2025-04-01"),
+    "of a comment without a number": (line("", 'Ann Lee added comment: "x"', "2025-03-29"), "2025-03-25"),
+    "of a label without a number": (line("", "Ann Lee added label x", "2025-03-29", ""), "2025-03-25"),
+    "without a time": (line(1000, "Ann Lee edited this feature", ""), "2025-04-01"),
+    "with a time that nobody understands": (line(1000, "Ann Lee edited this feature", "yesterday"), "2025-04-01"),
+    "of a story that is gone, without a time": (line(77, "Ann Lee deleted this bug", "", "bug"), "2025-04-01"),
+    "without a message": (line(1000, " ", "2025-03-29"), "2025-04-01"),
+    "of an epic, without a time": (line(1002, "Ann Lee edited it", "", "epic"), "2025-03-25"),
+}  # fmt: skip
+"""A line more, and the first day that is known then."""
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_a_line_that_may_be_a_change_of_a_state_makes_the_days_before_it_unknown(name: str) -> None:
+    unclear, first_day = UNCLEAR[name]
+    assert min(days(with_history(*STARTED_AND_ACCEPTED))) == "2025-03-25"
+    assert min(days(with_history(*STARTED_AND_ACCEPTED, unclear))) == first_day
+
+
+def test_a_change_that_says_from_what_makes_known_what_was_before_it() -> None:
+    lines = [
+        line(1000, "Ann Lee frobnicated this feature", "2025-03-26"),
+        line(1000, "Ann Lee changed the state from unstarted to started", "2025-03-29"),
+    ]
+    found = days(with_history(*STARTED_AND_ACCEPTED[1:], *lines))
+    assert min(found) == "2025-03-26"
+    assert found["2025-03-28"] == {"accepted": 1}
+    assert found["2025-03-29"] == {"accepted": 1, "started": 1}
+
+
+def test_of_a_history_that_several_projects_share_no_story_may_be_told_that_is_gone() -> None:
+    members = {
+        STORIES: modern(*ROWS),
+        "other_20250401_1212.csv": modern({"Id": "2"}),
+        "history.csv": history(*STARTED_AND_ACCEPTED, line(77, "Bo deleted this bug", "2025-03-29", "bug", "Bo")),
+    }
+    world, _ = read_exports([source(packed(members), "all.zip")])
+    (project,) = (project for project in world.projects.values() if project.row["name"] == "my_project")
+    assert project.state_history is not None
+    assert project.state_history.first_day.isoformat() == "2025-04-01"
+
+
+UNCLEAR_IN_A_LIFE = {
+    "understood": (line(1000, "Ann Lee edited this feature", "2025-03-04"), True),
+    "not understood": (line(1000, "Ann Lee frobnicated this feature", "2025-03-04"), False),
+    "without a time": (line(1000, "Ann Lee edited this feature", ""), False),
+    "without a time, about another story": (line(1001, "Ann Lee edited this feature", ""), True),
+    "without a number": (line("x", "Ann Lee edited this feature", "2025-03-04"), False),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR_IN_A_LIFE)
+def test_the_time_in_each_state_is_known_only_where_no_line_may_be_another_change(name: str) -> None:
+    unclear, is_known = UNCLEAR_IN_A_LIFE[name]
+    stories = modern(
+        {"Current State": "started", "Created at": "Mar 2, 2025"}, {"Current State": "unstarted", "Type": "bug"}
+    )
+    lines = [
+        line(1001, "Ann Lee edited this bug", "2025-03-01", "bug"),
+        line(1000, "Ann Lee started this feature", "2025-03-03"),
+        unclear,
+    ]
+    exported = with_history(*lines, rows=stories)
+    assert (exported.stories("cycle_time_details")[0].get("cycle_time_details") is not None) == is_known
+    assert [row["state"] for row in exported.get("{p}/story_transitions")] == ["started"]
+
+
+@pytest.mark.parametrize("order", ["the oldest first", "the newest first"])
+def test_of_too_many_lines_the_newest_are_kept_whichever_comes_first(order: str) -> None:
+    begin, more = datetime(2025, 1, 1, tzinfo=UTC), 60_001
+    lines = [
+        f"1000,feature,edited {number - more if abs(number - more) < 3 else 'it'},Ann,"
+        f"{iso(begin + timedelta(seconds=number // 2))}\n"
+        for number in range(MOST_LINES + more)
+    ]
+    if order == "the newest first":
+        lines.reverse()
+    content = f"{HEADER}\n{''.join(lines)}".encode()
+    exported = served(packed({STORIES: modern({"Current State": "started"}), HISTORY: content}), NAME)
+    (project,) = exported.world.projects.values()
+    assert len(project.activity) == MOST_LINES
+    assert [project.activity[place]["message"] for place in range(4)] == [
+        "edited 0", "edited 1", "edited 2", "edited it",
+    ]  # fmt: skip
+    (finding,) = exported.findings
+    assert finding.endswith("more than 200,000 lines; the 60,001 oldest are left out")
 
 
 def test_a_story_that_is_gone_counts_on_no_day_so_the_days_begin_when_it_went() -> None:

@@ -19,7 +19,7 @@ import requests
 
 from source_pivotal_tracker.api.answers import of_exception
 from source_pivotal_tracker.api.errors import RetryableError
-from source_pivotal_tracker.object_stores import errors_of_the_store
+from source_pivotal_tracker.object_stores import errors_of_the_store, listed, opened
 from tracker_server.exports.names import ENDINGS
 
 logger = logging.getLogger("airbyte.tracker")
@@ -48,10 +48,7 @@ class File(NamedTuple):
 
 
 def files_at(url: str) -> list[File]:
-    """Returns the file at an address, or all files in that folder and below. Raises NotOpened.
-
-    The credentials for an object store come from the environment, as they do for the store's own tools.
-    """
+    """Returns the file at an address, or all files in that folder and below. Raises NotOpened."""
     if urlsplit(url).scheme in ("http", "https"):
         return [_downloaded(url)]
     try:
@@ -121,30 +118,16 @@ class _Downloads(requests.Session):
 
 
 def _stored(url: str) -> Iterator[File]:
-    # Loaded only where it is needed: it is large.
-    from obstore.store import from_url
-
-    parts = urlsplit(url)
-    path = unquote(parts.path).strip("/")
-    with errors_of_the_store():
-        store = from_url(f"{parts.scheme}://{parts.netloc}")
-        # An address without the ending of an export is a folder.
-        if path.lower().endswith(ENDINGS):
-            yield File(path, partial(_StoredFile.opened, store, path), _shown(url))
-            return
-        for entry in _listed(store, path):
-            name = str(entry["path"])
-            stamp = zlib.crc32(str(entry.get("e_tag") or entry.get("last_modified")).encode())
-            opened = partial(_StoredFile.opened, store, name)
-            home = f"{parts.scheme}://{parts.netloc}/{path}".rstrip("/")
-            yield File(name, opened, home, path or "/", int(entry["size"]), stamp)
-
-
-def _listed(store: Any, folder: str) -> list[Any]:
-    import obstore
-
-    entries = (entry for batch in obstore.list(store, folder or None) for entry in batch)
-    return sorted((entry for entry in entries if not str(entry["path"]).endswith("/")), key=_path_of)
+    store, root, path = opened(url)
+    # An address without the ending of an export is a folder.
+    if path.lower().endswith(ENDINGS):
+        yield File(path, partial(_StoredFile.opened, store, path), _shown(url))
+        return
+    for entry in sorted(listed(store, path), key=_path_of):
+        name = str(entry["path"])
+        stamp = zlib.crc32(str(entry.get("e_tag") or entry.get("last_modified")).encode())
+        home = f"{root}/{path}".rstrip("/")
+        yield File(name, partial(_StoredFile.opened, store, name), home, path or "/", int(entry["size"]), stamp)
 
 
 def _path_of(entry: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from source_pivotal_tracker.exports.files import NotOpened, files_at
+from source_pivotal_tracker.exports.remote_files import NotOpened, files_at
 from tools.docs import ROOT
 from unit_tests.file_server import credentials, serving
 from unit_tests.scripted_server import RESET, ScriptedServer, answer
@@ -33,7 +33,7 @@ SECRET = "sig=5c054d0de344"
 STORE = {"/b/exports/one.zip": CONTENT, "/b/exports/TWO.CSV": bytes(range(256)), "/b/exports/notes.txt": b"no export"}
 READS = """
 import json, sys
-from source_pivotal_tracker.exports.files import NotOpened, files_at
+from source_pivotal_tracker.exports.remote_files import NotOpened, files_at
 for url in map(str.strip, sys.stdin):
     printed = []
     try:
