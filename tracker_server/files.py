@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import IO
 def made_whole(path: Path) -> Iterator[Path]:
     """Where to write what is to be at `path`: it is there once the block ends, and what was there before until then.
 
-    Raises OSError.
+    A link stays one: what it leads to is written. Raises OSError.
     """
+    path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
@@ -25,10 +28,23 @@ def made_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """As `made_whole`, with an open file; what is no file, such as a pipe, is written to as it is."""
+    """As `made_whole`, with an open file; what is no file, such as a pipe, is written to from one end to the other."""
     if path.exists() and not path.is_file():
-        with path.open("wb") as out:
+        with io.BufferedWriter(_OneWay(path, "wb")) as out:
             yield out
         return
     with made_whole(path) as part, part.open("wb") as out:
         yield out
+
+
+class _OneWay(io.FileIO):
+    """What one cannot go back in: some devices claim that one can, and have forgotten what came before."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation("seek")
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation("tell")
