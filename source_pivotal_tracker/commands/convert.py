@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from source_pivotal_tracker.commands.reading import Reading
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables
 
-UNTOLD = frozenset((
+NOT_IN_EXPORTS = frozenset((
     "accounts", "account_memberships", "google_attachments", "integrations", "me", "my_activity", "notifications",
     "webhooks", "workspaces",
 ))  # fmt: skip
-"""The streams that no export tells of."""
+"""The streams of which no export has a row."""
 
 
 class Writer(Protocol):
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     lost = 0
     has_rows = False
     try:
-        reading = Reading(config, lambda name: name not in UNTOLD, partial(client_of, more_exports=more))
+        reading = Reading(config, lambda name: name not in NOT_IN_EXPORTS, partial(client_of, more_exports=more))
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
