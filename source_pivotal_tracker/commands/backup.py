@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from tracker_server.exports import ExportError, ExportWriter
+from tracker_server.commands import CommandError
+from tracker_server.exports import ExportWriter
 from tracker_server.files import written_whole
 from tracker_server.world import StoredFile, World
 
@@ -55,7 +56,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Returns the exit code. Raises ExportError."""
+    """Returns the exit code. Raises CommandError."""
     # Imported here, because that takes a second.
     from source_pivotal_tracker.commands.reading import log_to_stderr
 
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
             with written_whole(options.out) as out:
                 backup.write(out)
         except OSError as error:
-            raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+            raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
     for problem in backup.problems:
         print(problem, file=sys.stderr)
     print(f"Wrote {options.out}: {backup.counted}.")
@@ -74,15 +75,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The connector's configuration. Raises ExportError."""
+    """The connector's configuration. Raises CommandError."""
     token = os.environ.get(TOKEN, "")
     if options.token_file is not None:
         try:
             token = options.token_file.read_text("utf-8-sig").partition("\n")[0].strip()
         except (OSError, UnicodeError) as error:
-            raise ExportError(f"Cannot read {options.token_file}: {error}.") from None
+            raise CommandError(f"Cannot read {options.token_file}: {error}.") from None
     if not token:
-        raise ExportError(f"There is no token: set {TOKEN}, or name a file with --token-file.")
+        raise CommandError(f"There is no token: set {TOKEN}, or name a file with --token-file.")
     return {
         "api_url": options.api_url, "api_token": token, "project_ids": options.project,
         "requests_per_minute": options.requests_per_minute, "allow_http": options.allow_http,
@@ -113,7 +114,7 @@ class _Backup:
         return ", ".join(f"{count:,} {what}" for what, count in self._counts.items())
 
     def write(self, out: IO[bytes]) -> None:
-        """Raises ExportError where there is no project to be read, or nothing further can be read."""
+        """Raises CommandError where there is no project to be read, or nothing further can be read."""
         from source_pivotal_tracker.commands.project_of_rows import people_in
 
         projects = self._projects()
@@ -128,13 +129,13 @@ class _Backup:
                     problem = f"left out: the server sent rows of an unknown shape ({type(error).__name__}: {error})."
                     self._problems.setdefault(_called(row), []).append(problem)
         if not self._counts["projects"]:
-            raise ExportError(" ".join(self.problems))
+            raise CommandError(" ".join(self.problems))
 
     def _projects(self) -> dict[int, Row]:
-        """The rows of all projects by id. Raises ExportError where there is none."""
+        """The rows of all projects by id. Raises CommandError where there is none."""
         rows = self._read(["projects"], self._config, "The projects")["projects"]
         if not rows:
-            raise ExportError(" ".join(self.problems) or "The token sees no project.")
+            raise CommandError(" ".join(self.problems) or "The token sees no project.")
         return {row["id"]: row for row in rows}
 
     def _read_until_still(self, projects: dict[int, Row]) -> None:
@@ -206,7 +207,7 @@ class _Backup:
             for stream, page in reading.pages():
                 rows[stream] += page
         except NotRead as problem:
-            raise ExportError(str(problem)) from None
+            raise CommandError(str(problem)) from None
         self._problems[whose] = reading.problems
         return {**rows, INCOMPLETE: sorted(reading.incomplete)}
 

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker_server.commands import add_export_paths, add_project_ids
-from tracker_server.exports import ExportError
+from tracker_server.commands import CommandError, add_export_paths, add_project_ids
 from tracker_server.files import made_whole
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Returns the exit code. Raises ExportError."""
+    """Returns the exit code. Raises CommandError."""
     # Imported here, because that takes a second.
     from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr
     from source_pivotal_tracker.wiring import client_of
@@ -76,14 +75,14 @@ def run(options: argparse.Namespace) -> int:
                 has_rows |= bool(page)
                 lost += sum("file_url" in row and row["file_url"] is None for row in page)
             if not has_rows:
-                raise ExportError(" ".join(reading.problems) or "There is nothing in the exports.")
+                raise CommandError(" ".join(reading.problems) or "There is nothing in the exports.")
             rows = out.finish()
     except NotRead as problem:
-        raise ExportError(str(problem)) from None
+        raise CommandError(str(problem)) from None
     except OSError as error:
-        raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+        raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
     except sqlite3.Error as error:
-        raise ExportError(f"Cannot write {options.out}: {error}.") from None
+        raise CommandError(f"Cannot write {options.out}: {error}.") from None
     problems = list(reading.problems)
     if lost:
         problems.append(f"{lost:,} attached files could not be copied, as the log says.")
@@ -100,10 +99,10 @@ def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
 
     path = Path(os.path.realpath(path))
     if path.exists() and not (path.is_file() and is_ours(path)):
-        raise ExportError(f"{path} was not written by this command; name a new file.")
+        raise CommandError(f"{path} was not written by this command; name a new file.")
     log = path.with_name(f"{path.name}-wal")
     if log.exists():
-        raise ExportError(f"{path} is in use, as {log.name} beside it says: close it, or name a new file.")
+        raise CommandError(f"{path} is in use, as {log.name} beside it says: close it, or name a new file.")
     with made_whole(path) as part, SqliteTables(part, reading.streams) as tables:
         yield tables
 
@@ -114,7 +113,7 @@ def _json_lines(folder: Path, reading: Reading) -> Iterator[JsonLines]:
 
     names = [stream.name for stream in reading.streams]
     if folder.exists() and not (folder.is_dir() and is_ours(folder, names)):
-        raise ExportError(f"{folder} holds other files; name a new folder, or one that this command has written to.")
+        raise CommandError(f"{folder} holds other files; name a new folder, or one that this command has written to.")
     folder.mkdir(parents=True, exist_ok=True)
     with JsonLines(folder, names) as lines:
         yield lines
