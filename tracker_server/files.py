@@ -17,13 +17,18 @@ def made_whole(path: Path) -> Iterator[Path]:
     A link stays one: what it leads to is written. Raises OSError.
     """
     path = Path(os.path.realpath(path))
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         part.unlink(missing_ok=True)
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Where `made_whole` lets one write what is to be at a path that is no link."""
+    return path.with_name(f".{path.name}.part")
 
 
 @contextmanager
@@ -35,6 +40,14 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         return
     with made_whole(path) as part, part.open("wb") as out:
         yield out
+
+
+def is_new_or_ours(folder: Path, list_of_ours: str) -> bool:
+    """Whether a folder holds nothing, or else the file in which a command lists what it has written there.
+
+    Raises OSError.
+    """
+    return (folder / list_of_ours).is_file() or not any(folder.iterdir())
 
 
 class _OneWay(io.FileIO):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker_server.commands import CommandError, add_export_paths, add_project_ids
-from tracker_server.files import made_whole
+from tracker_server.files import made_whole, part_of
 
 if TYPE_CHECKING:
     from source_pivotal_tracker.commands.json_lines import JsonLines
@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
     lost = 0
     has_rows = False
     try:
-        reading = Reading(config, lambda name: name not in NOT_IN_EXPORTS, partial(client_of, more_exports=more))
+        exports_of = partial(client_of, more_exports=more, without=_places_of_output(options))
+        reading = Reading(config, lambda name: name not in NOT_IN_EXPORTS, exports_of)
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
@@ -93,6 +94,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _places_of_output(options: argparse.Namespace) -> list[str]:
+    """What this run writes: it may lie beside the exports, or below."""
+    out = Path(os.path.realpath(options.out))
+    return [str(out), str(part_of(out)), *filter(None, [options.files])]
+
+
 @contextmanager
 def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables, is_ours
@@ -107,16 +114,12 @@ def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
         yield tables
 
 
-@contextmanager
-def _json_lines(folder: Path, reading: Reading) -> Iterator[JsonLines]:
-    from source_pivotal_tracker.commands.json_lines import JsonLines, is_ours
+def _json_lines(folder: Path, reading: Reading) -> JsonLines:
+    from source_pivotal_tracker.commands.json_lines import JsonLines
 
-    names = [stream.name for stream in reading.streams]
-    if folder.exists() and not (folder.is_dir() and is_ours(folder, names)):
-        raise CommandError(f"{folder} holds other files; name a new folder, or one that this command has written to.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with JsonLines(folder, names) as lines:
-        yield lines
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"{folder} is no folder; name a new one, or one that this command has written to.")
+    return JsonLines(folder, [stream.name for stream in reading.streams])
 
 
 WRITERS: dict[str, Callable[[Path, Reading], AbstractContextManager[Writer]]] = {

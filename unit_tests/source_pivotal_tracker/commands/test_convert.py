@@ -187,6 +187,58 @@ def test_what_others_wrote_is_never_overwritten(to: str, archive: Path, tmp_path
         assert place.read_text() == "years of work"
 
 
+@pytest.mark.parametrize("names", [("stories.jsonl",), ("labels.jsonl", "stories.jsonl.part"), (".hidden",)])
+def test_a_folder_with_files_that_are_only_called_like_ours_is_left_alone(
+    names: tuple[str, ...], archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in names:
+        (out / name).write_text("years of work")
+    ended = convert(archive, out, "--to", "jsonl")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (f"{out} holds other files; name a new folder, or one that this command has written to.\n")
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(names, "years of work")
+
+
+@pytest.mark.parametrize("name", ["story_reviews.jsonl", "stories.jsonl.part"])
+def test_a_file_that_somebody_put_beside_ours_is_left_alone(name: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_bytes(modern({"Title": "one"}))
+    out = tmp_path / "out"
+    assert convert(tmp_path / "one.csv", out, "--to", "jsonl").returncode == 0
+    (out / name).write_text("years of work")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    ended = convert(archive, out, "--to", "jsonl")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{out / name} was not written by this command; name a new folder")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize(("to", "name"), [("sqlite", "out.db"), ("jsonl", "rows")])
+def test_what_it_writes_below_the_exports_is_none_of_them(to: str, name: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    (tmp_path / "linked").symlink_to(tmp_path)
+    for _ in range(2):
+        for out in (tmp_path / name, tmp_path / "linked" / name):
+            ended = convert(tmp_path, out, "--to", to, "--files", tmp_path / "copies")
+            assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_whoever_reads_exports_leaves_the_rows_alone(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    assert convert(archive, tmp_path / "rows", "--to", "jsonl").returncode == 0
+    inspected = loaded_program.run_server("inspect", tmp_path)
+    assert inspected.stdout.count("not read") == 1
+    assert "rows: not read: these are rows that tracker-server convert wrote\n" in inspected.stdout
+
+
+def test_files_may_be_copied_to_where_the_exports_are(archive: Path, world: World, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    ended = convert(tmp_path, tmp_path / "out.db", "--to", "sqlite", "--files", tmp_path)
+    assert ended.returncode == 0
+    assert f", {len(world.files):,} file attachments" in ended.stdout
+
+
 @pytest.mark.parametrize("to", ["sqlite", "jsonl"])
 def test_an_export_that_cannot_be_read_is_named_and_costs_itself_alone(to: str, archive: Path, tmp_path: Path) -> None:
     (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
