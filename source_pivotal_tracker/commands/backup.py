@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
+from tracker_server import arguments
 from tracker_server.commands import CommandError
 from tracker_server.exports import ExportWriter
 from tracker_server.files import written_whole
@@ -33,6 +35,11 @@ MOST_ROUNDS = 5
 INCOMPLETE = "incomplete"
 """Where the names of the streams are that are not complete, beside the rows; no stream is called so."""
 ACCOUNT = "The account"
+OPTIONS = {
+    "api_url": "--api-url", "api_token": "The token", "allow_http": "--allow-http", "project_ids": "projects",
+    "attachments_to": "The folder for attached files",
+}  # fmt: skip
+"""What the command calls the keys of the configuration."""
 ALWAYS_COUNTED = ("projects", "stories", "epics", "files", "lines of history")
 
 
@@ -45,11 +52,17 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     command.set_defaults(command=run)
     command.add_argument("--api-url", required=True, metavar="URL", help="https://app.litetracker.com/services/v5")
-    command.add_argument("--token-file", type=Path, metavar="FILE", help="a file whose first line is the token")
     command.add_argument(
-        "--project", type=int, action="append", default=[], metavar="ID", help="the id of a project (all)"
+        "--token-file", type=arguments.token, metavar="FILE", help="a file whose first line is the token"
     )
-    command.add_argument("--requests-per-minute", type=int, default=200, metavar="N", help="at most (%(default)s)")
+    command.add_argument(
+        "--project", type=arguments.project_id, action="append", default=[], metavar="ID",
+        help="the id of a project (all)",
+    )  # fmt: skip
+    command.add_argument(
+        "--requests-per-minute", type=arguments.whole_number(1, 1000), default=200, metavar="N",
+        help="at most (%(default)s)",
+    )  # fmt: skip
     command.add_argument("--no-files", action="store_true", help="leave out the attached files")
     command.add_argument("--allow-http", action="store_true", help="send the token unencrypted to another machine")
     command.add_argument("out", type=Path, metavar="OUT.zip")
@@ -76,12 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The connector's configuration. Raises CommandError."""
-    token = os.environ.get(TOKEN, "")
-    if options.token_file is not None:
-        try:
-            token = options.token_file.read_text("utf-8-sig").partition("\n")[0].strip()
-        except (OSError, UnicodeError) as error:
-            raise CommandError(f"Cannot read {options.token_file}: {error}.") from None
+    token = options.token_file or os.environ.get(TOKEN, "")
     if not token:
         raise CommandError(f"There is no token: set {TOKEN}, or name a file with --token-file.")
     return {
@@ -182,7 +190,7 @@ class _Backup:
         self._world.files = dict(_files(rows["file_attachments"]))
         writer.add(project)
         lost = len(rows["file_attachments"]) - len(self._world.files)
-        if lost and self._config["attachments_to"]:
+        if lost and self._config["attachments_to"] and "file_attachments" not in rows[INCOMPLETE]:
             problems.append(f"{lost:,} attached files could not be had, as the log says.")
         counts = {
             "projects": 1, "stories": len(project.stories), "epics": len(project.epics),
@@ -199,11 +207,11 @@ class _Backup:
 
     def _read(self, streams: Sequence[str], config: Mapping[str, Any], whose: str) -> dict[str, Any]:
         """The rows of each stream, and the names of those that are not complete."""
-        from source_pivotal_tracker.commands.reading import NotRead, Reading
+        from source_pivotal_tracker.commands.reading import FullRead, NotRead
 
         rows: dict[str, Any] = {stream: [] for stream in streams}
         try:
-            reading = Reading(config, streams.__contains__, self._client_of)
+            reading = FullRead(config, streams.__contains__, self._client_of, OPTIONS)
             for stream, page in reading.pages():
                 rows[stream] += page
         except NotRead as problem:
@@ -239,9 +247,5 @@ def _files(rows: list[Row]) -> Iterator[tuple[int, StoredFile]]:
     for row in rows:
         if url := row.get("file_url"):
             name = str(row.get("filename") or f"file {row['id']}")
-            opened = partial(_opened, Path(unquote(urlsplit(url).path)))
+            opened = partial(io.FileIO, unquote(urlsplit(url).path))
             yield row["id"], StoredFile(name, row["bytes"], row.get("content_type"), opened)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return path.open("rb")

@@ -17,7 +17,7 @@ from tracker_server.files import made_whole, part_of
 
 if TYPE_CHECKING:
     from source_pivotal_tracker.commands.json_lines import JsonLines
-    from source_pivotal_tracker.commands.reading import Reading
+    from source_pivotal_tracker.commands.reading import FullRead
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables
 
 NOT_IN_EXPORTS = frozenset((
@@ -25,6 +25,10 @@ NOT_IN_EXPORTS = frozenset((
     "webhooks", "workspaces",
 ))  # fmt: skip
 """The streams of which no export has a row."""
+
+
+OPTIONS = {"export_archive": "EXPORT", "export_project_ids": "--project", "attachments_to": "--files"}
+"""What the command calls the keys of the configuration."""
 
 
 class Writer(Protocol):
@@ -54,7 +58,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Returns the exit code. Raises CommandError."""
     # Imported here, because that takes a second.
-    from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr
+    from source_pivotal_tracker.commands.reading import FullRead, NotRead, log_to_stderr
     from source_pivotal_tracker.wiring import client_of
 
     log_to_stderr()
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     has_rows = False
     try:
         exports_of = partial(client_of, more_exports=more, without=_places_of_output(options))
-        reading = Reading(config, lambda name: name not in NOT_IN_EXPORTS, exports_of)
+        reading = FullRead(config, lambda name: name not in NOT_IN_EXPORTS, exports_of, OPTIONS)
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
@@ -85,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     except sqlite3.Error as error:
         raise CommandError(f"Cannot write {options.out}: {error}.") from None
     problems = list(reading.problems)
-    if lost:
+    if lost and "file_attachments" not in reading.incomplete:
         problems.append(f"{lost:,} attached files could not be copied, as the log says.")
     for sentence in problems:
         print(sentence, file=sys.stderr)
@@ -101,7 +105,7 @@ def _places_of_output(options: argparse.Namespace) -> list[str]:
 
 
 @contextmanager
-def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
+def _sqlite(path: Path, reading: FullRead) -> Iterator[SqliteTables]:
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables, is_ours
 
     path = Path(os.path.realpath(path))
@@ -114,7 +118,7 @@ def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
         yield tables
 
 
-def _json_lines(folder: Path, reading: Reading) -> JsonLines:
+def _json_lines(folder: Path, reading: FullRead) -> JsonLines:
     from source_pivotal_tracker.commands.json_lines import JsonLines
 
     if folder.exists() and not folder.is_dir():
@@ -122,7 +126,7 @@ def _json_lines(folder: Path, reading: Reading) -> JsonLines:
     return JsonLines(folder, [stream.name for stream in reading.streams])
 
 
-WRITERS: dict[str, Callable[[Path, Reading], AbstractContextManager[Writer]]] = {
+WRITERS: dict[str, Callable[[Path, FullRead], AbstractContextManager[Writer]]] = {
     "sqlite": _sqlite, "jsonl": _json_lines,
 }  # fmt: skip
 """What an export becomes, by the value of `--to`."""

@@ -121,11 +121,11 @@ def test_somebody_who_has_left_keeps_a_name_of_which_the_number_is_known(world: 
 def test_a_list_that_cannot_be_read_is_named_and_costs_itself_alone(world: World, tmp_path: Path) -> None:
     project_id = next(iter(world.projects))
 
-    def break_tasks(request: Request) -> Response | None:
+    def break_iterations(request: Request) -> Response | None:
         is_broken = request.path.endswith(f"/projects/{project_id}/iterations")
         return Response(404, {"Content-Type": "text/html"}, b"no such page") if is_broken else None
 
-    with TrackerServer(world, before=break_tasks) as server:
+    with TrackerServer(world, before=break_iterations) as server:
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert ended.returncode == 1
     assert "iterations" in ended.stderr
@@ -141,6 +141,73 @@ def test_a_file_that_cannot_be_had_is_a_loss(world: World, tmp_path: Path) -> No
     assert f"(id {lost})" in ended.stderr
     assert "1 attached files could not be had" in ended.stderr
     assert members(tmp_path / "all.zip") == written(world)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--project", "0"), 2, "argument --project: 0 is not between 1 and "),
+        (("--requests-per-minute", "0"), 2, "argument --requests-per-minute: 0 is not between 1 and 1000"),
+        (("--token-file", "/nowhere/token"), 2, "argument --token-file: /nowhere/token cannot be read: No such file"),
+        (("--token-file", "/dev/null"), 2, "argument --token-file: /dev/null holds no token in its first line"),
+        (("--api-url", "app.example.com"), 1, "--api-url does not start with https:// or http://."),
+        (("--api-url", "http://app.example.com"), 1, "which only --allow-http permits."),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_words_of_the_command_line(
+    options: tuple[str, str], code: int, words: str, world: World, tmp_path: Path
+) -> None:
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", *options)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert words in ended.stderr
+    assert "_" not in ended.stderr
+    assert not (tmp_path / "all.zip").exists()
+
+
+def test_a_token_with_a_space_is_told_so(world: World, tmp_path: Path) -> None:
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", token="x y")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The token contains a space")
+
+
+def test_a_project_that_cannot_be_read_among_those_that_are_wanted_is_a_problem(world: World, tmp_path: Path) -> None:
+    project_id = next(iter(world.projects))
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files", "--project", str(project_id), "--project", "999999")
+    assert ended.returncode == 1
+    assert ended.stderr.count("999999") == 1
+    assert found_in(tmp_path / "all.zip") == set(world.projects[project_id].stories)
+
+
+def test_where_no_project_that_is_wanted_can_be_read_that_is_told_once(world: World, tmp_path: Path) -> None:
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--project", "999999")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("999999") == 1
+
+
+def test_a_list_that_many_streams_need_is_told_once(world: World, tmp_path: Path) -> None:
+    project = next(iter(world.projects.values()))
+    with TrackerServer(world, before=refusing(f"/projects/{project.id}/epics")) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{project.row['name']}: epics, epic_comments, file_attachments, google_attachments cannot be read: "
+        f"projects/{project.id}/epics: 403 unauthorized_operation.\n"
+    )
+
+
+def refusing(path: str) -> Callable[[Request], Response | None]:
+    """Lets a server say that it does not show a list."""
+    refused = json.dumps({"code": "unauthorized_operation", "kind": "error", "error": "no"}).encode()
+
+    def refuse(request: Request) -> Response | None:
+        is_refused = request.path.endswith(path)
+        return Response(403, {"Content-Type": "application/json"}, refused) if is_refused else None
+
+    return refuse
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])

@@ -260,6 +260,45 @@ def test_where_nothing_can_be_read_what_there_was_stays(to: str, archive: Path, 
     assert [(path, path.read_bytes()) for path in (out.rglob("*") if out.is_dir() else [out])] == before
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--files", ""), "--files is empty or contains a line break or another control character."),
+        (("--files", "s3:///x"), "--files is neither a path nor a URL with an object store's scheme"),
+        (("--project", "nobody=5"), "--project: There is no project 'nobody'; there are "),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_words_of_the_command_line(
+    options: tuple[str, str], sentence: str, archive: Path, tmp_path: Path
+) -> None:
+    ended = convert(archive, tmp_path / "out.db", "--to", "sqlite", *options)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_export_that_is_not_there_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "my export_archive of project_ids.zip"
+    ended = convert(path, tmp_path / "out.db", "--to", "sqlite")
+    assert (ended.returncode, ended.stderr) == (1, f"EXPORT: {path} cannot be read: No such file or directory.\n")
+
+
+def test_a_problem_of_all_streams_is_told_once(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
+    ended = convert(archive, tmp_path / "broken_20250401_1212.zip", tmp_path / "out", "--to", "jsonl")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("EXPORT: broken_20250401_1212.zip is damaged (")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_files_that_nothing_can_be_written_to_are_told_once(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = convert(archive, tmp_path / "out", "--to", "jsonl", "--files", tmp_path / "file" / "x")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("--files: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_place_that_cannot_be_written_is_one_sentence(archive: Path, tmp_path: Path) -> None:
     for to in ("sqlite", "jsonl"):
         (tmp_path / "file").write_text("")
