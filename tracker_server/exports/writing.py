@@ -8,7 +8,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
@@ -39,22 +39,19 @@ def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_M
     It contains the files whose bytes the world has, and of the activity what came in the time of `history` before now,
     or all of it. Two equal worlds give the same bytes.
     """
-    with ExportWriter(world, out, history) as writer:
+    with ExportWriter(out, world.now, history) as writer:
         for project in world.projects.values():
-            writer.add(project)
+            writer.add(world, project)
 
 
 class ExportWriter:
-    """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager.
+    """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager."""
 
-    The people, the files and the time are those of the world when a project is added.
-    """
-
-    def __init__(self, world: World, out: IO[bytes], history: timedelta | None = SIX_MONTHS) -> None:
-        self._world = world
+    def __init__(self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS) -> None:
+        self._now = now
         self._archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
-        self._since = iso(world.now - history) if history else ""
-        self._stamp = world.now.strftime("%Y%m%d_%H%M")
+        self._since = iso(now - history) if history else ""
+        self._stamp = now.strftime("%Y%m%d_%H%M")
         self._names: set[str] = set()
 
     def __enter__(self) -> ExportWriter:
@@ -63,10 +60,10 @@ class ExportWriter:
     def __exit__(self, *_: object) -> None:
         self._archive.close()
 
-    def add(self, project: Project) -> str:
-        """Write a project, its history and its files; returns what it is called in the ZIP."""
+    def add(self, world: World, project: Project) -> str:
+        """Write a project with the people and the files of a world; returns what it is called in the ZIP."""
         with SpooledTemporaryFile(IN_MEMORY) as stories, SpooledTemporaryFile(IN_MEMORY) as history:
-            write_csv(self._world, project, stories)
+            write_csv(world, project, stories)
             _write_history([row for row in project.activity if row["occurred_at"] >= self._since], history)
             # Only what can be written to its end gets a name.
             name = unused(_file_name(str(project.row.get("name") or "")), self._names, slug)
@@ -75,13 +72,13 @@ class ExportWriter:
                     content.seek(0)
                     with self._member(f"{name}{part}_{self._stamp}.csv") as member:
                         shutil.copyfileobj(content, member)
-        for path, file in _files(self._world, project):
+        for path, file in _files(world, project):
             with self._member(path) as member, file.open() as opened:
                 shutil.copyfileobj(opened, member)
         return name
 
     def _member(self, path: str) -> IO[bytes]:
-        entry = zipfile.ZipInfo(path, self._world.now.timetuple()[:6])
+        entry = zipfile.ZipInfo(path, self._now.timetuple()[:6])
         entry.compress_type = zipfile.ZIP_DEFLATED
         return self._archive.open(entry, "w")
 
@@ -114,7 +111,7 @@ def _write_history(oldest_first: Sequence[Row], out: IO[bytes]) -> None:
         resource = next(iter(row.get("primary_resources") or ()), row.get("project") or {})
         person = row.get("performed_by") or {}
         type_name = resource.get("story_type") or resource.get("kind") or ""
-        done_to = (str(resource.get("id", "")), type_name)
+        done_to = (str(resource.get("id") or ""), type_name)
         writer.write([*done_to, row.get("message") or "", str(person.get("name") or ""), row["occurred_at"]])
     writer.end()
 
