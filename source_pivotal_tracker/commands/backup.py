@@ -202,8 +202,8 @@ class _Backup:
     def _note_labels(self, project: Project) -> None:
         names = sorted({str(label["name"]) for label in project.labels.values() if "," in str(label["name"])})
         if names:
-            whose = f"{self._live.name_of(project.id)}: {len(names):,} labels have a comma in their names"
-            self._labels.append(f"{whose}, at which an export takes them apart: {_listed(list(map(repr, names)))}.")
+            words = "labels with a comma in their names become several in an export"
+            self._labels.append(f"{self._live.name_of(project.id)}: {words}: {_listed(list(map(repr, names)))}.")
 
 
 def _listed(things: Sequence[object]) -> str:

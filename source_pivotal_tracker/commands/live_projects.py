@@ -96,7 +96,12 @@ class LiveProjects:
         ]  # fmt: skip
 
     def rows_of(self, project_id: int) -> RowsOfProject:
-        return RowsOfProject(orjson.loads(self._file(project_id).read_bytes()), self._incomplete[project_id])
+        """What was read of a project. Raises CommandError."""
+        try:
+            rows = orjson.loads(self._file(project_id).read_bytes())
+        except OSError as error:
+            raise CommandError(f"Cannot read {self._file(project_id)}: {error.strerror}.") from None
+        return RowsOfProject(rows, self._incomplete[project_id])
 
     def _read_project(self, row: Row) -> None:
         """Read a project, unless an earlier time brought more of it. Raises NotRead and CommandError."""

@@ -530,7 +530,7 @@ def test_what_an_export_cannot_say_is_said(world: World, tmp_path: Path) -> None
     with TrackerServer(world) as server:
         ended = backup(server, tmp_path / "all.zip", "--no-files")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert f"{first.row['name']}: 1 labels have a comma in their names" in ended.stdout
+    assert f"{first.row['name']}: labels with a comma in their names become several in an export: " in ended.stdout
     assert "'red, blue'" in ended.stdout
     assert f"2 people are called Ann (ids {ids[0]}, {ids[1]}); an export makes one of them.\n" in ended.stdout
 
