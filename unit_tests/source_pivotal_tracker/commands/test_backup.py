@@ -483,6 +483,7 @@ HARMLESS = (
 )  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", ODD)
 def test_a_row_of_an_odd_shape_costs_itself_alone(what: str, world: World, tmp_path: Path) -> None:
     path, change = ODD[what]
