@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 from collections.abc import Iterator
@@ -59,10 +60,10 @@ class Parsed(NamedTuple):
 def parsed(archive: Path) -> Parsed:
     """Read an export once, and the floor in the same process. Raises ProgramFailed where something is odd."""
     with Program(sys.executable, "-m", "benchmarks.parsing", archive) as program:
-        rows, seconds, floor, findings = program.line().split()
-    if findings != "0":
-        raise ProgramFailed(f"{findings} things in {archive} were not understood.")
-    return Parsed(int(rows) / float(seconds), float(seconds) / float(floor))
+        found = json.loads(program.line())
+    if found["findings"]:
+        raise ProgramFailed(f"{found['findings']} things in {archive} were not understood.")
+    return Parsed(found["rows"] / found["seconds"], found["seconds"] / found["floor_seconds"])
 
 
 def _inspecting(archive: Path) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +64,14 @@ _WRONG = {
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used. Its text is for the user and repeats no value that they wrote."""
+    """A configuration that cannot be used. Its text is for the user and repeats no value that they wrote.
+
+    `wrong` has a sentence for each key that is wrong, without what to give instead.
+    """
+
+    def __init__(self, text: str, wrong: Sequence[str]) -> None:
+        super().__init__(text)
+        self.wrong = wrong
 
 
 def _in_form(form: re.Pattern[str]) -> Callable[[object], str]:
@@ -245,7 +252,9 @@ def parse_config(raw: object) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(" ".join(map(_sentence, error.errors()))) from None
+        found = error.errors()
+        wrong = [f"{_place(problem)} {_wrong(problem)}." for problem in found if problem["loc"]]
+        raise ConfigError(" ".join(map(_sentence, found)), wrong) from None
 
 
 def unknown_keys(raw: object) -> list[str]:
@@ -255,9 +264,15 @@ def unknown_keys(raw: object) -> list[str]:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    wrong = _WRONG.get(error["type"], "cannot be used").format(**error.get("ctx", {}))
     if not error["loc"]:
-        return f"The configuration {wrong}: give a JSON object with at least api_token."
+        return f"The configuration {_wrong(error)}: give a JSON object with at least api_token."
+    return f"{_place(error)} {_wrong(error)}: give {Config.model_fields[str(error['loc'][0])].description}."
+
+
+def _place(error: ErrorDetails) -> str:
     key, *position = error["loc"]
-    place = "".join(f"[{index}]" for index in position)
-    return f"{key}{place} {wrong}: give {Config.model_fields[str(key)].description}."
+    return f"{key}{''.join(f'[{index}]' for index in position)}"
+
+
+def _wrong(error: ErrorDetails) -> str:
+    return _WRONG.get(error["type"], "cannot be used").format(**error.get("ctx", {}))

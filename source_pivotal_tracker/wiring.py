@@ -57,10 +57,10 @@ def configured(config: object) -> Config:
     return settings
 
 
-def client_of(settings: Config, more_exports: Sequence[str] = ()) -> TrackerClient:
+def client_of(settings: Config, more_exports: Sequence[str] = (), without: Sequence[str] = ()) -> TrackerClient:
     """The client that talks to the configured server within the configured rate limit, or to exports without one.
 
-    `more_exports` are places that are read together with the configured one.
+    `more_exports` are places that are read together with the configured one, and `without` paths below that are not.
     """
     token = settings.api_token.get_secret_value()
     if settings.export_archive is None:
@@ -69,7 +69,8 @@ def client_of(settings: Config, more_exports: Sequence[str] = ()) -> TrackerClie
     # Loaded only where exports are read: it brings the whole server.
     from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 
-    exports = ExportAdapter(settings.export_archive, *more_exports, project_ids=settings.export_project_ids)
+    places = (settings.export_archive, *more_exports)
+    exports = ExportAdapter(*places, project_ids=settings.export_project_ids, without=without)
     return TrackerClient(SERVED_AT, token, RateLimiter(UNLIMITED), adapter=exports, completeness=exports)
 
 

@@ -26,22 +26,31 @@ ONLY_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this machine reaches."""
 
 port = whole_number(0, 65_535)
+project_id = whole_number(1, 2**53)
 projects = whole_number(1, 1_000)
 stories_in_memory = whole_number(1, 100_000_000)
 stories = whole_number(1, 100_000)
 
 
-def password(path: str) -> str:
-    """The type of an argument that names a file with a password in its first line."""
-    try:
-        first_line = Path(path).read_text("utf-8-sig").partition("\n")[0].strip()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise argparse.ArgumentTypeError(f"{path} is not text in UTF-8") from None
-    if not first_line:
-        raise argparse.ArgumentTypeError(f"{path} holds no password in its first line")
-    return first_line
+def first_line(what: str) -> Callable[[str], str]:
+    """The type of an argument that names a file with a secret in its first line, such as a `password`."""
+
+    def line(path: str) -> str:
+        try:
+            found = Path(path).read_text("utf-8-sig").partition("\n")[0].strip()
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise argparse.ArgumentTypeError(f"{path} is not text in UTF-8") from None
+        if not found:
+            raise argparse.ArgumentTypeError(f"{path} holds no {what} in its first line")
+        return found
+
+    return line
+
+
+password = first_line("password")
+token = first_line("token")
 
 
 def add_password_file(command: argparse.ArgumentParser) -> None:

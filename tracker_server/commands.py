@@ -34,19 +34,23 @@ OTHERS = "tracker_server.commands"
 """The entry points of commands that other distributions bring. Each is a function that adds one to the parser."""
 
 
+class CommandError(Exception):
+    """What ends a command with the exit code 1: sentences for whoever runs it."""
+
+
 def names() -> list[str]:
     """The commands that there are."""
     return [*OWN, *(command.name for command in _others())]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; returns the exit code, which is 1 after a sentence about a file that cannot be read or written."""
+    """Run a command; returns the exit code, which is 1 after a sentence about what cannot be read or written."""
     options = _parser().parse_args(argv)
     exit_on_signals(is_server=options.command is _serve)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except ExportError as error:
+    except (ExportError, CommandError) as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:  # the reader of stdout has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -173,7 +177,7 @@ def _site(options: argparse.Namespace) -> int:
     try:
         stories = site.write(lambda count: print(f"{count:,} stories are written", flush=True))
     except SiteError as error:
-        raise ExportError(str(error)) from None
+        raise CommandError(str(error)) from None
     for problem in site.missing:
         print(problem, file=sys.stderr)
     print(f"Wrote {stories:,} stories: open {options.out / 'index.html'} in a browser.")
@@ -253,6 +257,6 @@ def _export(options: argparse.Namespace) -> int:
         with written_whole(options.out) as out:
             write_export(world, out)
     except OSError as error:
-        raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+        raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
     print(f"Wrote {options.out}: {options.projects:,} projects with {options.stories:,} stories each.")
     return 0

@@ -37,9 +37,9 @@ class Figures:
     """The computed attributes of one project at one moment.
 
     Everything is computed on first use and only once: when the project or the clock changes, make new Figures. Results
-    are shared with later calls, so do not change them. Points are ints when whole. Stories must have `accepted_at`
-    where they are accepted, and the project a `start_time`, unless it says itself when its iterations began and which
-    story is in which. An id that the project does not have is a KeyError.
+    are shared with later calls, so do not change them. Points are ints when whole. The project must
+    have a `start_time`, unless it says itself when its iterations began and which story is in which. An id that the
+    project does not have is a KeyError.
     """
 
     def __init__(self, project: Project, now: datetime) -> None:
@@ -58,8 +58,8 @@ class Figures:
     def _start(self) -> datetime:
         """When the project starts: a story that was accepted earlier moves it back."""
         stories = self.project.stories.values()
-        accepted = [story["accepted_at"] for story in stories if story["current_state"] == "accepted"]
-        return parse_iso(min([self.project.row["start_time"], *accepted]))
+        accepted = [story.get("accepted_at") for story in stories if story["current_state"] == "accepted"]
+        return parse_iso(min([self.project.row["start_time"], *filter(None, accepted)]))
 
     @cached_property
     def _first_regular(self) -> int:

@@ -6,6 +6,8 @@ import re
 
 COPY_OF_FILES = "tracker-files.txt"
 """The file in a folder to which attached files were copied: nothing in it is an export."""
+ROWS_OF_EXPORTS = "tracker-rows.txt"
+"""The file in a folder to which `tracker-server convert` wrote rows: nothing in it is an export."""
 PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"))
 """The types of files that a browser may show in place: pictures that hold no script."""
 SAFE_ENDINGS = re.compile(

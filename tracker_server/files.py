@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import IO
 def made_whole(path: Path) -> Iterator[Path]:
     """Where to write what is to be at `path`: it is there once the block ends, and what was there before until then.
 
-    Raises OSError.
+    A link stays one: what it leads to is written. Raises OSError.
     """
-    part = path.with_name(f".{path.name}.part")
+    path = Path(os.path.realpath(path))
+    part = part_of(path)
     try:
         part.unlink(missing_ok=True)
         yield part
@@ -23,12 +26,38 @@ def made_whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def part_of(path: Path) -> Path:
+    """Where `made_whole` lets one write what is to be at a path that is no link."""
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """As `made_whole`, with an open file; what is no file, such as a pipe, is written to as it is."""
+    """As `made_whole`, with an open file; what is no file, such as a pipe, is written to from one end to the other."""
     if path.exists() and not path.is_file():
-        with path.open("wb") as out:
+        with io.BufferedWriter(_OneWay(path, "wb")) as out:
             yield out
         return
     with made_whole(path) as part, part.open("wb") as out:
         yield out
+
+
+def is_new_or_ours(folder: Path, list_of_ours: str) -> bool:
+    """Whether a folder holds nothing, or else the file in which a command lists what it has written there.
+
+    Raises OSError.
+    """
+    return (folder / list_of_ours).is_file() or not any(folder.iterdir())
+
+
+class _OneWay(io.FileIO):
+    """What one cannot go back in: some devices claim that one can, and have forgotten what came before."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation("seek")
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation("tell")

@@ -29,6 +29,8 @@ UNAUTHORIZED = "unauthorized_operation"
 """Its word that a thing is there, in a project that this token does not read."""
 UNROUTED = "route_not_found"
 """Its word that there is no such endpoint, for any thing."""
+ANSWER = "answer"
+"""The attribute of a log record in which the answer is, without more words, for which something is skipped."""
 
 
 class TrackerError(Exception):
@@ -84,6 +86,10 @@ class SourceUnavailable(FatalError):
 
 class SkippableError(TrackerError):
     """Tracker itself says that this is missing or forbidden: the one list is skipped, with a warning."""
+
+    def answer_at(self, path: str) -> str:
+        """What was asked for, and what the server answered."""
+        return f"{path}: {self.status} {self.code or ''}".rstrip()
 
 
 class ParametersRefused(TrackerError):

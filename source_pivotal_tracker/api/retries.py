@@ -31,22 +31,22 @@ class Retries:
 
     def of(self, attempts: int, *, attempts_at_500: int = MOST_ATTEMPTS, attempts_made: int = 0) -> tenacity.Retrying:
         """What calls a function until it returns, at most so many times; arguments as of TrackerClient.get."""
-        held = _HeldBack()
+        paused = _Paused()
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
             # Not by the clock: a request may have waited long for its slot.
             stop=lambda state: (
                 attempts_made + state.attempt_number
                 >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
-                or state.idle_for + state.upcoming_sleep + held.seconds > LONGEST_RETRYING
+                or state.idle_for + state.upcoming_sleep + paused.seconds > LONGEST_RETRYING
             ),
-            wait=partial(self._wait, attempts_made=attempts_made, held=held),
+            wait=partial(self._wait, attempts_made=attempts_made, paused=paused),
             before_sleep=partial(_log_retry, attempts_made=attempts_made),
             sleep=self._sleep,
             reraise=True,
         )
 
-    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, held: _HeldBack) -> float:
+    def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, paused: _Paused) -> float:
         """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
         error = _cause(state)
         doublings = attempts_made + state.attempt_number - 1
@@ -56,14 +56,14 @@ class Retries:
             wait = max(wait, error.retry_after)
         if isinstance(error, RetryableError) and error.status == 429:
             self._rate_limiter.pause(wait)
-            held.seconds += wait
+            paused.seconds += wait
             return 0.0
         return wait
 
 
 @dataclass
-class _HeldBack:
-    """The seconds for which 429s have held back one request."""
+class _Paused:
+    """The seconds for which 429s have made one request wait."""
 
     seconds: float = 0.0
 

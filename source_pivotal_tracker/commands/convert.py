@@ -12,20 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker_server.commands import add_export_paths, add_project_ids
-from tracker_server.exports import ExportError
-from tracker_server.files import made_whole
+from tracker_server.commands import CommandError, add_export_paths, add_project_ids
+from tracker_server.files import made_whole, part_of
 
 if TYPE_CHECKING:
     from source_pivotal_tracker.commands.json_lines import JsonLines
-    from source_pivotal_tracker.commands.reading import Reading
+    from source_pivotal_tracker.commands.reading import FullRead
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables
 
-UNTOLD = frozenset((
+NOT_IN_EXPORTS = frozenset((
     "accounts", "account_memberships", "google_attachments", "integrations", "me", "my_activity", "notifications",
     "webhooks", "workspaces",
 ))  # fmt: skip
-"""The streams that no export tells of."""
+"""The streams of which no export has a row."""
+
+
+OPTIONS = {"export_archive": "EXPORT", "export_project_ids": "--project", "attachments_to": "--files"}
+"""What the command calls the keys of the configuration."""
 
 
 class Writer(Protocol):
@@ -53,9 +56,9 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Returns the exit code. Raises ExportError."""
+    """Returns the exit code. Raises CommandError."""
     # Imported here, because that takes a second.
-    from source_pivotal_tracker.commands.reading import NotRead, Reading, log_to_stderr
+    from source_pivotal_tracker.commands.reading import FullRead, NotRead, log_to_stderr
     from source_pivotal_tracker.wiring import client_of
 
     log_to_stderr()
@@ -69,23 +72,24 @@ def run(options: argparse.Namespace) -> int:
     lost = 0
     has_rows = False
     try:
-        reading = Reading(config, lambda name: name not in UNTOLD, partial(client_of, more_exports=more))
+        exports_of = partial(client_of, more_exports=more, without=_places_of_output(options))
+        reading = FullRead(config, lambda name: name not in NOT_IN_EXPORTS, exports_of, OPTIONS)
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
                 has_rows |= bool(page)
                 lost += sum("file_url" in row and row["file_url"] is None for row in page)
             if not has_rows:
-                raise ExportError(" ".join(reading.problems) or "There is nothing in the exports.")
+                raise CommandError(" ".join(reading.problems) or "There is nothing in the exports.")
             rows = out.finish()
     except NotRead as problem:
-        raise ExportError(str(problem)) from None
+        raise CommandError(str(problem)) from None
     except OSError as error:
-        raise ExportError(f"Cannot write {options.out}: {error.strerror}.") from None
+        raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
     except sqlite3.Error as error:
-        raise ExportError(f"Cannot write {options.out}: {error}.") from None
+        raise CommandError(f"Cannot write {options.out}: {error}.") from None
     problems = list(reading.problems)
-    if lost:
+    if lost and "file_attachments" not in reading.incomplete:
         problems.append(f"{lost:,} attached files could not be copied, as the log says.")
     for sentence in problems:
         print(sentence, file=sys.stderr)
@@ -94,33 +98,35 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _places_of_output(options: argparse.Namespace) -> list[str]:
+    """What this run writes: it may lie beside the exports, or below."""
+    out = Path(os.path.realpath(options.out))
+    return [str(out), str(part_of(out)), *filter(None, [options.files])]
+
+
 @contextmanager
-def _sqlite(path: Path, reading: Reading) -> Iterator[SqliteTables]:
+def _sqlite(path: Path, reading: FullRead) -> Iterator[SqliteTables]:
     from source_pivotal_tracker.commands.sqlite_tables import SqliteTables, is_ours
 
     path = Path(os.path.realpath(path))
     if path.exists() and not (path.is_file() and is_ours(path)):
-        raise ExportError(f"{path} was not written by this command; name a new file.")
+        raise CommandError(f"{path} was not written by this command; name a new file.")
     log = path.with_name(f"{path.name}-wal")
     if log.exists():
-        raise ExportError(f"{path} is in use, as {log.name} beside it says: close it, or name a new file.")
+        raise CommandError(f"{path} is in use, as {log.name} beside it says: close it, or name a new file.")
     with made_whole(path) as part, SqliteTables(part, reading.streams) as tables:
         yield tables
 
 
-@contextmanager
-def _json_lines(folder: Path, reading: Reading) -> Iterator[JsonLines]:
-    from source_pivotal_tracker.commands.json_lines import JsonLines, is_ours
+def _json_lines(folder: Path, reading: FullRead) -> JsonLines:
+    from source_pivotal_tracker.commands.json_lines import JsonLines
 
-    names = [stream.name for stream in reading.streams]
-    if folder.exists() and not (folder.is_dir() and is_ours(folder, names)):
-        raise ExportError(f"{folder} holds other files; name a new folder, or one that this command has written to.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with JsonLines(folder, names) as lines:
-        yield lines
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"{folder} is no folder; name a new one, or one that this command has written to.")
+    return JsonLines(folder, [stream.name for stream in reading.streams])
 
 
-WRITERS: dict[str, Callable[[Path, Reading], AbstractContextManager[Writer]]] = {
+WRITERS: dict[str, Callable[[Path, FullRead], AbstractContextManager[Writer]]] = {
     "sqlite": _sqlite, "jsonl": _json_lines,
 }  # fmt: skip
 """What an export becomes, by the value of `--to`."""

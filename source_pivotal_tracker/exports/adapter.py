@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -45,7 +46,8 @@ OF_A_PERSON = ("/me", "/my/")
 class ExportAdapter(HTTPAdapter, Completeness):
     """A transport of `requests` to the Tracker server that the exports at some paths or URLs make.
 
-    `project_ids` are the ids of projects by name; those of the others are made of their names.
+    `project_ids` are the ids of projects by name; those of the others are made of their names. What lies at one of the
+    paths `without` is not among the exports, though it may lie below a place.
     They are read when the first request comes. Raises SourceUnavailable, with a sentence for the user, where they
     cannot be.
     """
@@ -53,10 +55,11 @@ class ExportAdapter(HTTPAdapter, Completeness):
     may_fall_silent = False
     may_write_times_otherwise = False
 
-    def __init__(self, *places: str, project_ids: Mapping[str, int] | None = None) -> None:
+    def __init__(self, *places: str, project_ids: Mapping[str, int] | None = None, without: Iterable[str] = ()) -> None:
         super().__init__()
         self._places = places
         self._project_ids = project_ids or {}
+        self._without = tuple(map(os.path.realpath, without))
         self._lock = threading.Lock()
         self._api: TrackerApi | None = None
         self._problem: SourceUnavailable | None = None
@@ -99,10 +102,17 @@ class ExportAdapter(HTTPAdapter, Completeness):
                     raise self._problem from None
             return self._api
 
+    def _is_left_out(self, source: Source) -> bool:
+        """Whether a file on a disk is one of `without`, or lies in one that the place itself does not lie in."""
+        if not self._without or source.is_named or source.home:
+            return False
+        path, root = os.path.realpath(source.name), os.path.realpath(source.root)
+        return any(_is_in(path, place) and not _is_in(root, place) for place in self._without)
+
     def _read(self) -> TrackerApi:
         sources: list[Source] = []
         for place in self._places:
-            found = _sources(place)
+            found = [source for source in _sources(place) if not self._is_left_out(source)]
             require_exports(place, found)
             sources += found
         world, report = read_exports(sources, self._project_ids, links=False)
@@ -120,6 +130,10 @@ class ExportAdapter(HTTPAdapter, Completeness):
             more = report.finding_count - len(report.findings)
             logger.warning("Not understood in the export: %d more; tracker-server inspect lists all", more)
         return TrackerApi(world)
+
+
+def _is_in(path: str, place: str) -> bool:
+    return path == place or path.startswith(os.path.join(place, ""))
 
 
 def _sources(place: str) -> list[Source]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from source_pivotal_tracker.api.client import TrackerClient, once_more
-from source_pivotal_tracker.api.errors import IncompleteError, InvalidResponse, SkippableError, answer_of
+from source_pivotal_tracker.api.errors import ANSWER, IncompleteError, InvalidResponse, SkippableError, answer_of
 from source_pivotal_tracker.api.fields import Fields, merge, select
 from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
@@ -34,11 +34,12 @@ class Parents:
     """The ids that requests are made for. `load_…` fetches them, `projects` and `accounts` do so at most once.
 
     With `project_ids` the list of projects is not asked for: each is fetched by its id, and one that cannot be
-    read is left out with a warning.
+    read is left out with a warning, and `refused` has what the server answered.
     """
 
     def __init__(self, client: TrackerClient, project_ids: Iterable[int] = ()) -> None:
         self.project_ids = tuple(project_ids)
+        self.refused: list[str] = []
         self._client = client
         self._lock = threading.RLock()
         self._projects: tuple[ProjectRef, ...] | None = None
@@ -99,14 +100,17 @@ class Parents:
         return once_more(listed)
 
     def _named(self, fields: Fields) -> Iterable[Row]:
-        refusals = []
+        refusals, self.refused = [], []
         for project_id in self.project_ids:
             try:
                 yield once_more(partial(self._one, project_id, fields))
             except SkippableError as error:
                 refusals.append(error)
-                logger.warning("Skipping project %d in every stream: %s", project_id, error)
+                answer = error.answer_at(f"projects/{project_id}")
+                logger.warning("Skipping project %d in every stream: %s", project_id, error, extra={ANSWER: answer})
+                self.refused.append(answer)
         if len(refusals) == len(self.project_ids):
+            self.refused = []  # the error says it
             raise IncompleteError(f"none of the project_ids can be read: {'; '.join(map(str, refusals))}")
 
     def _one(self, project_id: int, fields: Fields) -> Row:

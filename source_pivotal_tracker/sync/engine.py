@@ -14,6 +14,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import (
+    ANSWER,
     UNROUTED,
     FatalError,
     RetryableError,
@@ -231,9 +232,9 @@ class Engine(Generic[Encoded]):
         if isinstance(error, SkippableError):
             # An endpoint that the server has for no project is one warning.
             path = walk.endpoint.path if error.code == UNROUTED else walk.path
-            skipped = f"{path}: {error.status} {error.code or ''}".rstrip()
+            skipped = error.answer_at(path)
             if skipped not in self._skipped:
-                logger.warning("Skipped: %s", explained(walk, error))
+                logger.warning("Skipped: %s", explained(walk, error), extra={ANSWER: skipped})
             self._skipped.add(skipped)
         if isinstance(error, FatalError):
             self._refusal = error

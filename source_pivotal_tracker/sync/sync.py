@@ -68,8 +68,9 @@ class Sync:
 
     @property
     def skipped(self) -> Mapping[str, Collection[str]]:
-        """As that of the engine."""
-        return self._engine.skipped if self._engine else {}
+        """As that of the engine, with the projects that the server does not show."""
+        refused = {"projects": self._parents.refused} if self._parents.refused else {}
+        return {**(self._engine.skipped if self._engine else {}), **refused}
 
     def run(
         self,

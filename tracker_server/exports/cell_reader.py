@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tracker_server.exports.cells import parse_day, parse_points, parse_signature
+from tracker_server.exports.cells import parse_day, parse_points, parse_signature, unescape_formula
 from tracker_server.exports.dates import DayReader
 from tracker_server.exports.errors import ExportError, Finding, Report, shown
 from tracker_server.exports.ids import hashed_id
@@ -119,16 +119,16 @@ class CellReader:
             return []
         if known := self.labels.get(text):
             return [known]
-        names = dict.fromkeys(filter(None, map(str.strip, text.split(","))))
+        names = dict.fromkeys(filter(None, map(str.strip, unescape_formula(text).split(","))))
         return [self._named(self.labels, "label", name, self.project_id) for name in names]
 
     def review_type_id(self, text: str) -> int | None:
-        name = text.strip()
+        name = unescape_formula(text.strip())
         return self._named(self.review_types, "review_type", name, self.project_id) if name else None
 
     def person_id(self, text: str) -> int | None:
         found = self.people.get(text)
-        if found is None and (name := text.strip()):
+        if found is None and (name := unescape_formula(text.strip())):
             return self._named(self.people, "person", name)
         return found
 

@@ -10,7 +10,7 @@ or in an object store, and all of that in a ZIP again. One rule decides what a f
   the CSV with that lies.
 - It is a CSV with the columns of stories: an export. With those of a history: that of the exports beside it.
 - It is a ZIP: the same rule applies to its content.
-- It is in a folder with a copy of the pages, which the file `tracker-site.txt` shows: not read, as all of it.
+- It is in a folder that a command wrote, which the file `tracker-site.txt` or the like shows: not read, as all of it.
 - It is a system file: counted, not read.
 - Anything else: reported, not read.
 
@@ -51,7 +51,7 @@ from tracker_server.exports.names import (
 )
 from tracker_server.exports.sources import COPY_OF_PAGES, Source, is_system_file
 from tracker_server.exports.table import MOST_COLUMNS, Sheet, converting_zip_errors
-from tracker_server.file_names import COPY_OF_FILES
+from tracker_server.file_names import COPY_OF_FILES, ROWS_OF_EXPORTS
 from tracker_server.world import StoredFile
 
 MOST_NESTED = 3
@@ -59,6 +59,7 @@ MOST_NESTED = 3
 WRITTEN_BY_US = {
     COPY_OF_PAGES: "not read: these are pages that tracker-server site wrote",
     COPY_OF_FILES: "not read: these are attached files that were copied here",
+    ROWS_OF_EXPORTS: "not read: these are rows that tracker-server convert wrote",
 }
 _NUMBER = re.compile("[0-9]{1,15}")
 _TYPES = mimetypes.MimeTypes()

@@ -15,7 +15,7 @@ from sys import intern, maxsize
 from typing import NamedTuple
 
 from tracker_server.exports.cell_reader import CellReader
-from tracker_server.exports.cells import parse_id
+from tracker_server.exports.cells import parse_id, unescape_formula
 from tracker_server.exports.columns import Cells
 from tracker_server.exports.dates import DateCells, DayReader
 from tracker_server.exports.deeds import STORY_TYPES, THINGS, TYPES_OF_STORIES, Deed, deed_of, without_person
@@ -270,7 +270,7 @@ class _StatementsOf(dict[tuple[str, str], "_Statements"]):
     def __missing__(self, key: tuple[str, str]) -> _Statements:
         person, thing = key
         self._reader.person_id(person)
-        self[key] = found = _Statements(intern(person.strip()), thing)
+        self[key] = found = _Statements(intern(unescape_formula(person.strip())), thing)
         return found
 
 
@@ -283,7 +283,7 @@ class _Statements(dict[str, Statement]):
         self._thing = thing
 
     def __missing__(self, cell: str) -> Statement:
-        message = cell.strip()
+        message = unescape_formula(cell.strip())
         deed = deed_of(without_person(message, self._person), self._thing)
         self[cell] = found = Statement(message, self._person, deed)
         return found

@@ -113,7 +113,7 @@ class PullRequests(PartRows):
     kind = "pull_request"
 
     def _fill(self, row: Row, place: int) -> None:
-        row.update(parse_pull_request(self._texts[place]))
+        row.update(parse_pull_request(unescape_formula(self._texts[place])))
 
 
 class Branches(PartRows):
@@ -123,7 +123,7 @@ class Branches(PartRows):
     kind = "branch"
 
     def _fill(self, row: Row, place: int) -> None:
-        row.update(parse_branch(self._texts[place]))
+        row.update(parse_branch(unescape_formula(self._texts[place])))
 
 
 class Comments(PartRows):

@@ -8,7 +8,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
@@ -39,22 +39,19 @@ def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_M
     It contains the files whose bytes the world has, and of the activity what came in the time of `history` before now,
     or all of it. Two equal worlds give the same bytes.
     """
-    with ExportWriter(world, out, history) as writer:
+    with ExportWriter(out, world.now, history) as writer:
         for project in world.projects.values():
-            writer.add(project)
+            writer.add(world, project)
 
 
 class ExportWriter:
-    """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager.
+    """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager."""
 
-    The people, the files and the time are those of the world when a project is added.
-    """
-
-    def __init__(self, world: World, out: IO[bytes], history: timedelta | None = SIX_MONTHS) -> None:
-        self._world = world
+    def __init__(self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS) -> None:
+        self._now = now
         self._archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
-        self._since = iso(world.now - history) if history else ""
-        self._stamp = world.now.strftime("%Y%m%d_%H%M")
+        self._since = iso(now - history) if history else ""
+        self._stamp = now.strftime("%Y%m%d_%H%M")
         self._names: set[str] = set()
 
     def __enter__(self) -> ExportWriter:
@@ -63,10 +60,10 @@ class ExportWriter:
     def __exit__(self, *_: object) -> None:
         self._archive.close()
 
-    def add(self, project: Project) -> str:
-        """Write a project, its history and its files; returns what it is called in the ZIP."""
+    def add(self, world: World, project: Project) -> str:
+        """Write a project with the people and the files of a world; returns what it is called in the ZIP."""
         with SpooledTemporaryFile(IN_MEMORY) as stories, SpooledTemporaryFile(IN_MEMORY) as history:
-            write_csv(self._world, project, stories)
+            write_csv(world, project, stories)
             _write_history([row for row in project.activity if row["occurred_at"] >= self._since], history)
             # Only what can be written to its end gets a name.
             name = unused(_file_name(str(project.row.get("name") or "")), self._names, slug)
@@ -75,13 +72,13 @@ class ExportWriter:
                     content.seek(0)
                     with self._member(f"{name}{part}_{self._stamp}.csv") as member:
                         shutil.copyfileobj(content, member)
-        for path, file in _files(self._world, project):
+        for path, file in _files(world, project):
             with self._member(path) as member, file.open() as opened:
                 shutil.copyfileobj(opened, member)
         return name
 
     def _member(self, path: str) -> IO[bytes]:
-        entry = zipfile.ZipInfo(path, self._world.now.timetuple()[:6])
+        entry = zipfile.ZipInfo(path, self._now.timetuple()[:6])
         entry.compress_type = zipfile.ZIP_DEFLATED
         return self._archive.open(entry, "w")
 
@@ -92,34 +89,46 @@ def write_csv(world: World, project: Project, out: IO[bytes]) -> None:
     for _, repeated in _rows(world, project):
         for name, groups in repeated.items():
             most[name] = max(most[name], len(groups))
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
-    # A writer that ends lines with \r\n puts quotes around a lone \r too.
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*SINGLE, *(name for group in REPEATED for _ in range(most[group[0]]) for name in group)])
+    writer = _CsvWriter(out)
+    writer.write([*SINGLE, *(name for group in REPEATED for _ in range(most[group[0]]) for name in group)])
     for single, repeated in _rows(world, project):
         cells = [single.get(name, "") for name in SINGLE]
         for group in REPEATED:
             groups = repeated.get(group[0], [])
             cells += [cell for entry in groups for cell in entry]
             cells += [""] * (len(group) * (most[group[0]] - len(groups)))
-        writer.writerow(cells)
-    text.detach()
+        writer.write(cells)
+    writer.end()
 
 
 def _write_history(oldest_first: Sequence[Row], out: IO[bytes]) -> None:
     """Write the activity of a project as a CSV in UTF-8, the oldest first; nothing where there is none."""
     if not oldest_first:
         return
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(HISTORY_COLUMNS)
+    writer = _CsvWriter(out)
+    writer.write(HISTORY_COLUMNS)
     for row in oldest_first:
         resource = next(iter(row.get("primary_resources") or ()), row.get("project") or {})
         person = row.get("performed_by") or {}
         type_name = resource.get("story_type") or resource.get("kind") or ""
-        done_to = (resource.get("id", ""), type_name)
-        writer.writerow([*done_to, row.get("message") or "", person.get("name", ""), row["occurred_at"]])
-    text.detach()
+        done_to = (str(resource.get("id") or ""), type_name)
+        writer.write([*done_to, row.get("message") or "", str(person.get("name") or ""), row["occurred_at"]])
+    writer.end()
+
+
+class _CsvWriter:
+    """Writes lines of a CSV in UTF-8 to a file that it leaves open; no cell is computed by a spreadsheet."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        # A writer that ends lines with \r\n puts quotes around a lone \r too.
+        self._writer = csv.writer(self._text, lineterminator="\r\n")
+
+    def write(self, cells: Iterable[str]) -> None:
+        self._writer.writerow(map(escape_formula, cells))
+
+    def end(self) -> None:
+        self._text.detach()
 
 
 def _rows(world: World, project: Project) -> Iterator[tuple[dict[str, str], Repeated]]:
@@ -163,12 +172,11 @@ class _Cells:
         return single, {
             "Owned By": [(self._name(owner_id),) for owner_id in story["owner_ids"]],
             "Blocker": [
-                (escape_formula(row["description"]), "resolved" if row["resolved"] else "blocked")
-                for row in story.get("blockers", ())
+                (row["description"], "resolved" if row["resolved"] else "blocked") for row in story.get("blockers", ())
             ],
             "Comment": self._comments(story),
             "Task": [
-                (escape_formula(row["description"]), "completed" if row["complete"] else "not completed")
+                (row["description"], "completed" if row["complete"] else "not completed")
                 for row in story.get("tasks", ())
             ],
             "Review Type": [self._review(row) for row in story.get("reviews", ())],
@@ -179,9 +187,9 @@ class _Cells:
     def _common(self, row: Row) -> dict[str, str]:
         return {
             "Id": str(row["id"]),
-            "Title": escape_formula(row.get("name") or ""),
+            "Title": row.get("name") or "",
             "Created at": self._day(row.get("created_at")),
-            "Description": escape_formula(row.get("description") or ""),
+            "Description": row.get("description") or "",
             "URL": row.get("url") or "",
         }
 
@@ -193,7 +201,7 @@ class _Cells:
             day = self._day(comment.get("created_at"))
             signature = [f"({author} - {day})"] if day else []
             if text or signature:
-                comments.append((escape_formula(" ".join([text, *signature])),))
+                comments.append((" ".join([text, *signature]),))
         return comments
 
     def _review(self, row: Row) -> tuple[str, ...]:

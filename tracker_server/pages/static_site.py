@@ -13,6 +13,7 @@ from typing import IO
 
 from tracker_server.downloads import FILE_ERRORS, problem_of
 from tracker_server.exports.sources import COPY_OF_PAGES
+from tracker_server.files import is_new_or_ours
 from tracker_server.http_message import Request
 from tracker_server.pages.application import Pages
 from tracker_server.pages.board import Board
@@ -84,7 +85,7 @@ class StaticSite:
     def _require_folder(self) -> None:
         """Raises SiteError unless the folder is new, or a copy was written there before."""
         self._out.mkdir(parents=True, exist_ok=True)
-        if not (self._out / WRITTEN).is_file() and any(self._out.iterdir()):
+        if not is_new_or_ours(self._out, WRITTEN):
             raise SiteError(f"{self._out} holds other files; name a new folder, or one that a site was written to.")
 
     def _lock(self) -> None:

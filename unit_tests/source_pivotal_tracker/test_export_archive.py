@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStateBlob, FailureType, Status
 
+from source_pivotal_tracker.commands.convert import NOT_IN_EXPORTS
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
 from tracker_server.app import TrackerServer
@@ -30,11 +31,9 @@ from unit_tests.tracker_server.exports.exported import ICEBOX, MORE, NAME, PANEL
 
 NOBODYS = ("me", "my_activity", "notifications", "workspaces")
 """What only the token's person has."""
-UNTOLD = {*NOBODYS, "accounts", "account_memberships", "google_attachments", "integrations", "webhooks"}
-"""What no export tells of."""
 OF_A_HISTORY = ("activity", "project_history_days", "story_cycle_times", "story_transitions")
 """What an export tells of only with a history."""
-TOLD = [stream for stream in BY_NAME if stream not in UNTOLD]
+IN_EXPORTS = [stream for stream in BY_NAME if stream not in NOT_IN_EXPORTS]
 WITH_TOMBSTONES = ("stories", "releases", "epics", "labels")
 KILLS = 8
 
@@ -136,8 +135,8 @@ def test_the_rows_are_those_that_a_server_over_the_same_export_sends(stream: str
     expected = [] if stream in NOBODYS else full.served.records[stream]
     here = by_key(stream, full.here.records[stream])
     assert without_hosts(here) == without_hosts(by_key(stream, expected))
-    hint = f"{stream} belongs into UNTOLD in this file, if no export tells of it, and else not"
-    assert bool(here) == (stream in TOLD), hint
+    hint = f"{stream} belongs into NOT_IN_EXPORTS of convert.py, if no export has a row of it, and else not"
+    assert bool(here) == (stream in IN_EXPORTS), hint
 
 
 @every_stream
@@ -167,7 +166,7 @@ def test_every_stream_is_complete_without_an_error(stream: str, full: Read) -> N
     assert full.here.statuses[stream][-1] == "COMPLETE"
 
 
-@pytest.mark.parametrize("stream", sorted(UNTOLD))
+@pytest.mark.parametrize("stream", sorted(NOT_IN_EXPORTS))
 def test_a_warning_names_a_stream_of_which_an_export_tells_nothing(stream: str, full: Read) -> None:
     assert [words for words in full.warned if stream in words] != []
 
@@ -182,7 +181,7 @@ def test_of_an_export_without_a_history_a_warning_names_the_streams_that_need_on
         assert [words for words in warned.words if stream in words] != []
 
 
-@pytest.mark.parametrize("stream", TOLD)
+@pytest.mark.parametrize("stream", IN_EXPORTS)
 def test_no_warning_names_a_stream_that_has_rows(stream: str, full: Read) -> None:
     assert [words for words in full.warned if stream in words.replace(",", "").split()] == []
 
@@ -294,7 +293,7 @@ def test_a_story_that_is_in_another_project_of_a_newer_export_is_not_deleted(new
 
 
 @pytest.mark.parametrize(
-    "stream", [stream for stream in TOLD if BY_NAME[stream].cursor_field and stream not in OF_A_HISTORY]
+    "stream", [stream for stream in IN_EXPORTS if BY_NAME[stream].cursor_field and stream not in OF_A_HISTORY]
 )
 def test_a_newer_export_brings_no_row_that_is_as_it_was(stream: str, newer: Newer) -> None:
     before = {key_of(stream, row): row for row in newer.first.records[stream]}
@@ -362,7 +361,7 @@ def test_a_file_that_cannot_be_read_costs_its_project_alone_and_deletes_nothing_
     second = read(tmp_path, state=first.state)
     assert [row["name"] for row in second.records["stories"]] == ["New"]
     assert all(tombstones(stream, second) == set() for stream in WITH_TOMBSTONES)
-    in_projects = [stream for stream in TOLD if stream in second.statuses]
+    in_projects = [stream for stream in IN_EXPORTS if stream in second.statuses]
     assert {second.statuses[stream][-1] for stream in in_projects} == {"INCOMPLETE"}
     assert all(words in error for error in second.errors)
     assert second.failure

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from source_pivotal_tracker.commands.convert import UNTOLD
 from source_pivotal_tracker.commands.sqlite_tables import TEXTS
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world, sample_files
@@ -21,8 +20,6 @@ from tracker_server.world import World
 from unit_tests import loaded_program
 from unit_tests.syncs import BY_NAME, Row, Sync, key_of
 from unit_tests.tracker_server.exports.exported import modern
-
-every_stream = pytest.mark.parametrize("stream", sorted(BY_NAME.keys() - UNTOLD))
 
 
 def convert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -72,7 +69,7 @@ def by_key(stream: str, found: list[Row]) -> dict[Any, Row]:
     return {key_of(stream, row): row for row in found}
 
 
-@every_stream
+@pytest.mark.parametrize("stream", BY_NAME)
 def test_the_lines_are_the_rows_of_the_connector(stream: str, lines: Path, rows: dict[str, list[Row]]) -> None:
     path = lines / f"{stream}.jsonl"
     found = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
@@ -80,10 +77,19 @@ def test_the_lines_are_the_rows_of_the_connector(stream: str, lines: Path, rows:
     assert len(found) == len(rows[stream])
 
 
-@every_stream
+def test_what_the_connector_has_rows_of_has_a_table_and_nothing_else(
+    database: sqlite3.Connection, rows: dict[str, list[Row]]
+) -> None:
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables & BY_NAME.keys() == {stream for stream in BY_NAME if rows[stream]}
+
+
+@pytest.mark.parametrize("stream", BY_NAME)
 def test_a_table_has_the_rows_of_the_connector(
     stream: str, database: sqlite3.Connection, rows: dict[str, list[Row]]
 ) -> None:
+    if not rows[stream]:
+        return
     found = [dict(row) for row in database.execute(f"SELECT * FROM {stream}")]
     assert len(found) == len(rows[stream])
     held = by_key(stream, found)
@@ -181,6 +187,58 @@ def test_what_others_wrote_is_never_overwritten(to: str, archive: Path, tmp_path
         assert place.read_text() == "years of work"
 
 
+@pytest.mark.parametrize("names", [("stories.jsonl",), ("labels.jsonl", "stories.jsonl.part"), (".hidden",)])
+def test_a_folder_with_files_that_are_only_called_like_ours_is_left_alone(
+    names: tuple[str, ...], archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in names:
+        (out / name).write_text("years of work")
+    ended = convert(archive, out, "--to", "jsonl")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (f"{out} holds other files; name a new folder, or one that this command has written to.\n")
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(names, "years of work")
+
+
+@pytest.mark.parametrize("name", ["story_reviews.jsonl", "stories.jsonl.part"])
+def test_a_file_that_somebody_put_beside_ours_is_left_alone(name: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_bytes(modern({"Title": "one"}))
+    out = tmp_path / "out"
+    assert convert(tmp_path / "one.csv", out, "--to", "jsonl").returncode == 0
+    (out / name).write_text("years of work")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    ended = convert(archive, out, "--to", "jsonl")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{out / name} was not written by this command; name a new folder")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize(("to", "name"), [("sqlite", "out.db"), ("jsonl", "rows")])
+def test_what_it_writes_below_the_exports_is_none_of_them(to: str, name: str, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    (tmp_path / "linked").symlink_to(tmp_path)
+    for _ in range(2):
+        for out in (tmp_path / name, tmp_path / "linked" / name):
+            ended = convert(tmp_path, out, "--to", to, "--files", tmp_path / "copies")
+            assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_whoever_reads_exports_leaves_the_rows_alone(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    assert convert(archive, tmp_path / "rows", "--to", "jsonl").returncode == 0
+    inspected = loaded_program.run_server("inspect", tmp_path)
+    assert inspected.stdout.count("not read") == 1
+    assert "rows: not read: these are rows that tracker-server convert wrote\n" in inspected.stdout
+
+
+def test_files_may_be_copied_to_where_the_exports_are(archive: Path, world: World, tmp_path: Path) -> None:
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    ended = convert(tmp_path, tmp_path / "out.db", "--to", "sqlite", "--files", tmp_path)
+    assert ended.returncode == 0
+    assert f", {len(world.files):,} file attachments" in ended.stdout
+
+
 @pytest.mark.parametrize("to", ["sqlite", "jsonl"])
 def test_an_export_that_cannot_be_read_is_named_and_costs_itself_alone(to: str, archive: Path, tmp_path: Path) -> None:
     (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
@@ -200,6 +258,45 @@ def test_where_nothing_can_be_read_what_there_was_stays(to: str, archive: Path, 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "Traceback" not in ended.stderr
     assert [(path, path.read_bytes()) for path in (out.rglob("*") if out.is_dir() else [out])] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--files", ""), "--files is empty or contains a line break or another control character."),
+        (("--files", "s3:///x"), "--files is neither a path nor a URL with an object store's scheme"),
+        (("--project", "nobody=5"), "--project: There is no project 'nobody'; there are "),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_words_of_the_command_line(
+    options: tuple[str, str], sentence: str, archive: Path, tmp_path: Path
+) -> None:
+    ended = convert(archive, tmp_path / "out.db", "--to", "sqlite", *options)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_export_that_is_not_there_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "my export_archive of project_ids.zip"
+    ended = convert(path, tmp_path / "out.db", "--to", "sqlite")
+    assert (ended.returncode, ended.stderr) == (1, f"EXPORT: {path} cannot be read: No such file or directory.\n")
+
+
+def test_a_problem_of_all_streams_is_told_once(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken_20250401_1212.zip").write_bytes(b"PK\x03\x04 no more")
+    ended = convert(archive, tmp_path / "broken_20250401_1212.zip", tmp_path / "out", "--to", "jsonl")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("EXPORT: broken_20250401_1212.zip is damaged (")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_files_that_nothing_can_be_written_to_are_told_once(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = convert(archive, tmp_path / "out", "--to", "jsonl", "--files", tmp_path / "file" / "x")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("--files: ")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(archive: Path, tmp_path: Path) -> None:

