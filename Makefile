@@ -96,7 +96,7 @@ examples: .venv-examples/installed ## Make .venv-examples, in which the examples
 	@touch $@
 
 examples-test: examples ## Types and tests of the examples, with a PostgreSQL of their own
-	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent examples/*.py examples/tests/*.py
+	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent source_pivotal_tracker/dlt.py examples/*.py examples/tests/*.py
 	.venv-examples/bin/python -m pytest examples/tests
 
 .venv-models/installed: dbt/requirements.txt
@@ -126,7 +126,7 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
-	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made
