@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test models models-test audit sbom docs bench lock clean
+.PHONY: help install demo view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -96,8 +96,15 @@ examples: .venv-examples/installed ## Make .venv-examples, in which the examples
 	@touch $@
 
 examples-test: examples ## Types and tests of the examples, with a PostgreSQL of their own
-	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent source_pivotal_tracker/dlt.py examples/*.py examples/tests/*.py
-	.venv-examples/bin/python -m pytest examples/tests
+	MYPYPATH=examples:examples/tests:examples/dagster .venv-examples/bin/mypy --follow-imports=silent source_pivotal_tracker/dlt.py examples/*.py examples/dagster/*.py examples/tests/*.py
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target examples-of-dagster examples-of-others
+
+# That of Dagster mostly waits for a limit of a quarter minute.
+examples-of-dagster:
+	.venv-examples/bin/python -m pytest examples/tests/test_dagster.py
+
+examples-of-others:
+	.venv-examples/bin/python -m pytest --ignore=examples/tests/test_dagster.py examples/tests
 
 .venv-models/installed: dbt/requirements.txt
 	$(PYTHON) -m venv .venv-models

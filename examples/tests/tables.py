@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +17,12 @@ import duckdb
 from airbyte_cdk.models import AirbyteStream, SyncMode
 from postgres import Postgres
 
+from unit_tests.expected_keys import Key
+from unit_tests.syncs import Sync
+
 Row = dict[str, Any]
+Rows = dict[str, dict[Key, Row]]
+"""The rows of each stream, by their key."""
 Schema = Mapping[str, Any]
 
 PARTS = "object or array"
@@ -81,6 +86,10 @@ class Destination(ABC):
             {name: self.served(kinds[name], value) for name, value in row.items() if name in kinds}
             for row in self.table(stream).rows
         ]
+
+    def keyed_rows(self, streams: Iterable[AirbyteStream]) -> Rows:
+        """The rows of the streams, each by its key."""
+        return {stream.name: keyed(stream, self.rows(stream)) for stream in streams}
 
     def served(self, kind: str, value: object) -> object:
         """A value of the database as the server has it."""
@@ -258,6 +267,24 @@ def key_of(stream: AirbyteStream) -> list[str]:
 
 def is_incremental(stream: AirbyteStream) -> bool:
     return SyncMode.incremental in stream.supported_sync_modes
+
+
+def served(streams: Iterable[AirbyteStream], config: Mapping[str, Any]) -> Rows:
+    """What a first read of a server brings now."""
+    records = Sync(config).records
+    return {
+        stream.name: keyed(
+            stream, [{name: record.get(name) for name in kinds_of(stream)} for record in records[stream.name]]
+        )
+        for stream in streams
+    }
+
+
+def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[Key, Row]:
+    """The rows by their key, which no two of them may share."""
+    by_key = {tuple(row[column] for column in key_of(stream)): row for row in rows}
+    assert len(by_key) == len(rows), f"{len(rows) - len(by_key)} rows of {stream.name} are there twice"
+    return by_key
 
 
 def kinds_of(stream: AirbyteStream) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteStream
+from edited import DIGITS, Edited, edit
 from postgres import NoPostgres, postgres
 from tables import (
     DELETED_AT,
@@ -26,10 +27,10 @@ from tables import (
     Postgresql,
     PyAirbyteDuckDB,
     PyAirbytePostgres,
-    Row,
+    Rows,
     Table,
-    key_of,
     kinds_of,
+    served,
 )
 
 from source_pivotal_tracker.source import SourcePivotalTracker
@@ -42,14 +43,11 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import World
 from unit_tests import expected_keys
 from unit_tests.replica import differences
-from unit_tests.syncs import Sync, config_for, logger
+from unit_tests.syncs import config_for, logger
 
 EXAMPLES = Path(__file__).parents[1]
 PROJECTS, STORIES, PAGE = 3, 60, 20
-DIGITS = "007"
 REFUSED = ApiError(403, "invalid_authentication", "The token was withdrawn.")
-
-Rows = dict[str, dict[expected_keys.Key, Row]]
 
 
 @dataclass
@@ -87,15 +85,6 @@ class Story:
     second: Ran
     during: Ran
     last: Ran
-
-
-@dataclass(frozen=True)
-class Edited:
-    """What was done to a world: the project that was left alone, and the stories that went, or went to a project."""
-
-    quiet: int
-    deleted: list[int]
-    moved: dict[int, int]
 
 
 class Scene:
@@ -144,53 +133,10 @@ class Scene:
             ended.stdout + ended.stderr,
             requests,
             {stream.name: self.destination.table(stream) for stream in self.streams},
-            self._rows(),
-            self._served(),
+            self.destination.keyed_rows(self.streams),
+            served(self.streams, self._config),
             {stream: set(keys) for stream, keys in expected_keys.keys(self.world, SAMPLE_TOKEN).items()},
         )
-
-    def _rows(self) -> Rows:
-        return {stream.name: keyed(stream, self.destination.rows(stream)) for stream in self.streams}
-
-    def _served(self) -> Rows:
-        """What a first read of the server brings now."""
-        records = Sync(self._config).records
-        return {
-            stream.name: keyed(
-                stream,
-                [{name: record.get(name) for name in kinds_of(stream)} for record in records[stream.name]],
-            )
-            for stream in self.streams
-        }
-
-
-def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[expected_keys.Key, Row]:
-    """The rows by their key, which no two of them may share."""
-    by_key = {tuple(row[column] for column in key_of(stream)): row for row in rows}
-    assert len(by_key) == len(rows), f"{len(rows) - len(by_key)} rows of {stream.name} are there twice"
-    return by_key
-
-
-def edit(world: World) -> Edited:
-    """What a team does between two syncs, in two of the projects."""
-    by = world.tokens[SAMPLE_TOKEN]
-    project, other, quiet = world.projects.values()
-    stories = [story for story in project.stories.values() if story["story_type"] != "release"]
-    talked_of = next(story for story in stories if story["tasks"] and story["comments"])
-    named, finished, *deleted, moved = [story["id"] for story in stories if story is not talked_of][:6]
-    world.now += timedelta(minutes=10)
-    edits.update_story(world, project, by, named, name=DIGITS)
-    edits.update_story(world, project, by, finished, current_state="finished")
-    edits.create_story(world, project, by, name="A new story", external_id=DIGITS, tasks=["One", "Two"])
-    edits.delete_task(world, project, by, talked_of["id"], talked_of["tasks"][0]["id"])
-    edits.delete_comment(world, project, by, talked_of["comments"][0]["id"], story_id=talked_of["id"])
-    edits.create_label(world, project, by, name=DIGITS)
-    edits.delete_stories(world, project, by, deleted)
-    edits.move_story_to_project(world, project, other, by, moved)
-    for hooked in world.projects.values():
-        hooked.webhooks.clear()
-    world.now += timedelta(minutes=10)
-    return Edited(quiet.id, deleted, {moved: other.id})
 
 
 @contextmanager
