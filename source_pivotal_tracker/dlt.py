@@ -105,17 +105,18 @@ tracker_source = dlt.source(_tracker, name="tracker", section="tracker", max_tab
 def _read(config: Mapping[str, Any], streams: Sequence[AirbyteStream]) -> Iterator[Page]:
     """What one sync brings, from the states in dlt's state on. The first page of a stream has no rows.
 
-    The rows of a stream that is replaced come at the end, each once: dlt drops doubles only where it merges.
+    The rows of a stream that is replaced come at the end, each once: dlt drops doubles only where it merges. Such a
+    stream has no state, because a sync that went on from one would leave out what is replaced.
     """
-    states = {stream.name: dlt.current.resource_state(stream.name) for stream in streams}
-    known = [AirbyteStateMessageSerializer.load(state[STATE]) for state in states.values() if STATE in state]
     replaced = {stream.name: _key_of(stream) for stream in streams if not _is_incremental(stream)}
+    merged = [stream.name for stream in streams if stream.name not in replaced]
+    states = {name: dlt.current.resource_state(name) for name in merged}
+    known = [AirbyteStateMessageSerializer.load(state[STATE]) for state in states.values() if STATE in state]
     held: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in replaced}
     yield from ((stream.name, ()) for stream in streams)
     for item in SourcePivotalTracker().sync(config, _catalog_of(streams), known, lambda name, rows: (name, rows)):
         if isinstance(item, AirbyteMessage):
-            if item.state and item.state.stream:
-                name = item.state.stream.stream_descriptor.name
+            if item.state and item.state.stream and (name := item.state.stream.stream_descriptor.name) in states:
                 states[name][STATE] = AirbyteStateMessageSerializer.dump(item.state)
         elif (name := item[0]) in held:
             held[name].update((tuple(row[column] for column in replaced[name]), row) for row in item[1])

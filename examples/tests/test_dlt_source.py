@@ -102,6 +102,14 @@ def test_a_refresh_of_a_resource_drops_its_state_with_its_rows_and_leaves_the_ot
     assert lists(warehouse.run(warehouse.source("labels", "epics"))) == {"projects"}
 
 
+def test_a_stream_that_is_replaced_is_read_as_a_whole_each_time_and_has_no_state(warehouse: Warehouse) -> None:
+    warehouse.run(warehouse.source("labels", "iterations"))
+    rows = warehouse.count("iterations")
+    assert lists(warehouse.run(warehouse.source("labels", "iterations"))) == {"projects", "iterations"}
+    assert warehouse.count("iterations") == rows > 0
+    assert warehouse.pipeline.state["sources"]["tracker"]["resources"].keys() == {"labels"}
+
+
 def test_all_comes_again_into_a_destination_that_was_lost(warehouse: Warehouse) -> None:
     warehouse.run(warehouse.source("labels"))
     rows = warehouse.count("labels")
