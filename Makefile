@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test models models-test audit sbom docs bench lock clean
+.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test audit sbom docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -96,8 +96,15 @@ examples: .venv-examples/installed ## Make .venv-examples, in which the examples
 	@touch $@
 
 examples-test: examples ## Types and tests of the examples, with a PostgreSQL of their own
-	MYPYPATH=examples:examples/tests .venv-examples/bin/mypy --follow-imports=silent examples/*.py examples/tests/*.py
-	.venv-examples/bin/python -m pytest examples/tests
+	MYPYPATH=examples:examples/tests:examples/dagster .venv-examples/bin/mypy --follow-imports=silent source_pivotal_tracker/dlt.py examples/*.py examples/dagster/*.py examples/tests/*.py
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target examples-of-dagster examples-of-others
+
+# That of Dagster mostly waits for a limit of a quarter minute.
+examples-of-dagster:
+	.venv-examples/bin/python -m pytest examples/tests/test_dagster.py
+
+examples-of-others:
+	.venv-examples/bin/python -m pytest --ignore=examples/tests/test_dagster.py examples/tests
 
 .venv-models/installed: dbt/requirements.txt
 	$(PYTHON) -m venv .venv-models
@@ -133,7 +140,7 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
-	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made

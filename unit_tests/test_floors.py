@@ -32,6 +32,7 @@ FLOORS = {
     "source": 5,
     "command_line": 6,
     "commands": 6,
+    "dlt": 6,
     "run": 7,
 }
 """Every module and package of the connector, each with its floor."""

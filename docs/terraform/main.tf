@@ -53,19 +53,6 @@ resource "airbyte_source" "share" {
     project_ids         = each.value.project_ids
     requests_per_minute = floor(var.requests_per_minute / length(local.users_of_token[each.value.token]))
   })
-
-  # Airbyte's edition for self-managed enterprises takes this; others go by the values of the Helm chart.
-  resource_allocation = {
-    job_specific = [{
-      job_type = "sync"
-      resource_requirements = {
-        cpu_request    = "250m"
-        cpu_limit      = "1"
-        memory_request = "256Mi"
-        memory_limit   = "512Mi"
-      }
-    }]
-  }
 }
 
 resource "airbyte_connection" "share" {

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import duckdb
-from airbyte_cdk.models import AirbyteStream
+from airbyte_cdk.models import AirbyteStream, SyncMode
 from postgres import Postgres
 
+from unit_tests.expected_keys import Key
+from unit_tests.syncs import Sync
+
 Row = dict[str, Any]
+Rows = dict[str, dict[Key, Row]]
+"""The rows of each stream, by their key."""
 Schema = Mapping[str, Any]
 
 PARTS = "object or array"
+DELETED_AT = "_ab_cdc_deleted_at"
 PYAIRBYTES = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta"}
-DLTS = {"_dlt_id", "_dlt_load_id", "_tracker_order"}
+DLTS = {"_dlt_id", "_dlt_load_id"}
+MERGED = "_tracker_order"
+"""The column of the tables that dlt merges into."""
+NEWEST = """
+    SELECT * EXCLUDE place FROM (
+        SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY _dlt_load_id DESC, _tracker_order DESC) AS place
+        FROM read_parquet('{files}', union_by_name = true)
+    ) WHERE place = 1 AND _ab_cdc_deleted_at IS NULL"""
+"""The rows of a table of files to which dlt has appended; examples/README.md has it for stories."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +50,21 @@ class Table:
 class Destination(ABC):
     """Where an example puts what it reads.
 
-    `types` is what becomes of each kind of column, and `bookkeeping` are the columns that the server knows nothing of.
+    `types` is what becomes of each kind of column.
     """
 
     script: ClassVar[str]
     types: ClassVar[Mapping[str, str]]
-    bookkeeping: ClassVar[set[str]]
-    environment: Mapping[str, str] = {}
+
+    def command(self, config: Mapping[str, Any], folder: Path) -> list[str | Path]:
+        """The arguments of the example; it runs in the folder."""
+        file = folder / "config.json"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        return [file, self.database]
+
+    def environment(self, config: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
+        """What the example finds in its environment, over this one."""
+        return {"HOME": str(folder)}
 
     @property
     @abstractmethod
@@ -48,16 +72,24 @@ class Destination(ABC):
         """What the example is told of where to put it."""
 
     @abstractmethod
-    def table(self, stream: str) -> Table:
+    def table(self, stream: AirbyteStream) -> Table:
         """What is there."""
+
+    def bookkeeping(self, stream: AirbyteStream) -> set[str]:
+        """The columns of a table that the server knows nothing of."""
+        return PYAIRBYTES
 
     def rows(self, stream: AirbyteStream) -> list[Row]:
         """The rows of a stream, with values as the server has them."""
         kinds = kinds_of(stream)
         return [
-            {name: self.served(kinds[name], value) for name, value in row.items() if name not in self.bookkeeping}
-            for row in self.table(stream.name).rows
+            {name: self.served(kinds[name], value) for name, value in row.items() if name in kinds}
+            for row in self.table(stream).rows
         ]
+
+    def keyed_rows(self, streams: Iterable[AirbyteStream]) -> Rows:
+        """The rows of the streams, each by its key."""
+        return {stream.name: keyed(stream, self.rows(stream)) for stream in streams}
 
     def served(self, kind: str, value: object) -> object:
         """A value of the database as the server has it."""
@@ -68,7 +100,7 @@ class Destination(ABC):
             return value.isoformat()
         if isinstance(value, Decimal):
             return float(value)
-        if isinstance(value, str) and self.types[kind] == "JSON":
+        if isinstance(value, str) and kind == PARTS:
             return json.loads(value)
         return value
 
@@ -85,17 +117,38 @@ class DuckDB(Destination):
     def database(self) -> str:
         return str(self._file)
 
-    def table(self, stream: str) -> Table:
+    def table(self, stream: AirbyteStream) -> Table:
         with duckdb.connect(self.database, read_only=True) as connection:
-            relation = connection.sql(f'FROM "{self.schema}"."{stream}"')
-            types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-            return Table(types, [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()])
+            return _fetched(connection.sql(f'FROM "{self.schema}"."{stream.name}"'))
+
+
+class Postgresql(Destination):
+    """The database of a server of its own."""
+
+    schema: ClassVar[str]
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+
+    @property
+    def database(self) -> str:
+        return self._server.url
+
+    def table(self, stream: AirbyteStream) -> Table:
+        with self._server.connect() as connection:
+            types = connection.execute(
+                "SELECT column_name, data_type FROM information_schema.columns"
+                " WHERE table_schema = %s AND table_name = %s",
+                [self.schema, stream.name],
+            ).fetchall()
+            cursor = connection.execute(f'SELECT * FROM {self.schema}."{stream.name}"'.encode())
+            columns = [column.name for column in cursor.description or ()]
+            return Table(dict(types), [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()])
 
 
 class PyAirbyteDuckDB(DuckDB):
     script = "pyairbyte_duckdb.py"
     schema = "main"
-    bookkeeping = PYAIRBYTES
     types = {
         "integer": "BIGINT",
         "number": "DECIMAL(38,9)",
@@ -107,10 +160,48 @@ class PyAirbyteDuckDB(DuckDB):
     }
 
 
-class DltDuckDB(DuckDB):
+class PyAirbytePostgres(Postgresql):
+    script = "pyairbyte_postgres.py"
+    schema = "tracker"
+    types = {
+        "integer": "bigint",
+        "number": "numeric",
+        "boolean": "boolean",
+        "string": "character varying",
+        "date": "date",
+        "date-time": "timestamp without time zone",
+        PARTS: "json",
+    }
+
+    def environment(self, config: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
+        return {**super().environment(config, folder), "PGPASSWORD": self._server.password}
+
+
+class Dlt(Destination):
+    """One of dlt's. What dlt keeps beside it is gone before the next sync: its own states are all that is left."""
+
     script = "dlt_pipeline.py"
-    schema = "pivotal_tracker"
-    bookkeeping = DLTS
+    schema: ClassVar[str] = "pivotal_tracker"
+    kind: ClassVar[str]
+    credentials: ClassVar[str] = "CREDENTIALS"
+
+    def command(self, config: Mapping[str, Any], folder: Path) -> list[str | Path]:
+        shutil.rmtree(folder / "dlt", ignore_errors=True)
+        return [self.kind]
+
+    def environment(self, config: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
+        return {
+            "DLT_DATA_DIR": str(folder / "dlt"),
+            f"DESTINATION__{self.kind.upper()}__{self.credentials}": self.database,
+            **{f"SOURCES__TRACKER__{name.upper()}": str(value) for name, value in config.items()},
+        }
+
+    def bookkeeping(self, stream: AirbyteStream) -> set[str]:
+        return DLTS | ({MERGED} if is_incremental(stream) else set())
+
+
+class DltDuckDB(Dlt, DuckDB):
+    kind = "duckdb"
     types = {
         "integer": "BIGINT",
         "number": "DOUBLE",
@@ -122,37 +213,78 @@ class DltDuckDB(DuckDB):
     }
 
 
-class PyAirbytePostgres(Destination):
-    script = "pyairbyte_postgres.py"
-    bookkeeping = PYAIRBYTES
+class DltPostgres(Dlt, Postgresql):
+    kind = "postgres"
     types = {
         "integer": "bigint",
-        "number": "numeric",
+        "number": "double precision",
         "boolean": "boolean",
         "string": "character varying",
         "date": "date",
-        "date-time": "timestamp without time zone",
-        PARTS: "json",
+        "date-time": "timestamp with time zone",
+        PARTS: "jsonb",
     }
-
-    def __init__(self, server: Postgres) -> None:
-        self._server = server
-        self.environment = {"PGPASSWORD": server.password}
 
     @property
     def database(self) -> str:
-        return self._server.url
+        return self._server.url.replace("@", f":{quote(self._server.password, safe='')}@")
 
-    def table(self, stream: str) -> Table:
-        with self._server.connect() as connection:
-            types = connection.execute(
-                "SELECT column_name, data_type FROM information_schema.columns"
-                " WHERE table_schema = 'tracker' AND table_name = %s",
-                [stream],
-            ).fetchall()
-            cursor = connection.execute(f'SELECT * FROM tracker."{stream}"'.encode())
-            columns = [column.name for column in cursor.description or ()]
-            return Table(dict(types), [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()])
+
+class DltParquet(Dlt):
+    """A folder of Parquet files, to which dlt appends, or whose files it replaces."""
+
+    kind = "filesystem"
+    credentials = "BUCKET_URL"
+    types = {**DltDuckDB.types, PARTS: "VARCHAR"}
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "lake"
+
+    @property
+    def database(self) -> str:
+        return str(self._folder)
+
+    def table(self, stream: AirbyteStream) -> Table:
+        files = self._folder / self.schema / stream.name / "*.parquet"
+        if is_incremental(stream):
+            query = NEWEST.format(key=", ".join(key_of(stream)), files=files)
+            if DELETED_AT not in kinds_of(stream):
+                query = query.removesuffix(f" AND {DELETED_AT} IS NULL")
+        else:
+            query = f"FROM read_parquet('{files}')"
+        with duckdb.connect() as connection:
+            return _fetched(connection.sql(query))
+
+
+def _fetched(relation: duckdb.DuckDBPyRelation) -> Table:
+    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    return Table(types, [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()])
+
+
+def key_of(stream: AirbyteStream) -> list[str]:
+    return [column for (column,) in stream.source_defined_primary_key or ()]
+
+
+def is_incremental(stream: AirbyteStream) -> bool:
+    return SyncMode.incremental in stream.supported_sync_modes
+
+
+def served(streams: Iterable[AirbyteStream], config: Mapping[str, Any]) -> Rows:
+    """What a first read of a server brings now."""
+    records = Sync(config).records
+    return {
+        stream.name: keyed(
+            stream, [{name: record.get(name) for name in kinds_of(stream)} for record in records[stream.name]]
+        )
+        for stream in streams
+    }
+
+
+def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[Key, Row]:
+    """The rows by their key, which no two of them may share."""
+    by_key = {tuple(row[column] for column in key_of(stream)): row for row in rows}
+    assert len(by_key) == len(rows), f"{len(rows) - len(by_key)} rows of {stream.name} are there twice"
+    return by_key
 
 
 def kinds_of(stream: AirbyteStream) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +15,23 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteStream
+from edited import DIGITS, Edited, edit
 from postgres import NoPostgres, postgres
-from tables import Destination, DltDuckDB, DuckDB, PyAirbyteDuckDB, PyAirbytePostgres, Row, Table, kinds_of
+from tables import (
+    DELETED_AT,
+    NEWEST,
+    Destination,
+    DltDuckDB,
+    DltParquet,
+    DltPostgres,
+    Postgresql,
+    PyAirbyteDuckDB,
+    PyAirbytePostgres,
+    Rows,
+    Table,
+    kinds_of,
+    served,
+)
 
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
@@ -28,15 +43,11 @@ from tracker_server.sample import SAMPLE_TOKEN, make_world
 from tracker_server.world import World
 from unit_tests import expected_keys
 from unit_tests.replica import differences
-from unit_tests.syncs import Sync, config_for, logger
+from unit_tests.syncs import config_for, logger
 
 EXAMPLES = Path(__file__).parents[1]
 PROJECTS, STORIES, PAGE = 3, 60, 20
-DIGITS = "007"
-DELETED_AT = "_ab_cdc_deleted_at"
 REFUSED = ApiError(403, "invalid_authentication", "The token was withdrawn.")
-
-Rows = dict[str, dict[expected_keys.Key, Row]]
 
 
 @dataclass
@@ -76,15 +87,6 @@ class Story:
     last: Ran
 
 
-@dataclass(frozen=True)
-class Edited:
-    """What was done to a world: the project that was left alone, and the stories that went, or went to a project."""
-
-    quiet: int
-    deleted: list[int]
-    moved: dict[int, int]
-
-
 class Scene:
     """A world, its server, and an example that syncs it."""
 
@@ -98,8 +100,6 @@ class Scene:
     def __enter__(self) -> Scene:
         self._server.__enter__()
         self._config = config_for(self._server)
-        self._file = self._folder / "config.json"
-        self._file.write_text(json.dumps(self._config), encoding="utf-8")
         self.streams = SourcePivotalTracker().discover(logger, self._config).streams
         return self
 
@@ -114,12 +114,16 @@ class Scene:
         self._before = before
         seen = len(self._server.log)
         ended = subprocess.run(
-            [sys.executable, EXAMPLES / self.destination.script, self._file, self.destination.database],
+            [
+                sys.executable,
+                EXAMPLES / self.destination.script,
+                *self.destination.command(self._config, self._folder),
+            ],
             capture_output=True,
             encoding="utf-8",
             timeout=300,
             cwd=self._folder,
-            env={**os.environ, "HOME": str(self._folder), **self.destination.environment},
+            env={**os.environ, **self.destination.environment(self._config, self._folder)},
         )
         print(ended.stdout, ended.stderr)  # for whoever looks into a test that failed
         requests = self._server.log[seen:]
@@ -128,71 +132,31 @@ class Scene:
             ended.returncode,
             ended.stdout + ended.stderr,
             requests,
-            {stream.name: self.destination.table(stream.name) for stream in self.streams},
-            self._rows(),
-            self._served(),
+            {stream.name: self.destination.table(stream) for stream in self.streams},
+            self.destination.keyed_rows(self.streams),
+            served(self.streams, self._config),
             {stream: set(keys) for stream, keys in expected_keys.keys(self.world, SAMPLE_TOKEN).items()},
         )
 
-    def _rows(self) -> Rows:
-        return {stream.name: keyed(stream, self.destination.rows(stream)) for stream in self.streams}
-
-    def _served(self) -> Rows:
-        """What a first read of the server brings now."""
-        records = Sync(self._config).records
-        return {
-            stream.name: keyed(
-                stream,
-                [{name: record.get(name) for name in kinds_of(stream)} for record in records[stream.name]],
-            )
-            for stream in self.streams
-        }
-
-
-def keyed(stream: AirbyteStream, rows: list[Row]) -> dict[expected_keys.Key, Row]:
-    """The rows by their key, which no two of them may share."""
-    key = [column for (column,) in stream.source_defined_primary_key or ()]
-    by_key = {tuple(row[column] for column in key): row for row in rows}
-    assert len(by_key) == len(rows), f"{len(rows) - len(by_key)} rows of {stream.name} are there twice"
-    return by_key
-
-
-def edit(world: World) -> Edited:
-    """What a team does between two syncs, in two of the projects."""
-    by = world.tokens[SAMPLE_TOKEN]
-    project, other, quiet = world.projects.values()
-    stories = [story for story in project.stories.values() if story["story_type"] != "release"]
-    talked_of = next(story for story in stories if story["tasks"] and story["comments"])
-    named, finished, *deleted, moved = [story["id"] for story in stories if story is not talked_of][:6]
-    world.now += timedelta(minutes=10)
-    edits.update_story(world, project, by, named, name=DIGITS)
-    edits.update_story(world, project, by, finished, current_state="finished")
-    edits.create_story(world, project, by, name="A new story", external_id=DIGITS, tasks=["One", "Two"])
-    edits.delete_task(world, project, by, talked_of["id"], talked_of["tasks"][0]["id"])
-    edits.delete_comment(world, project, by, talked_of["comments"][0]["id"], story_id=talked_of["id"])
-    edits.create_label(world, project, by, name=DIGITS)
-    edits.delete_stories(world, project, by, deleted)
-    edits.move_story_to_project(world, project, other, by, moved)
-    for hooked in world.projects.values():
-        hooked.webhooks.clear()
-    world.now += timedelta(minutes=10)
-    return Edited(quiet.id, deleted, {moved: other.id})
-
 
 @contextmanager
-def destination(kind: type[Destination], folder: Path) -> Iterator[Destination]:
+def destination(kind: type[Any], folder: Path) -> Iterator[Destination]:
     """One that is empty. Skips where its database cannot be had."""
-    if issubclass(kind, DuckDB):
+    if not issubclass(kind, Postgresql):
         yield kind(folder)
         return
     try:
         with postgres() as server:
-            yield PyAirbytePostgres(server)
+            yield kind(server)
     except NoPostgres as reason:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(scope="module", params=[PyAirbyteDuckDB, PyAirbytePostgres, DltDuckDB], ids=lambda kind: kind.script)
+@pytest.fixture(
+    scope="module",
+    params=[PyAirbyteDuckDB, PyAirbytePostgres, DltDuckDB, DltPostgres, DltParquet],
+    ids=lambda kind: kind.__name__,
+)
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     world = make_world(PROJECTS, STORIES)
     folder = tmp_path_factory.mktemp("example")
@@ -248,7 +212,7 @@ def test_each_column_has_the_type_that_its_schema_asks_for(story: Story) -> None
         types = {name: story.destination.types[kind] for name, kind in kinds_of(stream).items()}
         found = dict(story.last.tables[stream.name].types)
         assert {name: found.pop(name) for name in types} == types
-        assert found.keys() == story.destination.bookkeeping
+        assert found.keys() == story.destination.bookkeeping(stream)
 
 
 def test_every_type_is_one_that_the_destination_knows(story: Story) -> None:
@@ -291,7 +255,7 @@ def test_texts_of_digits_stay_texts(story: Story) -> None:
 
 def test_a_sync_that_fails_midway_loads_nothing_and_says_why(story: Story) -> None:
     assert story.refused.exit_code == 1
-    assert "The sync failed: " in story.refused.output
+    assert "The token was withdrawn." in story.refused.output
     assert story.refused.rows == story.first.rows
 
 
@@ -305,3 +269,8 @@ def test_of_a_row_that_came_twice_in_a_sync_the_newer_is_kept(story: Story) -> N
 
 def test_what_changed_during_a_sync_comes_with_the_next_one(story: Story) -> None:
     assert_equals_the_server(story.last)
+
+
+def test_the_readme_has_the_query_for_the_newest_rows_of_files() -> None:
+    query = textwrap.dedent(NEWEST).strip().format(key="id", files="lake/pivotal_tracker/stories/*.parquet")
+    assert f"```sql\n{query}\n```" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
