@@ -197,8 +197,7 @@ class Engine(Generic[Encoded]):
         if event.encoded is not None:
             yield from self._statuses.came(FILES, rows=event.count)
             yield event.encoded
-            if event.note_sent:
-                event.note_sent()
+            event.note_sent()
             progress.rows += event.count
             progress.rows_since_state += event.count
         if event.error:

@@ -61,7 +61,7 @@ class FilesFound(Generic[Encoded]):
 
     encoded: Encoded | None = None
     count: int = 0
-    note_sent: Callable[[], None] | None = None
+    note_sent: Callable[[], None] = lambda: None
     is_last: bool = False
     error: TrackerError | None = None
 
