@@ -18,7 +18,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY source_pivotal_tracker ./source_pivotal_tracker
 COPY tracker_server ./tracker_server
 RUN PYTHONDONTWRITEBYTECODE=1 python3 -m pip --python dependencies/bin/python install --no-cache-dir --no-compile \
-        --no-deps --no-build-isolation --target integration_code .
+        --no-deps --no-build-isolation --target integration_code ./tracker_server .
 COPY main.py ./integration_code/
 
 # Nobody may write to the image later, so what is imported is compiled now, the standard library included. It saves a

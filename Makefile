@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test audit sbom docs bench lock clean
+.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test audit sbom wheels docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -21,7 +21,7 @@ install: .venv/installed ## Make .venv with every dependency (locked, by hash) a
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else f"Python 3.11 to 3.14 is needed, and {sys.executable} is {v[0]}.{v[1]}: name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e ./tracker_server -e .
 	@touch $@
 	@echo "Installed: $(BIN)/source-pivotal-tracker"
 
@@ -92,7 +92,7 @@ examples: .venv-examples/installed ## Make .venv-examples, in which the examples
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 13) else "PyAirbyte needs Python 3.11 or 3.12: name one with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv-examples
 	.venv-examples/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/requirements.txt
-	.venv-examples/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv-examples/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e ./tracker_server -e .
 	@touch $@
 
 examples-test: examples ## Types and tests of the examples, with a PostgreSQL of their own
@@ -131,6 +131,10 @@ audit: install ## Look up the locked dependencies in PyPI's list of vulnerabilit
 sbom: install ## Write what the image is made of, and under which licences, to build/
 	@$(BIN)/python -m tools.sbom build
 
+wheels: install ## Build what goes to PyPI into dist/, with REPOSITORY=https://… for their links
+	$(BIN)/python -m tools.distributions --repository "$(REPOSITORY)"
+	$(BIN)/twine check --strict dist/*
+
 docs: install ## Write the generated tables and pages anew
 	$(BIN)/python -m tools.docs
 
@@ -138,9 +142,9 @@ bench: install ## Measure the verbs, full reads, and what the read engine is hel
 	@$(BIN)/python -m benchmarks.run
 
 lock: install ## Resolve the dependencies anew into the lock files
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
-	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made

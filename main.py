@@ -9,7 +9,7 @@ if __name__ == "__main__":
     if os.getpid() == 1:
         for asked in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked, lambda number, _: os._exit(128 + number))
-    if sys.argv[1:] and sys.argv[1] in ("serve", "inspect", "export", "sample"):
+    if sys.argv[1:] and sys.argv[1] in ("serve", "site", "inspect", "export", "convert", "backup", "sample"):
         from tracker_server.__main__ import main
 
         sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,10 @@ from benchmarks.engine import LARGE
 from benchmarks.measured import RUNS, STORY_STREAMS, Figure, median, megabytes, read, run
 from tools.program import Message, Program, ProgramFailed, SampleServer, connector, every_stream, only
 
-LEAST_ROWS_PER_SECOND = 20_000.0
+LEAST_LINES_PER_SECOND = 32_000.0
 MOST_OVER_FLOOR = 3.0
-LEAST_READ = 15_000.0
-MOST_TO_INSPECT = 150e6
+LEAST_READ = 30_000.0
+MOST_TO_INSPECT = 100e6
 MOST_TO_SERVE = 400e6
 SERVER = (sys.executable, "-m", "tracker_server")
 
@@ -26,24 +27,33 @@ def figures(folder: Path) -> Iterator[Figure]:
     archive = folder / "archive.zip"
     projects, stories = LARGE
     run(Program(*SERVER, "export", archive, f"--projects={projects}", f"--stories={stories}", "--no-files"))
-    yield from _parsing(archive)
+    yield from _parsing("stories alone", _without_histories(archive, folder / "stories.zip"))
+    yield from _parsing("with histories", archive)
     yield _inspecting(archive)
     yield _serving(folder, archive)
     yield _reading(folder, archive)
 
 
-def _parsing(archive: Path) -> Iterator[Figure]:
+def _without_histories(archive: Path, out: Path) -> Path:
+    with zipfile.ZipFile(archive) as found, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as left:
+        for name in found.namelist():
+            if "_history_" not in name:
+                left.writestr(name, found.read(name))
+    return out
+
+
+def _parsing(what: str, archive: Path) -> Iterator[Figure]:
     runs = [parsed(archive) for _ in range(RUNS)]
-    speed = statistics.median(run.rows_per_second for run in runs)
+    speed = statistics.median(run.lines_per_second for run in runs)
     yield Figure(
-        "Rows of an export that are parsed in a second of CPU",
+        f"Lines of an export, {what}, that are read in a second of CPU",
         f"{speed:,.0f}",
-        f"at least {LEAST_ROWS_PER_SECOND:,.0f}",
-        speed >= LEAST_ROWS_PER_SECOND,
+        f"at least {LEAST_LINES_PER_SECOND:,.0f}",
+        speed >= LEAST_LINES_PER_SECOND,
     )
     over_floor = statistics.median(run.over_floor for run in runs)
     yield Figure(
-        "CPU of reading an export, over csv.reader over the same bytes",
+        f"CPU of reading an export, {what}, over csv.reader over the same bytes",
         f"{over_floor:.1f} times",
         f"at most {MOST_OVER_FLOOR:.0f} times",
         over_floor <= MOST_OVER_FLOOR,
@@ -51,9 +61,9 @@ def _parsing(archive: Path) -> Iterator[Figure]:
 
 
 class Parsed(NamedTuple):
-    """Rows of stories and epics, with all their parts, in a second of CPU, and how often the floor that took."""
+    """Lines with all their parts in a second of CPU, and how often the floor that took."""
 
-    rows_per_second: float
+    lines_per_second: float
     over_floor: float
 
 
@@ -63,7 +73,7 @@ def parsed(archive: Path) -> Parsed:
         found = json.loads(program.line())
     if found["findings"]:
         raise ProgramFailed(f"{found['findings']} things in {archive} were not understood.")
-    return Parsed(found["rows"] / found["seconds"], found["seconds"] / found["floor_seconds"])
+    return Parsed(found["lines"] / found["seconds"], found["seconds"] / found["floor_seconds"])
 
 
 def _inspecting(archive: Path) -> Figure:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from integration_tests.command_line import NOBODY_THERE, OTHER_TOKEN, PROTOCOL, Ended, catalog_of
 from source_pivotal_tracker.streams import STREAMS
 from tools.program import CONNECTOR, SampleServer, every_stream, sample_server
+from tracker_server import commands
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world
 from unit_tests import loaded_program
@@ -279,13 +282,19 @@ def test_with_a_bad_configuration_the_other_verbs_end_with_its_sentence(verb: st
 def test_the_verbs_are_listed_to_whoever_asks(arguments: list[str], folder: Folder) -> None:
     ended = folder.run(*arguments)
     assert (ended.exit_code, ended.stderr) == (0, "")
-    assert "{spec,check,discover,read}" in ended.stdout
+    assert ended.stdout.startswith("usage: source-pivotal-tracker VERB")
+    for verb in ("spec", "check", "discover", "read"):
+        assert re.search(rf"^  {verb} ", ended.stdout, re.MULTILINE)
 
 
-def test_main_py_starts_the_server_too(folder: Folder) -> None:
-    ended = folder.run("serve", "--help", start=WAYS_TO_START["main.py"])
-    assert (ended.exit_code, ended.stderr) == (0, "")
-    assert "--port" in ended.stdout
+def test_the_version_is_that_of_the_distribution(folder: Folder) -> None:
+    assert folder.run("--version").stdout == f"tracker-connector {version('tracker-connector')}\n"
+
+
+@pytest.mark.parametrize("command", [*commands.names(), commands.SAMPLE])
+def test_main_py_knows_the_commands_of_the_server(command: str, folder: Folder) -> None:
+    ended = folder.run(command, "--help", start=WAYS_TO_START["main.py"])
+    assert ended.stdout.startswith(f"usage: tracker-server {command} ")
 
 
 def test_a_verb_that_does_not_exist_ends_with_exit_code_2(folder: Folder) -> None:

@@ -31,7 +31,7 @@ from integration_tests.containers import Image, all_rows, files_in, rows, stream
 from source_pivotal_tracker.streams import STREAMS
 from tools import sbom
 from tools.demo import edit
-from tools.image import FOLDER, IMAGE, MEGABYTE, Inventory, look_into
+from tools.image import FOLDER, IMAGE, MEGABYTE, OURS, Inventory, look_into
 from tools.program import Message, config_for, connector, every_stream, only, sample_server
 from tools.replica import DELETED_AT
 from tools.states import LastStates
@@ -328,7 +328,7 @@ def test_it_holds_the_locked_packages_and_this_one_and_no_other(inventory: Inven
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", lock, re.MULTILINE))
     versions = {name: package["version"] for name, package in inventory.packages.items()}
-    assert versions.pop("source-pivotal-tracker") == METADATA["dockerImageTag"]
+    assert {versions.pop(name) for name in OURS} == {METADATA["dockerImageTag"]}
     assert versions.keys() <= locked.keys()
     assert {"airbyte-cdk", "orjson", "waitress"} <= versions.keys()
 
@@ -376,7 +376,7 @@ def test_its_bill_of_materials_is_valid_and_lists_every_package(inventory: Inven
     bill = (tmp_path / sbom.BILL).read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
     listed = {unquote(component.get("purl", "").partition("@")[0]) for component in orjson.loads(bill)["components"]}
-    assert {f"pkg:pypi/{name}" for name in inventory.packages.keys() - {"source-pivotal-tracker"}} <= listed
+    assert {f"pkg:pypi/{name}" for name in inventory.packages.keys() - OURS} <= listed
     assert {f"pkg:deb/debian/{package['name']}" for package in inventory.system} <= listed
     assert "pkg:deb/debian/libc6" in listed
     assert orjson.loads(bill)["metadata"]["component"]["version"] == METADATA["dockerImageTag"]
@@ -384,5 +384,5 @@ def test_its_bill_of_materials_is_valid_and_lists_every_package(inventory: Inven
 
 def test_the_licence_of_every_package_is_known(inventory: Inventory) -> None:
     licences = {name: sbom.licence(package["licence"]) for name, package in inventory.packages.items()}
-    assert licences["source-pivotal-tracker"] == "MIT"
+    assert {licences[name] for name in OURS} == {"MIT"}
     assert [name for name, licence in licences.items() if licence == sbom.UNKNOWN] == []

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import orjson
@@ -36,6 +37,29 @@ M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
 HEAPS = 1
 KEPT = 32 * 1024 * 1024
 """Bytes; the most that glibc takes for the one threshold."""
+
+
+DISTRIBUTION = "tracker-connector"
+HELP = """\
+usage: source-pivotal-tracker VERB [OPTION …]
+
+Reads a Tracker v5 server, such as LiteTracker, or exports of Pivotal Tracker, and prints what it finds as messages of
+the Airbyte protocol, one JSON object a line.
+
+verbs:
+  spec                                             the settings that there are, as a JSON schema
+  check     --config FILE                          whether the settings work, and which projects there are
+  discover  --config FILE                          the streams, with their fields
+  read      --config FILE --catalog FILE           the rows of the streams in the catalog
+            [--state FILE]                         what has changed since the states that an earlier read printed
+
+options:
+  --debug                                          more in the log
+  -h, --help
+  --version
+
+To look at exports without Airbyte: tracker-server --help
+"""
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -71,11 +95,21 @@ def run(args: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 def _run(args: list[str], ending: Ending) -> bool:
     """Returns whether it failed. The message about that is written by then."""
     # If a log line cannot be written, the next message fails too, and says so without a trace.
     logging.raiseExceptions = False
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
+    if not args or args[0] in ("-h", "--help", "--version"):
+        print(f"{DISTRIBUTION} {_version()}\n" if args == ["--version"] else HELP, end="")  # noqa: T201
+        return False
     _keep_one_heap()
     # Rows hold no cycles: looking through them, and through all that was imported, finds nothing to collect.
     gc.freeze()
@@ -83,8 +117,6 @@ def _run(args: list[str], ending: Ending) -> bool:
     source = SourcePivotalTracker()
     entrypoint = Entrypoint(source)
     parsed = entrypoint.parse_args(args)
-    if parsed.command is None:
-        entrypoint.parse_args(["--help"])
     try:
         for file in FILES:
             path = getattr(parsed, file, None)

@@ -26,7 +26,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "dlt":
         raise
-    raise ModuleNotFoundError("dlt is not installed: pip install 'source-pivotal-tracker[dlt]'", name="dlt") from None
+    raise ModuleNotFoundError("dlt is not installed: pip install 'tracker-connector[dlt]'", name="dlt") from None
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TTableSchemaColumns

@@ -23,7 +23,8 @@ IMAGE = "airbyte/source-pivotal-tracker:dev"
 FOLDER = "/airbyte"
 """Where in the image everything is that the base image does not have."""
 CDK = "airbyte-cdk"
-OURS = "source-pivotal-tracker"
+CONNECTOR = "tracker-connector"
+OURS = {"tracker-archive", CONNECTOR}
 MEGABYTE = 1_000_000
 SET_UP = "on Debian, as root, `export BASE_IMAGE=$(tools/container_engine)` sets one up"
 
@@ -74,7 +75,7 @@ class Inventory:
 
     def sizes(self) -> Iterator[str]:
         """A table of the image's parts in megabytes, line by line."""
-        others = sorted(self.packages.keys() - self.with_all_it_needs(CDK) - {OURS})
+        others = sorted(self.packages.keys() - self.with_all_it_needs(CDK) - OURS)
         parts = {
             "the base image": self.image_bytes - self.bytes,
             "airbyte-cdk and what it needs": self.cdk_bytes,

@@ -21,7 +21,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from tools.image import IMAGE, OURS, Inventory, NotReady, engine, look_into
+from tools.image import CONNECTOR, IMAGE, Inventory, NotReady, engine, look_into
 from tools.markdown import table
 
 BILL, LICENCES = "sbom.cdx.json", "licences.md"
@@ -61,14 +61,16 @@ def bill(found: Inventory, image: str) -> Bom:
         )
         for name, package in found.packages.items()
     }
-    ours = components.pop(OURS)
+    ours = components.pop(CONNECTOR)
     ours.type = ComponentType.CONTAINER
     ours.purl = None
     ours.name = image.partition(":")[0]
     bom = Bom(components=[*components.values(), _interpreter(found.python), *map(_of_debian, found.system)])
     bom.metadata.component = ours
     for name, needed in found.requirements.items():
-        bom.register_dependency(ours if name == OURS else components[name], [components[other] for other in needed])
+        bom.register_dependency(
+            ours if name == CONNECTOR else components[name], [components[other] for other in needed]
+        )
     return bom
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tracker_report.errors import ReportError
 
-INSTALL = "pip install 'source-pivotal-tracker[report]'"
+INSTALL = "pip install 'tracker-connector[report]'"
 MODEL = "tracker__project"
 """Where this table is, the others are."""
 POSTGRESQL = ("postgresql://", "postgres://")

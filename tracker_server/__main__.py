@@ -19,9 +19,6 @@ from tracker_server.encoding import use_utf_8
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.serving import exit_on_signals, serve
 
-SAMPLE = "sample"
-"""This command may be left out."""
-
 
 def duration(text: str) -> float:
     number = float(text)
@@ -73,9 +70,8 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tracker_server",
+        prog=f"{commands.PROGRAM} {commands.SAMPLE}",
         description="A read-only Tracker v5 server with sample data. It prints its base URL, then an API token.",
-        epilog=f"Commands for exports of Pivotal Tracker, each with --help: {', '.join(commands.names())}.",
     )
     add = parser.add_argument
     add("--host", default=arguments.HOST, help="address to listen on (%(default)s)")
@@ -105,9 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         use_utf_8()
         argv = sys.argv[1:]
-    if argv[:1] and argv[0] in commands.names():
+    if argv[:1] and argv[0] in (*commands.names(), *commands.ASKING):
         return commands.main(argv)
-    if argv[:1] == [SAMPLE]:
+    if argv[:1] == [commands.SAMPLE]:
         argv = argv[1:]
     options = _parser().parse_args(argv)
     exit_on_signals()

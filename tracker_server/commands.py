@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +29,10 @@ from tracker_server.serving import exit_on_signals, serve
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+PROGRAM, DISTRIBUTION = "tracker-server", "tracker-archive"
+SAMPLE = "sample"
+"""This command may be left out."""
+ASKING = ("-h", "--help", "--version")
 OWN = ("serve", "site", "inspect", "export")
 OTHERS = "tracker_server.commands"
 """The entry points of commands that other distributions bring. Each is a function that adds one to the parser."""
@@ -58,15 +62,29 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tracker-server", description="Serve, inspect or write exports of Tracker.")
-    commands = parser.add_subparsers(required=True)
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Looks at exports of Pivotal Tracker, and serves them, or sample data, as a Tracker v5 API.",
+        epilog=f"Each command has a --help of its own. Without a command it is `{PROGRAM} {SAMPLE}`.",
+    )
+    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_serve(commands)
     _add_site(commands)
     _add_inspect(commands)
     _add_export(commands)
     for other in _others():
         other.load()(commands)
+    # Only for the help: this command is not run from here.
+    commands.add_parser(SAMPLE, help="serve sample data as a Tracker v5 API, to test programs with", add_help=False)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 @cache

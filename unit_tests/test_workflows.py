@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 OURS = re.compile(r"\./\.github/workflows/(.+)")
-WRITES = {"publish.yml": {"build": {"packages"}, "publish": {"packages"}}}
+WRITES = {
+    "publish.yml": {
+        "build": {"packages"},
+        "publish": {"packages"},
+        "publish-distributions": {"contents", "id-token"},
+    }
+}
 """The jobs that may write something, and what."""
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -91,7 +91,7 @@ def test_an_export_is_parsed_so_many_rows_a_second(tmp_path: Path) -> None:
         write_export(make_world(1, 20), out)
 
     measured = parsed(tmp_path / "a.zip")
-    assert measured.rows_per_second > 0
+    assert measured.lines_per_second > 0
     assert measured.over_floor > 1
 
 

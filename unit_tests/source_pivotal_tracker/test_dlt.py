@@ -15,4 +15,4 @@ def test_without_dlt_one_sentence_says_how_to_get_it() -> None:
         [sys.executable, "-c", "import source_pivotal_tracker.dlt"], capture_output=True, encoding="utf-8"
     )
     last = ended.stderr.splitlines()[-1]
-    assert last == "ModuleNotFoundError: dlt is not installed: pip install 'source-pivotal-tracker[dlt]'"
+    assert last == "ModuleNotFoundError: dlt is not installed: pip install 'tracker-connector[dlt]'"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -229,8 +231,22 @@ def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path
     assert lines[10] == "And 2 more; tracker-server inspect lists all."
 
 
-def test_the_help_of_the_server_names_the_commands() -> None:
-    assert "serve, site, inspect, export" in " ".join(run("--help").stdout.split())
+def test_the_help_says_what_each_command_is_for() -> None:
+    helped = run("--help").stdout
+    for command in ("serve", "site", "inspect", "export", "convert", "backup", "sample"):
+        assert re.search(rf"^    {command}\s+\w+ ", helped, re.MULTILINE), command
+    assert helped.startswith("usage: tracker-server ")
+
+
+@pytest.mark.parametrize("command", ["serve", "site", "inspect", "export", "convert", "backup", "sample"])
+def test_each_command_has_a_help_of_its_own(command: str) -> None:
+    ended = run(command, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"usage: tracker-server {command} ")
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert run("--version").stdout == f"tracker-archive {version('tracker-archive')}\n"
 
 
 def test_inspect_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
