@@ -128,7 +128,7 @@ def test_the_archive_alone_shows_an_export_and_brings_no_connector(built: Path, 
     sample_export(tmp_path / "x.zip")
     inspected = run(programs / "tracker-server", "inspect", "x.zip", folder=tmp_path)
     assert inspected.returncode == 0, inspected.stderr
-    assert "Harbour Web Shop" in inspected.stdout
+    assert "Project harbour_web_shop " in inspected.stdout
     site = run(programs / "tracker-server", "site", "x.zip", "site", folder=tmp_path)
     assert (site.returncode, (tmp_path / "site" / "index.html").is_file()) == (0, True), site.stderr
     packages = run(UV, "pip", "list", "--python", programs / "python", folder=tmp_path).stdout
@@ -144,8 +144,9 @@ def test_the_connector_brings_the_archive_and_reads_an_export(built: Path, tmp_p
     (tmp_path / "config.json").write_text('{"export_archive": "x.zip"}')
     checked = run(programs / "source-pivotal-tracker", "check", "--config", "config.json", folder=tmp_path)
     assert '"SUCCEEDED"' in checked.stdout, checked.stdout + checked.stderr
-    converted = run(programs / "tracker-server", "convert", "x.zip", "x.db", folder=tmp_path)
+    converted = run(programs / "tracker-server", "convert", "x.zip", "x.db", "--to", "sqlite", folder=tmp_path)
     assert (converted.returncode, (tmp_path / "x.db").is_file()) == (0, True), converted.stderr
+    (tmp_path / "x.duckdb").touch()
     report = run(programs / "tracker-report", "x.duckdb", "x.html", folder=tmp_path)
     assert report.returncode == 1
     assert "pip install 'tracker-connector[report]'" in report.stderr

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -40,26 +41,6 @@ KEPT = 32 * 1024 * 1024
 
 
 DISTRIBUTION = "tracker-connector"
-HELP = """\
-usage: source-pivotal-tracker VERB [OPTION …]
-
-Reads a Tracker v5 server, such as LiteTracker, or exports of Pivotal Tracker, and prints what it finds as messages of
-the Airbyte protocol, one JSON object a line.
-
-verbs:
-  spec                                             the settings that there are, as a JSON schema
-  check     --config FILE                          whether the settings work, and which projects there are
-  discover  --config FILE                          the streams, with their fields
-  read      --config FILE --catalog FILE           the rows of the streams in the catalog
-            [--state FILE]                         what has changed since the states that an earlier read printed
-
-options:
-  --debug                                          more in the log
-  -h, --help
-  --version
-
-To look at exports without Airbyte: tracker-server --help
-"""
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -95,11 +76,15 @@ def run(args: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def _usage() -> str:
+    return files(__package__).joinpath("usage.txt").read_text("utf-8")
+
+
 def _version() -> str:
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
-        return "(not installed)"
+        return "unknown"
 
 
 def _run(args: list[str], ending: Ending) -> bool:
@@ -108,7 +93,7 @@ def _run(args: list[str], ending: Ending) -> bool:
     logging.raiseExceptions = False
     init_uncaught_exception_handler(logging.getLogger("airbyte"))
     if not args or args[0] in ("-h", "--help", "--version"):
-        print(f"{DISTRIBUTION} {_version()}\n" if args == ["--version"] else HELP, end="")  # noqa: T201
+        print(f"{DISTRIBUTION} {_version()}\n" if args == ["--version"] else _usage(), end="")  # noqa: T201
         return False
     _keep_one_heap()
     # Rows hold no cycles: looking through them, and through all that was imported, finds nothing to collect.

@@ -84,7 +84,7 @@ def _version() -> str:
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
-        return "(not installed)"
+        return "unknown"
 
 
 @cache
