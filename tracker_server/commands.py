@@ -89,7 +89,8 @@ def _version() -> str:
 
 @cache
 def _others() -> Iterable[EntryPoint]:
-    return sorted(entry_points(group=OTHERS), key=lambda command: command.name, reverse=True)
+    by_name = {command.name: command for command in entry_points(group=OTHERS)}
+    return [by_name[name] for name in sorted(by_name, reverse=True)]
 
 
 def _add_serve(commands: _Commands) -> None:
