@@ -148,4 +148,4 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build dist integration_tests/browser/node_modules demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -132,9 +132,11 @@ def test_the_archive_alone_shows_an_export_and_brings_no_connector(built: Path, 
     site = run(programs / "tracker-server", "site", "x.zip", "site", folder=tmp_path)
     assert (site.returncode, (tmp_path / "site" / "index.html").is_file()) == (0, True), site.stderr
     packages = run(UV, "pip", "list", "--python", programs / "python", folder=tmp_path).stdout
+    assert "jinja2" in packages.lower()
     assert "airbyte" not in packages
     assert "requests" not in packages
     helped = run(programs / "tracker-server", "--help", folder=tmp_path).stdout
+    assert "inspect" in helped
     assert "convert" not in helped
 
 

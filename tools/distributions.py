@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repository", required=True, type=address, metavar="URL", help="such as https://github.com/me/it"
     )
-    parser.add_argument("--out", type=Path, default=Path("dist"), help="a folder, which is made anew (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="a folder for them alone (%(default)s)")
     options = parser.parse_args(arguments)
     build(options.repository, options.out)
     for path in sorted(options.out.iterdir()):
@@ -44,13 +44,16 @@ def address(text: str) -> str:
 
 def build(repository: str, out: Path) -> None:
     """Write a wheel and an sdist of each into a folder, which holds nothing else then."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
+    if strange := [path.name for path in out.iterdir() if not path.name.endswith((".whl", ".tar.gz"))]:
+        raise SystemExit(f"{out} has other files than distributions ({strange[0]}, …): name another folder.")
+    for path in out.iterdir():
+        path.unlink()
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
-        for path in _tracked():
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, copy / path)
+        for tracked in _tracked():
+            (copy / tracked).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / tracked, copy / tracked)
         for folder in DISTRIBUTIONS:
             complete(copy / folder, Path(folder), repository)
             uv = str(Path(sys.executable).with_name("uv"))

@@ -40,26 +40,39 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
+class Dialect(NamedTuple):
+    """How a database differs: what asks for the comments on columns, and what precedes the schema to look into.
+
+    `missing` are its errors where a table or a column is not there, `error` is any of its errors.
+    """
+
+    comments: str
+    use: str
+    missing: tuple[type[Exception], ...]
+    error: type[Exception]
+
+
 class Models:
     """The tables of the models in one schema of a database."""
 
-    def __init__(self, cursor: Cursor, comments: str, errors: type[Exception]) -> None:
+    def __init__(self, cursor: Cursor, dialect: Dialect) -> None:
         self._cursor = cursor
-        self._comments = comments
-        self._errors = errors
+        self._dialect = dialect
 
     def query(self, sql: str) -> Table:
         """What a query finds. Raises ReportError, also where a model or a column is missing."""
         try:
             self._cursor.execute(sql)
             return Table([column[0] for column in self._cursor.description], self._cursor.fetchall())
-        except self._errors as error:
+        except self._dialect.missing as error:
             problem = str(error).splitlines()[0]
             raise ReportError(f"The models are not those of this release ({problem}): build them again.") from None
+        except self._dialect.error as error:
+            raise ReportError(f"The database cannot be read: {_first_line(error)}") from None
 
     def definitions(self) -> dict[tuple[str, str], str]:
         """What the columns mean, by table and column: the descriptions that dbt has written into the database."""
-        return {(table, column): text for table, column, text in self.query(self._comments).rows}
+        return {(table, column): text for table, column, text in self.query(self._dialect.comments).rows}
 
     def use(self, schema: str | None) -> None:
         """Looks into this schema from now on, or into the only one with models. Raises ReportError."""
@@ -72,11 +85,7 @@ class Models:
         if chosen not in found:
             raise ReportError(f"There are no models in the schema {chosen!r}; there are some in {', '.join(found)}.")
         quoted = chosen.replace('"', '""')
-        self._cursor.execute(f'SET search_path TO "{quoted}"' if self._is_postgresql else f'USE "{quoted}"')
-
-    @property
-    def _is_postgresql(self) -> bool:
-        return self._comments is _POSTGRESQL_COMMENTS
+        self._cursor.execute(f'{self._dialect.use} "{quoted}"')
 
 
 @contextmanager
@@ -110,7 +119,8 @@ def _duckdb(path: Path) -> Iterator[Models]:
     except duckdb.Error as error:
         raise ReportError(f"Cannot open {path}: {_first_line(error)}") from None
     with closing(connection):
-        yield Models(connection, _DUCKDB_COMMENTS, duckdb.Error)
+        missing = (duckdb.CatalogException, duckdb.BinderException)
+        yield Models(connection, Dialect(_DUCKDB_COMMENTS, "USE", missing, duckdb.Error))
 
 
 @contextmanager
@@ -128,7 +138,8 @@ def _postgresql(url: str) -> Iterator[Models]:
     except psycopg.Error as error:
         raise ReportError(f"Cannot connect to PostgreSQL: {_first_line(error)}") from None
     with connection:
-        yield Models(connection.cursor(), _POSTGRESQL_COMMENTS, psycopg.Error)
+        missing = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+        yield Models(connection.cursor(), Dialect(_POSTGRESQL_COMMENTS, "SET search_path TO", missing, psycopg.Error))
 
 
 def _first_line(error: Exception) -> str:

@@ -29,6 +29,8 @@ REQUESTS_PER_MINUTE = 200
 QUARTER_MINUTE = 15
 """The seconds in which a sync sends at most a quarter of its requests a minute."""
 
+RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+
 PROJECTS = "tracker_projects"
 """What Dagster calls the partitions. Their keys are the ids of projects, and the one of the account."""
 
@@ -36,7 +38,7 @@ PROJECTS = "tracker_projects"
 @dg.asset(
     partitions_def=dg.DynamicPartitionsDefinition(name=PROJECTS),
     pool=POOL,
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
+    retry_policy=RETRIES,
 )
 def tracker(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """The rows of one project, or of the account, in a schema of their own, with the states of their own."""
@@ -62,7 +64,7 @@ def tracker(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata={"loads": loaded.loads_ids})
 
 
-@dg.asset(deps=[tracker])
+@dg.asset(deps=[tracker], pool=POOL, retry_policy=RETRIES)
 def tracker_views(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """A view for each stream, of the rows of all partitions that have some."""
     keys = context.instance.get_dynamic_partitions(PROJECTS)
@@ -70,12 +72,20 @@ def tracker_views(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Non
     with pipeline.sql_client() as client:
         if not client.has_dataset():
             client.create_dataset()
-        tables = set(client.execute_sql("SELECT table_schema, table_name FROM information_schema.tables") or ())
+        listed = client.execute_sql("SELECT table_schema, table_name, column_name FROM information_schema.columns")
+        there = set(listed or ())
+        tables = {(schema, name) for schema, name, _ in there}
         views = 0
         for name, stream in tracker_source().discover_schema().tables.items():
-            columns = ", ".join(map(client.escape_column_name, stream["columns"]))
             schemas = [schema for key in keys if ((schema := f"{DATASET}_{key}"), name) in tables]
-            rows = [f'SELECT {columns} FROM "{schema}"."{name}"' for schema in schemas]  # noqa: S608
+            rows = []
+            # What an older release synced last may lack columns: it comes behind what has them, and their types.
+            for schema in sorted(schemas, key=lambda schema: -sum(place[:2] == (schema, name) for place in there)):
+                columns = ", ".join(
+                    f"{'' if (schema, name, column) in there else 'NULL AS '}{client.escape_column_name(column)}"
+                    for column in stream["columns"]
+                )
+                rows.append(f'SELECT {columns} FROM "{schema}"."{name}"')  # noqa: S608
             if rows:
                 view = client.make_qualified_table_name(name)
                 client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(rows)}")

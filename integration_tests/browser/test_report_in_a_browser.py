@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,7 +174,3 @@ def test_without_javascript_the_page_says_that_it_needs_it(browser: Browser, rep
     page.goto(report_url)
     expect(page.get_by_text("it needs JavaScript, and no network")).to_be_visible()
     context.close()
-
-
-def test_the_file_is_small(report_url: str) -> None:
-    assert Path(report_url.removeprefix("file://")).stat().st_size < 2_000_000

@@ -6,7 +6,6 @@ select
     url,
     current_state,
     owners,
-    blockers,
     days_in_state
 from (
     select

@@ -45,23 +45,30 @@ base as (
         p.velocity,
         p.velocity_p50,
         p.velocity_p85,
+        least(p.velocity, coalesce(p.velocity_p50, p.velocity), coalesce(p.velocity_p85, p.velocity)) as slowest,
         current_one.finished_at as current_end,
         cast(7 * p.weeks as integer) as days,
         current_one.scope_points,
-        coalesce(done.accepted_points, 0) as accepted_points
+        coalesce(done.accepted_points, 0) as done_points,
+        current_one.accepted_points - coalesce(done.accepted_points, 0) as current_points
     from tracker__project as p
     inner join known as current_one
         on current_one.project_id = p.project_id and current_one.number = p.current_iteration_number
     left join known as done on done.project_id = p.project_id and done.number = done.last_done
 ),
 
+-- The current iteration brings what a pace says, or what it has brought already if that is more.
 ahead as (
-    select base.*, steps.n
+    select
+        base.*,
+        steps.n,
+        done_points + greatest(current_points, velocity) + steps.n * velocity as at_velocity,
+        done_points + greatest(current_points, velocity_p50) + steps.n * velocity_p50 as at_p50,
+        done_points + greatest(current_points, velocity_p85) + steps.n * velocity_p85 as at_p85
     from base
     cross join (select n from generate_series(0, 52) as s(n)) as steps
-    -- One step beyond the slowest of the three, or a year for one that never gets there.
-    where steps.n = 0
-        or base.accepted_points + steps.n * coalesce(nullif(base.velocity_p85, 0), base.velocity) < base.scope_points
+    -- Up to where the slowest gets there, or a year for one that never does.
+    where steps.n = 0 or done_points + greatest(current_points, slowest) + (steps.n - 1) * slowest < scope_points
 )
 
 select
@@ -76,14 +83,15 @@ select
 from known
 where number <= last_done and number > last_done - 52
 union all
+-- Of nothing known, `least` takes the scope.
 select
     project_id,
     current_iteration_number + n,
     current_end + n * days * interval '1 day',
     scope_points,
     null,
-    least(scope_points, accepted_points + (n + 1) * velocity),
-    least(scope_points, accepted_points + (n + 1) * velocity_p50),
-    least(scope_points, accepted_points + (n + 1) * velocity_p85)
+    case when velocity is not null then least(scope_points, at_velocity) end,
+    case when velocity_p50 is not null then least(scope_points, at_p50) end,
+    case when velocity_p85 is not null then least(scope_points, at_p85) end
 from ahead
 order by project_id, number

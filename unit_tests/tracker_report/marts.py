@@ -21,6 +21,8 @@ TEXTS = {
     "states_from", "story_priority", "requested_by", "initials", "time_zone", "week_start_day",
 }  # fmt: skip
 
+STATES = ("accepted", "delivered", "finished", "rejected", "started", "unstarted", "planned", "unscheduled")
+
 Row = Mapping[str, Any]
 
 
@@ -117,9 +119,9 @@ def a_team_with(text: str, project_id: int = 1, stories: int = 12) -> dict[str, 
             for place, story in enumerate(waiting)
         ],
         "tracker__daily_flow": [
-            {"project_id": project_id, "date": (start + timedelta(days=n)).date(), "state": state, "stories": n + 1,
-             "points": n}
-            for n in range(20) for state in ("accepted", "started", "unstarted", "planned", "unscheduled")
+            {"project_id": project_id, "date": (start + timedelta(days=n)).date(), "state": state,
+             "stories": 100 * place + n, "points": n}
+            for n in range(20) for place, state in enumerate(STATES, 1)
         ],
         "tracker__release": [
             {
