@@ -113,14 +113,14 @@ def _duckdb(path: Path) -> Iterator[Models]:
     except ModuleNotFoundError:
         raise ReportError(f"DuckDB is not installed: {INSTALL}") from None
     if not path.is_file():
-        raise ReportError(f"There is no file {path}: give a DuckDB file, or postgresql://…")
+        raise ReportError(f"There is no file {str(path)!r}: give a DuckDB file, or postgresql://…")
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
         raise ReportError(f"Cannot open {path}: {_first_line(error)}") from None
     with closing(connection):
         missing = (duckdb.CatalogException, duckdb.BinderException)
-        yield Models(connection, Dialect(_DUCKDB_COMMENTS, "USE", missing, duckdb.Error))
+        yield Models(connection, Dialect(_DUCKDB_COMMENTS, "SET TimeZone = 'UTC'; USE", missing, duckdb.Error))
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def _postgresql(url: str) -> Iterator[Models]:
     except ModuleNotFoundError:
         raise ReportError(f"psycopg is not installed: {INSTALL}") from None
     try:
-        connection = psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=on")
+        connection = psycopg.connect(url)
     except psycopg.ProgrammingError:
         # Its words have parts of the URL in them, and there may be a password.
         problem = "The URL of PostgreSQL is not well formed: encode what is special in it, or set PGPASSWORD"
@@ -138,8 +138,36 @@ def _postgresql(url: str) -> Iterator[Models]:
     except psycopg.Error as error:
         raise ReportError(f"Cannot connect to PostgreSQL: {_first_line(error)}") from None
     with connection:
+        # One transaction sees one build of the models, whatever runs meanwhile.
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        for name, loader in _loaders().items():
+            connection.adapters.register_loader(name, loader)
         missing = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
-        yield Models(connection.cursor(), Dialect(_POSTGRESQL_COMMENTS, "SET search_path TO", missing, psycopg.Error))
+        use = "SET LOCAL TIME ZONE 'UTC'; SET LOCAL search_path TO"
+        yield Models(connection.cursor(), Dialect(_POSTGRESQL_COMMENTS, use, missing, psycopg.Error))
+
+
+def _loaders() -> dict[str, type[Any]]:
+    """What reads days and times of PostgreSQL, without those that Python has none for, such as `infinity`."""
+    import psycopg
+    from psycopg.types import datetime as loaders
+
+    def without(base: Any) -> type[Any]:
+        class Loader(base):  # type: ignore[misc]
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except psycopg.DataError:
+                    return None
+
+        return Loader
+
+    return {
+        "date": without(loaders.DateLoader),
+        "timestamp": without(loaders.TimestampLoader),
+        "timestamptz": without(loaders.TimestamptzLoader),
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -7,13 +7,14 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import jinja2
+from markupsafe import escape
 
 from tracker_report.databases import INSTALL, Models, Table
 from tracker_report.errors import ReportError
@@ -38,9 +39,14 @@ AT_A_TIME = 20
 """Projects whose rows are asked for at a time: a page holds some dozens."""
 LONGEST_TEXT = 150
 """Characters; a title in Tracker may have 5,000."""
+LONGEST_LINK = 1_000
+MARGIN = 100
+"""Bytes of what stands between the data of a project and of the next."""
+LARGEST_NUMBER = 2**53
+"""Beyond it, a browser takes two numbers for one."""
 
-Rows = dict[int, list[list[Any]]]
-"""Rows by the project, without its id."""
+Rows = dict[str, list[list[Any]]]
+"""Rows by the id of their project, without it."""
 
 
 class Picked(NamedTuple):
@@ -58,13 +64,15 @@ def report(models: Models, names: Collection[str] = ()) -> str:
     Text of stories stands in it as data alone. Its policy lets no other script run and nothing be loaded.
     """
     page = _Page(models.definitions())
-    projects = list(_objects(models.query(text_of("projects.sql"))))
+    projects = list(map(_named, _objects(models.query(text_of("projects.sql")))))
     if not projects:
         raise ReportError("The models have no project in them.")
     if unknown := set(names) - {project["name"] for project in projects}:
         known = ", ".join(project["name"] for project in projects)
         raise ReportError(f"There is no project {', '.join(sorted(unknown))}; there are: {known}.")
-    projects = [project for project in projects if not names or project["name"] in names]
+    projects = [
+        {**project, "name": _short(project["name"])} for project in projects if not names or project["name"] in names
+    ]
     columns = {picture.name: models.query(picture.sql_on([0])).columns[1:] for picture in PICTURES}
     nothing = Picked([], [project["name"] for project in projects], columns, {})
     return page.html(_fitting(models, projects, columns, MOST_BYTES - len(page.html(nothing).encode())))
@@ -78,14 +86,15 @@ def _fitting(models: Models, projects: Sequence[dict[str, Any]], columns: dict[s
         ids = [project["project_id"] for project in some]
         found = {picture.name: _by_project(models.query(picture.sql_on(ids))) for picture in PICTURES}
         for place, project in enumerate(some, start):
-            own = {name: rows.get(project["project_id"], []) for name, rows in found.items()}
-            room -= len(_json([project, own]).encode())
+            own = {name: rows.get(str(project["project_id"]), []) for name, rows in found.items()}
+            option = f"<option value={project['project_id']}>{escape(project['name'])}</option>\n"
+            room -= len((_json([project, own]) + option).encode()) + MARGIN
             if room < 0 and picked.projects:
                 picked.left_out.extend(left["name"] for left in projects[place:])
                 return picked
             picked.projects.append(project)
             for name, rows in own.items():
-                picked.rows[name][project["project_id"]] = rows
+                picked.rows[name][str(project["project_id"])] = rows
     return picked
 
 
@@ -124,6 +133,10 @@ class _Page:
         return self._definitions.get((table, column), "")
 
 
+def _named(project: dict[str, Any]) -> dict[str, Any]:
+    return {**project, "name": project["name"] or f"Project {project['project_id']}"}
+
+
 def _objects(table: Table) -> Iterator[dict[str, Any]]:
     for row in table.rows:
         yield dict(zip(table.columns, map(_value, row), strict=True))
@@ -133,7 +146,7 @@ def _by_project(table: Table) -> Rows:
     columns = table.columns[1:]
     found: Rows = {}
     for project_id, group in groupby(table.rows, key=lambda row: row[0]):
-        found[project_id] = [
+        found[str(_value(project_id))] = [
             [
                 _link(cell) if column == "url" else _short(_value(cell))
                 for column, cell in zip(columns, row[1:], strict=True)
@@ -146,14 +159,14 @@ def _by_project(table: Table) -> Rows:
 def _value(value: Any) -> Any:
     """A value as JSON has it; times and days as a browser takes them for its own zone's, so that none shifts them."""
     if isinstance(value, datetime):
-        return value.replace(tzinfo=None).isoformat(timespec="seconds")
+        return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None).isoformat(timespec="seconds")
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00"
     if isinstance(value, Decimal | float):
         if not math.isfinite(value):
             return None
-        return int(value) if value == int(value) else round(float(value), 2)
-    return value
+        value = int(value) if value == int(value) else round(float(value), 2)
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_NUMBER else value
 
 
 def _short(value: Any) -> Any:
@@ -162,12 +175,13 @@ def _short(value: Any) -> Any:
 
 def _link(address: Any) -> str | None:
     """An address that leads to a web page, and no other."""
-    return address if isinstance(address, str) and address.lower().startswith(("http://", "https://")) else None
+    is_link = isinstance(address, str) and address.lower().startswith(("http://", "https://"))
+    return address if is_link and len(address) <= LONGEST_LINK else None
 
 
 def _json(data: Any) -> str:
     """JSON that no text in it can end, wherever it stands in a page."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

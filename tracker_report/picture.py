@@ -30,7 +30,7 @@ class Picture:
         """A query for DuckDB and PostgreSQL. The rows are sorted by its first column, the id of the project."""
         return text_of(f"{self.name}.sql")
 
-    def sql_on(self, project_ids: Iterable[int]) -> str:
+    def sql_on(self, project_ids: Iterable[int | str]) -> str:
         """The same query on some projects alone."""
         query, order = self.sql.rsplit("\norder by ", 1)
         ids = ", ".join(map(str, project_ids))

@@ -13,4 +13,5 @@ select
     cycle_time_days_p85,
     states_from
 from tracker__project
+where project_id is not null
 order by last_updated_at desc, project_id

@@ -35,7 +35,7 @@ function tableOf(title, columns, rows) {
       const cell = line.insertCell();
       if (typeof row[place] === "number" && !/(^|_)(id|number)$/.test(column)) cell.className = "number";
       if (column === "name" && link >= 0 && row[link]) {
-        const anchor = element("a", row[place]);
+        const anchor = element("a", row[place] || "…");
         anchor.href = row[link];
         anchor.rel = "noopener noreferrer";
         cell.append(anchor);
@@ -63,7 +63,9 @@ async function draw(name, projectId) {
   const { specification, columns, rows: ofAll } = data.pictures[name];
   const rows = ofAll[projectId];
   const section = document.getElementById(name);
-  section.querySelector(".empty").hidden = rows.length > 0;
+  const empty = section.querySelector(".empty");
+  empty.textContent = specification.usermeta.empty;
+  empty.hidden = rows.length > 0;
   section.querySelector(".found").hidden = rows.length === 0;
   const title = specification.usermeta.title;
   section.querySelector(".scrolls").replaceChildren(tableOf(title, columns, rows));
@@ -90,12 +92,18 @@ function show(projectId) {
     const figure = document.getElementById(`figure-${name}`);
     if (figure) figure.textContent = value === null ? "–" : shown(value);
   }
-  return Promise.all(Object.keys(data.pictures).map(name => draw(name, project.project_id)));
+  return Promise.all(Object.keys(data.pictures).map(name =>
+    draw(name, project.project_id).catch(error => {
+      console.error(error);
+      const empty = document.querySelector(`#${name} .empty`);
+      empty.textContent = "This picture cannot be drawn.";
+      empty.hidden = false;
+    })));
 }
 
 let drawn = Promise.resolve();
 const start = () => {
-  drawn = drawn.then(() => show(location.hash.replace("#project=", "")));
+  drawn = drawn.catch(() => {}).then(() => show(location.hash.replace("#project=", "")));
   drawn.then(() => { document.body.dataset.drawn = select.value; });
 };
 select.addEventListener("change", () => { location.hash = `project=${select.value}`; });

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from datetime import timedelta
@@ -271,6 +273,93 @@ def test_a_long_title_is_cut_and_what_is_no_number_is_left_out(tmp_path: Path) -
     assert [row[-1] for row in velocity["rows"]["1"]] == [None] * 4
 
 
+def untouched(folder: Path) -> list[str]:
+    """The database in place of the page."""
+    path = str(database(folder / "x.duckdb", a_team_with("Harbour")))
+    return [path, path]
+
+
+def a_link_to_it(folder: Path) -> list[str]:
+    path, _ = untouched(folder)
+    (folder / "out").symlink_to(path)
+    return [path, str(folder / "out")]
+
+
+def somebody_elses(folder: Path) -> list[str]:
+    path, _ = untouched(folder)
+    (folder / "thesis.txt").write_text("Chapter 1")
+    return [path, str(folder / "thesis.txt")]
+
+
+@pytest.mark.parametrize("arguments", [untouched, a_link_to_it, somebody_elses])
+def test_what_is_no_page_is_not_overwritten(arguments: Any, tmp_path: Path) -> None:
+    database_path, out = map(Path, arguments(tmp_path))
+    before = out.read_bytes()
+    ran = run(database_path, out)
+    assert (ran.returncode, out.read_bytes()) == (1, before)
+    assert ran.stderr == f"{out} is there and is no page, so it is left as it is: name another file.\n"
+
+
+def test_a_page_that_is_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    database(tmp_path / "models.duckdb", a_team_with("Harbour"))
+    written(tmp_path)
+    before = (tmp_path / "out.html").read_bytes()
+    command = f"ulimit -f 500; {shlex.join([*PROGRAM, str(tmp_path / 'models.duckdb'), str(tmp_path / 'out.html')])}"
+    ran = subprocess.run(["/bin/bash", "-c", command], capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == f"Cannot write {tmp_path / 'out.html'}: File too large.\n"
+    assert (tmp_path / "out.html").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models.duckdb", "out.html"]
+
+
+def test_a_pipe_gets_the_page_and_nothing_else(tmp_path: Path) -> None:
+    path = database(tmp_path / "models.duckdb", a_team_with("Harbour"))
+    ran = run(path, "/dev/stdout")
+    assert ran.stdout.endswith("</html>")
+    assert ran.stderr.startswith("Wrote /dev/stdout, ")
+
+
+def test_projects_whose_numbers_a_browser_takes_for_one_are_two(tmp_path: Path) -> None:
+    first, second = 2**53, 2**53 + 1
+    database(tmp_path / "models.duckdb", a_team_with("One", first), a_team_with("Other", second))
+    data = written(tmp_path).data
+    assert {str(project["project_id"]) for project in data["projects"]} == {str(first), str(second)}
+    assert {key: len(rows) for key, rows in data["pictures"]["velocity"]["rows"].items()} == {
+        str(first): 4,
+        str(second): 4,
+    }
+
+
+def test_what_has_no_name_is_called_by_its_number(tmp_path: Path) -> None:
+    path = database(tmp_path / "models.duckdb", a_team_with("Harbour"))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE tracker.tracker__project SET name = NULL")
+    assert [project["name"] for project in written(tmp_path).data["projects"]] == ["Project 1"]
+    refused = run(path, tmp_path / "other.html", "--project", "Ferry")
+    assert refused.stderr == "There is no project Ferry; there are: Project 1.\n"
+
+
+def test_an_endless_address_leads_nowhere(tmp_path: Path) -> None:
+    path = database(tmp_path / "models.duckdb", a_team_with("Harbour"))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE tracker.tracker__story SET url = 'https://example.com/' || repeat('<', 100000)")
+    cycle_time = written(tmp_path).data["pictures"]["cycle_time"]
+    assert {row[cycle_time["columns"].index("url")] for row in cycle_time["rows"]["1"]} == {None}
+
+
+def test_times_of_a_zone_are_shown_as_those_of_utc(tmp_path: Path) -> None:
+    path = database(tmp_path / "models.duckdb", a_team_with("Harbour"))
+    with duckdb.connect(str(path)) as connection:
+        column = "tracker.tracker__project ALTER COLUMN last_updated_at"
+        connection.execute(f"SET TimeZone = 'UTC'; ALTER TABLE {column} SET DATA TYPE TIMESTAMPTZ")
+    out = tmp_path / "out.html"
+    environment = {**os.environ, "TZ": "America/New_York"}
+    command = [*PROGRAM, str(path), str(out)]
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    (project,) = Scripts(out.read_text("utf-8")).data["projects"]
+    assert project["last_updated_at"] == "2026-11-20T12:00:00"
+
+
 def test_models_in_another_schema_are_found(tmp_path: Path) -> None:
     database(tmp_path / "models.duckdb", a_team_with("Harbour"), schema='"Analytics 1"')
     assert len(written(tmp_path).data["projects"]) == 1
@@ -330,7 +419,7 @@ def no_folder(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (database_arguments, "There is no file .*: give a DuckDB file, or postgresql://…"),
+        (database_arguments, "There is no file '.*': give a DuckDB file, or postgresql://…"),
         (no_database, "Cannot open .*"),
         (no_models, "There are no models in the database: build them first, as dbt/README.md says."),
         (older_models, "The models are not those of this release (.*added_points.*): build them again."),
