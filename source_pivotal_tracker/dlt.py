@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.logger import AirbyteLogFormatter
@@ -85,7 +85,11 @@ def _tracker(
 
     def pages() -> Iterator[Page]:
         selected = dlt.current.source().selected_resources
-        yield from _read(config, [stream for name, stream in streams.items() if name in selected])
+        if unknown := selected.keys() - streams.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} is no stream: leave resources the names that they have")
+        wanted = {name: stream for name, stream in streams.items() if name in selected}
+        replaced = {name for name in wanted if _is_replaced(selected[name])}
+        yield from _read(config, list(wanted.values()), replaced)
 
     source = dlt.resource(pages, name="pages", selected=False)
     for stream in streams.values():
@@ -102,27 +106,30 @@ def _tracker(
 tracker_source = dlt.source(_tracker, name="tracker", section="tracker", max_table_nesting=0)
 
 
-def _read(config: Mapping[str, Any], streams: Sequence[AirbyteStream]) -> Iterator[Page]:
+def _read(config: Mapping[str, Any], streams: Sequence[AirbyteStream], replaced: Collection[str]) -> Iterator[Page]:
     """What one sync brings, from the states in dlt's state on. The first page of a stream has no rows.
 
-    The rows of a stream that is replaced come at the end, each once: dlt drops doubles only where it merges. Such a
-    stream has no state, because a sync that went on from one would leave out what is replaced.
+    The rows of the streams that are `replaced` come at the end, each once, and without what was deleted: dlt drops
+    doubles and what was deleted only where it merges. Such a stream has no state, because a sync that went on from
+    one would leave out what is replaced.
     """
-    replaced = {stream.name: _key_of(stream) for stream in streams if not _is_incremental(stream)}
-    merged = [stream.name for stream in streams if stream.name not in replaced]
+    keys = {stream.name: _key_of(stream) for stream in streams if stream.name in replaced}
+    merged = [stream.name for stream in streams if stream.name not in keys]
     states = {name: dlt.current.resource_state(name) for name in merged}
     known = [AirbyteStateMessageSerializer.load(state[STATE]) for state in states.values() if STATE in state]
-    held: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in replaced}
+    held: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in keys}
     yield from ((stream.name, ()) for stream in streams)
-    for item in SourcePivotalTracker().sync(config, _catalog_of(streams), known, lambda name, rows: (name, rows)):
+    for item in SourcePivotalTracker().sync(config, _catalog_of(streams, keys), known, lambda name, rows: (name, rows)):
         if isinstance(item, AirbyteMessage):
             if item.state and item.state.stream and (name := item.state.stream.stream_descriptor.name) in states:
                 states[name][STATE] = AirbyteStateMessageSerializer.dump(item.state)
         elif (name := item[0]) in held:
-            held[name].update((tuple(row[column] for column in replaced[name]), row) for row in item[1])
+            held[name].update((tuple(row[column] for column in keys[name]), row) for row in item[1])
         else:
             yield item
-    yield from ((name, list(rows.values())) for name, rows in held.items() if rows)
+    for name, rows in held.items():
+        if left := [row for row in rows.values() if not row.get(DELETED_AT)]:
+            yield name, left
 
 
 def _rows_of(stream: AirbyteStream) -> Callable[[Page], Iterator[Any]]:
@@ -138,7 +145,7 @@ def _rows_of(stream: AirbyteStream) -> Callable[[Page], Iterator[Any]]:
         if name == stream.name and not rows:
             yield dlt.mark.materialize_table_schema()
         elif name == stream.name and cursor:
-            yield [{**row, ORDER: f"{row.get(cursor, '')} {next(places):012}"} for row in rows]
+            yield [{**row, ORDER: f"{row.get(cursor) or ''} {next(places):012}"} for row in rows]
         elif name == stream.name:
             yield rows
 
@@ -157,18 +164,24 @@ def _columns_of(stream: AirbyteStream) -> TTableSchemaColumns:
     return columns
 
 
-def _catalog_of(streams: Iterable[AirbyteStream]) -> ConfiguredAirbyteCatalog:
-    """Asks for what changed, where a stream offers it."""
+def _catalog_of(streams: Iterable[AirbyteStream], replaced: Collection[str]) -> ConfiguredAirbyteCatalog:
+    """Asks for all rows of the streams that are replaced, and for what changed in the others."""
     return ConfiguredAirbyteCatalog(
         streams=[
             ConfiguredAirbyteStream(
                 stream=stream,
-                sync_mode=SyncMode.incremental if _is_incremental(stream) else SyncMode.full_refresh,
+                sync_mode=SyncMode.full_refresh if stream.name in replaced else SyncMode.incremental,
                 destination_sync_mode=DestinationSyncMode.append_dedup,
             )
             for stream in streams
         ]
     )
+
+
+def _is_replaced(resource: DltResource) -> bool:
+    """Whether all of its rows are put in place of those that are there, as whoever runs the pipeline may ask for."""
+    disposition = resource.write_disposition
+    return (disposition.get("disposition") if isinstance(disposition, dict) else disposition) == "replace"
 
 
 def _key_of(stream: AirbyteStream) -> list[str]:

@@ -16,9 +16,11 @@ import dlt
 import duckdb
 import pytest
 from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from source_pivotal_tracker.dlt import tracker_source
 from source_pivotal_tracker.source import SourcePivotalTracker
+from tracker_server import edits
 from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests.syncs import config_for, logger
@@ -108,6 +110,24 @@ def test_a_stream_that_is_replaced_is_read_as_a_whole_each_time_and_has_no_state
     assert lists(warehouse.run(warehouse.source("labels", "iterations"))) == {"projects", "iterations"}
     assert warehouse.count("iterations") == rows > 0
     assert warehouse.pipeline.state["sources"]["tracker"]["resources"].keys() == {"labels"}
+
+
+def test_whoever_asks_for_it_gets_all_rows_of_a_merged_stream_in_place_of_the_old(warehouse: Warehouse) -> None:
+    warehouse.run(warehouse.source("stories"))
+    (project, *_) = warehouse.server.world.projects.values()
+    gone, *_ = project.stories
+    world = warehouse.server.world
+    edits.delete_stories(world, project, world.tokens[SAMPLE_TOKEN], [gone])
+    warehouse.run(warehouse.source("stories"), write_disposition="replace")
+    left = sum(len(project.stories) for project in warehouse.server.world.projects.values())
+    assert warehouse.count("stories") == left
+    warehouse.run(warehouse.source("stories"))
+    assert warehouse.count("stories") == left
+
+
+def test_a_resource_with_another_name_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(PipelineStepFailed, match="tickets is no stream: leave resources the names that they have"):
+        warehouse.run(warehouse.source().stories.with_name("tickets"))
 
 
 def test_all_comes_again_into_a_destination_that_was_lost(warehouse: Warehouse) -> None:
