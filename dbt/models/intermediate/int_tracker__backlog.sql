@@ -1,5 +1,5 @@
--- What is still to be accepted, in the order of the plan: the points up to and with each story, with those that were
--- accepted in the current iteration, because its velocity pays for them too.
+-- What is still to be accepted, in the order of the plan: the points up to and with each story. What the current
+-- iteration has accepted comes first and counts too, because its velocity paid for that.
 with planned as (
     select
         listed.project_id,
@@ -8,7 +8,10 @@ with planned as (
         stories.current_state,
         sum(stories.points) over (
             partition by listed.project_id
-            order by listed.iteration_number, listed.position
+            order by
+                listed.iteration_number,
+                case when stories.current_state = 'accepted' then 0 else 1 end,
+                listed.position
             rows between unbounded preceding and current row
         ) as points_through
     from {{ ref('stg_tracker__iteration_stories') }} as listed

@@ -1,4 +1,5 @@
--- How fast a project is: the velocity that it plans with, and those that it reaches in half and in 85 of 100 iterations.
+-- How fast a project is: the velocity that it plans with, and those that it reaches in half and in 85 of 100 iterations;
+-- and what the current iteration has already brought.
 with done as (
     select
         iterations.project_id,
@@ -25,6 +26,7 @@ select
     projects.iteration_length,
     current_one.started_at,
     current_one.finished_at,
+    coalesce(current_one.accepted_points, 0) as accepted_now,
     coalesce(current_one.velocity, projects.initial_velocity) as velocity,
     spread.velocity_p50,
     spread.velocity_p85
