@@ -19,7 +19,10 @@ select
     figures.projected_completion as projected_by_tracker,
     case
         when releases.deadline is null or releases.current_state = 'accepted' then null
-        else coalesce({{ completion('backlog.points_through', 'pace', 'pace.velocity_p85') }} > releases.deadline, false)
+        when releases.deadline < {{ now() }} then true
+        -- Points to come, at a pace that brings none.
+        when backlog.points_through > pace.accepted_now and pace.velocity_p85 <= 0 then true
+        else {{ completion('backlog.points_through', 'pace', 'pace.velocity_p85') }} > releases.deadline
     end as is_at_risk
 from {{ ref('stg_tracker__stories') }} as releases
 left join {{ ref('stg_tracker__releases') }} as figures
