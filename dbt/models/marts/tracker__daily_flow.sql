@@ -1,4 +1,12 @@
-with moves as (
+with told as (
+    -- From when on transitions tell the states in a project; without any it has no days.
+    select project_id, cast(min(started_at) as date) as first_date
+    from {{ ref('tracker__story_state_spans') }}
+    where source = 'transitions'
+    group by project_id
+),
+
+all_moves as (
     -- A story comes into a state on the day of the last span of that day, and leaves the one before.
     select
         spans.project_id,
@@ -22,22 +30,38 @@ with moves as (
     inner join {{ ref('stg_tracker__stories') }} as stories
         on stories.id = spans.story_id and stories.project_id = spans.project_id
     where spans.ended_at is not null
+
+    union all
+
+    -- A story that no transition moved is where it was written, if stories begin there.
+    select stories.project_id, cast(stories.created_at as date), stories.current_state, 1, stories.points
+    from {{ ref('stg_tracker__stories') }} as stories
+    left join {{ ref('tracker__story_state_spans') }} as spans
+        on spans.story_id = stories.id and spans.project_id = stories.project_id
+    where spans.story_id is null
+        and stories.current_state in ('unscheduled', 'unstarted')
+        and stories.created_at is not null
 ),
 
 by_day as (
-    select project_id, date, state, sum(stories) as stories, sum(points) as points
-    from moves
-    group by project_id, date, state
+    select
+        moves.project_id,
+        greatest(moves.date, told.first_date) as date,
+        moves.state,
+        sum(moves.stories) as stories,
+        sum(moves.points) as points
+    from all_moves as moves
+    inner join told on told.project_id = moves.project_id
+    group by moves.project_id, greatest(moves.date, told.first_date), moves.state
 ),
 
 ranges as (
     select
-        by_day.project_id,
-        min(least(by_day.date, coalesce(cast(projects.start_time as date), by_day.date))) as first_date,
-        greatest(max(by_day.date), cast({{ now() }} as date)) as last_date
+        project_id,
+        min(date) as first_date,
+        greatest(max(date), cast({{ now() }} as date)) as last_date
     from by_day
-    left join {{ ref('stg_tracker__projects') }} as projects on projects.id = by_day.project_id
-    group by by_day.project_id
+    group by project_id
 ),
 
 numbers as (

@@ -36,6 +36,14 @@ sums as (
     group by project_id, iteration_number
 ),
 
+told as (
+    -- From when on transitions tell what is in progress in a project.
+    select project_id, min(started_at) as first_told_at
+    from {{ ref('tracker__story_state_spans') }}
+    where source = 'transitions'
+    group by project_id
+),
+
 spilled as (
     -- What was begun before an iteration ended, and was neither accepted then nor taken back.
     select
@@ -76,8 +84,10 @@ measured as (
         coalesce(sums.added_points, 0) as added_points,
         coalesce(sums.accepted_stories, 0) as accepted_stories,
         coalesce(sums.accepted_points, 0) as accepted_points,
-        coalesce(spilled.spilled_over_stories, 0) as spilled_over_stories,
-        coalesce(spilled.spilled_over_points, 0) as spilled_over_points,
+        case when told.first_told_at < iterations.finish
+            then coalesce(spilled.spilled_over_stories, 0) end as spilled_over_stories,
+        case when told.first_told_at < iterations.finish
+            then coalesce(spilled.spilled_over_points, 0) end as spilled_over_points,
         projects.velocity_averaged_over,
         projects.iteration_length,
         projects.initial_velocity
@@ -85,6 +95,7 @@ measured as (
     inner join {{ ref('stg_tracker__projects') }} as projects on projects.id = iterations.project_id
     left join sums on sums.project_id = iterations.project_id and sums.iteration_number = iterations.number
     left join spilled on spilled.project_id = iterations.project_id and spilled.number = iterations.number
+    left join told on told.project_id = iterations.project_id
 ),
 
 velocities as (

@@ -41,13 +41,13 @@ select
     {%- for state in ['unscheduled', 'unstarted', 'planned', 'started', 'finished', 'delivered', 'rejected'] %}
     states.seconds_{{ state }} / 86400 as days_{{ state }},
     {%- endfor %}
-    coalesce(states.times_rejected, 0) as times_rejected,
-    coalesce(states.times_reopened, 0) as times_reopened,
+    states.times_rejected,
+    states.times_reopened,
     parts.blockers,
     parts.open_blockers > 0 as is_blocked,
     parts.reviews,
     parts.reviews_passed,
-    states.source as states_from
+    coalesce(states.source, 'story') as states_from
 from {{ ref('stg_tracker__stories') }} as stories
 left join {{ ref('stg_tracker__projects') }} as projects on projects.id = stories.project_id
 left join {{ ref('stg_tracker__people') }} as requester on requester.id = stories.requested_by_id

@@ -20,19 +20,13 @@ states as (
 
     union all
 
+    -- An open story without transitions has no stay: nothing tells when its state began.
     select
         stories.project_id, stories.id, 'accepted', stories.accepted_at, null,
         case when told.story_id is null then 'story' else 'transitions' end
     from stories
     left join told on told.story_id = stories.id and told.project_id = stories.project_id
     where stories.current_state = 'accepted' and stories.accepted_at is not null
-
-    union all
-
-    select stories.project_id, stories.id, stories.current_state, stories.created_at, null, 'story'
-    from stories
-    left join told on told.story_id = stories.id and told.project_id = stories.project_id
-    where told.story_id is null and stories.current_state <> 'accepted' and stories.created_at is not null
 ),
 
 ordered as (
