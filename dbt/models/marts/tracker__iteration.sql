@@ -99,18 +99,20 @@ measured as (
 ),
 
 velocities as (
-    -- As Tracker computes it: points at full strength a week, over the iterations before, times the usual length.
+    -- As Tracker computes it: points at full strength a week, over the iterations before, times the usual length. One
+    -- without a team tells nothing of full strength, so neither its points nor its weeks count.
     select
         measured.project_id,
         measured.number,
         floor(
-            sum(before.accepted_points / nullif(before.team_strength, 0))
+            sum(before.accepted_points / before.team_strength)
             / nullif(sum(before.weeks), 0) * measured.iteration_length
         ) as mean
     from measured
     inner join measured as before
         on before.project_id = measured.project_id
         and before.panel = 'done'
+        and before.team_strength > 0
         and before.number < measured.number
         and before.number >= measured.number - measured.velocity_averaged_over
     group by measured.project_id, measured.number, measured.iteration_length
