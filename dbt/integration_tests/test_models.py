@@ -173,8 +173,12 @@ def test_without_transitions_no_state_is_invented(synced: Path, tmp_path: Path) 
     assert warehouse.rows("SELECT count(spilled_over_points) FROM tracker.tracker__iteration") == [(0,)]
 
 
-def test_the_rows_of_an_export_are_enough(synced: Path, tmp_path: Path) -> None:
-    """By way of SQLite, as `tracker-server convert` writes it: with times as texts, and no transitions for many."""
+def test_the_rows_of_an_export_are_enough(synced: Path, in_duckdb: DuckDb, tmp_path: Path) -> None:
+    """By way of SQLite, as `tracker-server convert` writes it: with times as texts, and no transitions for many.
+
+    It has the day of acceptance alone. The history has the time, so that cycle times and rejections are those of the
+    API's rows, for the stories whose transitions since the first start are all in the history.
+    """
     export, rows = synced.with_name("demo-export.zip"), tmp_path / "lines"
     command = [CONNECTORS_PYTHON.with_name("tracker-server"), "convert", export, rows, "--to", "jsonl"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -186,6 +190,19 @@ def test_the_rows_of_an_export_are_enough(synced: Path, tmp_path: Path) -> None:
     told = dict(warehouse.rows("SELECT states_from, count(*) FROM tracker.tracker__story GROUP BY 1"))
     assert told["transitions"] > 100
     assert told["story"] > 50
+    moves = (
+        "SELECT story_id, string_agg(state || epoch(occurred_at), ' ' ORDER BY occurred_at) FROM story_transitions"
+        " WHERE state NOT IN ('unscheduled', 'unstarted', 'planned') GROUP BY 1"
+    )
+    whole = set(warehouse.rows(moves)) & set(in_duckdb.rows(moves))
+    times = (
+        "SELECT story_id, cycle_time_days, days_started, days_finished, days_delivered, times_rejected, times_reopened"
+        f" FROM tracker.tracker__story WHERE cycle_time_days IS NOT NULL AND story_id IN {tuple(dict(whole))}"
+    )
+    exported, live = warehouse.rows(times), in_duckdb.rows(times)
+    assert len(exported) == len(live) > 300
+    assert differing(exported, live) == []
+    assert sum(row[-2] for row in exported) > 10
 
 
 def test_every_column_of_a_model_is_described(in_duckdb: DuckDb) -> None:

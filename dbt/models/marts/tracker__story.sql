@@ -1,3 +1,5 @@
+{#- Where an export has the day of acceptance alone, the stay in `accepted` has its time. -#}
+{%- set accepted_at = "coalesce(case when stories.current_state = 'accepted' then states.in_state_since end, stories.accepted_at)" -%}
 with placed as (
     -- A story is in one iteration; where two lists that were read one after the other have it, the later counts.
     select project_id, story_id, max(iteration_number) as iteration_number
@@ -30,14 +32,13 @@ select
     end as panel,
     stories.created_at,
     states.first_started_at,
-    stories.accepted_at,
+    {{ accepted_at }} as accepted_at,
     stories.updated_at,
     stories.deadline,
     states.in_state_since,
-    case when stories.accepted_at is not null
-        then {{ seconds_between('stories.created_at', 'stories.accepted_at') }} / 86400 end as lead_time_days,
-    case when stories.accepted_at is not null and states.first_started_at <= stories.accepted_at
-        then {{ seconds_between('states.first_started_at', 'stories.accepted_at') }} / 86400 end as cycle_time_days,
+    {{ seconds_between('stories.created_at', accepted_at) }} / 86400 as lead_time_days,
+    case when states.first_started_at <= {{ accepted_at }}
+        then {{ seconds_between('states.first_started_at', accepted_at) }} / 86400 end as cycle_time_days,
     {%- for state in ['unscheduled', 'unstarted', 'planned', 'started', 'finished', 'delivered', 'rejected'] %}
     states.seconds_{{ state }} / 86400 as days_{{ state }},
     {%- endfor %}
