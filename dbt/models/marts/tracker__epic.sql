@@ -2,7 +2,7 @@ with scope as (
     select
         epics.id as epic_id,
         epics.project_id,
-        count(stories.id) as stories,
+        count(stories.story_id) as stories,
         sum(stories.points) as points,
         sum(case when stories.current_state = 'accepted' then 1 else 0 end) as accepted_stories,
         sum(case when stories.current_state = 'accepted' then stories.points else 0 end) as accepted_points,
@@ -13,10 +13,10 @@ with scope as (
     from {{ ref('stg_tracker__epics') }} as epics
     left join {{ ref('stg_tracker__story_labels') }} as labels
         on labels.label_id = epics.label_id and labels.project_id = epics.project_id
-    left join {{ ref('stg_tracker__stories') }} as stories
-        on stories.id = labels.story_id and stories.project_id = labels.project_id
+    left join {{ ref('tracker__story') }} as stories
+        on stories.story_id = labels.story_id and stories.project_id = labels.project_id
     left join {{ ref('int_tracker__backlog') }} as backlog
-        on backlog.story_id = stories.id and backlog.project_id = stories.project_id
+        on backlog.story_id = stories.story_id and backlog.project_id = stories.project_id
     group by epics.id, epics.project_id
 )
 

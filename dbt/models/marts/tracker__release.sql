@@ -1,5 +1,5 @@
 select
-    releases.id as release_id,
+    releases.story_id as release_id,
     releases.project_id,
     projects.name as project,
     releases.name,
@@ -24,11 +24,11 @@ select
         when backlog.points_through > pace.accepted_now and pace.velocity_p85 <= 0 then true
         else {{ completion('backlog.points_through', 'pace', 'pace.velocity_p85') }} > releases.deadline
     end as is_at_risk
-from {{ ref('stg_tracker__stories') }} as releases
+from {{ ref('tracker__story') }} as releases
 left join {{ ref('stg_tracker__releases') }} as figures
-    on figures.id = releases.id and figures.project_id = releases.project_id
+    on figures.id = releases.story_id and figures.project_id = releases.project_id
 left join {{ ref('stg_tracker__projects') }} as projects on projects.id = releases.project_id
 left join {{ ref('int_tracker__backlog') }} as backlog
-    on backlog.story_id = releases.id and backlog.project_id = releases.project_id
+    on backlog.story_id = releases.story_id and backlog.project_id = releases.project_id
 left join {{ ref('int_tracker__pace') }} as pace on pace.project_id = releases.project_id
 where releases.story_type = 'release'
