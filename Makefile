@@ -116,11 +116,12 @@ LAST_CHANGE = import duckdb; print(duckdb.connect("demo.duckdb", read_only=True)
 
 models: install .venv-models/installed ## Build the dbt models on what make demo left in demo.duckdb, into its schema tracker
 	@test -e demo.duckdb || $(MAKE) demo
-	now=$$($(BIN)/python -c '$(LAST_CHANGE)') && cd dbt && TRACKER_DUCKDB=$(CURDIR)/demo.duckdb \
+	@echo "Building the models in the schema tracker of demo.duckdb"
+	@now=$$($(BIN)/python -c '$(LAST_CHANGE)') && cd dbt && TRACKER_DUCKDB=$(CURDIR)/demo.duckdb \
 		../.venv-models/bin/dbt build --quiet --profiles-dir integration_tests --vars "{tracker_schema: main, tracker_now: '$$now'}"
 
 report: models ## Write demo-report.html, a page on what make demo left: velocity, forecast, cycle time and more
-	$(BIN)/tracker-report demo.duckdb demo-report.html
+	@$(BIN)/tracker-report demo.duckdb demo-report.html
 
 models-test: install .venv-models/installed ## Build and test the dbt models on DuckDB and PostgreSQL, from rows that the connector wrote
 	.venv-models/bin/python -m pytest --confcutdir=dbt/integration_tests -c /dev/null --rootdir=dbt -p no:cacheprovider dbt/integration_tests
