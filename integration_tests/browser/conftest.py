@@ -45,6 +45,17 @@ def axe() -> str:
     return AXE.read_text("utf-8")
 
 
+def serious_faults(page: Page, axe: str) -> list[tuple[str, str, str | None]]:
+    """What keeps people with a disability out of a page, by axe-core: the rule, an element and why."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (violation["id"], violation["nodes"][0]["html"], violation["nodes"][0].get("failureSummary"))
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from integration_tests.browser.conftest import Watched
+from integration_tests.browser.conftest import Watched, serious_faults
 from tracker_server.app import TrackerServer
 from tracker_server.pages.static_site import StaticSite
 from tracker_server.search.index import SearchIndex
@@ -82,12 +82,7 @@ def test_a_page_keeps_nobody_out_and_fits_its_screen(
     context = browser.new_context(**SCREENS[screen])
     page = context.new_page()
     page.goto(server.pages_url + paths_of(server.world)[kind])
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    serious = [
-        (violation["id"], violation["nodes"][0]["html"], violation["nodes"][0].get("failureSummary"))
-        for violation in found["violations"] if violation["impact"] in ("serious", "critical")
-    ]  # fmt: skip
+    serious = serious_faults(page, axe)
     width, fits = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     context.close()
     assert serious == []

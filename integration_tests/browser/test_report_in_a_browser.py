@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from integration_tests.browser.conftest import Watched
+from integration_tests.browser.conftest import Watched, serious_faults
 from tracker_report.databases import opened
 from tracker_report.page import report
 from tracker_report.picture import NAMES
@@ -128,12 +128,7 @@ def test_the_report_keeps_nobody_out_and_fits_its_screen(
     page = context.new_page()
     look_at(page, report_url, project_id)
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    serious = [
-        (violation["id"], violation["nodes"][0]["html"], violation["nodes"][0].get("failureSummary"))
-        for violation in found["violations"] if violation["impact"] in ("serious", "critical")
-    ]  # fmt: skip
+    serious = serious_faults(page, axe)
     width, fits = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     context.close()
     assert serious == []
