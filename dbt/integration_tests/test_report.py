@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from postgres import PASSWORD, USER, postgres
 from warehouses import DuckDb, PostgresDatabase, Warehouse, differing
 
 from tracker_report.databases import Models, opened
+from tracker_report.errors import ReportError
 from tracker_report.picture import PICTURES, Picture, text_of
 
 QUERIES = {"projects": text_of("projects.sql"), **{picture.name: picture.sql for picture in PICTURES}}
@@ -63,3 +67,33 @@ def test_the_line_of_what_is_accepted_ends_at_the_sum_of_the_done_iterations(war
     accepted = [(row[0], row[4]) for row in rows_of(warehouse, "burn_up") if row[4] is not None]
     assert len(done) >= 3
     assert differing(done, dict(accepted).items()) == []
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[str]:
+    """The URL of a PostgreSQL whose models have times that Python has none for, and one of a zone."""
+    with postgres() as server:
+        with server.connect() as connection:
+            connection.execute("CREATE SCHEMA odd")
+            connection.execute(
+                "CREATE TABLE odd.tracker__project (id bigint, at timestamp, day date, of_zone timestamptz)"
+            )
+            times = "'infinity', '20000-01-01', '2026-11-20 23:30:00+00'"
+            connection.execute(f"INSERT INTO odd.tracker__project VALUES (1, {times})")
+        yield f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/postgres"
+
+
+def test_a_time_that_python_has_none_for_costs_itself_alone(odd: str) -> None:
+    with opened(odd) as models:
+        ((number, *times, of_zone),) = models.query("SELECT * FROM tracker__project").rows
+    assert (number, times, of_zone) == (1, [None, None], datetime(2026, 11, 20, 23, 30, tzinfo=UTC))
+
+
+def test_what_the_url_says_of_the_connection_holds(odd: str) -> None:
+    with pytest.raises(ReportError, match='role "nosuch" does not exist'), opened(f"{odd}?options=-crole%3Dnosuch"):
+        pass
+
+
+def test_nothing_is_written_to_the_database(odd: str) -> None:
+    with opened(odd) as models, pytest.raises(ReportError, match="read-only transaction"):
+        models.query("DELETE FROM tracker__project")
