@@ -6,10 +6,9 @@ import hashlib
 import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tracker_server.app import TrackerServer
 from tracker_server.exports import write_export
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import World
-from unit_tests.file_server import credentials
+from unit_tests.file_server import answering, credentials
 from unit_tests.syncs import config_for
 
 FILES = "file_attachments"
@@ -90,12 +89,8 @@ def refusing(store: str, refuses: Callable[[str, str], bool]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nothing is printed."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with answering(Gateway) as address:
+        yield address
 
 
 def read(

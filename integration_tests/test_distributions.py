@@ -56,7 +56,7 @@ def installed(name: str, built: Path, folder: Path) -> Path:
     programs = folder / "venv" / "bin"
     options = ["--quiet", "--python", str(programs / "python"), "--find-links", str(built)]
     ended = run(UV, "pip", "install", *options, wheel_of(name, built), folder=folder)
-    if ended.returncode != 0 and not os.environ.get("CI"):
+    if "Failed to fetch" in ended.stderr and not os.environ.get("CI"):
         pytest.skip(f"The registry cannot be reached: {ended.stderr.splitlines()[-1]}")
     assert ended.returncode == 0, ended.stderr
     return programs

@@ -6,6 +6,7 @@ The address of the repository is not in it: whoever publishes gives it, and the 
 from __future__ import annotations
 
 import argparse
+import posixpath
 import re
 import shutil
 import subprocess
@@ -94,7 +95,7 @@ def with_absolute_links(text: str, place: Path, repository: str, tag: str) -> st
 
     def absolute(link: re.Match[str]) -> str:
         target, _, anchor = link["target"].partition("#")
-        path = Path("/", place, target).resolve().relative_to("/")
+        path = posixpath.normpath(place / target)
         kind = "raw" if link["is_image"] else "blob"
         address = f"{repository}/{kind}/{tag}/{path}" + (f"#{anchor}" if anchor else "")
         return f"{link['is_image']}{link['text']}({address})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tracker_report.databases import opened
@@ -15,8 +16,6 @@ from tracker_report.page import report
 DESCRIPTION = """\
 Writes a report on the dbt models of Tracker as one HTML file: velocity, burn-up, forecast, cycle time, cumulative flow,
 throughput, rejections, what is blocked and what is old. It opens in any browser, without a network."""
-
-
 BEGINNING = b"<!doctype html>"
 
 
@@ -46,16 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse_what_is_no_page(out: Path) -> None:
     """Raises ReportError for a file that is there and is no page, such as the database itself."""
-    try:
-        if out.is_file() and out.stat().st_size and not out.open("rb").read(len(BEGINNING)).lower() == BEGINNING:
-            raise ReportError(f"{out} is there and is no page, so it is left as it is: name another file.")
-    except OSError as error:
-        raise ReportError(f"Cannot write {out}: {error.strerror}.") from None
+    with _converting_errors(out):
+        if not out.is_file():
+            return
+        with out.open("rb") as file:
+            beginning = file.read(len(BEGINNING)).lower()
+    if beginning not in (b"", BEGINNING):
+        raise ReportError(f"{out} is there and is no page, so it is left as it is: name another file.")
 
 
 def _write(page: str, out: Path) -> None:
     """Write a page whole, so that what is there before stays until then; a pipe or a device gets it as it comes."""
-    try:
+    with _converting_errors(out):
         if out.exists() and not out.is_file():
             out.write_text(page, encoding="utf-8")
             return
@@ -66,6 +67,12 @@ def _write(page: str, out: Path) -> None:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _converting_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ReportError(f"Cannot write {out}: {error.strerror}.") from None
 

@@ -73,18 +73,22 @@ def report(models: Models, names: Collection[str] = ()) -> str:
     projects = [
         {**project, "name": _short(project["name"])} for project in projects if not names or project["name"] in names
     ]
-    columns = {picture.name: models.query(picture.sql_on([0])).columns[1:] for picture in PICTURES}
-    nothing = Picked([], [project["name"] for project in projects], columns, {})
-    return page.html(_fitting(models, projects, columns, MOST_BYTES - len(page.html(nothing).encode())))
+    return page.html(_fitting(models, page, projects))
 
 
-def _fitting(models: Models, projects: Sequence[dict[str, Any]], columns: dict[str, list[str]], room: int) -> Picked:
-    """As many of the projects as fit into so many bytes, the first in any case."""
-    picked = Picked([], [], columns, {picture.name: {} for picture in PICTURES})
+def _fitting(models: Models, page: _Page, projects: Sequence[dict[str, Any]]) -> Picked:
+    """As many of the projects as fit into the page, the first in any case."""
+    picked = Picked([], [], {}, {picture.name: {} for picture in PICTURES})
+    room = 0
     for start in range(0, len(projects), AT_A_TIME):
         some = projects[start : start + AT_A_TIME]
         ids = [project["project_id"] for project in some]
-        found = {picture.name: _by_project(models.query(picture.sql_on(ids))) for picture in PICTURES}
+        tables = {picture.name: models.query(picture.sql_on(ids)) for picture in PICTURES}
+        if not picked.columns:
+            picked.columns.update({name: table.columns[1:] for name, table in tables.items()})
+            without_any = picked._replace(left_out=[project["name"] for project in projects])
+            room = MOST_BYTES - len(page.html(without_any).encode())
+        found = {name: _by_project(table) for name, table in tables.items()}
         for place, project in enumerate(some, start):
             own = {name: rows.get(str(project["project_id"]), []) for name, rows in found.items()}
             option = f"<option value={project['project_id']}>{escape(project['name'])}</option>\n"
@@ -112,7 +116,7 @@ class _Page:
             picture.name: {
                 "specification": picture.specification,
                 "columns": picked.columns[picture.name],
-                "rows": picked.rows.get(picture.name, {}),
+                "rows": picked.rows[picture.name],
             }
             for picture in PICTURES
         }

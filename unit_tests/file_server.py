@@ -61,7 +61,13 @@ class Files(BaseHTTPRequestHandler):
 @contextmanager
 def serving(content: Mapping[str, bytes]) -> Iterator[str]:
     """The address of a server with these files, by path; as a store, `/b/` begins those of the bucket `b`."""
-    handler = type("Handler", (Files,), {"content": content})
+    with answering(type("Handler", (Files,), {"content": content})) as address:
+        yield address
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server on the loopback whose requests go to this handler."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -176,8 +176,8 @@ def test_without_transitions_no_state_is_invented(synced: Path, tmp_path: Path) 
 def test_the_rows_of_an_export_are_enough(synced: Path, in_duckdb: DuckDb, tmp_path: Path) -> None:
     """By way of SQLite, as `tracker-server convert` writes it: with times as texts, and no transitions for many.
 
-    It has the day of acceptance alone. The history has the time, so that cycle times and rejections are those of the
-    API's rows, for the stories whose transitions since the first start are all in the history.
+    A row of it has the day of acceptance alone, and its history the time. So a story whose history reaches back to its
+    first start has the cycle time and the rejections that the API tells.
     """
     export, rows = synced.with_name("demo-export.zip"), tmp_path / "lines"
     command = [CONNECTORS_PYTHON.with_name("tracker-server"), "convert", export, rows, "--to", "jsonl"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import pytest
 
 USER = "tracker"
 PASSWORD = "pass/word@%"
@@ -42,6 +43,16 @@ class Postgres:
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.url, password=self.password)
+
+
+@contextmanager
+def postgres_or_skip() -> Iterator[Postgres]:
+    """As `postgres`; skips the test where there are no binaries."""
+    try:
+        with postgres() as server:
+            yield server
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
 
 
 @contextmanager

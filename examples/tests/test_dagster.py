@@ -12,7 +12,7 @@ import pytest
 from airbyte_cdk.models import AirbyteStream
 from dagster_runs import FOLDER, Ended, Runs
 from edited import Edited, edit
-from postgres import NoPostgres, Postgres, postgres
+from postgres import Postgres, postgres_or_skip
 from tables import DltPostgres, Rows, served
 
 from source_pivotal_tracker.source import SourcePivotalTracker
@@ -92,11 +92,8 @@ def environment_of(folder: Path, destination: Views, server: TrackerServer) -> M
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Postgres]:
-    try:
-        with postgres() as server:
-            yield server
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
+    with postgres_or_skip() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteStream
 from edited import DIGITS, Edited, edit
-from postgres import NoPostgres, postgres
+from postgres import postgres_or_skip
 from tables import (
     DELETED_AT,
     NEWEST,
@@ -145,11 +145,8 @@ def destination(kind: type[Any], folder: Path) -> Iterator[Destination]:
     if not issubclass(kind, Postgresql):
         yield kind(folder)
         return
-    try:
-        with postgres() as server:
-            yield kind(server)
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
+    with postgres_or_skip() as server:
+        yield kind(server)
 
 
 @pytest.fixture(

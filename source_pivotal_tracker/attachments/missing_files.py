@@ -1,4 +1,4 @@
-"""The files that could not be had: `missing/` has an entry for each, for the next sync."""
+"""The list of files that could not be copied, which the next sync tries again."""
 
 from __future__ import annotations
 

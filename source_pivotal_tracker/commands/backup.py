@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from source_pivotal_tracker.commands.sentences import listed
 from tracker_server import arguments
 from tracker_server.commands import CommandError
 from tracker_server.exports import ExportWriter
@@ -143,7 +144,8 @@ class _Backup:
             ids_of[name].append(person_id)
         for name, ids in ids_of.items():
             if len(ids) > 1:
-                yield f"{len(ids):,} people are called {name} (ids {_listed(ids)}); an export makes one of them."
+                which = listed(ids, MOST_NAMED)
+                yield f"{len(ids):,} people are called {name} (ids {which}); an export makes one of them."
         options = " ".join(f"--project {shlex.quote(f'{name}={number}')}" for name, number in self._names.items())
         yield f"An export does not say the ids of projects. For serve, site and convert, note: {options}"
         yield f'For the connector, note: "export_project_ids": {json.dumps(self._names, ensure_ascii=False)}'
@@ -164,7 +166,7 @@ class _Backup:
 
     def _write(self, writer: ExportWriter, row: Row) -> list[str]:
         """Write a project; returns sentences on what of it is not written."""
-        from source_pivotal_tracker.commands.fitting import Fitting
+        from source_pivotal_tracker.commands.fitting import Fitting, is_text
         from source_pivotal_tracker.commands.project_of_rows import name_of, people_of, project_of
 
         rows, incomplete = self._live.rows_of(row["id"])
@@ -178,7 +180,7 @@ class _Backup:
         names = named | unnamed
         for activity in project.activity:
             person = activity["performed_by"]
-            if person and not name_of({"name": person.get("name")}):
+            if person and not is_text(person.get("name")):
                 activity["performed_by"] = {**person, "name": names.get(person.get("id") or 0, "")}
         files = dict(_files(rows["file_attachments"]))
         people = {person_id: {"id": person_id, "name": name} for person_id, name in names.items()}
@@ -203,12 +205,9 @@ class _Backup:
         names = sorted({str(label["name"]) for label in project.labels.values() if "," in str(label["name"])})
         if names:
             words = "labels with a comma in their names become several in an export"
-            self._labels.append(f"{self._live.name_of(project.id)}: {words}: {_listed(list(map(repr, names)))}.")
-
-
-def _listed(things: Sequence[object]) -> str:
-    more = f" and {len(things) - MOST_NAMED:,} more" if len(things) > MOST_NAMED else ""
-    return f"{', '.join(map(str, things[:MOST_NAMED]))}{more}"
+            self._labels.append(
+                f"{self._live.name_of(project.id)}: {words}: {listed(list(map(repr, names)), MOST_NAMED)}."
+            )
 
 
 def _files(rows: Sequence[Row]) -> Iterator[tuple[int, StoredFile]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from source_pivotal_tracker.commands.sentences import listed
 from source_pivotal_tracker.streams.rows import Row
 from tracker_server.derived import STATES, WEEKDAYS
 
@@ -35,7 +36,7 @@ class Fitting:
 
     @property
     def sentences(self) -> list[str]:
-        return [f"{kind} {_listed(rows)}: {problem}." for (kind, problem), rows in self._found.items()]
+        return [f"{kind} {listed(rows, MOST_NAMED)}: {problem}." for (kind, problem), rows in self._found.items()]
 
     def note(self, kind: str, row_id: Any, problem: str) -> None:
         self._found.setdefault((kind, problem), []).append(row_id)
@@ -119,11 +120,6 @@ def _list(value: Any) -> list[Any]:
 
 def _id_of(row: Row) -> Any:
     return row.get("id") or row.get("number") or row.get("guid") or "without an id"
-
-
-def _listed(rows: list[Any]) -> str:
-    named = ", ".join(map(str, rows[:MOST_NAMED]))
-    return named if len(rows) <= MOST_NAMED else f"{named} and {len(rows) - MOST_NAMED:,} more"
 
 
 TEXT, ID, NUMBER, TIME = Attribute(_is_type(str)), Attribute(is_id), Attribute(_is_number), Attribute(_is_time)

@@ -12,7 +12,8 @@ import orjson
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.rate_limit import RateLimiter
-from source_pivotal_tracker.commands.project_of_rows import STREAMS, name_of, people_in
+from source_pivotal_tracker.commands.fitting import is_text
+from source_pivotal_tracker.commands.project_of_rows import STREAMS, people_in
 from source_pivotal_tracker.commands.reading import FullRead, NotRead, TrackerClientOf
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.streams.rows import Row
@@ -167,7 +168,7 @@ class LiveProjects:
     def _add_people(self, rows: Mapping[str, Sequence[Row]]) -> None:
         for person in people_in(rows):
             known = self.people.setdefault(person["id"], person)
-            if name_of({"name": person.get("name")}) and not name_of({"name": known.get("name")}):
+            if is_text(person.get("name")) and not is_text(known.get("name")):
                 self.people[person["id"]] = person
 
     def _file(self, project_id: int) -> Path:

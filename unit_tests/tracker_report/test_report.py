@@ -83,12 +83,12 @@ def page(two: Path) -> Scripts:
 def test_a_picture_has_rows_of_each_project_and_says_what_every_column_means(picture: Picture, two: Path) -> None:
     with opened(str(two / "models.duckdb")) as models:
         columns, rows = models.query(picture.sql)
+        of_the_second = models.query(picture.sql_on([2])).rows
         definitions = models.definitions()
     assert columns[0] == "project_id"
     assert {row[0] for row in rows} == {1, 2}
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
-    with opened(str(two / "models.duckdb")) as models:
-        assert models.query(picture.sql_on([2])).rows == [row for row in rows if row[0] == 2]
+    assert of_the_second == [row for row in rows if row[0] == 2]
     shown = [column for column in columns[1:] if column != "url"]
     meanings = {column: picture.definitions.get(column) or definitions.get((picture.table, column)) for column in shown}
     assert [column for column, meaning in meanings.items() if not meaning] == []
