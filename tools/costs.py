@@ -10,8 +10,9 @@ from source_pivotal_tracker.streams.endpoints import Endpoint, ParentKind
 from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.stories import STORIES
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, StateKey
 from source_pivotal_tracker.sync.plan import Plan, Selected, plan
-from source_pivotal_tracker.sync.state import Checkpoint, StateKey, StreamState
+from source_pivotal_tracker.sync.state import StreamState
 from source_pivotal_tracker.sync.walks import Walk
 
 ACCOUNT = 1

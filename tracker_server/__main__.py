@@ -13,7 +13,7 @@ from tracker_server import arguments, commands
 from tracker_server.api.dialect import MODES, Dialect
 from tracker_server.api.fields import DEFAULT
 from tracker_server.api.resources import RESOURCES
-from tracker_server.api.routes import ENDPOINTS, name_of
+from tracker_server.api.routes import NAMES
 from tracker_server.app import TrackerServer
 from tracker_server.encoding import use_utf_8
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
@@ -43,10 +43,9 @@ def chance(text: str) -> float:
 
 def endpoints(text: str) -> frozenset[str]:
     names = frozenset(text.split(",")) - {""}
-    known = [name_of(path) for path in ENDPOINTS]
     for name in names:
-        if not any(f"{endpoint}/".startswith(f"{name}/") for endpoint in known):
-            raise argparse.ArgumentTypeError(f"{name} is not an endpoint; there are {', '.join(sorted(set(known)))}")
+        if not any(f"{endpoint}/".startswith(f"{name}/") for endpoint in NAMES):
+            raise argparse.ArgumentTypeError(f"{name} is not an endpoint; there are {', '.join(sorted(NAMES))}")
     return names
 
 

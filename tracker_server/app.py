@@ -52,7 +52,7 @@ MOST_CONNECTIONS = 10_000
 """waitress would let those beyond its hundred wait until others have been idle for two minutes."""
 STOP_SECONDS = 5
 MOST_OF_A_BODY = 1_000_000
-"""Bytes. No request that is answered has a body; waitress would put a gigabyte of one on the disk."""
+"""Bytes. An aggregate of requests has a kilobyte; waitress would put a gigabyte on the disk."""
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".lan", ".home.arpa", ".pivotaltracker.com")
 """Ends of names that nobody can buy; for the last, a machine itself may say that it leads here."""
 LONGEST_TYPED = 1_000
@@ -312,7 +312,8 @@ def _request(environ: WSGIEnvironment) -> Request:
         if name.startswith("HTTP_")
     }
     path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-    return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+    body = environ["wsgi.input"].read() if environ["REQUEST_METHOD"] == "POST" else b""
+    return Request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
 
 
 def _is_of_this_machine(request: Request) -> bool:

@@ -15,6 +15,7 @@ class Request:
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     def header(self, name: str) -> str:
         """The value of a header, whatever the case of its name; empty without it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import orjson
 
+from tracker_server.api.dialect import Dialect
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.app import LoggedRequest
@@ -43,13 +43,7 @@ def instead(answers: Mapping[str, Response]) -> Before:
 
 def without_fields(world: World) -> Before:
     """A server that ignores `fields` and shows each row with the attributes that it has by itself."""
-    api = TrackerApi(world)
-
-    def before(request: Request) -> Response | None:
-        query = {name: value for name, value in query_of(request).items() if name != "fields"}
-        return api.handle(replace(request, query=urlencode(query)))
-
-    return before
+    return TrackerApi(world, dialect=Dialect(fields=False)).handle
 
 
 def json(body: object, **headers: int | str) -> Response:

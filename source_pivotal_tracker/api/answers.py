@@ -28,6 +28,7 @@ from source_pivotal_tracker.api.errors import (
 )
 from source_pivotal_tracker.api.response import TrackerResponse
 
+TIMEOUTS = (408, 504)
 RETRYABLE_CODES = frozenset({"deadlock", "server_under_load", "timeout"})
 CODES = RETRYABLE_CODES | {
     *("api_external_error", "api_internal_error", "cant_parse_json", "capability_access_denied"),
@@ -82,7 +83,9 @@ def of_exception(error: OSError, url: str) -> TrackerError:
     if isinstance(error, requests.exceptions.SSLError):
         return _of_bundle() or IncompleteError(f"no secure connection: {_reason(error)}")
     if isinstance(error, requests.Timeout):
-        return RetryableError(f"no answer in time: {_reason(error)}")
+        late = RetryableError(f"no answer in time: {_reason(error)}")
+        late.is_timeout = isinstance(error, requests.ReadTimeout)
+        return late
     if isinstance(error, requests.ConnectionError):
         return _of_connection(error, _proxy_for(url))
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
@@ -156,6 +159,7 @@ def of_response(response: TrackerResponse) -> TrackerError:
     if status in (408, 429) or status >= 500 or code in RETRYABLE_CODES:
         error = RetryableError(reason, status=status, code=code)
         error.retry_after = _retry_after(response.headers)
+        error.is_timeout = status in TIMEOUTS or code == "timeout"
         return error
     if status in (400, 422) and code in (None, "invalid_parameter"):
         return ParametersRefused(reason, status=status, code=code)

@@ -8,23 +8,28 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urljoin, urlsplit
 
+import orjson
 import requests
+import tenacity
 from requests.adapters import BaseAdapter
 
 from source_pivotal_tracker.api.answers import of_exception, of_response, parse_body
 from source_pivotal_tracker.api.completeness import Completeness
+from source_pivotal_tracker.api.dialect.attributes import normalise
 from source_pivotal_tracker.api.dialect.selection import Selection
 from source_pivotal_tracker.api.dialect.values import Oddities
 from source_pivotal_tracker.api.errors import (
     IncompleteError,
+    InvalidResponse,
     RetryableError,
     SourceUnavailable,
     TokenRefused,
     TrackerError,
 )
+from source_pivotal_tracker.api.fields import Fields, render
 from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
@@ -37,6 +42,7 @@ Understood = TypeVar("Understood")
 
 _QUERY = re.compile(r"\?[^\s'\"),]+")
 MOST_REDIRECTS = 5
+ATTEMPTS_AT_AGGREGATES = 2
 MOST_PLACES = 5
 """The most places of one kind of oddity that a warning names."""
 
@@ -90,6 +96,11 @@ class TrackerClient:
         return self._rate_limiter.seconds_left_to_wait
 
     @property
+    def most_requests_per_minute(self) -> int:
+        """How fast requests may leave."""
+        return self._rate_limiter.requests_per_minute
+
+    @property
     def requests_per_minute(self) -> float:
         """How fast requests have left since the first one; what took less than a second counts as one."""
         if self._first_at is None:
@@ -103,19 +114,46 @@ class TrackerClient:
         *,
         attempts: int = MOST_ATTEMPTS,
         attempts_at_500: int = MOST_ATTEMPTS,
+        attempts_at_timeout: int = MOST_ATTEMPTS,
         attempts_made: int = 0,
         parse_lock: ParseLock | None = None,
     ) -> TrackerResponse:
         """GET `path`, relative to the base URL, at most `attempts` times. Raises a TrackerError that names the path.
 
-        If the last answer was 500, the request is given up after `attempts_at_500`. `attempts_made` are earlier
-        attempts at the same request: they count towards the limit and the wait.
+        If the last answer was 500, the request is given up after `attempts_at_500`, and if there was none in time,
+        after `attempts_at_timeout`. `attempts_made` are earlier attempts at the same request: they count towards the
+        limit and the wait.
 
         A `parse_lock` is held by this thread when the answer is returned, and is free during the wait for it.
         After a refused token no further request is sent: each raises that refusal again.
         """
-        retrying = self._retries.of(attempts, attempts_at_500=attempts_at_500, attempts_made=attempts_made)
-        return retrying(self._get_once, path, params, parse_lock)
+        retrying = self._retries.of(
+            attempts,
+            attempts_at_500=attempts_at_500,
+            attempts_at_timeout=attempts_at_timeout,
+            attempts_made=attempts_made,
+        )
+        return self._tried(retrying, path, params, parse_lock)
+
+    def aggregate(self, wanted: Mapping[str, Fields], *, parse_lock: ParseLock | None = None) -> dict[str, Any]:
+        """What GETs of these paths with these fields answer, by one POST of Tracker's aggregator.
+
+        The answer is an object with the body of each (third parties' findings: it takes up to 15, and what it has for
+        one that fails is not known). A path of which it has nothing is left out. Raises a TrackerError.
+        """
+        prefix = urlsplit(self.base_url).path
+        places = {
+            path: f"{prefix}/{path}" + (f"?{urlencode({'fields': render(fields)})}" if fields else "")
+            for path, fields in wanted.items()
+        }
+        retrying = self._retries.of(ATTEMPTS_AT_AGGREGATES)
+        response = self._tried(retrying, "aggregator", None, parse_lock, orjson.dumps(list(places.values())))
+        if not isinstance(response.parsed, dict):
+            raise InvalidResponse("the answer is no object", path="aggregator")
+        bodies = {path: response.parsed[place] for path, place in places.items() if place in response.parsed}
+        for body in bodies.values():
+            normalise(body)
+        return bodies
 
     def download(
         self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None = None, *, attempts: int
@@ -167,15 +205,27 @@ class TrackerClient:
         """The session with the token for the host of the API, and one without it for all others."""
         return self._session if are_on_one_host(self.base_url, url) else self._elsewhere
 
+    def _tried(self, retrying: tenacity.Retrying, *request: Any) -> TrackerResponse:
+        """The answer to a request, after as many attempts as it takes."""
+        try:
+            return retrying(self._get_once, *request)
+        except TrackerError as error:
+            # The attempts hold the error, and by its traceback it would hold them and all that waits for the answer.
+            raise error.with_traceback(None) from None
+
     def _get_once(
-        self, path: str, params: Mapping[str, str | int] | None, parse_lock: ParseLock | None
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        parse_lock: ParseLock | None,
+        body: bytes | None = None,
     ) -> TrackerResponse:
         if parse_lock:
             parse_lock.release()
         if self._refusal is not None:
             raise self._refusal
         try:
-            response = self._answer(f"{self.base_url}/{path}", params)
+            response = self._answer(f"{self.base_url}/{path}", params, body)
             if parse_lock:
                 parse_lock.acquire()
             response.parsed = parse_body(response, mend_times=self.completeness.may_write_times_otherwise)
@@ -192,9 +242,9 @@ class TrackerClient:
         self._warn_of(path, response.oddities)
         return response
 
-    def _answer(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
+    def _answer(self, url: str, params: Mapping[str, str | int] | None, body: bytes | None) -> TrackerResponse:
         """What a URL answers, or the one that it redirects to; each of them counts for the rate limit."""
-        response = self._counted(partial(self._session.read, url, params))
+        response = self._counted(partial(self._session.read, url, params, body))
         for _ in range(MOST_REDIRECTS):
             if response.redirect is None:
                 return response

@@ -67,9 +67,13 @@ class TrackerError(Exception):
 
 
 class RetryableError(TrackerError):
-    """Likely gone in a while: the same request is sent again, after `retry_after` seconds if the server named them."""
+    """Likely gone in a while: the same request is sent again, after `retry_after` seconds if the server named them.
+
+    `is_timeout`: the server, or a gateway before it, found that the answer takes too long.
+    """
 
     retry_after: float | None = None
+    is_timeout: bool = False
 
 
 class FatalError(TrackerError):

@@ -26,6 +26,7 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.requests_per_minute = requests_per_minute
         self._slots = max(1, requests_per_minute // 4)
         self._window = max(QUARTER_MINUTE, 60 / requests_per_minute)
         self._clock = clock

@@ -29,7 +29,14 @@ class Retries:
         self._rate_limiter = rate_limiter
         self._sleep = sleep
 
-    def of(self, attempts: int, *, attempts_at_500: int = MOST_ATTEMPTS, attempts_made: int = 0) -> tenacity.Retrying:
+    def of(
+        self,
+        attempts: int,
+        *,
+        attempts_at_500: int = MOST_ATTEMPTS,
+        attempts_at_timeout: int = MOST_ATTEMPTS,
+        attempts_made: int = 0,
+    ) -> tenacity.Retrying:
         """What calls a function until it returns, at most so many times; arguments as of TrackerClient.get."""
         paused = _Paused()
         return tenacity.Retrying(
@@ -37,7 +44,7 @@ class Retries:
             # Not by the clock: a request may have waited long for its slot.
             stop=lambda state: (
                 attempts_made + state.attempt_number
-                >= (min(attempts, attempts_at_500) if _status(state) == 500 else attempts)
+                >= min(attempts, _most(state, attempts_at_500, attempts_at_timeout))
                 or state.idle_for + state.upcoming_sleep + paused.seconds > LONGEST_RETRYING
             ),
             wait=partial(self._wait, attempts_made=attempts_made, paused=paused),
@@ -73,9 +80,12 @@ def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
     logger.warning("%s; attempt %d follows in %.0f s", _cause(state), attempt, wait)
 
 
-def _status(state: tenacity.RetryCallState) -> int | None:
+def _most(state: tenacity.RetryCallState, attempts_at_500: int, attempts_at_timeout: int) -> int:
+    """The attempts that an error is worth."""
     error = _cause(state)
-    return error.status if isinstance(error, TrackerError) else None
+    if isinstance(error, RetryableError) and error.is_timeout:
+        return attempts_at_timeout
+    return attempts_at_500 if isinstance(error, TrackerError) and error.status == 500 else MOST_ATTEMPTS
 
 
 def _cause(state: tenacity.RetryCallState) -> BaseException | None:

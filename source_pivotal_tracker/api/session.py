@@ -54,13 +54,13 @@ class TrackerSession(requests.Session):
         self.mount("http://", adapter)
         self._environment: dict[tuple[str, str], Any] = {}
 
-    def read(self, url: str, params: Mapping[str, str | int] | None) -> TrackerResponse:
-        """Returns all of the answer to a GET. A redirect is named in it and not followed.
+    def read(self, url: str, params: Mapping[str, str | int] | None, body: bytes | None = None) -> TrackerResponse:
+        """Returns all of the answer to a GET, or to a POST of a JSON body. A redirect is named in it and not followed.
 
         Raises requests.RequestException.
         """
         began = time.monotonic()
-        with self._begun(url, params) as response:
+        with self._begun(url, params, body) as response:
             body = b"".join(_pieces(response, began, self._longest_answer))
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, body)
             answer.redirect = response.next.url if response.next else None
@@ -75,7 +75,7 @@ class TrackerSession(requests.Session):
         # Compressed on the way, a file would have another size than its row says.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         began = time.monotonic()
-        with self._begun(url, None, **headers) as response:
+        with self._begun(url, None, headers=headers) as response:
             answer = TrackerResponse(response.request, response.status_code, response.reason, response.headers, b"")
             if target := super().get_redirect_target(response):
                 answer.redirect = requests.compat.urljoin(response.url, target)
@@ -89,11 +89,27 @@ class TrackerSession(requests.Session):
                     out(piece)
             return answer
 
-    def _begun(self, url: str, params: Mapping[str, str | int] | None, **headers: str) -> requests.Response:
+    def _begun(
+        self,
+        url: str,
+        params: Mapping[str, str | int] | None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
         """The answer without its body."""
         timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        method = "GET" if body is None else "POST"
         try:
-            return self.get(url, params=params, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
+            return self.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                headers=headers if body is None else {"Content-Type": "application/json"},
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+            )
         except TypeError as error:
             # What requests makes of a proxy with a user and no host.
             raise requests.exceptions.InvalidProxyURL(str(error)) from None

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from source_pivotal_tracker.api.context import ServerContext
-from source_pivotal_tracker.api.errors import FORBIDDEN, GONE, InvalidResponse, SkippableError
 from source_pivotal_tracker.api.fields import WHOLE, Fields, merge
 from source_pivotal_tracker.streams.endpoints import Partition
+from source_pivotal_tracker.streams.row_requests import (
+    AGGREGATOR,
+    BULK,
+    FEWEST_AT_ONCE,
+    MOST_AGGREGATED,
+    MOST_AT_ONCE,
+    RowRequests,
+)
 from source_pivotal_tracker.streams.rows import ATTACHED, Row, objects
 
 logger = logging.getLogger("airbyte.tracker")
+
+FEW_ROWS = 10
+"""Rows to complete at a time where each takes requests of its own."""
+ROWS_OF_AGGREGATES = 2 * MOST_AGGREGATED
+"""The same where aggregates bring many requests at once, however many a row takes."""
+MOST_UNDESCRIBED = 20
+"""Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
+IDS = {
+    "tasks": "task_ids",
+    "comments": "comment_ids",
+    "blockers": "blocker_ids",
+    "reviews": "review_ids",
+    "pull_requests": "pull_request_ids",
+    "branches": "branch_ids",
+}
+"""The attributes that hold the ids of the parts of a row: where they are none, the parts take no request."""
 
 
 class RowConsumer(Protocol):
@@ -42,77 +66,184 @@ def fields_of(consumers: Sequence[RowConsumer]) -> Fields:
 
 
 class Hydrator:
-    """Fetches what consumers want of a row beyond what its list shows, by requests for each row of its own.
+    """Fetches what consumers want of a row beyond what its list shows. `requests` counts what was asked.
 
-    `requests` counts them.
+    What many rows lack takes as few requests as the server has a way to: by the ids of many rows, by all that a row
+    shows by itself, by aggregates of requests, and else by one request for each row and part. A way that brings nothing
+    is not gone again in this sync.
     """
 
     def __init__(
         self, context: ServerContext, partition: Partition, consumers: Sequence[RowConsumer], fields: Fields
     ) -> None:
         """`fields` are those of all consumers."""
-        self.requests = 0
-        self._context = context
-        self._partition = partition
+        self._selection = context.client.selection
+        self._capabilities = context.capabilities
         self._endpoint = partition.endpoint
         self._consumers = consumers
-        self._capabilities = context.capabilities
+        self._fields = fields
         self._inside: dict[str, Fields] = {part: inside for part, inside in fields.items() if inside is not None}
+        parts = dict.fromkeys(consumer.part for consumer in consumers)
+        self._fed_by = {part: ", ".join(some.name for some in consumers if some.part == part) for part in parts}
+        self._ask = RowRequests(context, partition, self._fed_by)
+        self._described: set[int] = set()
+        self._undescribed = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything that a list may lack."""
-        return bool(self._inside) or any(map(self._wants_descriptions, self._consumers))
+        return bool(self._inside) or any(map(self._wants_description, self._consumers))
 
-    def describe(self, rows: Sequence[Row], wanting: Wanting, kind: str, *, most: int | None = None) -> None:
-        """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
+    @property
+    def requests(self) -> int:
+        return self._ask.requests
 
-        Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where `most`
-        stories have none by themselves either, lists of this `kind` are held to be complete.
+    @property
+    def rows_at_a_time(self) -> int:
+        """How many rows to complete before they are passed on: whoever is killed before has to ask for them again."""
+        if BULK in self._capabilities.completing:
+            return MOST_AT_ONCE
+        return ROWS_OF_AGGREGATES if AGGREGATOR in self._capabilities.completing else FEW_ROWS
+
+    def complete(self, rows: Sequence[Row], wanting: Wanting, kind: str | None, *, heeds_fields: bool | None) -> None:
+        """Put into the rows what they lack and are wanted for. Raises a TrackerError.
+
+        `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
+        `heeds_fields`: whether the server puts into lists what `fields` names.
         """
-        if any("description" in row for row in rows):
+        lacking = self._inside.keys() if heeds_fields is False else self.refused()
+        self._described.clear()
+        whole = self._fields if heeds_fields is False else WHOLE
+        if heeds_fields is False or self._undescribed < 0:
+            self._ask_ahead(rows, wanting, kind, whole)
+        if kind and self.describes(kind):
+            self._describe(rows, wanting, kind, whole, heeds_fields=heeds_fields)
+        if lacking:
+            self._add_parts(rows, wanting, lacking, heeds_fields=heeds_fields)
+        if heeds_fields:
+            self._warn_of_what_is_not_shown(rows)
+
+    def learn(self, rows: Sequence[Row], kind: str | None) -> None:
+        """See by the rows of a list, as they came, whether it shows descriptions."""
+        if kind and any("description" in row for row in rows):
             self._capabilities.described.add(kind)
-        if not self.describes(kind):
-            return
-        asked = 0
-        for row in rows:
-            if any(map(self._wants_descriptions, wanting(row))):
-                story = self._found(row, "")
-                if isinstance(story, dict):
-                    row.update(story)
-                asked += 1
-                if most and asked >= most and not any("description" in row for row in rows):
-                    self._capabilities.described.add(kind)
-                    logger.info(
-                        "%d stories have no description by themselves either: the lists are taken to show all of them",
-                        most,
-                    )
-                    return
 
     def describes(self, kind: str) -> bool:
         """Whether lists of this kind are not known to hold the descriptions that are wanted."""
-        wants = any(map(self._wants_descriptions, self._consumers))
+        wants = any(map(self._wants_description, self._consumers))
         return wants and kind not in self._capabilities.described
 
     def refused(self) -> Collection[str]:
         """The parts that the server refuses to put into the rows of the list."""
-        return self._inside.keys() - self._context.client.selection.of(self._inside, self._endpoint.path).keys()
+        return self._inside.keys() - self._selection.of(self._inside, self._endpoint.path).keys()
 
-    def complete(self, rows: Sequence[Row], wanting: Wanting, only: Collection[str] | None = None) -> None:
-        """Put into the rows the parts for which they are wanted, or of these `only` some. Raises a TrackerError."""
-        lacking = self._inside.keys() if only is None else only
-        if not lacking:
+    def requests_for(self, rows: Sequence[Row], wanting: Wanting, kind: str) -> float:
+        """About how many requests it takes to complete these rows, by the ways that are known to work."""
+        if BULK in self._capabilities.completing:
+            return len(rows) / MOST_AT_ONCE
+        lacks = sum(len(self.lacks(row, wanting, kind)) for row in rows)
+        return lacks / MOST_AGGREGATED if AGGREGATOR in self._capabilities.completing else lacks
+
+    def _ask_ahead(self, rows: Sequence[Row], wanting: Wanting, kind: str | None, fields: Fields) -> None:
+        """Fetch what many rows lack by few requests, as far as the server has a way to. Raises a TrackerError.
+
+        `fields` are those of a row by itself.
+        """
+        if self._endpoint.lookup_by_id and kind and kind != BULK and BULK not in self._capabilities.futile:
+            self._take_from_bulk([row for row in rows if self.lacks(row, wanting, kind)], fields)
+        if AGGREGATOR not in self._capabilities.futile:
+            wanted = [
+                (row, what, self._inside[what[1:]] if what else fields)
+                for row in rows
+                for what in self.lacks(row, wanting, kind)
+            ]
+            has_it = self._ask.ask_ahead(wanted)
+            if has_it is not None:
+                (self._capabilities.completing if has_it else self._capabilities.futile).add(AGGREGATOR)
+
+    def _take_from_bulk(self, rows: Sequence[Row], fields: Fields) -> None:
+        """Put into the rows what one request for all of them shows. Once that is no more than a list, none follows."""
+        if len(rows) < FEWEST_AT_ONCE:
             return
+        names = ", ".join(consumer.name for consumer in self._consumers)
+        for start in range(0, len(rows), MOST_AT_ONCE):
+            by_id = {row["id"]: row for row in rows[start : start + MOST_AT_ONCE]}
+            wholes = self._ask.many(list(by_id), fields, names)
+            shown = {name for whole in wholes or () for name in whole}
+            if shown.isdisjoint(self._inside) and not ("description" in shown and self.describes(self._endpoint.path)):
+                self._capabilities.futile.add(BULK)
+                return
+            self._capabilities.completing.add(BULK)
+            for whole in wholes or ():
+                if whole["id"] in by_id:
+                    by_id[whole["id"]].update(whole)
+                    if "description" in shown:
+                        self._described.add(whole["id"])
+
+    def _describe(
+        self, rows: Sequence[Row], wanting: Wanting, kind: str, fields: Fields, *, heeds_fields: bool | None
+    ) -> None:
+        """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
+
+        Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where the
+        server heeds `fields` and MOST_UNDESCRIBED stories have none by themselves either, lists of this `kind` are held
+        to be complete.
+        """
         for row in rows:
-            parts = dict.fromkeys(consumer.part for consumer in wanting(row))
-            for part in parts.keys() & lacking - row.keys():
-                row[part] = self._found(row, f"/{part}", self._inside[part]) or []
+            if self._lacks_description(row, wanting, kind):
+                self._take_whole(row, fields)
+                self._undescribed = self._undescribed + 1 if "description" not in row else -sys.maxsize
+                if heeds_fields and self._undescribed >= MOST_UNDESCRIBED:
+                    self._capabilities.described.add(kind)
+                    logger.info(
+                        "%d stories have no description by themselves either: the lists are taken to show all of them",
+                        self._undescribed,
+                    )
+                    return
+
+    def _take_whole(self, row: Row, fields: Fields) -> None:
+        """Put into a row what it shows by itself, with its parts where the server heeds `fields` there."""
+        lacking = self._inside.keys() - row.keys()
+        whole = self._ask.one(row, "", fields)
+        if isinstance(whole, dict):
+            row.update(whole)
+            if fields and lacking and self._capabilities.shows_parts_alone is None:
+                self._capabilities.shows_parts_alone = not lacking.isdisjoint(whole)
+
+    def _add_parts(
+        self, rows: Sequence[Row], wanting: Wanting, lacking: Collection[str], *, heeds_fields: bool | None
+    ) -> None:
+        """Put into the rows those of the `lacking` parts for which they are wanted. Raises a TrackerError."""
+        may_show_all = heeds_fields is False and self._endpoint.lookup_by_id
+        for row in rows:
+            parts = self._parts_lacking(row, wanting) & set(lacking)
+            if may_show_all and self._capabilities.shows_parts_alone is not False and len(parts) >= FEWEST_AT_ONCE:
+                self._take_whole(row, self._fields)
+            for part in parts - row.keys():
+                row[part] = self._ask.one(row, f"/{part}", self._inside[part]) or []
         self._warn_of_what_is_not_attached(rows)
 
-    def warn_of_what_is_not_shown(self, rows: Sequence[Row]) -> None:
+    def lacks(self, row: Row, wanting: Wanting, kind: str | None) -> list[str]:
+        """What is to be asked for of a row, as the ends of paths: nothing at the end is the row by itself."""
+        parts = [f"/{part}" for part in self._parts_lacking(row, wanting)]
+        if parts and self._capabilities.shows_parts_alone and self._endpoint.lookup_by_id:
+            return [""]
+        lacks = [what for what in parts if self._ask.is_served(what)]
+        return ["", *lacks] if kind and self._lacks_description(row, wanting, kind) else lacks
+
+    def _lacks_description(self, row: Row, wanting: Wanting, kind: str) -> bool:
+        is_described = row["id"] in self._described or not self.describes(kind)
+        return not is_described and any(map(self._wants_description, wanting(row)))
+
+    def _parts_lacking(self, row: Row, wanting: Wanting) -> set[str]:
+        """The parts that are wanted of a row and neither in it nor known to be none by the ids that it shows."""
+        parts = {consumer.part for consumer in wanting(row)} & self._inside.keys() - row.keys()
+        return {part for part in parts if row.get(IDS.get(part, "")) != []}
+
+    def _warn_of_what_is_not_shown(self, rows: Sequence[Row]) -> None:
         """Tracker shows an empty list that it is asked for: what no row has, the server does not know."""
         for part in self._inside:
             if rows and not any(part in row for row in rows):
-                self._warn_once(f"no {part}", "%s will be empty: no row shows %s", self._fed_by(part), part)
+                self._ask.warn_once(f"no {part}", "%s will be empty: no row shows %s", self._fed_by.get(part, ""), part)
         self._warn_of_what_is_not_attached(rows)
 
     def _warn_of_what_is_not_attached(self, rows: Sequence[Row]) -> None:
@@ -120,40 +251,8 @@ class Hydrator:
             for name in inside.keys() & ATTACHED:
                 is_shown = (name in thing for row in rows for thing in objects(row, part))
                 if next(is_shown, None) is False and not any(is_shown):
-                    self._warn_once(f"{part} without {name}", "%s will be empty: none of the %s show it", name, part)
+                    words = "%s will be empty: none of the %s show it"
+                    self._ask.warn_once(f"{part} without {name}", words, name, part)
 
-    def _fed_by(self, part: str) -> str:
-        return ", ".join(consumer.name for consumer in self._consumers if consumer.part == part)
-
-    def _wants_descriptions(self, consumer: RowConsumer) -> bool:
+    def _wants_description(self, consumer: RowConsumer) -> bool:
         return self._endpoint.lookup_by_id and not consumer.part
-
-    def _found(self, row: Row, what: str, fields: Fields = WHOLE) -> Any:
-        """What a request for one row brings; None where the row is gone, or the server has no such endpoint."""
-        path_of_list = self._partition.path
-        everywhere, here = f"{self._endpoint.path}/{{id}}{what}", f"{path_of_list}/…{what}"
-        if not self._capabilities.unserved.isdisjoint((everywhere, here)):
-            return None
-        path = f"{path_of_list}{what}" if self._endpoint.single else f"{path_of_list}/{row['id']}{what}"
-        try:
-            self.requests += 1
-            names = self._fed_by(what.strip("/"))
-            selection, parse_lock = self._context.client.selection, self._context.parse_lock
-            answer = selection.get(path, {}, fields, endpoint=everywhere, names=names, parse_lock=parse_lock).parsed
-            rows = answer if isinstance(answer, list) else () if what else [answer]
-            if not all(isinstance(row, dict) and "id" in row for row in rows):
-                raise InvalidResponse("a row came without its id", path=path)
-            return answer
-        except SkippableError as error:
-            if error.code == GONE:
-                # It is the story that went, most likely; a server that says so of an endpoint is not to go unnoticed.
-                self._warn_once(f"{everywhere} {GONE}", "left out, because the row seems to be deleted: %s", error)
-            else:
-                place = here if error.status == FORBIDDEN else everywhere
-                self._capabilities.unserved.add(place)
-                names = self._fed_by(what.strip("/"))
-                self._warn_once(place, "%s will be empty: the server has no such endpoint (%s)", names, error)
-        return None
-
-    def _warn_once(self, about: str, words: str, *values: object) -> None:
-        self._capabilities.warn_once("/%s: " + words, self._partition.path, *values, about=about)

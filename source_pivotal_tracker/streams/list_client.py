@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from source_pivotal_tracker.api.client import once_more
 from source_pivotal_tracker.api.context import ServerContext
@@ -16,52 +16,32 @@ from source_pivotal_tracker.api.errors import (
     NOT_FOUND,
     InvalidResponse,
     ParametersRefused,
+    RetryableError,
     SkippableError,
     answer_of,
 )
-from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
+from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.retries import MOST_ATTEMPTS
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.hydrate import Hydrator, RowConsumer, Wanting, fields_of
+from source_pivotal_tracker.streams.pages import Answer, Listed, Params
 from source_pivotal_tracker.streams.revision import Revision
+from source_pivotal_tracker.streams.row_requests import BULK
 from source_pivotal_tracker.streams.rows import Row, fingerprint_of, identity_of, rows_in
 
 logger = logging.getLogger("airbyte.tracker")
 
-BULK = "stories/bulk"
 MOST_REPEATS = 2
 FEWEST_STALE_PAGES, MOST_ROUNDS = 5, 2
 """Pages in a row without a new row, and how many times all rows of the list they hold, before it is given up.
 
 While people add rows at the top, others move down and come again; that ends when they stop.
 """
-MOST_UNDESCRIBED = 20
-"""Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
 PAGE_WITH_REQUESTS = 50
 """Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""
 
-Params = dict[str, str | int]
-
-
-class Answer(NamedTuple):
-    """A page of a list, understood: its rows, and for each consumer (in order) the records in each of them.
-
-    `following` is the offset of the next page, `total` what the server announces, `revision` the project's, `size` in
-    bytes. `fingerprint` is the same only for the same page.
-    """
-
-    rows: list[Row]
-    records: list[list[Sequence[Row]]]
-    following: int | None
-    total: int | None
-    revision: Revision | None
-    size: int
-    fingerprint: int
-
-    def let_go(self) -> None:
-        """Forget the rows: they take ten times the memory of their bytes, and an answer may be held for long."""
-        self.rows.clear()
-        self.records.clear()
+AnyPage = TypeVar("AnyPage", Listed, Answer)
 
 
 class ListClient:
@@ -102,6 +82,11 @@ class ListClient:
         return self._context.capabilities.selects_fields(project) if project and self._hydrator else None
 
     @property
+    def rows_at_a_time(self) -> int:
+        """How many rows to complete before they are passed on."""
+        return self._hydrator.rows_at_a_time
+
+    @property
     def completes_rows(self) -> bool:
         """Whether rows are whole only where they are wanted: what they lack takes requests of their own."""
         lacks_parts = self.is_selected is False or bool(self._hydrator.refused())
@@ -113,23 +98,11 @@ class ListClient:
         A list without a total ends with an empty page, which may never come: several pages that bring no new row are a
         contradiction.
         """
-        previous: int | None = None
-        repeats = 0
-        stale_pages = stale_rows = 0
-        seen: set[Any] = set()
-        while offset is not None:
-            answer = self.page(params, offset, previous, may_repeat=repeats < MOST_REPEATS)
-            repeats = repeats + 1 if answer.fingerprint == previous else 0
-            if answer.total is None and answer.following is not None:
-                known = len(seen)
-                seen.update(map(identity_of, answer.rows))
-                is_stale = len(seen) == known
-                stale_pages, stale_rows = (stale_pages + 1, stale_rows + len(answer.rows)) if is_stale else (0, 0)
-                if stale_pages >= FEWEST_STALE_PAGES and stale_rows > MOST_ROUNDS * known:
-                    reason = f"{stale_pages} pages up to offset {answer.following} brought only rows that came before"
-                    raise InvalidResponse(reason, path=self._partition.path)
-            previous, offset = answer.fingerprint, answer.following
-            yield answer
+        return self._following(self.page, params, offset)
+
+    def listed(self, params: Params, offset: int | None = 0) -> Iterator[Listed]:
+        """The same pages as they come: `completed` makes answers of them."""
+        return self._following(self._listed, params, offset)
 
     def page(self, params: Params, offset: int, previous: int | None = None, *, may_repeat: bool = False) -> Answer:
         """One page. What contradicts itself is asked for once more, and then is an error.
@@ -137,12 +110,28 @@ class ListClient:
         The page `previous` again is a contradiction. But a list that neither a total nor a version tells from what it
         was may have been shifted by just a page: then, asked once more, it `may_repeat`.
         """
-        endpoint = self._endpoint
-        if endpoint.page_size:
-            limit = PAGE_WITH_REQUESTS if self.is_selected is False else endpoint.page_size
-            params = {**params, "limit": limit, "offset": offset}
-        page = partial(self._page, params, offset, previous)
+
+        def page(*, may_repeat: bool = False) -> Answer:
+            most = PAGE_WITH_REQUESTS if self.is_selected is False else None
+            return self._answer(self._page(params, offset, previous, most=most, may_repeat=may_repeat))
+
         return once_more(page, partial(page, may_repeat=may_repeat))
+
+    def completed(self, listed: Listed) -> Answer:
+        """The page with all that the consumers want of its rows."""
+        return once_more(partial(self._answer, listed))
+
+    def as_listed(self, listed: Listed) -> Answer:
+        """The page as it came, of whose rows nobody wants more."""
+        return self._answer(listed, is_complete=True)
+
+    def lacks(self, row: Row) -> bool:
+        """Whether a row of the list takes requests of its own."""
+        return bool(self._hydrator.lacks(row, self._wanting, self._endpoint.path))
+
+    def requests_for(self, rows: Sequence[Row]) -> float:
+        """About how many requests it takes to complete rows of the list."""
+        return self._hydrator.requests_for(rows, self._wanting, self._endpoint.path)
 
     def story_ids(self) -> list[int] | None:
         """The ids of all stories of the project in one answer, where the server gives it."""
@@ -162,7 +151,7 @@ class ListClient:
 
         def ask() -> Answer:
             response = self._get(path, {"ids": ",".join(map(str, ids))}, variant="bulk")
-            return self._understood(path, response, response.parsed, kind=BULK)
+            return self._answer(self._understood(path, response, response.parsed, kind=BULK), path)
 
         try:
             return once_more(ask)
@@ -185,25 +174,77 @@ class ListClient:
                     raise
                 logger.info("Story %d is gone", story_id)
                 continue
-            yield self._understood(path, response, [response.parsed], kind=None)
+            yield self._answer(self._understood(path, response, [response.parsed], kind=None), path)
 
-    def _page(self, params: Params, offset: int, previous: int | None, *, may_repeat: bool = False) -> Answer:
+    def _following(self, read: Callable[..., AnyPage], params: Params, offset: int | None) -> Iterator[AnyPage]:
+        previous: int | None = None
+        repeats = 0
+        stale_pages = stale_rows = 0
+        seen: set[Any] = set()
+        while offset is not None:
+            page = read(params, offset, previous, may_repeat=repeats < MOST_REPEATS)
+            repeats = repeats + 1 if page.fingerprint == previous else 0
+            if page.total is None and page.following is not None:
+                known = len(seen)
+                seen.update(map(identity_of, page.rows))
+                is_stale = len(seen) == known
+                stale_pages, stale_rows = (stale_pages + 1, stale_rows + len(page.rows)) if is_stale else (0, 0)
+                if stale_pages >= FEWEST_STALE_PAGES and stale_rows > MOST_ROUNDS * known:
+                    reason = f"{stale_pages} pages up to offset {page.following} brought only rows that came before"
+                    raise InvalidResponse(reason, path=self._partition.path)
+            previous, offset = page.fingerprint, page.following
+            yield page
+
+    def _listed(self, params: Params, offset: int, previous: int | None = None, *, may_repeat: bool = False) -> Listed:
+        page = partial(self._page, params, offset, previous)
+        return once_more(page, partial(page, may_repeat=may_repeat))
+
+    def _page(
+        self, params: Params, offset: int, previous: int | None, *, most: int | None = None, may_repeat: bool = False
+    ) -> Listed:
+        """One page, of at most so many rows."""
         endpoint, path = self._endpoint, self._partition.path
-        response = self._get(path, params)
-        answer = self._understood(path, response, response.parsed, kind=endpoint.path)
         if endpoint.page_size is None:
+            response = self._get(path, params)
+            listed = self._understood(path, response, response.parsed, kind=endpoint.path)
             if not endpoint.single:
                 with answer_of(path):
-                    refuse_cut(response.headers, len(answer.rows))
-            return answer
-        may_repeat = may_repeat and answer.total is None and answer.revision is None
-        if answer.rows and answer.fingerprint == previous and not may_repeat:
+                    refuse_cut(response.headers, len(listed.rows))
+            return listed
+        response = self._sized(params, offset, endpoint.page_size, most)
+        listed = self._understood(path, response, response.parsed, kind=endpoint.path)
+        may_repeat = may_repeat and listed.total is None and listed.revision is None
+        if listed.rows and listed.fingerprint == previous and not may_repeat:
             raise InvalidResponse(f"the page at offset {offset} is the one before it again", path=path)
         with answer_of(path):
-            following = next_offset(response.headers, offset=offset, rows=len(answer.rows))
-        return answer._replace(following=following)
+            following = next_offset(response.headers, offset=offset, rows=len(listed.rows))
+        return listed._replace(following=following)
 
-    def _get(self, path: str, params: Params, *, variant: str = "") -> TrackerResponse:
+    def _sized(self, params: Params, offset: int, documented: int, most: int | None) -> TrackerResponse:
+        """A page of as many rows as the server gives in time, and of at most so many."""
+        size = self._context.capabilities.page_size(self._endpoint.path, documented)
+        while True:
+            limit = min(size.rows, most or size.rows)
+            # A page that takes the server too long does so each time: a smaller one is worth more than an attempt.
+            attempts = 1 if limit > SMALLEST_PAGE else MOST_ATTEMPTS
+            try:
+                asked: Params = {**params, "limit": limit, "offset": offset}
+                response = self._get(self._partition.path, asked, attempts_at_timeout=attempts)
+            except RetryableError as error:
+                if not (error.is_timeout and size.too_slow(limit)):
+                    raise
+                logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
+            except ParametersRefused:
+                if not size.refused(limit):
+                    raise
+            else:
+                rows = len(response.parsed) if isinstance(response.parsed, list) else 0
+                size.came(limit, rows, is_told="X-Tracker-Pagination-Total" in response.headers)
+                return response
+
+    def _get(
+        self, path: str, params: Params, *, variant: str = "", attempts_at_timeout: int = MOST_ATTEMPTS
+    ) -> TrackerResponse:
         """GET with the fields that the members want, as far as the server does not refuse them."""
         self._requests += 1
         return self._context.client.selection.get(
@@ -213,38 +254,34 @@ class ListClient:
             endpoint=self._endpoint.path,
             names=self._names,
             variant=variant,
+            attempts_at_timeout=attempts_at_timeout,
             parse_lock=self._context.parse_lock,
         )
 
-    def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
-        """Raises InvalidResponse, with the path that was asked for, for what cannot be rows of this list.
-
-        `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
-        """
+    def _understood(self, path: str, response: TrackerResponse, body: Any, *, kind: str | None) -> Listed:
+        """Raises InvalidResponse, with the path that was asked for, for what cannot be rows of this list."""
         with answer_of(path):
-            return self._answer(response, body, kind=kind)
-
-    def _answer(self, response: TrackerResponse, body: Any, *, kind: str | None) -> Answer:
-        rows = rows_in(body, self._endpoint)
-        if self._check_rows:
-            self._check_rows(rows)
+            rows = rows_in(body, self._endpoint)
+            if self._check_rows:
+                self._check_rows(rows)
+            total = number_in(response.headers, "X-Tracker-Pagination-Total")
+            version = number_in(response.headers, "X-Tracker-Project-Version")
         if self.is_selected is None:
             self._learn(rows)
-        if kind:
-            self._hydrator.describe(rows, self._wanting, kind, most=MOST_UNDESCRIBED if self.is_selected else None)
-        if self.is_selected is False:
-            self._hydrator.complete(rows, self._wanting)
-        else:
-            self._hydrator.complete(rows, self._wanting, only=self._hydrator.refused())
-            if self.is_selected:
-                self._hydrator.warn_of_what_is_not_shown(rows)
-        total = number_in(response.headers, "X-Tracker-Pagination-Total")
-        version = number_in(response.headers, "X-Tracker-Project-Version")
+        self._hydrator.learn(rows, kind)
         revision = None if version is None else Revision(version)
         # A page that comes again is the same answer, unless additions have shifted the list by just a page.
         fingerprint = hash((fingerprint_of(rows, response.content), total, revision))
-        records = [consumer.records_by_row(rows, self._partition) for consumer in self._consumers]
-        return Answer(rows, records, None, total, revision, len(response.content), fingerprint)
+        return Listed(rows, None, total, revision, len(response.content), fingerprint, kind)
+
+    def _answer(self, listed: Listed, path: str = "", *, is_complete: bool = False) -> Answer:
+        """Raises an IncompleteError with the path that was asked for, which is that of the list where none is given."""
+        rows = listed.rows
+        with answer_of(path or self._partition.path):
+            if not is_complete:
+                self._hydrator.complete(rows, self._wanting, listed.kind, heeds_fields=self.is_selected)
+            records = [consumer.records_by_row(rows, self._partition) for consumer in self._consumers]
+        return Answer(rows, records, *listed[1:-1])
 
     def _learn(self, rows: Sequence[Row]) -> None:
         """See by the rows whether `fields` is ignored, where no story was there to find that out by."""

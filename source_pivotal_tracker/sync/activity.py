@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from source_pivotal_tracker.streams.base import SHORTEST_LOOKBACK
-from source_pivotal_tracker.streams.list_client import Answer, Params
+from source_pivotal_tracker.streams.pages import Answer, Params
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.sync.changes import Changes, ChangesReader, clock_of, has_clock, has_version
 from source_pivotal_tracker.sync.context import SyncContext

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from source_pivotal_tracker.api.context import ServerContext
+from source_pivotal_tracker.sync.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,7 @@ class SyncContext(ServerContext):
     """
 
     replicated_projects: frozenset[int] = frozenset()
+    forecast: Forecast = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "forecast", Forecast(self.client))

@@ -25,11 +25,12 @@ from source_pivotal_tracker.api.errors import (
 )
 from source_pivotal_tracker.attachments.attachments import FILES
 from source_pivotal_tracker.sync import messages
+from source_pivotal_tracker.sync.checkpoints import StateKey
 from source_pivotal_tracker.sync.messages import Encoded
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
-from source_pivotal_tracker.sync.progress import Progress, plural
-from source_pivotal_tracker.sync.state import NEUTRAL, StateKey, StreamState
+from source_pivotal_tracker.sync.progress import Progress, overview, plural
+from source_pivotal_tracker.sync.state import NEUTRAL, StreamState
 from source_pivotal_tracker.sync.statuses import Statuses
 from source_pivotal_tracker.sync.walk_reader import Page, explained
 from source_pivotal_tracker.sync.walks import Walk
@@ -38,7 +39,7 @@ from source_pivotal_tracker.sync.workers import FilesFound, PageRead, WalkEnded,
 logger = logging.getLogger("airbyte.tracker")
 
 STATE_SECONDS = 1.0
-"""At least so long lies between two states of a stream: each holds all its projects."""
+"""At least so long lies between two states of a stream: each holds all its projects, and takes longer if it is long."""
 LOG_SECONDS = 5.0
 
 
@@ -98,6 +99,9 @@ class Engine(Generic[Encoded]):
     def run(self) -> Iterator[AirbyteMessage | Encoded]:
         """Raises AirbyteTracedException after the last message if a stream is incomplete."""
         yield from self._begin()
+        if self._left:
+            time_for = self._workers.forecast.time_for(self._left)
+            logger.info("%d lists to read, which takes at least as many requests: %s", self._left, time_for)
         self._workers.start()
         try:
             while self._left and not self._is_stopped:
@@ -148,7 +152,8 @@ class Engine(Generic[Encoded]):
         elif isinstance(event, FilesFound):
             yield from self._files_found(event)
         else:
-            yield from self._dirty_states()
+            owing = [name for name, progress in self._streams.items() if progress.owes_state(self._state_seconds)]
+            yield from map(self._state, owing)
             under_way = [
                 name for name, progress in self._streams.items() if progress.is_started and progress.walks_left
             ]
@@ -187,7 +192,7 @@ class Engine(Generic[Encoded]):
             yield from self._note(name, error, str(error))
         for member in walk.members:
             progress = self._streams[member.stream.name]
-            if progress.state.is_dirty and time.monotonic() - progress.state_at >= self._state_seconds:
+            if progress.owes_state(self._state_seconds):
                 yield self._state(member.stream.name)
 
     def _files_found(self, event: FilesFound[Encoded]) -> Iterator[AirbyteMessage | Encoded]:
@@ -276,17 +281,8 @@ class Engine(Generic[Encoded]):
 
     def _log(self) -> None:
         self._logged_at = time.monotonic()
-        logger.info(
-            "%d of %d projects read, %d unchanged, %d rows, %d requests (%.0f a minute), waited %.0f s for the rate "
-            "limit",
-            sum(not left for project, left in self._projects.items() if project is not None),
-            sum(project is not None for project in self._projects) + self._unchanged,
-            self._unchanged,
-            sum(progress.rows for progress in self._streams.values()),
-            self._client.requests,
-            self._client.requests_per_minute,
-            self._client.waited,
-        )
+        rows = sum(progress.rows for progress in self._streams.values())
+        logger.info(overview(self._projects, self._unchanged, rows, self._client, self._workers.forecast))
 
     def _outcome(self) -> AirbyteTracedException | None:
         """What `run` raises after its last message."""

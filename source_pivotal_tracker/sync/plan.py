@@ -13,7 +13,8 @@ from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, ParentKin
 from source_pivotal_tracker.streams.parents import ProjectRef
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.stories import STORIES
-from source_pivotal_tracker.sync.state import Checkpoint, StreamState, today
+from source_pivotal_tracker.sync.checkpoints import Checkpoint
+from source_pivotal_tracker.sync.state import StreamState, today
 from source_pivotal_tracker.sync.walks import DetectionMode, Member, Walk
 
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from source_pivotal_tracker.api.errors import IncompleteError
-from source_pivotal_tracker.streams.list_client import Answer, ListClient, Params
+from source_pivotal_tracker.streams.list_client import ListClient
+from source_pivotal_tracker.streams.pages import Answer, Params
 from source_pivotal_tracker.sync.detection.base import Detection
 from source_pivotal_tracker.sync.list_revisions import ListRevisions
 from source_pivotal_tracker.sync.sent_rows import SentRows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from source_pivotal_tracker.streams.list_client import Answer
+from source_pivotal_tracker.streams.pages import Answer
 from source_pivotal_tracker.sync.walks import Walk
 
 

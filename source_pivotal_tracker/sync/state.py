@@ -8,8 +8,8 @@ A stream's state is JSON of this shape, with `walk` for a list that was not read
 A stream with two endpoints has one such checkpoint for each, by name. What belongs to no project stands under `server`
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
 the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
-changed in a list, `ledger` stands for the rows that were sent, and `swept` is the day on which all of it was last
-looked at (in days since 1970).
+changed in a list, `ledger` stands for the rows that were sent, `swept` is the day on which all of it was last looked
+at (in days since 1970), and `sweeps` counts these days.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from source_pivotal_tracker.api.dialect.values import AS_SECONDS, time_of_number
 from source_pivotal_tracker.streams.revision import Revision
-from source_pivotal_tracker.streams.times import is_in_future, moment
+from source_pivotal_tracker.streams.times import moment
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, ResumePoint, StateKey
 from source_pivotal_tracker.sync.row_digests import RowDigests
 
 logger = logging.getLogger("airbyte.tracker")
@@ -44,59 +45,6 @@ _TOO_MUCH = 10**18
 def today() -> int:
     """The days since 1970."""
     return int(time.time()) // DAY
-
-
-class StateKey(NamedTuple):
-    """The list that a checkpoint is of: an endpoint, and the id of its project or account (None: neither)."""
-
-    endpoint: str
-    id: int | None
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """How far an unfinished walk has come: the next offset, and the list that it is an offset in.
-
-    `revision` is the project's when the walk first began: of the stories that nobody has touched since then, all that
-    stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
-    cursor among the rows before the place.
-    """
-
-    offset: int
-    revision: Revision
-    since: str | None = None
-    newest: str | None = None
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What the destination has of one list: all up to the project's `revision`, and up to `cursor` by time.
-
-    `revision` is None where nothing shows how far the project has come. `digest` stands for the rows of a list that
-    comes in one answer, which is sent again only if it differs. `done` says that a running full refresh has read the
-    list. `resume_point` is there while the list is being read. Where only their content shows what changed in rows,
-    `row_digests` has a digest of each, and `swept` is the day on which all of them were last compared.
-    """
-
-    revision: Revision | None = None
-    cursor: str | None = None
-    digest: str | None = None
-    done: bool = False
-    resume_point: ResumePoint | None = None
-    row_digests: RowDigests | None = None
-    swept: int | None = None
-
-    @property
-    def is_base(self) -> bool:
-        """Whether an incremental read can start from here."""
-        return any(value is not None for value in (self.revision, self.cursor, self.digest, self.swept))
-
-    def without_future(self) -> Checkpoint:
-        """The same without cursors in the future: what came after they were noted would seem to be known."""
-        point = self.resume_point
-        if point and is_in_future(point.newest):
-            point = replace(point, newest=None)
-        return replace(self, cursor=None if is_in_future(self.cursor) else self.cursor, resume_point=point)
 
 
 class StreamState:
@@ -140,6 +88,12 @@ class StreamState:
 
     def known_lists(self) -> Iterable[StateKey]:
         return self._checkpoints.keys()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the digests of rows in it take, written."""
+        digests = (checkpoint.row_digests for checkpoint in self._checkpoints.values())
+        return sum(some.size for some in digests if some)
 
     def as_blob(self) -> Blob:
         """The state to print. Once the stream is read it holds cursors, and the places in lists that were skipped."""
@@ -237,6 +191,7 @@ def _written(checkpoint: Checkpoint) -> Blob:
         digest=checkpoint.digest,
         done=checkpoint.done or None,
         swept=checkpoint.swept,
+        sweeps=checkpoint.sweeps or None,
         walk=point and _known(offset=point.offset, version=point.revision, since=point.since, newest=point.newest),
         ledger=digests and digests.written(),
     )
@@ -250,7 +205,7 @@ def _read(blob: Any) -> Checkpoint:
     """Raises TypeError or ValueError for what `_written` would not have written."""
     if not isinstance(blob, dict):
         raise TypeError
-    if blob.keys() - {"version", "cursor", "digest", "done", "walk", "ledger", "swept"}:
+    if blob.keys() - {"version", "cursor", "digest", "done", "walk", "ledger", "swept", "sweeps"}:
         raise ValueError
     walk, ledger = blob.get("walk"), _text(blob.get("ledger"))
     return Checkpoint(
@@ -261,6 +216,7 @@ def _read(blob: Any) -> Checkpoint:
         resume_point=None if walk is None else _resume_point(walk),
         row_digests=None if ledger is None else RowDigests.read(ledger),
         swept=_number(blob.get("swept")),
+        sweeps=_number(blob.get("sweeps")) or 0,
     )
 
 

@@ -11,19 +11,21 @@ from itertools import chain, compress
 from source_pivotal_tracker.api.dialect.capabilities import ignores_updated_after
 from source_pivotal_tracker.api.errors import TrackerError
 from source_pivotal_tracker.streams.base import TrackerStream
-from source_pivotal_tracker.streams.list_client import Answer, ListClient, Params
+from source_pivotal_tracker.streams.list_client import ListClient
+from source_pivotal_tracker.streams.pages import Answer, Params
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.streams.times import iso
 from source_pivotal_tracker.sync.changes import Changes, refuse_unordered
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, ResumePoint
 from source_pivotal_tracker.sync.context import SyncContext
 from source_pivotal_tracker.sync.deletions import Deletions
 from source_pivotal_tracker.sync.detection import detection_of
 from source_pivotal_tracker.sync.detection.base import Detection
 from source_pivotal_tracker.sync.list_revisions import ListRevisions
+from source_pivotal_tracker.sync.newest_first import FROM_THE_START, NewestFirst
 from source_pivotal_tracker.sync.recovery import Recovery
 from source_pivotal_tracker.sync.row_digests import refuse_other_ids
 from source_pivotal_tracker.sync.sent_rows import SentRows
-from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint
 from source_pivotal_tracker.sync.walks import DetectionMode, Walk
 
 
@@ -64,8 +66,10 @@ class WalkReader:
         streams = [member.stream for member in walk.members]
         wanting = partial(_wanting, self._detections, self._sent)
         self.list = ListClient(context, walk.partition, streams, wanting, partial(_check_rows, walk))
+        self._newest_first = NewestFirst(walk, self.list, context.forecast)
         self._recovery = Recovery(self.list, walk, self._detections, self._sent, self._revisions)
         self._deletions = Deletions(context, walk, changes, self._detections)
+        self._began = iso(datetime.now(UTC))
         self._newest: str | None = None
         self._since: str | None = None
         self._requests_counted = 0
@@ -99,14 +103,13 @@ class WalkReader:
         page = Page(rows=len(answer.rows), total=answer.total, size=answer.size, requests=self._requests())
         self._revisions.add(answer.revision)
         self._sent.add(answer)
-        oldest = None if answer.following is None or self._may_have_moved else self._revisions.oldest
         self._note_newest(answer)
+        resume_point = self._resume_point_after(answer)
         for detection, records in zip(self._detections, answer.records, strict=True):
             page.records[detection.stream.name] = detection.records_to_emit(
                 answer.rows, records, only_changed_are_complete=completes_rows
             )
-            if answer.following is not None and oldest is not None:
-                resume_point = ResumePoint(answer.following, oldest, self._since, self._newest)
+            if resume_point:
                 page.checkpoints[detection.stream.name] = detection.checkpoint_at(resume_point)
         answer.let_go()
         return page
@@ -140,7 +143,11 @@ class WalkReader:
                 yield answer
             else:
                 answer.let_go()
-        if offset is not None:
+        if offset is None:
+            return
+        if self._walk.compares_content and self._walk.endpoint.lookup_by_id:
+            yield from self._newest_first.answers(self.list.listed(params, offset), self._began)
+        else:
             yield from self.list.pages(params, offset)
 
     def _known_since(self, resume_point: ResumePoint) -> tuple[int | None, int]:
@@ -156,6 +163,27 @@ class WalkReader:
         if self._walk.endpoint.lookup_by_id and changes and changes.is_whole:
             return changes.revision, changes.touched
         return resume_point.revision, 0
+
+    def _resume_point_after(self, answer: Answer) -> ResumePoint | None:
+        """Where another run can go on once the rows of an answer are written, if there is such a place."""
+        oldest = self._revisions.oldest
+        if answer.following is None or oldest is None:
+            return None
+        if answer.following == FROM_THE_START:
+            return ResumePoint(FROM_THE_START, oldest, self._since, self._up_to_date)
+        return None if self._may_have_moved else ResumePoint(answer.following, oldest, self._since, self._newest)
+
+    @property
+    def _up_to_date(self) -> str | None:
+        """The time from which on the rows that came in this run or in earlier ones may have changed since.
+
+        Those of an earlier run are as they were then, until this run has come by all that has changed since.
+        """
+        points = [member.checkpoint.resume_point for member in self._walk.members]
+        earlier = min((point.newest for point in points if point and point.newest), default=None)
+        reached = self._newest_first.reached
+        is_past_it = earlier is None or (reached is not None and reached < earlier)
+        return self._newest_first.newest if is_past_it else earlier
 
     def _resume_point(self) -> ResumePoint | None:
         """The earliest resume point of the members, if an earlier run read this same list for all of them."""
@@ -209,14 +237,18 @@ class WalkReader:
 
         One in the future is none: what comes until then would seem to be known.
         """
+        if answer.following == FROM_THE_START:
+            self._newest = max(filter(None, (self._newest, self._newest_first.newest)), default=None)
+            return
         if not answer.records:
             return
         rows, records = answer.rows, answer.records[0]
         if rows and "project_version" in rows[0]:
             in_time = [not self._revisions.is_late(row) for row in rows]
             rows, records = list(compress(rows, in_time)), list(compress(records, in_time))
-        now = iso(datetime.now(UTC))
-        newest = self._detections[0].stream.newest(rows, chain.from_iterable(records), until=now)
+        # Where no version tells, what was edited after a row was read is found by its time alone.
+        until = self._began if self._walk.compares_content else iso(datetime.now(UTC))
+        newest = self._detections[0].stream.newest(rows, chain.from_iterable(records), until=until)
         self._newest = max(filter(None, (self._newest, newest)), default=None)
 
     def _recovered(self, answers: Iterable[Answer]) -> Iterator[Page]:

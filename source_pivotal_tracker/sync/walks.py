@@ -9,7 +9,7 @@ from typing import NamedTuple
 from source_pivotal_tracker.streams.base import TrackerStream
 from source_pivotal_tracker.streams.endpoints import Endpoint, Parent, Partition
 from source_pivotal_tracker.streams.revision import Revision
-from source_pivotal_tracker.sync.state import Checkpoint, StateKey
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, StateKey
 
 
 class DetectionMode(Enum):

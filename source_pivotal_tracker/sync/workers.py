@@ -18,6 +18,7 @@ from source_pivotal_tracker.attachments.attachments import FILES, Attachments
 from source_pivotal_tracker.sync.activity import gap_in, read_changes, warn_of_gap
 from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.context import SyncContext
+from source_pivotal_tracker.sync.forecast import Forecast
 from source_pivotal_tracker.sync.messages import Encoded, Encoder, unwritable
 from source_pivotal_tracker.sync.options import ReadOptions
 from source_pivotal_tracker.sync.plan import Plan
@@ -117,6 +118,10 @@ class Workers(Generic[Encoded]):
     def finds_files(self) -> bool:
         """Whether rows of files come that no walk brings, and a last `FilesFound`."""
         return self._attachments is not None
+
+    @property
+    def forecast(self) -> Forecast:
+        return self._context.forecast
 
     def start(self) -> None:
         for thread in self._threads:

@@ -148,6 +148,7 @@ LITETRACKER = Dialect(
     missing_endpoints=frozenset(
         {
             "accounts",
+            "aggregator",
             "history",
             "integrations",
             "iterations/analytics",

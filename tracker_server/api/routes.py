@@ -78,6 +78,10 @@ def name_of(path: str) -> str:
     return re.sub("/<[^>]*>", "", path.removeprefix(IN_PROJECT) or "/projects")[1:]
 
 
+NAMES = frozenset({*map(name_of, ENDPOINTS), "aggregator"})
+"""All endpoints that a dialect may lack."""
+
+
 @cache
 def routes(dialect: Dialect) -> Map:
     """The endpoints that a dialect has; a map is the same for every server, and takes long to compile."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import IO, Any
+from urllib.parse import unquote
 
 import orjson
 from werkzeug.exceptions import HTTPException
 
 from tracker_server.api.call import Answer, Call, Caps, name_of
 from tracker_server.api.dialect import TRACKER, Dialect
-from tracker_server.api.errors import ApiError, error_response, route_not_found
+from tracker_server.api.errors import ApiError, error_response, invalid_parameter, route_not_found
 from tracker_server.api.parameters import Parameters
-from tracker_server.api.protocol import json_headers
+from tracker_server.api.protocol import PREFIX, json_headers
 from tracker_server.api.routes import routes
 from tracker_server.api.times import with_times_in_millis
 from tracker_server.downloads import FILE_ERRORS, problem_of
@@ -21,6 +22,10 @@ from tracker_server.http_message import Request, Response
 from tracker_server.search.index import SearchIndex
 from tracker_server.view import Views
 from tracker_server.world import Row, StoredFile, UnreadableProject, World
+
+AGGREGATOR = f"{PREFIX}/aggregator"
+MOST_AGGREGATED = 15
+"""Paths; Tracker was seen to refuse more."""
 
 
 class TrackerApi:
@@ -51,6 +56,8 @@ class TrackerApi:
             return error_response(ApiError(500, "unhandled_condition", reason, **problem))
 
     def _answered(self, request: Request) -> Response:
+        if request.path == AGGREGATOR and not self._dialect.is_missing("aggregator"):
+            return self._aggregated(request)
         try:
             endpoint, arguments = self._routes.match(request.path)
         except HTTPException:
@@ -71,6 +78,34 @@ class TrackerApi:
             return Response(200, {**json_headers(200), **answer.headers}, b"", _opened(answer.data))
         data = with_times_in_millis(answer.data) if in_millis else answer.data
         return self._response(answer, data, envelope)
+
+    def _aggregated(self, request: Request) -> Response:
+        """What GETs of the paths in a JSON array answer, as one object; for one that fails, its error.
+
+        Whether Tracker's own aggregator shows errors so is not known.
+        """
+        self._authenticated(request.header("X-TrackerToken"))
+        if request.method != "POST":
+            raise ApiError(405, "requires_post", "This endpoint answers POST requests only.")
+        try:
+            places = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            raise ApiError(400, "cant_parse_json", "The body is not JSON.") from None
+        if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
+            raise invalid_parameter("the body is not an array of paths")
+        if len(places) > MOST_AGGREGATED:
+            raise invalid_parameter(f"the body may hold at most {MOST_AGGREGATED} paths")
+        return Response(200, json_headers(200), orjson.dumps({place: self._part(request, place) for place in places}))
+
+    def _part(self, request: Request, place: str) -> Any:
+        path, _, query = place.partition("?")
+        try:
+            if not path.startswith(PREFIX):
+                raise route_not_found()
+            response = self._answered(Request("GET", unquote(path), query, request.headers))
+        except ApiError as error:
+            response = error_response(error)
+        return orjson.loads(response.body or b"null")
 
     def _authenticated(self, token: str) -> tuple[str, int]:
         if self.world.anonymous_person_id is not None:

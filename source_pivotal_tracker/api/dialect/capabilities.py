@@ -10,6 +10,7 @@ from typing import Any
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import ParametersRefused, SkippableError
 from source_pivotal_tracker.api.fields import DEFAULT, Fields
+from source_pivotal_tracker.api.pagination import PageSize
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -56,7 +57,10 @@ class Capabilities:
     """Found by one probe, `stories?limit=1&fields=id`, and by the first answers that show more; shared by all threads.
 
     A capability is unknown until an answer with a story in it shows it. `unserved` are the paths that answers have
-    shown to be missing, `described` the kinds of lists whose rows hold descriptions, or would if there were any.
+    shown to be missing, `served` those of single rows and parts that have answered, `described` the kinds of lists
+    whose rows hold descriptions, or would if there were any. Of the ways to complete many rows at once, `completing`
+    are those that have brought something, `futile` those that have not; `shows_parts_alone`: a story that is asked for
+    by itself shows the parts that `fields` names, though lists do not (None: unknown).
     """
 
     def __init__(self, client: TrackerClient) -> None:
@@ -65,7 +69,12 @@ class Capabilities:
         self._known: dict[str, bool] = {}
         self._warned_about: set[str] = set()
         self.unserved: set[str] = set()
+        self.served: set[str] = set()
         self.described: set[str] = set()
+        self.completing: set[str] = set()
+        self.futile: set[str] = set()
+        self.shows_parts_alone: bool | None = None
+        self._page_sizes: dict[str, PageSize] = {}
 
     def selects_fields(self, project_id: int) -> bool | None:
         """Whether `fields` selects attributes, None if unknown; the first to ask probes, in this project.
@@ -78,6 +87,11 @@ class Capabilities:
             if "selects_fields" not in self._known:
                 self._probe(f"projects/{project_id}/stories")
             return self._known.get("selects_fields")
+
+    def page_size(self, endpoint: str, documented: int) -> PageSize:
+        """The size of the pages of an endpoint, in all projects."""
+        with self._lock:
+            return self._page_sizes.setdefault(endpoint, PageSize(documented))
 
     def mark_missing(self, capability: str) -> None:
         """Note what an answer has shown the server to lack."""

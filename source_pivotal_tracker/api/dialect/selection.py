@@ -12,6 +12,7 @@ from source_pivotal_tracker.api.errors import ParametersRefused, RetryableError,
 from source_pivotal_tracker.api.fields import DEFAULT, WHOLE, Fields, render, select
 from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.retries import MOST_ATTEMPTS
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -89,13 +90,15 @@ class Selection:
         endpoint: str,
         names: str,
         variant: str = "",
+        attempts_at_timeout: int = MOST_ATTEMPTS,
         parse_lock: ParseLock | None = None,
     ) -> TrackerResponse:
         """GET with the fields that the server does not refuse. Raises a TrackerError.
 
-        `names` are the streams that a warning names; `variant` distinguishes the requests to one endpoint.
+        `names` are the streams that a warning names; `variant` distinguishes the requests to one endpoint;
+        `attempts_at_timeout` is as of TrackerClient.get.
         """
-        asking = _Asking(self._get, path, params, parse_lock)
+        asking = _Asking(self._get, path, params, attempts_at_timeout, parse_lock)
         for _ in range(MOST_LESSONS):
             asked = self.of(fields, endpoint, variant)
             try:
@@ -171,16 +174,20 @@ class Selection:
 class _Asking:
     """One request, with these fields or those; `probes` counts the ones that were sent to see what is accepted."""
 
-    def __init__(self, get: Get, path: str, params: Params, parse_lock: ParseLock | None) -> None:
+    def __init__(
+        self, get: Get, path: str, params: Params, attempts_at_timeout: int, parse_lock: ParseLock | None
+    ) -> None:
         self.probes = 0
         self._get = get
         self._path = path
         self._params = params
+        self._attempts_at_timeout = attempts_at_timeout
         self._parse_lock = parse_lock
 
     def answer(self, fields: Fields, **patience: int) -> TrackerResponse:
         """Raises a TrackerError; `patience` is what the client knows of attempts."""
         params = {**self._params, "fields": render(fields)} if fields else dict(self._params)
+        patience = {"attempts_at_timeout": self._attempts_at_timeout, **patience}
         return self._get(self._path, params or None, parse_lock=self._parse_lock, **patience)
 
     def accepts(self, fields: Fields, attempts: int = FEW_ATTEMPTS) -> bool:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, ResumePoint
 from source_pivotal_tracker.sync.row_digests import RowDigests
-from source_pivotal_tracker.sync.state import Checkpoint, ResumePoint
 from source_pivotal_tracker.sync.walks import Member, Walk
 
 
@@ -75,7 +75,8 @@ class Detection(ABC):
         `began_at` is the version of the project that the list is of. `saw_all`: no row of the list was passed over.
         """
         revision = self._revision_at_end(changes, began_at)
-        return Checkpoint(revision, cursor, swept=self.member.checkpoint.swept)
+        known = self.member.checkpoint
+        return Checkpoint(revision, cursor, swept=known.swept, sweeps=known.sweeps)
 
     def _since_cursor(self, *, is_narrowed: bool) -> str | None:
         """From the cursor on if the list may leave out what did not change; else all rows."""

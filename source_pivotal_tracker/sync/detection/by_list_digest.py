@@ -12,8 +12,8 @@ import orjson
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
 from source_pivotal_tracker.sync.changes import Changes
+from source_pivotal_tracker.sync.checkpoints import Checkpoint
 from source_pivotal_tracker.sync.detection.base import Detection
-from source_pivotal_tracker.sync.state import Checkpoint
 
 
 class ByListDigest(Detection):

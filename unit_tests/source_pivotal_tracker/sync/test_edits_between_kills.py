@@ -159,9 +159,8 @@ def test_a_full_refresh_brings_what_moved_to_a_project_that_it_had_read_before_i
     with TrackerServer(world, caps=Caps(stories=PAGE), dialect=mode.dialect) as server:
         for killed_after in range(10, 60):
             killed = Sync(config_for(server, num_workers=1), ["stories"], killed_after=killed_after, state_seconds=0)
-            done = [
-                int(key) for key, checkpoint in killed.blob("stories")["projects"].items() if checkpoint.get("done")
-            ]
+            checkpoints = killed.blob("stories")["projects"] if killed.state else {}
+            done = [int(key) for key, checkpoint in checkpoints.items() if checkpoint.get("done")]
             if done:
                 break
         read = world.projects[done[0]]

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from airbyte_cdk.models import AirbyteStateMessage, FailureType
 
+from source_pivotal_tracker.api.pagination import SMALLEST_PAGE
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.errors import ApiError, error_response
@@ -27,7 +28,7 @@ from tracker_server.world import Project, World
 from unit_tests.interception import html, path_of, query_of
 from unit_tests.modes import LITETRACKER_MODE, TRACKER_MODE, Mode
 from unit_tests.replica import Replica
-from unit_tests.syncs import Row, Sync, config_for
+from unit_tests.syncs import BY_NAME, Row, Sync, config_for
 
 SMALL_PAGES = Caps(stories=5, releases=1, iterations=4, activity=9, transitions=20)
 LAST = "my_activity"
@@ -39,6 +40,13 @@ FAULTS_OF_A_KIND = None if os.environ.get("WHOLE") else 2
 ATTEMPTS = 9
 ATTEMPTS_AT_A_CONTRADICTION = 2
 
+
+PAGE_SIZES = {
+    endpoint.path.replace("{project_id}", "{first}"): endpoint.page_size
+    for stream in BY_NAME.values()
+    for endpoint in getattr(stream, "endpoints", ())
+    if endpoint.page_size
+}
 
 Happening = Callable[[World], None]
 
@@ -76,6 +84,14 @@ class Kind:
         return "{first}" in self.path
 
     @property
+    def smaller_pages(self) -> int:
+        """How many sizes of its pages there are below the one that is asked for first."""
+        rows, sizes = PAGE_SIZES.get(self.path, 0), 0
+        while rows > SMALLEST_PAGE:
+            rows, sizes = max(rows // 2, SMALLEST_PAGE), sizes + 1
+        return sizes
+
+    @property
     def begins_with_a_state(self) -> bool:
         return self.happens is not None and not self.midway
 
@@ -107,11 +123,15 @@ class Fault:
     attempts: int = ATTEMPTS
     is_of_pages: bool = False
     contradicts_headers: bool = False
+    is_timeout: bool = False
 
     def attempts_in(self, kind: Kind) -> int:
-        """A page that may only have been shifted by a page is passed over twice, where nothing else tells."""
+        """A page that may only have been shifted by a page is passed over twice, where nothing else tells.
+
+        A page that does not come in time is asked for in smaller ones first.
+        """
         can_be_shifted = self.is_of_pages and not kind.mode.dialect.pagination_headers
-        return self.attempts * 3 if can_be_shifted else self.attempts
+        return (self.attempts * 3 if can_be_shifted else self.attempts) + self.is_timeout * kind.smaller_pages
 
     def can_be_told_in(self, kind: Kind) -> bool:
         """Whether an answer to a request of this kind can have it, and whoever reads that can see it."""
@@ -302,7 +322,8 @@ def without_key(asked: Asked) -> Response:
 
 FAULTS = {
     "429 with Retry-After": tracker_error(429, "server_under_load", **{"Retry-After": "7"}),
-    "408": Fault(lambda _: Response(408, {}, b""), "408 "),
+    "408": Fault(lambda _: Response(408, {}, b""), "408 ", is_timeout=True),
+    "504": Fault(lambda _: html(504), "504 .*not a Tracker API error", is_timeout=True),
     "409 deadlock": tracker_error(409, "deadlock"),
     "500": tracker_error(500, "unhandled_condition"),
     "503": Fault(lambda _: html(503), "503 .*not a Tracker API error"),

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.times import iso, moment
+from source_pivotal_tracker.sync.checkpoints import Checkpoint, ResumePoint, StateKey
 from source_pivotal_tracker.sync.row_digests import RowDigests
-from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, Checkpoint, ResumePoint, StateKey, StreamState
+from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, StreamState
 
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"

@@ -1,0 +1,355 @@
+"""Stories whose lists leave out what they need: by which requests it comes, in which order, and what a kill costs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from source_pivotal_tracker.streams.hydrate import FEW_ROWS, IDS
+from source_pivotal_tracker.streams.row_requests import MOST_AGGREGATED, MOST_AT_ONCE
+from source_pivotal_tracker.sync.detection.by_row_digests import SWEEPS
+from tracker_server import edits
+from tracker_server.api.dialect import LITETRACKER, Dialect
+from tracker_server.api.errors import ApiError, error_response
+from tracker_server.api.tracker_api import TrackerApi
+from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.http_message import Request, Response
+from tracker_server.sample import make_world
+from tracker_server.world import Project, World
+from unit_tests.interception import Before, html, path_of, query_of
+from unit_tests.source_pivotal_tracker.sync.incremental.test_by_content import days_later
+from unit_tests.syncs import Row, Sync, config_for, key_of
+
+STORIES = 60
+PARTS = ("story_tasks", "story_comments", "story_blockers", "story_reviews")
+STREAMS = ("stories", *PARTS)
+EACH = 1 + len(PARTS)
+"""Requests for a story of which nothing else is known than that it is there."""
+
+LIST = re.compile(r"/projects/\d+/(stories|epics|releases)")
+ONE, PART = re.compile(r"/projects/\d+/stories/\d+"), re.compile(r"/projects/\d+/stories/\d+/\w+")
+BULK = re.compile(r"/projects/\d+/stories/bulk")
+
+
+def having(*endpoints: str, fields: bool = False) -> Dialect:
+    """LiteTracker at its worst, apart from these endpoints."""
+    return replace(LITETRACKER, fields=fields, missing_endpoints=LITETRACKER.missing_endpoints - set(endpoints))
+
+
+WITH_BULK = replace(having("stories/bulk", fields=True), terse_lists=False)
+
+
+def terse_lists_only(dialect: Dialect) -> Callable[[World], Before]:
+    """A server that ignores `fields` in its lists and heeds it elsewhere."""
+
+    def of(world: World) -> Before:
+        api = TrackerApi(world, dialect=replace(dialect, fields=False, terse_lists=True))
+
+        def before(request: Request) -> Response | None:
+            return api.handle(request) if LIST.fullmatch(path_of(request)) else None
+
+        return before
+
+    return of
+
+
+def shows_ids_of_parts(world: World) -> Before:
+    """A server whose lists show the ids of what a story has."""
+    api = TrackerApi(world, dialect=LITETRACKER)
+
+    def before(request: Request) -> Response | None:
+        if not LIST.fullmatch(path_of(request)):
+            return None
+        response = api.handle(request)
+        rows = orjson.loads(response.body)
+        for row in rows if isinstance(rows, list) else ():
+            story = next((p.stories[row["id"]] for p in world.projects.values() if row["id"] in p.stories), {})
+            row |= {name: [part["id"] for part in story.get(kind, ())] for kind, name in IDS.items()}
+        return replace(response, headers={}, body=orjson.dumps(rows))
+
+    return before
+
+
+@dataclass(frozen=True)
+class Way:
+    """A server by what it offers beside its lists, and about how many requests it takes to complete so many stories."""
+
+    dialect: Dialect
+    most: Callable[[int], float]
+    before: Callable[[World], Before] | None = None
+
+
+WAYS = {
+    "nothing": Way(LITETRACKER, lambda stories: EACH * stories),
+    "many stories by their ids": Way(
+        WITH_BULK, lambda stories: EACH + stories / MOST_AT_ONCE, terse_lists_only(WITH_BULK)
+    ),
+    "all of one story": Way(having(fields=True), lambda stories: stories, terse_lists_only(having(fields=True))),
+    "many requests in one": Way(having("aggregator"), lambda stories: EACH + EACH * stories / MOST_AGGREGATED),
+    "the ids of parts": Way(LITETRACKER, lambda stories: EACH * stories * 0.8, shows_ids_of_parts),
+}
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(projects=1, stories=STORIES)
+
+
+@pytest.fixture(scope="module")
+def rows(world: World) -> dict[str, list[Row]]:
+    """What the world has of these streams, as Tracker itself shows it."""
+    with TrackerServer(world) as server:
+        return in_order(Sync(config_for(server), STREAMS))
+
+
+def in_order(sync: Sync) -> dict[str, list[Row]]:
+    return {stream: sorted(sync.records[stream], key=lambda row: key_of(stream, row)) for stream in STREAMS}
+
+
+def shown(rows: Iterable[Row], among: Iterable[Row]) -> list[Row]:
+    """The rows with those of their attributes that the others have too, and the description in any case.
+
+    What only `fields` selects is not shown everywhere, and there an edit of owners moves no time.
+    """
+    left = {"updated_at"}
+    return [
+        {"description": row.get("description")} | {name: row[name] for name in row.keys() & other.keys() - left}
+        for row, other in zip(rows, among, strict=True)
+    ]
+
+
+def completing(log: Iterable[LoggedRequest]) -> list[str]:
+    """The requests for more than lists show."""
+    kinds = (ONE, PART, BULK, re.compile("/aggregator"))
+    return [logged.path for logged in log if any(kind.fullmatch(logged.path) for kind in kinds)]
+
+
+@every_way
+def test_rows_are_whole_whatever_the_server_offers_and_take_no_more_requests_than_that_needs(
+    way: Way, world: World, rows: dict[str, list[Row]]
+) -> None:
+    before = way.before(world) if way.before else None
+    with TrackerServer(world, dialect=way.dialect, before=before) as server:
+        sync = Sync(config_for(server), STREAMS, incremental=True)
+    assert sync.failure is None
+    came = in_order(sync)
+    for stream in STREAMS:
+        assert shown(rows[stream], came[stream]) == shown(came[stream], rows[stream])
+    assert any(row.get("description") for row in came["stories"])
+    # Besides: the one that finds out that there is no other way.
+    assert len(completing(server.log)) <= way.most(STORIES) + 3
+
+
+def fails_for_one(kind: str) -> Before:
+    """An aggregator that has an error, or nothing, in place of a part."""
+
+    def before(request: Request) -> Response | None:
+        if path_of(request) != "/aggregator":
+            return None
+        places = orjson.loads(request.body)
+        error = orjson.loads(error_response(ApiError(500, "unhandled_condition", "Oh.")).body)
+        answers: dict[str, object] = {
+            "errors": dict.fromkeys(places, error),
+            "nothing": {},
+            "null": dict.fromkeys(places),
+            "rows without ids": {place: [{"text": "Oh"}] for place in places},
+        }
+        return Response(200, {}, orjson.dumps(answers.get(kind, []))) if kind != "504" else html(504)
+
+    return before
+
+
+@pytest.mark.parametrize("kind", ["errors", "nothing", "null", "rows without ids", "a list", "504"])
+def test_what_an_aggregate_does_not_bring_is_asked_for_by_itself(
+    kind: str, world: World, rows: dict[str, list[Row]]
+) -> None:
+    with TrackerServer(world, dialect=having("aggregator"), before=fails_for_one(kind)) as server:
+        sync = Sync(config_for(server), STREAMS, incremental=True)
+    assert sync.failure is None
+    assert {stream: len(some) for stream, some in in_order(sync).items()} == {
+        stream: len(some) for stream, some in rows.items()
+    }
+    assert sum(logged.path == "/aggregator" for logged in server.log) <= 2
+
+
+def test_what_changed_last_comes_first(world: World) -> None:
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        sync = Sync(config_for(server), STREAMS, incremental=True)
+    times = [row["updated_at"] for row in sync.records["stories"]]
+    # The first story shows what the server answers.
+    assert times[1:] == sorted(times[1:], reverse=True)
+    assert len(times) == STORIES
+
+
+@pytest.mark.parametrize("killed_after", [60, 150, 300])
+def test_a_first_sync_that_is_killed_goes_on_and_asks_for_no_story_twice_but_those_on_their_way(
+    killed_after: int, world: World, rows: dict[str, list[Row]]
+) -> None:
+    def attempt(server: TrackerServer, last: Sync | None = None, killed_after: int | None = None) -> Sync:
+        return Sync(
+            config_for(server, num_workers=1),
+            STREAMS,
+            incremental=True,
+            state=last.state if last else (),
+            killed_after=killed_after,
+            state_seconds=0,
+        )
+
+    attempts: list[Sync] = []
+    asked: list[set[int]] = []
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        for killing in (killed_after, killed_after, None):
+            before = len(server.log)
+            attempts.append(attempt(server, attempts[-1] if attempts else None, killing))
+            paths = filter(ONE.fullmatch, completing(server.log[before:]))
+            asked.append({int(path.rpartition("/")[2]) for path in paths})
+    assert attempts[-1].failure is None
+    for stream in STREAMS:
+        keys = {key_of(stream, row) for each in attempts for row in each.records[stream]}
+        assert keys == {key_of(stream, row) for row in rows[stream]}
+    came = [[row["id"] for row in each.records["stories"]] for each in attempts]
+    # Twice: the first story, which shows what the server answers, those after the last state, and those of its second.
+    assert sum(Counter(story for stories in came for story in stories).values()) - STORIES <= 2 * (FEW_ROWS + 2)
+    for number in (1, 2):
+        known = {story for stories in came[:number] for story in stories}
+        assert len(asked[number] & known) <= FEW_ROWS + 2
+    assert asked[1] - set(came[0])
+
+
+def test_what_was_edited_between_two_attempts_comes_as_it_is_now(mode_free_world: World) -> None:
+    world = mode_free_world
+    project, by = next(iter(world.projects.values())), next(iter(world.people))
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        first = Sync(config_for(server, num_workers=1), STREAMS, incremental=True, killed_after=200, state_seconds=0)
+        came = [row["id"] for row in first.records["stories"]]
+        world.now += timedelta(hours=1)
+        edits.update_story(world, project, by, came[0], name="Edited meanwhile")
+        edits.update_story(world, project, by, came[-1], name="Edited meanwhile")
+        edits.delete_stories(world, project, by, [came[1]])
+        second = Sync(config_for(server), STREAMS, incremental=True, state=first.state)
+    assert 0 < len(came) < STORIES
+    last = {row["id"]: row for sync in (first, second) for row in sync.records["stories"]}
+    assert {story for story, row in last.items() if row.get("name") == "Edited meanwhile"} == {came[0], came[-1]}
+    assert last[came[1]].get("_ab_cdc_deleted_at")
+    assert {story for story, row in last.items() if not row.get("_ab_cdc_deleted_at")} == set(project.stories)
+
+
+@pytest.fixture
+def mode_free_world() -> World:
+    """One of its own, to be edited."""
+    return make_world(projects=1, stories=STORIES)
+
+
+def sweep(server: TrackerServer, last: Sync) -> Sync:
+    sync = Sync(config_for(server), STREAMS, incremental=True, state=days_later(last, 8).state)
+    assert sync.failure is None
+    return sync
+
+
+def test_a_sweep_completes_a_share_of_the_stories_and_so_many_sweeps_all(world: World) -> None:
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        last = Sync(config_for(server), STREAMS, incremental=True)
+        # What is as new as the cursor is asked for in each.
+        last = Sync(config_for(server), STREAMS, incremental=True, state=last.state)
+        always = {path for path in completing(server.log[-100:]) if ONE.fullmatch(path)}
+        seen: Counter[str] = Counter()
+        for _ in range(SWEEPS):
+            before = len(server.log)
+            last = sweep(server, last)
+            swept = {path for path in completing(server.log[before:]) if PART.fullmatch(path)}
+            seen.update({path.rpartition("/")[0] for path in swept})
+            assert len(swept) <= EACH * (STORIES * 2 / SWEEPS + len(always))
+    assert len(seen) == STORIES
+    assert sorted(seen.values())[STORIES // 2] == 1
+
+
+def test_what_a_list_shows_otherwise_comes_with_the_first_sweep_and_what_it_leaves_out_within_some(
+    mode_free_world: World,
+) -> None:
+    world = mode_free_world
+    project: Project = next(iter(world.projects.values()))
+    commented = [story for story in project.stories.values() if story.get("comments")]
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        last = Sync(config_for(server), STREAMS, incremental=True)
+        owned = next(iter(project.stories.values()))
+        owned["owner_ids"] = [next(iter(world.people))]
+        for story in commented:
+            story["comments"] = [{**comment, "text": "Changed without a word"} for comment in story["comments"]]
+        texts: set[int] = set()
+        for number in range(SWEEPS):
+            last = sweep(server, last)
+            if number == 0:
+                assert owned["id"] in {row["id"] for row in last.records["stories"]}
+            texts |= {row["id"] for row in last.records["story_comments"] if row["text"] == "Changed without a word"}
+    assert texts == {comment["id"] for story in commented for comment in story["comments"]}
+
+
+def too_slow_above(rows: int) -> Before:
+    """A gateway that gives up on pages of stories that are longer."""
+
+    def before(request: Request) -> Response | None:
+        is_slow = LIST.fullmatch(path_of(request)) and int(query_of(request).get("limit", "0")) > rows
+        return html(504) if is_slow else None
+
+    return before
+
+
+@pytest.mark.parametrize("dialect", [Dialect(), replace(LITETRACKER, page_cap=None)], ids=["tracker", "litetracker"])
+def test_a_page_that_takes_the_server_too_long_is_asked_for_in_smaller_ones(
+    dialect: Dialect, world: World, rows: dict[str, list[Row]]
+) -> None:
+    with TrackerServer(world, dialect=dialect, before=too_slow_above(20)) as server:
+        sync = Sync(config_for(server), STREAMS, incremental=True)
+    assert sync.failure is None
+    assert {row["id"] for row in sync.records["stories"]} == {row["id"] for row in rows["stories"]}
+    limits = [
+        (int(logged.query["limit"]), logged.status)
+        for logged in server.log
+        if LIST.fullmatch(logged.path) and logged.path.endswith("/stories") and logged.query.get("fields") != "id"
+    ]
+    assert [limit for limit, _ in limits[:6]] == [500, 250, 125, 62, 31, 15]
+    # It tries longer ones again, and not for ever.
+    assert 1 <= sum(status == 504 for _, status in limits[6:]) <= 2
+
+
+def test_a_server_that_gives_all_it_is_asked_for_and_tells_no_size_is_asked_for_more() -> None:
+    world = make_world(projects=1, stories=2600)
+    dialect = replace(LITETRACKER, page_cap=None, terse_lists=False)
+    caps = TrackerServer(world, dialect=dialect)
+    with caps as server:
+        Sync(config_for(server), ["stories"], incremental=True)
+    limits = [int(logged.query["limit"]) for logged in server.log if logged.query.get("offset")]
+    assert max(limits) > 500
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.INFO):
+        yield caplog
+
+
+def test_the_log_says_how_many_requests_a_list_takes_and_how_long_that_is(
+    world: World, said: pytest.LogCaptureFixture
+) -> None:
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        Sync(config_for(server), STREAMS, incremental=True)
+    lines = [record.getMessage() for record in said.records]
+    (announced,) = (re.fullmatch(ANNOUNCED, line) for line in lines if "lack what" in line)
+    assert announced
+    assert int(announced[1]) == STORIES - 1
+    assert int(announced[2]) == EACH * (STORIES - 1)
+    assert any(re.match(r"\d+ lists to read, which takes at least as many requests: ", line) for line in lines)
+
+
+ANNOUNCED = (
+    r"/projects/\d+/stories: (\d+) of \d+ stories lack what their list leaves out, which takes about (\d+) requests: "
+    r"(?:\d+ min|less than a minute) at 1000 a minute"
+)
