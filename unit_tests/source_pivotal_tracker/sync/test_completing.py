@@ -189,7 +189,7 @@ def test_what_changed_last_comes_first(world: World) -> None:
     assert len(times) == STORIES
 
 
-@pytest.mark.parametrize("killed_after", [60, 150, 300])
+@pytest.mark.parametrize("killed_after", [60, 120, 200])
 def test_a_first_sync_that_is_killed_goes_on_and_asks_for_no_story_twice_but_those_on_their_way(
     killed_after: int, world: World, rows: dict[str, list[Row]]
 ) -> None:
