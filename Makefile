@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test audit sbom wheels docs bench lock clean
+.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test connector-qa audit sbom wheels docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -126,6 +126,17 @@ report: models ## Write demo-report.html, a page on what make demo left: velocit
 models-test: install .venv-models/installed ## Build and test the dbt models on DuckDB and PostgreSQL, from rows that the connector wrote
 	.venv-models/bin/python -m pytest --confcutdir=dbt/integration_tests -c /dev/null --rootdir=dbt -p no:cacheprovider dbt/integration_tests
 
+.venv-connector-qa/installed: integration_tests/connector_qa/requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 13) else "Airbyte'"'"'s validators need Python 3.11 or 3.12: name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv-connector-qa
+	.venv-connector-qa/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r integration_tests/connector_qa/requirements.txt
+	@touch $@
+
+# Of itself the package of the validators tells Airbyte that it was imported.
+connector-qa: .venv-connector-qa/installed ## Hold metadata.yaml and the pages against the rules of Airbyte's own repository (Python 3.11 or 3.12)
+	DO_NOT_TRACK=1 AIRBYTE_OFFLINE_MODE=1 .venv-connector-qa/bin/python -m pytest --disable-warnings \
+		--confcutdir=integration_tests/connector_qa -c /dev/null --rootdir=integration_tests/connector_qa -p no:cacheprovider integration_tests/connector_qa
+
 audit: install ## Look up the locked dependencies in PyPI's list of vulnerabilities
 	@$(BIN)/python -m tools.audit
 
@@ -148,6 +159,7 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade integration_tests/connector_qa/requirements.in -o integration_tests/connector_qa/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-examples .venv-models dbt/target dbt/logs .tmp build dist integration_tests/browser/node_modules demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-connector-qa .venv-examples .venv-models dbt/target dbt/logs .tmp build dist integration_tests/browser/node_modules demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,6 +10,9 @@ import pytest
 from integration_tests.containers import Image
 from tools.image import NotReady, build, engine
 
+collect_ignore = ["connector_qa"]
+"""`make connector-qa` runs it, in an environment of its own."""
+
 
 @pytest.fixture(scope="session")
 def image() -> Iterator[Image]:

@@ -89,8 +89,9 @@ def stream_reference(_: str) -> str:
 
 
 def release_table(_: str) -> str:
-    """The versions of the changelog, each with its summary."""
-    return table(("Version", "Date", "Subject"), releases((ROOT / CHANGELOG).read_text(encoding="utf-8")))
+    """The chapter of the versions in the changelog, each with its summary, in the form that Airbyte's pages have."""
+    rows = table(("Version", "Date", "Subject"), releases((ROOT / CHANGELOG).read_text(encoding="utf-8")))
+    return f"## Changelog\n\n<details>\n  <summary>Expand to review</summary>\n\n{rows}\n</details>\n"
 
 
 def releases(changelog: str) -> list[tuple[str, str, str]]:

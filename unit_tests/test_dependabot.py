@@ -32,7 +32,7 @@ def test_every_entry_has_a_schedule() -> None:
 
 
 def test_it_finds_every_lock_file() -> None:
-    locks = [*ROOT.glob("requirements*.txt"), *ROOT.glob("*/requirements*.txt")]
+    locks = [path for depth in ("", "*/", "*/*/") for path in ROOT.glob(f"{depth}requirements*.txt")]
     assert {path.parent for path in locks} == folders("pip")
 
 

@@ -28,7 +28,8 @@ def found():
 
 
 def test_the_page_quotes_what_the_connector_says_and_nothing_else() -> None:
-    troubleshooting = (ROOT / PAGE).read_text(encoding="utf-8").split("\n## Troubleshooting\n")[1].split("\n## ")[0]
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    troubleshooting = page.split("\n## Limitations & Troubleshooting\n")[1].split("\n## ")[0]
     quoted = {code for cell in first_cells(troubleshooting) if cell.startswith("`") for code in code_in(cell)}
     by_text = messages(ROOT / "source_pivotal_tracker")
 
