@@ -183,6 +183,17 @@ def test_the_token_is_nowhere_in_the_debug_output_of_a_read(folder: Folder, serv
     assert server.token not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("verb", ["check", "read"])
+def test_the_platform_gets_all_logs_as_messages_by_an_environment_variable(
+    verb: str, folder: Folder, server: SampleServer
+) -> None:
+    catalog = catalog_of("labels") if verb == "read" else None
+    ended = folder.run(verb, environment={"LOG_LEVEL": "DEBUG"}, config=server.config(), catalog=catalog)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "DEBUG" in {message["log"]["level"] for message in ended.of_type("LOG")}
+    assert server.token not in ended.stdout
+
+
 NO_FILES = {
     "not JSON": (b"api_token: x", "is not JSON: "),
     "empty": (b"", "is not JSON: "),

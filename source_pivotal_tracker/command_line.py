@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.logger import PRINT_BUFFER, is_platform_debug_log_enabled
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification
 from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.utils import AirbyteTracedException
@@ -141,7 +141,7 @@ def _read(source: SourcePivotalTracker, entrypoint: Entrypoint, parsed: argparse
     # `sync` does that too. Here it is for the order: an error in the configuration comes before one in the catalog.
     parsed_config(config)
     catalog, state = source.read_catalog(parsed.catalog), source.read_state(parsed.state)
-    if parsed.debug:
+    if parsed.debug or is_platform_debug_log_enabled():
         logging.getLogger().setLevel(logging.DEBUG)
     messages = source.sync(config, catalog, state, as_lines)
     ending.begin(source.stop)
