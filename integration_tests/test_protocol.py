@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-import orjson
 import pytest
 
 from integration_tests.command_line import NOBODY_THERE, OTHER_TOKEN, Ended
-from source_pivotal_tracker.source import SourcePivotalTracker
-from tools.program import Message, config_for, every_stream
-from tools.states import LastStates
-from tracker_server import edits
+from integration_tests.scene import Scene, catalog, scene_in, states_of
+from tools.program import Message
 from tracker_server.api.errors import ApiError, error_response
-from tracker_server.app import TrackerServer
-from tracker_server.http_message import Request, Response
-from tracker_server.sample import SAMPLE_TOKEN, make_world
-from tracker_server.world import World
-from unit_tests import loaded_program
-from unit_tests.editor import Editor
+from tracker_server.sample import SAMPLE_TOKEN
 from unit_tests.interception import html
 from unit_tests.protocol_schema import FIELD_OF_TYPE, violations
 
@@ -32,73 +23,6 @@ WITH_ALL_LOGS = {"LOG_LEVEL": "DEBUG"}
 """As the platform asks for them. With `--debug`, which it never gives, the cdk prints lines of a form of its own."""
 
 
-class Refusing:
-    """Lets every request through but for those of these paths, each of which has an answer ready, once or for ever."""
-
-    def __init__(self) -> None:
-        self.once: dict[str, Response] = {}
-        self.always: dict[str, Response] = {}
-
-    def __call__(self, request: Request) -> Response | None:
-        last = request.path.rpartition("/")[2]
-        return self.once.pop(last, None) or self.always.get(last)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A server that can be edited and told to refuse, and the program, run in a folder."""
-
-    server: TrackerServer
-    world: World
-    refusing: Refusing
-    folder: Path
-
-    @property
-    def config(self) -> Message:
-        return config_for(self.server.url, SAMPLE_TOKEN)
-
-    def run(self, verb: str, environment: Mapping[str, str] | None = None, **files: object) -> Ended:
-        command: list[str | Path] = [verb]
-        for name, content in files.items():
-            path = self.folder / f"{name}.json"
-            path.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
-            command += [f"--{name}", path]
-        ended = loaded_program.run(command, self.folder, environment)
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-    def read(self, environment: Mapping[str, str] | None = None, *, incremental: bool = True, **files: object) -> Ended:
-        return self.run("read", environment, config=self.config, catalog=catalog(incremental=incremental), **files)
-
-    def edit(self) -> None:
-        """What a team does between two syncs."""
-        project = next(iter(self.world.projects.values()))
-        self.world.now += timedelta(minutes=10)
-        edits.delete_stories(self.world, project, self.world.tokens[SAMPLE_TOKEN], project.order[:2])
-        Editor(self.world, seed=1).edit(times=30)
-        self.world.now += timedelta(minutes=10)
-
-
-def catalog(*, incremental: bool) -> Message:
-    """All streams, as discover offers them."""
-    offered = [stream.as_airbyte_stream() for stream in SourcePivotalTracker().streams({"api_token": "x"})]
-    streams = [
-        {
-            "name": stream.name,
-            "json_schema": {},
-            "supported_sync_modes": [mode.value for mode in stream.supported_sync_modes],
-        }
-        for stream in offered
-    ]
-    return every_stream({"streams": streams}, incremental=incremental)
-
-
-def states_of(ended: Ended) -> list[Message]:
-    states = LastStates()
-    for message in ended.messages:
-        states.note(message)
-    return states.all()
-
-
 def second_sync(scene: Scene) -> Ended:
     first = scene.read()
     scene.edit()
@@ -106,14 +30,14 @@ def second_sync(scene: Scene) -> Ended:
 
 
 def failing_sync(scene: Scene) -> Ended:
-    scene.refusing.always["labels"] = html(403)
+    scene.mood.always["labels"] = html(403)
     return scene.read()
 
 
 def limited_sync(scene: Scene) -> Ended:
     refusal = error_response(ApiError(429, "rate_limit_exceeded", "Too many requests."))
-    scene.refusing.once["stories"] = replace(refusal, headers={**refusal.headers, "Retry-After": str(PAUSE)})
-    return scene.read(WITH_ALL_LOGS)
+    scene.mood.once["stories"] = replace(refusal, headers={**refusal.headers, "Retry-After": str(PAUSE)})
+    return scene.read(environment=WITH_ALL_LOGS)
 
 
 def refused_token(scene: Scene) -> Ended:
@@ -150,9 +74,8 @@ RUNS: dict[str, tuple[Callable[[Scene], Ended], int, set[str]]] = {
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    world, refusing = make_world(projects=2, stories=120), Refusing()
-    with TrackerServer(world, before=refusing) as server:
-        yield Scene(server, world, refusing, tmp_path)
+    with scene_in(tmp_path) as scene:
+        yield scene
 
 
 @pytest.mark.parametrize(("run", "exit_code", "kinds"), RUNS.values(), ids=RUNS.keys())
