@@ -10,7 +10,7 @@ SCHEDULES ?= 300
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test connector-qa audit sbom wheels docs bench lock clean
+.PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test meltano-test connector-qa audit sbom wheels docs bench lock clean
 
 help: ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
@@ -106,6 +106,15 @@ examples-of-dagster:
 examples-of-others:
 	.venv-examples/bin/python -m pytest --ignore=examples/tests/test_dagster.py examples/tests
 
+.venv-meltano/installed: examples/meltano/requirements.txt
+	$(PYTHON) -m venv .venv-meltano
+	.venv-meltano/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/meltano/requirements.txt
+	@touch $@
+
+meltano-test: install .venv-meltano/installed ## Types and tests of the example with Meltano, with a PostgreSQL of its own
+	MYPYPATH=examples/tests $(BIN)/mypy examples/meltano/*.py
+	PYTHONPATH=examples/tests $(BIN)/pytest examples/meltano
+
 .venv-models/installed: dbt/requirements.txt
 	$(PYTHON) -m venv .venv-models
 	.venv-models/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r dbt/requirements.txt
@@ -158,8 +167,9 @@ lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra report --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml --extra dlt examples/requirements.in -o examples/requirements.txt
+	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade examples/meltano/requirements.in -o examples/meltano/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade dbt/requirements.in -o dbt/requirements.txt
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade integration_tests/connector_qa/requirements.in -o integration_tests/connector_qa/requirements.txt
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-connector-qa .venv-examples .venv-models dbt/target dbt/logs .tmp build dist integration_tests/browser/node_modules demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-connector-qa .venv-examples .venv-meltano .venv-models dbt/target dbt/logs .tmp build dist integration_tests/browser/node_modules demo.duckdb demo-rocketlane.duckdb demo-persistiq.duckdb demo-export.zip demo-files demo-report.html connectors/*/build connectors/*/.tmp *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
