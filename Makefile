@@ -161,7 +161,7 @@ docs: install ## Write the generated tables and pages anew
 
 bench: install ## Measure the verbs, full reads, and what the read engine is held to
 	@$(BIN)/python -m benchmarks.run
-	@$(BIN)/python -m benchmarks.litetracker 2>/dev/null | grep --invert-match '^{'
+	@$(BIN)/python -m benchmarks.litetracker
 
 lock: install ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package tracker-archive --no-annotate --no-header --upgrade pyproject.toml -o requirements.txt

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -58,7 +59,7 @@ class Cost:
 
 def costs(dialect: Dialect) -> tuple[Cost, Cost]:
     """What syncs cost whatever the project has, and for each of its stories."""
-    small, large = (_measured(stories, dialect) for stories in SIZES)
+    small, large = (cost_of(stories, dialect) for stories in SIZES)
     for_each = (large + small.times(-1)).times(1 / (SIZES[1] - SIZES[0]))
     return small + for_each.times(-SIZES[0]), for_each
 
@@ -90,7 +91,8 @@ def figures(by_server: dict[str, tuple[Cost, Cost]]) -> Iterator[Figure]:
             )
 
 
-def _measured(stories: int, dialect: Dialect) -> Cost:
+def cost_of(stories: int, dialect: Dialect) -> Cost:
+    """What syncs of one project with so many stories cost; the sweep is the mean of so many as complete all of them."""
     with TrackerServer(make_world(projects=1, stories=stories), dialect=dialect) as server:
         first, state = _synced(server, [])
         later, state = _synced(server, state)
@@ -127,6 +129,7 @@ def _told(requests: float) -> str:
 
 
 def main() -> None:
+    logging.disable()
     measured = {server: costs(dialect) for server, dialect in SERVERS.items()}
     console = Console(highlight=False, width=120)
     console.print(table(measured))

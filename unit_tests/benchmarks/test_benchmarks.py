@@ -13,9 +13,11 @@ from benchmarks import pages
 from benchmarks.archives import parsed
 from benchmarks.engine import ALLOWED, WINDOW, used
 from benchmarks.least import dumping, loading
+from benchmarks.litetracker import cost_of
 from benchmarks.manifests import measure
 from benchmarks.measured import Figure, Run, median, read, run
 from tools.program import Program, ProgramFailed, sample_server
+from tracker_server.api.dialect import LITETRACKER
 from tracker_server.app import LoggedRequest
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world
@@ -126,3 +128,9 @@ def test_the_pages_of_an_export_and_a_copy_are_measured(tmp_path: Path) -> None:
     assert len(measured) == 8
     assert (tmp_path / "site" / "index.html").is_file()
     assert "15 queries" in measured["Seconds of a search, p95"].measured
+
+
+def test_the_requests_of_a_first_sync_and_of_sweeps_are_those_that_each_story_takes() -> None:
+    cost = cost_of(30, LITETRACKER)
+    assert 5 * 30 <= cost.first <= 5 * 30 + 60
+    assert cost.later < cost.sweep < cost.first / 2
