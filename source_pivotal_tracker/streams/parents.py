@@ -95,7 +95,8 @@ class Parents:
                 raise InvalidResponse(reason, path=path)
             with answer_of(path):
                 refuse_cut(response.headers, len(rows))
-            return rows
+            # What is listed twice would be read twice, each time as the only one.
+            return list({row["id"]: row for row in rows}.values())
 
         return once_more(listed)
 
@@ -122,7 +123,7 @@ class Parents:
 
 
 def _has_id(row: object) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("id"), int)
+    return isinstance(row, dict) and type(row.get("id")) is int
 
 
 def _revision(project: Row) -> Revision | None:

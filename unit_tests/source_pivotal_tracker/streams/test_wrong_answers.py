@@ -251,3 +251,26 @@ def test_the_start_date_holds_however_a_server_spells_its_times(cursor: object, 
 def test_a_row_whose_time_cannot_be_told_is_kept(cursor: object, world: World, first: int) -> None:
     sync = since_the_start(cursor, world, first)
     assert [label["id"] for label in sync.records["labels"]] == [1]
+
+
+@pytest.mark.parametrize("incremental", [False, True], ids=["full refresh", "second sync"])
+def test_a_project_that_is_listed_twice_is_read_once(incremental: bool, world: World, first: int) -> None:
+    answers: dict[str, Response] = {}
+    streams = ["projects", "stories", "labels", "activity"]
+    with TrackerServer(world, before=instead(answers)) as server:
+        config = config_for(server)
+        state = Sync(config, streams, incremental=True).state if incremental else []
+        row = {"id": first, "name": "Here twice", "version": world.projects[first].version + 1}
+        answers["/projects"] = json([row, row])
+        sync = Sync(config, streams, incremental=incremental, state=state)
+    assert sync.failure is None
+    assert {stream: statuses[-1] for stream, statuses in sync.statuses.items()} == dict.fromkeys(streams, "COMPLETE")
+    assert [record["id"] for record in sync.records["projects"]] == [first]
+    keys = [record["guid"] for record in sync.records["activity"]]
+    assert len(keys) == len(set(keys))
+
+
+def test_an_id_that_is_true_is_no_id(world: World) -> None:
+    page = json([{"id": True, "name": "One"}])
+    sync = synced(world, "labels", before=instead({"/projects": page}))
+    assert "the answer is no list of things with an id" in sync.errors[0]
