@@ -68,7 +68,7 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
 
     With `X-Tracker-Pagination-Total` the list ends there and nowhere else: a short page does not end it.
     Without, it ends with an empty page. Raises InvalidResponse where a header is no number or contradicts the rows,
-    or a page before the Total is empty.
+    a page before the Total is empty, or one goes beyond it.
     """
     returned = number_in(headers, "X-Tracker-Pagination-Returned")
     if returned is not None and returned != rows:
@@ -76,6 +76,8 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     total = number_in(headers, "X-Tracker-Pagination-Total")
     if total is None:
         return offset + rows if rows else None
+    if rows and offset + rows > total:
+        raise InvalidResponse(f"the server announced {total} rows in all but sent {rows} at offset {offset}")
     if offset + rows >= total:
         return None
     if not rows:

@@ -40,3 +40,9 @@ def test_an_empty_page_before_the_total_is_an_error_and_no_loop() -> None:
 def test_a_page_that_holds_other_than_its_header_says_is_an_error() -> None:
     with pytest.raises(InvalidResponse, match="announced 7 rows at offset 0 but sent 6"):
         next_offset(headers(70, 7), offset=0, rows=6)
+
+
+@pytest.mark.parametrize(("total", "offset", "rows"), [(0, 0, 7), (3, 0, 7), (70, 63, 8)])
+def test_a_page_that_goes_beyond_the_total_is_an_error_and_no_end(total: int, offset: int, rows: int) -> None:
+    with pytest.raises(InvalidResponse, match=f"announced {total} rows in all but sent {rows} at offset {offset}"):
+        next_offset(headers(total, rows), offset=offset, rows=rows)
