@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import IO, cast
 
@@ -33,7 +34,7 @@ def members(archive: Source, label: str) -> Iterator[Source]:
 
     Raises ExportError if it is damaged or encrypted, has a path that leads outside it, or expands more than any text.
     """
-    with archive.open() as file, converting_zip_errors(label), zipfile.ZipFile(file) as opened:
+    with archive.open() as file, converting_zip_errors(label), _damage_as_one_error(), zipfile.ZipFile(file) as opened:
         infos = opened.infolist()
     if any(info.filename.count("/") > MOST_DEPTH for info in infos):
         raise ExportError(f"{label} has folders nested more than {MOST_DEPTH} deep, so it is not a Tracker export.")
@@ -99,6 +100,17 @@ class _Member(io.BufferedReader):
 
 def _member(archive: Source, member: zipfile.ZipInfo) -> IO[bytes]:
     with ExitStack() as opening:
-        opened = opening.enter_context(zipfile.ZipFile(opening.enter_context(archive.open())))
-        raw = opening.enter_context(opened.open(member))
+        file = opening.enter_context(archive.open())
+        with _damage_as_one_error():
+            opened = opening.enter_context(zipfile.ZipFile(file))
+            raw = opening.enter_context(opened.open(member))
         return _Member(raw, opening.pop_all())
+
+
+@contextmanager
+def _damage_as_one_error() -> Iterator[None]:
+    """Raises BadZipFile for what zipfile takes for an error of the program: places that no file has, and odd names."""
+    try:
+        yield
+    except (ValueError, OverflowError, struct.error) as error:
+        raise zipfile.BadZipFile(f"its directory is wrong: {error}") from None

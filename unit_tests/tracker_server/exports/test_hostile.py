@@ -137,6 +137,21 @@ def test_a_zip_with_turned_bytes_is_damaged(at: float) -> None:
         read_exports([source(damaged(GOOD, at=at), ZIP)])
 
 
+def with_an_odd_name(content: bytes) -> bytes:
+    """A ZIP whose directory has a name that is not the UTF-8 that it is marked as."""
+    central = content.index(b"PK\x01\x02")
+    marked = bytearray(content)
+    marked[central + 9] |= 8
+    marked[central + 46] = 0xFF
+    return bytes(marked)
+
+
+@pytest.mark.parametrize("content", [GOOD[1:], with_an_odd_name(GOOD)], ids=["its first byte is missing", "odd name"])
+def test_a_zip_whose_directory_is_wrong_is_damaged(content: bytes) -> None:
+    with pytest.raises(ExportError, match=rf"^{ZIP}(/{NAME})? is damaged \(.+\): download or copy it again\.$"):
+        read_exports([source(content, ZIP)])
+
+
 def test_a_zip_with_an_unknown_compression_is_an_error() -> None:
     with pytest.raises(
         ExportError,
