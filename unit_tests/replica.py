@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from unit_tests.expected_keys import Key
 from unit_tests.syncs import BY_NAME, Row, Sync, key_of
@@ -21,11 +22,15 @@ class Replica:
             self.load(sync)
 
     def load(self, sync: Sync) -> None:
-        """Take in the records of a sync in their order; a row with a newer cursor is never replaced by an older.
+        """Take in the records of a sync."""
+        self.take(sync.records)
+
+    def take(self, records_of: Mapping[str, Iterable[Row]]) -> None:
+        """Take in records, by stream, in their order; a row with a newer cursor is never replaced by an older.
 
         A row without one is older than all that have one. Streams without a cursor are replaced as a whole.
         """
-        for name, records in sync.records.items():
+        for name, records in records_of.items():
             stream = BY_NAME[name]
             if not stream.cursor_field:
                 self.rows[name] = {}
