@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Generic
 
-from airbyte_cdk.models import AirbyteMessage, StreamDescriptor
+from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
@@ -261,7 +261,7 @@ class Engine(Generic[Encoded]):
 
     def _fail(self, name: str, words: str, error: TrackerError) -> Iterator[AirbyteMessage]:
         logger.error("Stream %s: %s", name, words)
-        yield traced(error, words).as_sanitized_airbyte_message(StreamDescriptor(name=name))
+        yield messages.error(name, traced(error, words))
 
     def _finish(self, name: str) -> Iterator[AirbyteMessage]:
         """The last state and status of a stream whose walks have all ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -26,6 +27,7 @@ from airbyte_cdk.models import (
     TraceType,
 )
 from airbyte_cdk.models import Type as MessageType
+from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason
 
@@ -77,6 +79,14 @@ def state(stream: str, blob: Mapping[str, Any], records: int) -> AirbyteMessage:
             sourceStats=AirbyteStateStats(recordCount=float(records)),
         ),
     )
+
+
+def error(stream: str, failure: AirbyteTracedException) -> AirbyteMessage:
+    """Why a stream is incomplete, without a trace: the words say all, and users see what stands in the message."""
+    message = failure.as_sanitized_airbyte_message(StreamDescriptor(name=stream))
+    if message.trace and message.trace.error:
+        message.trace.error = replace(message.trace.error, stack_trace=None)
+    return message
 
 
 def status(stream: str, value: AirbyteStreamStatus) -> AirbyteMessage:

@@ -243,6 +243,9 @@ def _revision(value: Any) -> Revision | None:
 def _text(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError
+    if value is not None:
+        # UnicodeEncodeError, which is a ValueError, for half a character: no UTF-8 could hold it in the next state.
+        value.encode()
     return value
 
 

@@ -274,3 +274,9 @@ def test_an_id_that_is_true_is_no_id(world: World) -> None:
     page = json([{"id": True, "name": "One"}])
     sync = synced(world, "labels", before=instead({"/projects": page}))
     assert "the answer is no list of things with an id" in sync.errors[0]
+
+
+def test_the_error_of_a_stream_has_words_and_no_trace(world: World, first: int) -> None:
+    sync = synced(world, "stories", before=instead({f"/projects/{first}/stories": json({})}))
+    (error,) = (message.trace.error for message in sync.output if message.trace and message.trace.error)
+    assert (error.message, error.stack_trace) == (sync.errors[0], None)

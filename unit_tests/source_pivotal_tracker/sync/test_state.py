@@ -131,6 +131,7 @@ DAMAGES: dict[str, object] = {
     "a digest that is a list": {"digest": []},
     "no object": 7,
     "null": None,
+    "a digest that no UTF-8 can hold": {"version": 7, "digest": "\ud800"},
 }
 
 
