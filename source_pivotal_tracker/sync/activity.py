@@ -59,7 +59,10 @@ def read_changes(
             break
     changes = reader.changes() if reader else None
     if changes and settle_moves:
-        changes.deleted = without_moves_here(context, walk.partition.project_id, changes.deleted)
+        changes.deleted, changes.moved_on = without_moves_here(context, walk.partition.project_id, changes.deleted)
+    elif changes:
+        # Only parts of stories are read: it is the same for these wherever the story is.
+        changes.moved_on = {gone.id for gone in changes.deleted.values() if gone.kind == "story" and gone.moved_away}
     yield reading.end(changes)
     return changes
 

@@ -26,10 +26,10 @@ class Changes:
     """The changes of a project after version `since`, up to `revision`, the project's when its activity was read.
 
     `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
-    many they were with those that are not. `moved` came from another project. `epics` are those that were touched.
-    `deleted` has the things that are gone at the end, by kind and id: one that came back is not in it. `missing` is how
-    many versions have no activity (or how many the project fell behind): unless it is 0, there were changes that are
-    not here.
+    many they were with those that are not. `moved` came from another project, `moved_on` are in another replicated one
+    now. `epics` are those that were touched. `deleted` has the things that are gone at the end, by kind and id: one that
+    came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind): unless
+    it is 0, there were changes that are not here.
 
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
@@ -38,6 +38,7 @@ class Changes:
     revision: Revision
     stories: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
+    moved_on: set[int] = field(default_factory=set)
     epics: set[int] = field(default_factory=set)
     deleted: dict[tuple[str, int], Deletion] = field(default_factory=dict)
     touched: int = 0

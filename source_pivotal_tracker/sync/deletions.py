@@ -24,13 +24,18 @@ MOST_STORIES = 20
 """The most stories that a warning names."""
 
 
-def without_moves_here(context: SyncContext, project_id: int | None, deleted: Mapping[Thing, Deletion]) -> Deleted:
+def without_moves_here(
+    context: SyncContext, project_id: int | None, deleted: Mapping[Thing, Deletion]
+) -> tuple[Deleted, set[int]]:
     """What is deleted in a project, less the stories that may live on in a project that the destination has.
+
+    Returns those that surely do besides.
 
     Without the look, the tombstone of the one project might come after the row of the other and hide it. A story that
     the server does not say the place of stays, with a warning. Raises a TrackerError.
     """
     left = dict(deleted)
+    moved_on: set[int] = set()
     unknown: dict[int, str] = {}
     for thing, deletion in deleted.items():
         if deletion.kind != "story" or not deletion.moved_away:
@@ -38,10 +43,12 @@ def without_moves_here(context: SyncContext, project_id: int | None, deleted: Ma
         place = find_story(context, deletion.id)
         if isinstance(place, Unknown):
             unknown[deletion.id] = place.reason
-        if isinstance(place, Unknown) or (isinstance(place, Found) and place.project_id in context.replicated_projects):
+            del left[thing]
+        elif isinstance(place, Found) and place.project_id in context.replicated_projects:
+            moved_on.add(deletion.id)
             del left[thing]
     _warn_of_unknown(project_id, unknown)
-    return left
+    return left, moved_on
 
 
 class Deletions:
@@ -82,6 +89,11 @@ class Deletions:
         if detection.row_digests and not stream.part:
             for row_id in tombstones:
                 detection.row_digests.forget(row_id)
+        if detection.row_digests and changes and "story" in (self._walk.endpoint.activity_kind, stream.deleted_kind):
+            # Another project sends it now. Should it come back untold, it would seem to be as it was sent from here.
+            for story_id in changes.moved_on:
+                if story_id not in sent:
+                    detection.row_digests.forget(story_id)
         return list(tombstones.values())
 
     def find_missing(self) -> set[int]:

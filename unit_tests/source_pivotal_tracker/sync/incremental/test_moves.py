@@ -125,3 +125,21 @@ def test_a_story_in_a_project_that_others_read_is_gone(scene: Scene, mode: Mode)
         scene.later()
         scene.move_away(scene.story)
         assert gone(destination.sync(), "stories") == {scene.story}
+
+
+@pytest.mark.parametrize("streams", [("stories", "story_tasks", "story_comments"), ("story_tasks",)], ids=" and ".join)
+@pytest.mark.parametrize("is_gap", [False, True], ids=["not told", "in a gap"])
+def test_a_story_that_comes_back_untold_after_a_sync_in_another_project_has_its_parts_here_again(
+    streams: tuple[str, ...], is_gap: bool, scene: Scene, follow: Follow
+) -> None:
+    destination = follow(*streams)
+    scene.move_away(scene.story)
+    destination.sync()
+    scene.later()
+    told = len(scene.project.activity)
+    edits.move_story_to_project(scene.world, scene.other, scene.project, scene.by, scene.story)
+    scene.edit_story()
+    edits.update_story(*scene.here, scene.neighbour, name="The last to change")
+    del scene.project.activity[0 if is_gap else told : -1]
+    destination.sync()
+    assert destination.differences() == []
