@@ -27,9 +27,9 @@ class Changes:
 
     `stories` are the ids of the stories that were touched, or whose parts were, and are still there; `touched` is how
     many they were with those that are not. `moved` came from another project, `moved_on` are in another replicated one
-    now. `epics` are those that were touched. `deleted` has the things that are gone at the end, by kind and id: one that
-    came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind): unless
-    it is 0, there were changes that are not here.
+    now. `epics` are those that were touched. `deleted` has the things that are gone at the end, by kind and id: one
+    that came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind):
+    unless it is 0, there were changes that are not here.
 
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """

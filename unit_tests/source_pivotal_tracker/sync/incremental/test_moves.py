@@ -142,4 +142,6 @@ def test_a_story_that_comes_back_untold_after_a_sync_in_another_project_has_its_
     edits.update_story(*scene.here, scene.neighbour, name="The last to change")
     del scene.project.activity[0 if is_gap else told : -1]
     destination.sync()
+    of_the_story = [row for row in destination.replica.rows["story_tasks"].values() if row["story_id"] == scene.story]
+    assert {row["project_id"] for row in of_the_story} == {scene.project.id}
     assert destination.differences() == []
