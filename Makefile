@@ -8,6 +8,12 @@ WORKERS ?= 3
 # How many schedules and kills the tests with chance in them try. WHOLE is for those of which make test samples some.
 SCHEDULES ?= 300
 KILLS ?= 100
+# How many days are lived through with a sync an hour, how many stories and projects the largest worlds have, and how many
+# inputs each test with a fuzzer tries.
+DAYS ?= 365
+STORIES ?= 100000
+PROJECTS ?= 1000
+EXAMPLES ?= 300
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo report view browser browser-test demo-rocketlane demo-persistiq check test lint types unit unit-of-this unit-of-connectors soak image image-test examples examples-test examples-of-dagster examples-of-others models models-test meltano-test connector-qa audit sbom wheels docs bench lock clean
@@ -70,9 +76,12 @@ unit-of-connectors:
 		{ $(BIN)/pytest -n $(CONNECTOR_WORKERS) --dist worksteal connectors >"$$log" 2>&1 || status=$$?; } && \
 		cat "$$log" && exit $$status
 
-soak: install ## What make test only samples: many seeds of the tests with chance, every fault in every list, every demo
-	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
-		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"|mark.(sampled|soak_tests)' --include='test_*.py' unit_tests integration_tests)
+soak: install ## What make test only samples or leaves out: many seeds of the tests with chance, a year of syncs, fuzzers
+	rm -rf build/soak
+	SCHEDULES=$(SCHEDULES) KILLS=$(KILLS) DAYS=$(DAYS) STORIES=$(STORIES) PROJECTS=$(PROJECTS) EXAMPLES=$(EXAMPLES) \
+		WHOLE=yes $(BIN)/pytest -n auto --dist worksteal \
+		$$(grep --recursive --files-with-matches --extended-regexp 'environ.get."(SCHEDULES|KILLS|WHOLE)"|mark.(sampled|soak_tests)|^@fuzzed' --include='test_*.py' unit_tests integration_tests)
+	@for report in build/soak/*.md; do echo; echo "$$report"; cat "$$report"; done
 
 browser: ## Fetch what the tests of the pages in a browser need from npm; Chromium comes from the system's packages
 	cd integration_tests/browser && npm ci --silent

@@ -17,6 +17,8 @@ BULK = 100
 """Stories that one person edits at once."""
 ACTIVITY_KEPT = timedelta(days=20)
 AWAY = timedelta(days=3)
+SYNCED_BY = timedelta(hours=6)
+"""By then a sync has brought what happened, whatever was killed or failed."""
 
 
 class People:
@@ -55,8 +57,8 @@ class People:
             for minute, deed in self._deeds(begin):
                 self.world.now = max(self.world.now, begin + timedelta(minutes=minute))
                 deed()
+            self._note_what_is_out_of_view()
             self._let_in(begin)
-            self._note_what_was_done_in_vain()
             self._forget_what_is_old()
             self.world.now = max(self.world.now, begin + timedelta(hours=1))
 
@@ -174,10 +176,10 @@ class People:
         membership = next(row for row in project.memberships.values() if row["person_id"] == self._by)
         other = next(person for person in self.world.people if person != self._by)
         edits.delete_membership(self.world, project, other, membership["id"])
-        self._shut_out = project, self.world.now + AWAY
+        self._shut_out = project, self._hour_began
 
     def _let_in(self, now: datetime) -> None:
-        if self._shut_out is None or now < self._shut_out[1]:
+        if self._shut_out is None or now < self._shut_out[1] + AWAY:
             return
         project, _ = self._shut_out
         self._shut_out = None
@@ -185,11 +187,14 @@ class People:
             other = next(person for person in self.world.people if person != self._by)
             edits.create_membership(self.world, project, other, person_id=self._by, role="owner")
 
-    def _note_what_was_done_in_vain(self) -> None:
-        """What the person of the token has done in a project that does not show it to this person: nobody could."""
+    def _note_what_is_out_of_view(self) -> None:
+        """What the person of the token did in a project since the last sync before the project was gone from view."""
         if self._shut_out:
+            project, since = self._shut_out[0], iso(self._shut_out[1] - SYNCED_BY)
             self.untold.update(
-                row["guid"] for row in self._shut_out[0].activity if row["performed_by"]["id"] == self._by
+                row["guid"]
+                for row in project.activity
+                if row["performed_by"]["id"] == self._by and row["occurred_at"] >= since
             )
 
     def _forget_what_is_old(self) -> None:

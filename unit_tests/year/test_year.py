@@ -15,7 +15,7 @@ DAYS = int(os.environ.get("DAYS", "36"))
 SEED = int(os.environ.get("SEED", "1"))
 LENGTH = 30 if DAYS >= 180 else DAYS // 3
 """Days of what counts as a month."""
-REPORTS = Path(__file__).parents[2] / "build" / "year"
+REPORTS = Path(__file__).parents[2] / "build" / "soak"
 MOST_GROWTH = 1.5
 
 
@@ -28,7 +28,7 @@ def test_a_year_of_syncs_keeps_the_replica_like_the_server_and_none_costs_more_t
             months.append(simulation.month(LENGTH))
             assert simulation.differences() == [], f"month {number}, seed {SEED}"
     REPORTS.mkdir(parents=True, exist_ok=True)
-    (REPORTS / f"{mode.name}.md").write_text(f"{table(months)}\n", encoding="utf-8")
+    (REPORTS / f"year-{mode.name}.md").write_text(f"{table(months)}\n", encoding="utf-8")
     second = months[1]
     for number, month in enumerate(months[2:], 3):
         grown = month.stories / second.stories
