@@ -88,6 +88,7 @@ class Hydrator:
         self._ask = RowRequests(context, partition, self._fed_by)
         self._described: set[int] = set()
         self._undescribed = 0
+        self._has_begun = False
 
     def __bool__(self) -> bool:
         """Whether there is anything that a list may lack."""
@@ -110,6 +111,11 @@ class Hydrator:
         `kind` tells apart the lists that may leave out different things; None where the row was asked for alone.
         `heeds_fields`: whether the server puts into lists what `fields` names.
         """
+        if heeds_fields is False and not self._has_begun:
+            # What the server answers is seen by one row, and then it may be asked for many at once.
+            self._has_begun = True
+            first = next((row for row in rows if wanting(row)), None)
+            self.complete([first] if first else [], wanting, kind, heeds_fields=heeds_fields)
         lacking = self._inside.keys() if heeds_fields is False else self.refused()
         self._described.clear()
         whole = self._fields if heeds_fields is False else WHOLE
