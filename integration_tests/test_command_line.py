@@ -289,6 +289,15 @@ def test_with_a_bad_configuration_the_other_verbs_end_with_its_sentence(verb: st
     assert_one_sentence(ended, "start_date has the wrong format: give a time")
 
 
+@pytest.mark.parametrize("token", [1, 17, "1", "e"])
+@pytest.mark.parametrize("verb", ["discover", "read"])
+def test_a_token_that_is_no_secret_leaves_every_message_one(verb: str, token: object, folder: Folder) -> None:
+    config = {"api_token": token, "api_url": NOBODY_THERE, "project_ids": "none"}
+    ended = folder.run(verb, config=config, catalog=None if verb == "discover" else catalog_of("stories"))
+    assert ended.exit_code == 1
+    assert_one_sentence(ended, "", "project_ids")
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["no arguments", "--help"])
 def test_the_verbs_are_listed_to_whoever_asks(arguments: list[str], folder: Folder) -> None:
     ended = folder.run(*arguments)

@@ -40,6 +40,8 @@ KEPT = 32 * 1024 * 1024
 """Bytes; the most that glibc takes for the one threshold."""
 
 
+SHORTEST_SECRET = 4
+"""Characters; no server gives out a shorter token."""
 DISTRIBUTION = "tracker-connector"
 
 
@@ -49,6 +51,14 @@ class Entrypoint(AirbyteEntrypoint):
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
         parsed_config(config)
+
+    @staticmethod
+    def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
+        """Hide what can be a secret: digits or letters that stand in every message would leave lines that are no JSON."""
+        hidden = {
+            key: value for key, value in config.items() if isinstance(value, str) and len(value) >= SHORTEST_SECRET
+        }
+        AirbyteEntrypoint.set_up_secret_filter(hidden, connection_specification)
 
 
 def run(args: list[str] | None = None) -> None:
