@@ -54,10 +54,9 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """Hide what can be a secret: digits or letters that stand in every message would leave lines that are no JSON."""
-        hidden = {
-            key: value for key, value in config.items() if isinstance(value, str) and len(value) >= SHORTEST_SECRET
-        }
+        """Hide what can be a secret: what stands in every message would leave no line that is one."""
+        texts = {key: value for key, value in config.items() if isinstance(value, str)}
+        hidden = {key: text for key, text in texts.items() if len(text) >= SHORTEST_SECRET}
         AirbyteEntrypoint.set_up_secret_filter(hidden, connection_specification)
 
 
