@@ -116,6 +116,7 @@ class Hydrator:
             self._has_begun = True
             first = next((row for row in rows if wanting(row)), None)
             self.complete([first] if first else [], wanting, kind, heeds_fields=heeds_fields)
+            rows = [row for row in rows if row is not first]
         lacking = self._inside.keys() if heeds_fields is False else self.refused()
         self._described.clear()
         whole = self._fields if heeds_fields is False else WHOLE
