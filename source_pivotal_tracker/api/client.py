@@ -139,7 +139,8 @@ class TrackerClient:
         """What GETs of these paths with these fields answer, by one POST of Tracker's aggregator.
 
         The answer is an object with the body of each (third parties' findings: it takes up to 15, and what it has for
-        one that fails is not known). A path of which it has nothing is left out. Raises a TrackerError.
+        one that fails is not known). A path of which it has nothing is left out. Raises a TrackerError; a 401 is an
+        InvalidResponse here and ends no sync, because the server may accept the token for every GET.
         """
         prefix = urlsplit(self.base_url).path
         places = {
@@ -150,10 +151,9 @@ class TrackerClient:
         response = self._tried(retrying, "aggregator", None, parse_lock, orjson.dumps(list(places.values())))
         if not isinstance(response.parsed, dict):
             raise InvalidResponse("the answer is no object", path="aggregator")
-        bodies = {path: response.parsed[place] for path, place in places.items() if place in response.parsed}
-        for body in bodies.values():
+        for body in response.parsed.values():
             normalise(body)
-        return bodies
+        return {path: response.parsed[place] for path, place in places.items() if place in response.parsed}
 
     def download(
         self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None = None, *, attempts: int
@@ -232,13 +232,15 @@ class TrackerClient:
         except SourceUnavailable:
             raise
         except OSError as error:  # of which those of requests are
-            raise self._located(of_exception(error, self.base_url), path) from None
+            raise self._located(of_exception(error, self.base_url), path, body) from None
         except TrackerError as error:
             if parse_lock:
                 parse_lock.release()
-            if isinstance(error, TokenRefused):
+            if isinstance(error, TokenRefused) and body is None:
                 self._refusal = error
-            raise self._located(error, path) from None
+            elif isinstance(error, TokenRefused):
+                error = InvalidResponse(error.reason, status=error.status)
+            raise self._located(error, path, body) from None
         self._warn_of(path, response.oddities)
         return response
 
@@ -272,9 +274,9 @@ class TrackerClient:
             if is_new:
                 logger.warning("GET /%s: %s: %s", path, what, where)
 
-    def _located(self, error: TrackerError, path: str) -> TrackerError:
-        """The error with the path and the hint, and without the token, which a server may have repeated."""
-        error.path = path
+    def _located(self, error: TrackerError, path: str, body: bytes | None = None) -> TrackerError:
+        """The error with the request and the hint, and without the token, which a server may have repeated."""
+        error.path, error.method = path, "GET" if body is None else "POST"
         error.hint = self.hint if error.code is None else None
         error.reason = error.reason.replace(self._token, "****")
         return error

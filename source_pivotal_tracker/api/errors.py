@@ -56,11 +56,12 @@ class TrackerError(Exception):
         self.hint = hint
         self.status = status
         self.code = code
+        self.method = "GET"
 
     @property
     def cause(self) -> str:
         """What went wrong with which request, without the hint."""
-        return self.reason if self.path is None else f"GET /{self.path}: {self.reason}"
+        return self.reason if self.path is None else f"{self.method} /{self.path}: {self.reason}"
 
     def __str__(self) -> str:
         return f"{self.cause}. {self.hint}" if self.hint else self.cause
