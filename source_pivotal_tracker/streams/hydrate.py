@@ -14,9 +14,11 @@ from source_pivotal_tracker.streams.row_requests import (
     AGGREGATOR,
     BULK,
     FEWEST_AT_ONCE,
+    IDS,
     MOST_AGGREGATED,
     MOST_AT_ONCE,
     RowRequests,
+    are_parts,
 )
 from source_pivotal_tracker.streams.rows import ATTACHED, Row, objects
 
@@ -28,15 +30,6 @@ ROWS_OF_AGGREGATES = 2 * MOST_AGGREGATED
 """The same where aggregates bring many requests at once, however many a row takes."""
 MOST_UNDESCRIBED = 20
 """Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
-IDS = {
-    "tasks": "task_ids",
-    "comments": "comment_ids",
-    "blockers": "blocker_ids",
-    "reviews": "review_ids",
-    "pull_requests": "pull_request_ids",
-    "branches": "branch_ids",
-}
-"""The attributes that hold the ids of the parts of a row: where they are none, the parts take no request."""
 
 
 class RowConsumer(Protocol):
@@ -101,9 +94,9 @@ class Hydrator:
     @property
     def rows_at_a_time(self) -> int:
         """How many rows to complete before they are passed on: whoever is killed before has to ask for them again."""
-        if BULK in self._capabilities.completing:
+        if self._capabilities.completes(BULK):
             return MOST_AT_ONCE
-        return ROWS_OF_AGGREGATES if AGGREGATOR in self._capabilities.completing else FEW_ROWS
+        return ROWS_OF_AGGREGATES if self._capabilities.completes(AGGREGATOR) else FEW_ROWS
 
     def complete(self, rows: Sequence[Row], wanting: Wanting, kind: str | None, *, heeds_fields: bool | None) -> None:
         """Put into the rows what they lack and are wanted for. Raises a TrackerError.
@@ -145,17 +138,17 @@ class Hydrator:
 
     def requests_for(self, rows: Sequence[Row], wanting: Wanting, kind: str) -> float:
         """About how many requests it takes to complete these rows, by the ways that are known to work."""
-        if BULK in self._capabilities.completing:
+        if self._capabilities.completes(BULK):
             return len(rows) / MOST_AT_ONCE
         lacks = sum(len(self.lacks(row, wanting, kind)) for row in rows)
-        return lacks / MOST_AGGREGATED if AGGREGATOR in self._capabilities.completing else lacks
+        return lacks / MOST_AGGREGATED if self._capabilities.completes(AGGREGATOR) else lacks
 
     def _ask_ahead(self, rows: Sequence[Row], wanting: Wanting, kind: str | None, fields: Fields) -> None:
         """Fetch what many rows lack by few requests, as far as the server has a way to. Raises a TrackerError.
 
         `fields` are those of a row by itself.
         """
-        if self._endpoint.lookup_by_id and kind and kind != BULK and BULK not in self._capabilities.futile:
+        if self._endpoint.lookup_by_id and kind and kind != BULK:
             self._take_from_bulk([row for row in rows if self.lacks(row, wanting, kind)], fields)
         if AGGREGATOR not in self._capabilities.futile:
             wanted = [
@@ -163,28 +156,40 @@ class Hydrator:
                 for row in rows
                 for what in self.lacks(row, wanting, kind)
             ]
-            has_it = self._ask.ask_ahead(wanted)
-            if has_it is not None:
-                (self._capabilities.completing if has_it else self._capabilities.futile).add(AGGREGATOR)
+            self._ask.ask_ahead(wanted)
 
     def _take_from_bulk(self, rows: Sequence[Row], fields: Fields) -> None:
-        """Put into the rows what one request for all of them shows. Once that is no more than a list, none follows."""
-        if len(rows) < FEWEST_AT_ONCE:
-            return
+        """Put into the rows what requests for many of them show. Once that is no more than a list, none follows.
+
+        The server may bring fewer than it is asked for: the others are asked for again, as long as some come.
+        """
         names = ", ".join(consumer.name for consumer in self._consumers)
-        for start in range(0, len(rows), MOST_AT_ONCE):
-            by_id = {row["id"]: row for row in rows[start : start + MOST_AT_ONCE]}
-            wholes = self._ask.many(list(by_id), fields, names)
-            shown = {name for whole in wholes or () for name in whole}
+        size = self._capabilities.page_size(BULK, MOST_AT_ONCE)
+        while len(rows) >= FEWEST_AT_ONCE and BULK not in self._capabilities.futile:
+            by_id = {row["id"]: row for row in rows[: size.rows]}
+            wholes = self._ask.many(list(by_id), fields, names, size)
+            if wholes is None:
+                continue
+            rest = rows[len(by_id) :]
+            came = [self._usable(whole) for whole in wholes if whole["id"] in by_id]
+            shown = {name for whole in came for name in whole}
+            if not came and self._capabilities.completes(BULK):
+                # They are gone, most likely: each by itself tells.
+                rows = rest
+                continue
             if shown.isdisjoint(self._inside) and not ("description" in shown and self.describes(self._endpoint.path)):
                 self._capabilities.futile.add(BULK)
                 return
             self._capabilities.completing.add(BULK)
-            for whole in wholes or ():
-                if whole["id"] in by_id:
-                    by_id[whole["id"]].update(whole)
-                    if "description" in shown:
-                        self._described.add(whole["id"])
+            for whole in came:
+                by_id.pop(whole["id"], whole).update(whole)
+            if "description" in shown:
+                self._described.update(whole["id"] for whole in came)
+            rows = [*by_id.values(), *rest]
+
+    def _usable(self, whole: Row) -> Row:
+        """What a row shows by itself, less what cannot be its parts: those are asked for."""
+        return {name: value for name, value in whole.items() if name not in self._inside or are_parts(name, value)}
 
     def _describe(
         self, rows: Sequence[Row], wanting: Wanting, kind: str, fields: Fields, *, heeds_fields: bool | None
@@ -212,6 +217,7 @@ class Hydrator:
         lacking = self._inside.keys() - row.keys()
         whole = self._ask.one(row, "", fields)
         if isinstance(whole, dict):
+            whole = self._usable(whole)
             row.update(whole)
             if fields and lacking and self._capabilities.shows_parts_alone is None:
                 self._capabilities.shows_parts_alone = not lacking.isdisjoint(whole)
@@ -232,10 +238,11 @@ class Hydrator:
     def lacks(self, row: Row, wanting: Wanting, kind: str | None) -> list[str]:
         """What is to be asked for of a row, as the ends of paths: nothing at the end is the row by itself."""
         parts = [f"/{part}" for part in self._parts_lacking(row, wanting)]
-        if parts and self._capabilities.shows_parts_alone and self._endpoint.lookup_by_id:
+        whole = [""] if kind and self._lacks_description(row, wanting, kind) else []
+        shows_all = self._capabilities.shows_parts_alone and self._endpoint.lookup_by_id
+        if parts and shows_all and (whole or len(parts) >= FEWEST_AT_ONCE):
             return [""]
-        lacks = [what for what in parts if self._ask.is_served(what)]
-        return ["", *lacks] if kind and self._lacks_description(row, wanting, kind) else lacks
+        return [*whole, *filter(self._ask.is_served, parts)]
 
     def _lacks_description(self, row: Row, wanting: Wanting, kind: str) -> bool:
         is_described = row["id"] in self._described or not self.describes(kind)

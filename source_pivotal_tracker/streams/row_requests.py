@@ -17,6 +17,7 @@ from source_pivotal_tracker.api.errors import (
     SkippableError,
 )
 from source_pivotal_tracker.api.fields import Fields
+from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, PageSize
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.rows import Row
 
@@ -30,6 +31,19 @@ MOST_AT_ONCE = 100
 """Rows with all their parts in one answer."""
 FEWEST_AT_ONCE = 2
 """What fewer rows lack is asked for one by one: nothing is saved."""
+MOST_FAILURES = 3
+"""Times in a row that one list asks in vain for aggregates that came before, until none is asked for any more."""
+ATTEMPTS_AT_FEW = 3
+"""How often the smallest bulk is asked for that does not come in time."""
+IDS = {
+    "tasks": "task_ids",
+    "comments": "comment_ids",
+    "blockers": "blocker_ids",
+    "reviews": "review_ids",
+    "pull_requests": "pull_request_ids",
+    "branches": "branch_ids",
+}
+"""The attributes that hold the ids of the parts of a row: where they are none, the parts take no request."""
 
 Wanted = tuple[Row, str, Fields]
 """A row, the end of the path below it (`/comments`; empty for the row by itself), and the fields to ask for."""
@@ -50,6 +64,7 @@ class RowRequests:
         self._capabilities = context.capabilities
         self._fed_by = fed_by
         self._answered: dict[str, Any] = {}
+        self._failures = 0
 
     def is_served(self, what: str) -> bool:
         """False where the server has shown that it does not answer for this part."""
@@ -81,11 +96,16 @@ class RowRequests:
             return None
         if not _is_answer(answer, what):
             raise InvalidResponse("a row came without its id", path=path)
+        if not what and self._endpoint.lookup_by_id and answer["id"] != row["id"]:
+            raise InvalidResponse(f"the row of another id came, {answer['id']!r}", path=path)
         self._capabilities.served.add(everywhere)
         return answer
 
-    def many(self, ids: Sequence[int], fields: Fields, names: str) -> list[Row] | None:
-        """What one request brings of these stories; None where the server does not answer it."""
+    def many(self, ids: Sequence[int], fields: Fields, names: str, size: PageSize) -> list[Row] | None:
+        """What one request brings of these stories; None where the server does not answer it.
+
+        Then `size` is smaller, where that took too long, or BULK is `futile`.
+        """
         path = f"{self._partition.path}/bulk"
         try:
             self.requests += 1
@@ -96,26 +116,31 @@ class RowRequests:
                 endpoint=self._endpoint.path,
                 names=names,
                 variant="bulk",
-                attempts_at_timeout=1,
+                attempts_at_timeout=1 if len(ids) > SMALLEST_PAGE else ATTEMPTS_AT_FEW,
                 parse_lock=self._context.parse_lock,
             ).parsed
         except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
-            logger.info("GET /%s brings nothing: asking for each story by itself (%s)", path, error.reason)
+            if isinstance(error, RetryableError) and error.is_timeout and size.too_slow(len(ids)):
+                logger.warning("%s; asking for %d stories at a time in place of %d", error, size.rows, len(ids))
+            else:
+                self._capabilities.futile.add(BULK)
+                logger.info("GET /%s brings nothing: asking for each story by itself (%s)", path, error.reason)
             return None
-        rows = answer if isinstance(answer, list) else []
-        return [row for row in rows if isinstance(row, dict) and "id" in row]
+        rows = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
+        size.came(len(ids), len(rows), is_told=True)
+        return [row for row in rows if type(row.get("id")) is int]
 
-    def ask_ahead(self, wanted: Sequence[Wanted]) -> bool | None:
-        """Fetch what `one` returns later by aggregates of requests: whether the server has them, None if not asked.
+    def ask_ahead(self, wanted: Sequence[Wanted]) -> None:
+        """Fetch what `one` returns later by aggregates of requests, unless the server shows to have none.
 
         Tracker's `POST /aggregator` answers many GETs in one. What no request has brought so far is not among them: a
         refusal is told apart from a failure only where it comes by itself. A part that does not come so is asked for
-        by itself.
+        by itself. Where aggregates came before, it takes MOST_FAILURES in a row to hold them to be `futile`.
         """
         self._answered.clear()
         known = [some for some in wanted if self._everywhere(some[1]) in self._capabilities.served]
         if len(known) < FEWEST_AT_ONCE:
-            return None
+            return
         client = self._context.client
         for start in range(0, len(known), MOST_AGGREGATED):
             some = known[start : start + MOST_AGGREGATED]
@@ -127,22 +152,47 @@ class RowRequests:
                 self.requests += 1
                 answers = client.aggregate(asked, parse_lock=self._context.parse_lock)
             except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
-                logger.info("The server has no POST /%s: each part takes a request (%s)", AGGREGATOR, error.reason)
-                return False
-            for row, what, _ in some:
-                path = self._path_of(row, what)
-                answer = answers.get(path)
-                # What an aggregate has in place of an answer that failed is not known: it may be an object, too.
-                if _is_answer(answer, what) and (not what or isinstance(answer, list)):
-                    self._answered[path] = answer
-            if not self._answered:
-                logger.info("POST /%s brings nothing: each part takes a request", AGGREGATOR)
-                return False
-        return True
+                self._note_failure(error.reason)
+                return
+            came = {
+                path: answers[path]
+                for row, what, _ in some
+                if (path := self._path_of(row, what)) in answers and self._is_of(row, what, answers[path])
+            }
+            if not came:
+                self._note_failure("the answer has nothing of what was asked for")
+                return
+            self._failures = 0
+            self._capabilities.completing.add(AGGREGATOR)
+            self._answered |= came
 
     def warn_once(self, about: str, words: str, *values: object) -> None:
         """Log a warning on this list, unless there was one about the same before."""
         self._capabilities.warn_once("/%s: " + words, self._partition.path, *values, about=about)
+
+    def _is_of(self, row: Row, what: str, answer: Any) -> bool:
+        """Whether what an aggregate has under a path is the answer to it, as far as it tells.
+
+        What it has in place of an answer that failed is not known: it may be an object, too.
+        """
+        if not what:
+            return _is_answer(answer, what) and (not self._endpoint.lookup_by_id or answer["id"] == row["id"])
+        other_kinds = {ids.removesuffix("_ids") for part, ids in IDS.items() if part != what.strip("/")}
+        return (
+            isinstance(answer, list)
+            and _is_answer(answer, what)
+            and all(part.get(self._endpoint.part_of, row["id"]) == row["id"] for part in answer)
+            and not any(str(part.get("kind")) in other_kinds for part in answer)
+        )
+
+    def _note_failure(self, reason: str) -> None:
+        """Note that an aggregate came to nothing."""
+        self._failures += 1
+        if self._capabilities.completes(AGGREGATOR) and self._failures < MOST_FAILURES:
+            logger.warning("POST /%s brings nothing: some parts take a request each (%s)", AGGREGATOR, reason)
+        else:
+            self._capabilities.futile.add(AGGREGATOR)
+            logger.info("POST /%s brings nothing: each part takes a request (%s)", AGGREGATOR, reason)
 
     def _note_refusal(self, what: str, error: SkippableError) -> None:
         everywhere = self._everywhere(what)
@@ -166,6 +216,13 @@ class RowRequests:
     def _here(self, what: str) -> str:
         """The endpoint in this project."""
         return f"{self._partition.path}/…{what}"
+
+
+def are_parts(name: str, value: Any) -> bool:
+    """Whether a row shows its parts in an attribute: those with ids as a list of objects, others at all."""
+    if name not in IDS:
+        return value is not None
+    return isinstance(value, list) and all(isinstance(part, dict) and "id" in part for part in value)
 
 
 def _is_answer(answer: Any, what: str) -> bool:

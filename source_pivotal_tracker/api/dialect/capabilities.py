@@ -59,8 +59,8 @@ class Capabilities:
     A capability is unknown until an answer with a story in it shows it. `unserved` are the paths that answers have
     shown to be missing, `served` those of single rows and parts that have answered, `described` the kinds of lists
     whose rows hold descriptions, or would if there were any. Of the ways to complete many rows at once, `completing`
-    are those that have brought something, `futile` those that have not; `shows_parts_alone`: a story that is asked for
-    by itself shows the parts that `fields` names, though lists do not (None: unknown).
+    are those that have brought something, `futile` those that have not, or do no more; `shows_parts_alone`: a story
+    that is asked for by itself shows the parts that `fields` names, though lists do not (None: unknown).
     """
 
     def __init__(self, client: TrackerClient) -> None:
@@ -92,6 +92,10 @@ class Capabilities:
         """The size of the pages of an endpoint, in all projects."""
         with self._lock:
             return self._page_sizes.setdefault(endpoint, PageSize(documented))
+
+    def completes(self, way: str) -> bool:
+        """Whether a way to complete many rows at once is known to bring something."""
+        return way in self.completing and way not in self.futile
 
     def mark_missing(self, capability: str) -> None:
         """Note what an answer has shown the server to lack."""

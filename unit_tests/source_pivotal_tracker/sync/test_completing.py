@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
 
-from source_pivotal_tracker.streams.hydrate import FEW_ROWS, IDS
-from source_pivotal_tracker.streams.row_requests import MOST_AGGREGATED, MOST_AT_ONCE
+from source_pivotal_tracker.streams.hydrate import FEW_ROWS
+from source_pivotal_tracker.streams.row_requests import IDS, MOST_AGGREGATED, MOST_AT_ONCE
 from source_pivotal_tracker.sync.detection.by_row_digests import SWEEPS
 from tracker_server import edits
 from tracker_server.api.dialect import LITETRACKER, Dialect
@@ -23,7 +25,7 @@ from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
-from unit_tests.interception import Before, html, path_of, query_of
+from unit_tests.interception import Before, html, instead, path_of, query_of
 from unit_tests.source_pivotal_tracker.sync.incremental.test_by_content import days_later
 from unit_tests.syncs import Row, Sync, config_for, key_of
 
@@ -35,7 +37,7 @@ EACH = 1 + len(PARTS)
 
 LIST = re.compile(r"/projects/\d+/(stories|epics|releases)")
 ONE, PART = re.compile(r"/projects/\d+/stories/\d+"), re.compile(r"/projects/\d+/stories/\d+/\w+")
-BULK = re.compile(r"/projects/\d+/stories/bulk")
+BULK, AGGREGATE = re.compile(r"/projects/\d+/stories/bulk"), re.compile(r"/aggregator")
 
 
 def having(*endpoints: str, fields: bool = False) -> Dialect:
@@ -128,7 +130,7 @@ def shown(rows: Iterable[Row], among: Iterable[Row]) -> list[Row]:
 
 def completing(log: Iterable[LoggedRequest]) -> list[str]:
     """The requests for more than lists show."""
-    kinds = (ONE, PART, BULK, re.compile("/aggregator"))
+    kinds = (ONE, PART, BULK, AGGREGATE)
     return [logged.path for logged in log if any(kind.fullmatch(logged.path) for kind in kinds)]
 
 
@@ -180,6 +182,106 @@ def test_what_an_aggregate_does_not_bring_is_asked_for_by_itself(
         stream: len(some) for stream, some in rows.items()
     }
     assert sum(logged.path == "/aggregator" for logged in server.log) <= 2
+
+
+def changed(kind: re.Pattern[str], change: Callable[[Any, int], Any], dialect: Dialect) -> Callable[[World], Before]:
+    """A server whose good answers of one kind are changed. `change` gets what is in one, and how many came before."""
+
+    def of(world: World) -> Before:
+        api = TrackerApi(world, dialect=dialect)
+        in_lists = terse_lists_only(dialect)(world) if dialect.fields else instead({})
+        number = itertools.count()
+
+        def before(request: Request) -> Response | None:
+            if not kind.fullmatch(path_of(request)):
+                return in_lists(request)
+            response = api.handle(request)
+            if response.status != 200:
+                return response
+            answer = change(orjson.loads(response.body), next(number))
+            return answer if isinstance(answer, Response) else replace(response, body=orjson.dumps(answer))
+
+        return before
+
+    return of
+
+
+def all_of(sync: Sync) -> dict[str, list[tuple[Any, ...]]]:
+    """The keys, and what only a complete row has."""
+    assert sync.failure is None
+    return {
+        stream: [(*key_of(stream, row), row.get("description"), row.get("text")) for row in rows]
+        for stream, rows in in_order(sync).items()
+    }
+
+
+ODD_BULKS: dict[str, tuple[Callable[[Any, int], Any], float]] = {
+    "half of the rows": (lambda rows, _: rows[: len(rows) // 2], 0.2 * STORIES),
+    "ids in lists": (lambda rows, _: [{**row, "id": [row["id"]]} for row in rows], STORIES),
+    "other rows": (lambda rows, _: [{**row, "id": row["id"] + 1_000_000} for row in rows], STORIES),
+    "no parts": (lambda rows, _: [{**row, "comments": None, "tasks": None} for row in rows], STORIES),
+    "words for parts": (lambda rows, _: [{**row, "comments": "none"} for row in rows], STORIES),
+    "ids for parts": (
+        lambda rows, _: [{**row, "comments": [some["id"] for some in row["comments"]]} for row in rows],
+        STORIES,
+    ),
+    "parts without ids": (lambda rows, _: [{**row, "comments": [{"text": "Oh"}]} for row in rows], STORIES),
+    "nothing in time, once": (lambda rows, number: rows if number else html(504), 2 * FEW_ROWS),
+    "nothing in time, of many": (lambda rows, _: rows if len(rows) <= 20 else html(504), 2 * FEW_ROWS),
+}
+
+
+@pytest.mark.parametrize(("change", "most"), ODD_BULKS.values(), ids=ODD_BULKS.keys())
+def test_what_many_stories_by_their_ids_do_not_bring_is_asked_for(
+    change: Callable[[Any, int], Any], most: float, world: World
+) -> None:
+    server = TrackerServer(world, dialect=WITH_BULK, before=changed(BULK, change, WITH_BULK)(world))
+    with server, TrackerServer(world) as whole:
+        assert all_of(Sync(config_for(server), STREAMS)) == all_of(Sync(config_for(whole), STREAMS))
+    assert len(completing(server.log)) <= EACH + most + 3
+
+
+def moved_on(answers: dict[str, Any], _: int) -> dict[str, Any]:
+    """Under the path of each story and part what belongs to the next one of its kind."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for place in answers:
+        kinds[re.sub(r"\d+|\?.*", "", place)].append(place)
+    return {
+        place: answers[after]
+        for places in kinds.values()
+        for place, after in zip(places, [*places[1:], places[0]], strict=True)
+        if answers[after]
+    }
+
+
+ODD_AGGREGATES: dict[str, tuple[Callable[[Any, int], Any], float]] = {
+    "of other stories": (moved_on, EACH * STORIES),
+    "half of it": (lambda answers, _: dict(list(answers.items())[::2]), EACH * STORIES),
+    "nothing, for a moment": (lambda answers, number: html(502) if number in (3, 4) else answers, EACH * 10),
+    "no token, from then on": (lambda answers, number: html(401) if number > 2 else answers, EACH * STORIES),
+}
+
+
+@pytest.mark.parametrize(("change", "most"), ODD_AGGREGATES.values(), ids=ODD_AGGREGATES.keys())
+def test_what_an_aggregate_brings_is_taken_for_what_it_is(
+    change: Callable[[Any, int], Any], most: float, world: World
+) -> None:
+    dialect = having("aggregator")
+    server = TrackerServer(world, dialect=dialect, before=changed(AGGREGATE, change, dialect)(world))
+    with server, TrackerServer(world) as whole:
+        assert all_of(Sync(config_for(server), STREAMS)) == all_of(Sync(config_for(whole), STREAMS))
+    assert len(completing(server.log)) <= EACH + most + STORIES / 2
+
+
+def test_a_story_that_comes_under_the_path_of_another_is_not_taken_for_it(world: World) -> None:
+    def another(row: Row, _: int) -> Row:
+        return {**row, "id": row["id"] + 1}
+
+    with TrackerServer(world, dialect=LITETRACKER, before=changed(ONE, another, LITETRACKER)(world)) as server:
+        sync = Sync(config_for(server), STREAMS)
+    assert sync.failure
+    assert "the row of another id came" in str(sync.errors)
+    assert not sync.records["stories"]
 
 
 def test_what_changed_last_comes_first(world: World) -> None:
