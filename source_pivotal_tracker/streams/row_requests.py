@@ -15,9 +15,10 @@ from source_pivotal_tracker.api.errors import (
     ParametersRefused,
     RetryableError,
     SkippableError,
+    answer_of,
 )
 from source_pivotal_tracker.api.fields import Fields
-from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, PageSize
+from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, PageSize, refuse_cut
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.rows import Row
 
@@ -83,17 +84,21 @@ class RowRequests:
         everywhere = self._everywhere(what)
         try:
             self.requests += 1
-            answer = self._context.client.selection.get(
+            response = self._context.client.selection.get(
                 path,
                 {},
                 fields,
                 endpoint=everywhere,
                 names=self._fed_by.get(what.strip("/"), ""),
                 parse_lock=self._context.parse_lock,
-            ).parsed
+            )
         except SkippableError as error:
             self._note_refusal(what, error)
             return None
+        answer = response.parsed
+        if isinstance(answer, list):
+            with answer_of(path):
+                refuse_cut(response.headers, len(answer))
         if not _is_answer(answer, what):
             raise InvalidResponse("a row came without its id", path=path)
         if not what and self._endpoint.lookup_by_id and answer["id"] != row["id"]:

@@ -25,7 +25,7 @@ from tracker_server.app import LoggedRequest, TrackerServer
 from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
-from unit_tests.interception import Before, html, instead, path_of, query_of
+from unit_tests.interception import Before, html, instead, json, path_of, query_of
 from unit_tests.source_pivotal_tracker.sync.incremental.test_by_content import days_later
 from unit_tests.syncs import Row, Sync, config_for, key_of
 
@@ -282,6 +282,16 @@ def test_a_story_that_comes_under_the_path_of_another_is_not_taken_for_it(world:
     assert sync.failure
     assert "the row of another id came" in str(sync.errors)
     assert not sync.records["stories"]
+
+
+def test_parts_that_the_server_cuts_short_are_not_taken_for_all(world: World) -> None:
+    def cut(parts: list[Row], _: int) -> Response:
+        return json(parts[:1], Total=len(parts))
+
+    with TrackerServer(world, dialect=LITETRACKER, before=changed(PART, cut, LITETRACKER)(world)) as server:
+        sync = Sync(config_for(server), STREAMS)
+    assert sync.failure
+    assert "rows of a list without pages but sent 1" in str(sync.errors)
 
 
 def test_what_changed_last_comes_first(world: World) -> None:
