@@ -46,12 +46,16 @@ class PageSize:
             self._rows = min(self._rows, smaller)
             return True
 
-    def refused(self, asked: int) -> bool:
-        """Note that the server refuses to be asked for so many rows. Returns False if the API documents that many."""
+    def refused(self, asked: int, reason: str) -> bool:
+        """Note that the server refuses to be asked for so many rows. Returns False if that is not what it refuses.
+
+        Of a page that is no longer than the API documents, the `reason` has to name the limit.
+        """
         with self._lock:
-            if asked <= self._documented:
+            if asked <= SMALLEST_PAGE or (asked <= self._documented and "limit" not in reason):
                 return False
-            self._largest = self._rows = self._documented
+            smaller = self._documented if asked > self._documented else max(asked // 2, SMALLEST_PAGE)
+            self._largest, self._rows = min(self._largest, smaller), min(self._rows, smaller)
             return True
 
     def came(self, asked: int, rows: int, *, is_told: bool) -> None:

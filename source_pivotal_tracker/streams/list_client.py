@@ -234,9 +234,10 @@ class ListClient:
                 if not (error.is_timeout and size.too_slow(limit)):
                     raise
                 logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
-            except ParametersRefused:
-                if not size.refused(limit):
+            except ParametersRefused as error:
+                if not size.refused(limit, error.reason):
                     raise
+                logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
             else:
                 rows = len(response.parsed) if isinstance(response.parsed, list) else 0
                 size.came(limit, rows, is_told="X-Tracker-Pagination-Total" in response.headers)

@@ -434,6 +434,22 @@ def test_a_page_that_takes_the_server_too_long_is_asked_for_in_smaller_ones(
     assert 1 <= sum(status == 504 for _, status in limits[6:]) <= 2
 
 
+@pytest.mark.parametrize("dialect", [Dialect(), LITETRACKER], ids=["tracker", "litetracker"])
+def test_a_page_that_the_server_refuses_as_too_long_is_asked_for_in_smaller_ones(
+    dialect: Dialect, world: World, rows: dict[str, list[Row]]
+) -> None:
+    refusal = error_response(ApiError(400, "invalid_parameter", "Oh.", general_problem="limit is more than 40"))
+
+    def before(request: Request) -> Response | None:
+        is_too_long = LIST.fullmatch(path_of(request)) and int(query_of(request).get("limit", "0")) > 40
+        return refusal if is_too_long else None
+
+    with TrackerServer(world, dialect=dialect, before=before) as server:
+        sync = Sync(config_for(server), STREAMS, incremental=True)
+    assert sync.failure is None
+    assert {row["id"] for row in sync.records["stories"]} == {row["id"] for row in rows["stories"]}
+
+
 def test_a_server_that_gives_all_it_is_asked_for_and_tells_no_size_is_asked_for_more() -> None:
     world = make_world(projects=1, stories=2600)
     dialect = replace(LITETRACKER, page_cap=None, terse_lists=False)
