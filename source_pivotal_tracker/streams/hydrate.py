@@ -123,8 +123,8 @@ class Hydrator:
             self._warn_of_what_is_not_shown(rows)
 
     def learn(self, rows: Sequence[Row], kind: str | None) -> None:
-        """See by the rows of a list, as they came, whether it shows descriptions."""
-        if kind and any("description" in row for row in rows):
+        """See by the rows of a list, as they came, whether it shows descriptions, and not just empty ones."""
+        if kind and any(row.get("description") for row in rows):
             self._capabilities.described.add(kind)
 
     def describes(self, kind: str) -> bool:
@@ -172,7 +172,7 @@ class Hydrator:
                 continue
             rest = rows[len(by_id) :]
             came = [self._usable(whole) for whole in wholes if whole["id"] in by_id]
-            shown = {name for whole in came for name in whole}
+            shown = {name for whole in came for name in whole if name != "description" or whole[name]}
             if not came and self._capabilities.completes(BULK):
                 # They are gone, most likely: each by itself tells.
                 rows = rest
@@ -203,7 +203,7 @@ class Hydrator:
         for row in rows:
             if self._lacks_description(row, wanting, kind):
                 self._take_whole(row, fields)
-                self._undescribed = self._undescribed + 1 if "description" not in row else -sys.maxsize
+                self._undescribed = -sys.maxsize if row.get("description") else self._undescribed + 1
                 if heeds_fields and self._undescribed >= MOST_UNDESCRIBED:
                     self._capabilities.described.add(kind)
                     logger.info(

@@ -53,8 +53,9 @@ Wanted = tuple[Row, str, Fields]
 class RowRequests:
     """Asks one list's server for single rows and their parts, and counts the `requests`.
 
-    What the server does not serve is noted in `Capabilities.unserved`, and not asked for again in this sync. `fed_by`
-    has by part the names of the streams that it feeds.
+    What the server does not serve is noted in `Capabilities.unserved`, and not asked for again in this sync; nor is a
+    way to complete many rows at once that fails, which is noted in `futile`. `fed_by` has by part the names of the
+    streams that it feeds.
     """
 
     def __init__(self, context: ServerContext, partition: Partition, fed_by: Mapping[str, str]) -> None:

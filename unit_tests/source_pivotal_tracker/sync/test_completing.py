@@ -284,6 +284,18 @@ def test_a_story_that_comes_under_the_path_of_another_is_not_taken_for_it(world:
     assert not sync.records["stories"]
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_descriptions_that_lists_show_as_empty_are_asked_for(nothing: str | None, world: World) -> None:
+    def undescribed(rows: list[Row], _: int) -> list[Row]:
+        return [{**row, "description": nothing} for row in rows]
+
+    with TrackerServer(world, dialect=LITETRACKER, before=changed(LIST, undescribed, LITETRACKER)(world)) as server:
+        came = Sync(config_for(server), ["stories"]).records["stories"]
+    described = {row["id"]: row["description"] for row in came if row["description"]}
+    stories = next(iter(world.projects.values())).stories.values()
+    assert described == {story["id"]: story["description"] for story in stories if story.get("description")}
+
+
 def test_parts_that_the_server_cuts_short_are_not_taken_for_all(world: World) -> None:
     def cut(parts: list[Row], _: int) -> Response:
         return json(parts[:1], Total=len(parts))
