@@ -61,10 +61,11 @@ class NewestFirst:
             if not self._list.completes_rows:
                 yield self._list.completed(page)
                 continue
-            if not listed:
-                yield from self._first_completed(page)
+            is_first = not listed
             listed += len(page.rows)
             newest = max(filter(None, (newest, newest_of(page.rows, "updated_at", until))), default=None)
+            if is_first:
+                yield from self._first_completed(page)
             whole = []
             for row in page.rows:
                 if self._list.lacks(row):
