@@ -12,7 +12,7 @@ from pathlib import Path
 
 import airbyte
 from airbyte.caches.base import CacheBase
-from airbyte_protocol.models import AirbyteStream, SyncMode  # type: ignore[import-untyped]
+from airbyte_protocol.models import AirbyteStream, SyncMode
 from sqlalchemy import text
 
 CONNECTOR = "source-pivotal-tracker"
