@@ -9,8 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import orjson
-from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
+from airbyte_cdk.models import AirbyteStateMessage
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +18,7 @@ from source_pivotal_tracker.sync.detection.by_row_digests import SWEEPS
 from tracker_server.api.dialect import LITETRACKER, Dialect
 from tracker_server.app import TrackerServer
 from tracker_server.sample import make_world
-from unit_tests.syncs import Sync, config_for
+from unit_tests.syncs import Sync, config_for, swept_later
 
 SIZES = (200, 600)
 """Stories; what a sync costs grows with them in a straight line."""
@@ -44,7 +43,7 @@ FIRST_SHARE, SWEEP_SHARE = 0.5, 0.2
 
 @dataclass(frozen=True)
 class Cost:
-    """The requests of a first sync, of one of a world that stands still, and of a sweep, for so many stories."""
+    """How many requests a first sync takes, a later one in which nothing changed, and a sweep."""
 
     first: float
     later: float
@@ -76,7 +75,7 @@ def table(by_server: dict[str, tuple[Cost, Cost]]) -> Table:
 
 
 def figures(by_server: dict[str, tuple[Cost, Cost]]) -> Iterator[Figure]:
-    """The requests of a story beside what they were, for the servers of which that is known."""
+    """The requests for each story, now and before, for the servers that were measured before."""
     for server, (first, sweep) in BEFORE.items():
         for_each = by_server[server][1]
         for name, now, before, share in (
@@ -92,13 +91,13 @@ def figures(by_server: dict[str, tuple[Cost, Cost]]) -> Iterator[Figure]:
 
 
 def cost_of(stories: int, dialect: Dialect) -> Cost:
-    """What syncs of one project with so many stories cost; the sweep is the mean of so many as complete all of them."""
+    """Sync one project with so many stories, and count the requests. A sweep is the mean of SWEEPS of them."""
     with TrackerServer(make_world(projects=1, stories=stories), dialect=dialect) as server:
         first, state = _synced(server, [])
         later, state = _synced(server, state)
         sweeps = 0
         for _ in range(SWEEPS):
-            sweep, state = _synced(server, [_aged(some) for some in state])
+            sweep, state = _synced(server, swept_later(state, -DAYS_BEFORE_A_SWEEP))
             sweeps += sweep
     return Cost(first, later, sweeps / SWEEPS)
 
@@ -110,18 +109,6 @@ def _synced(server: TrackerServer, state: list[AirbyteStateMessage]) -> tuple[in
     if sync.failure:
         raise sync.failure
     return len(server.log) - before, sync.state
-
-
-def _aged(state: AirbyteStateMessage) -> AirbyteStateMessage:
-    """The state as if its lists had last been compared row by row some days before."""
-    if state.stream and state.stream.stream_state:
-        blob = orjson.loads(orjson.dumps(state.stream.stream_state.__dict__))
-        for checkpoint in blob.get("projects", {}).values():
-            for part in (checkpoint, *(inner for inner in checkpoint.values() if isinstance(inner, dict))):
-                if "swept" in part:
-                    part["swept"] -= DAYS_BEFORE_A_SWEEP
-        state.stream.stream_state = AirbyteStateBlob(blob)
-    return state
 
 
 def _told(requests: float) -> str:

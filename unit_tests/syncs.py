@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import orjson
 import pytest
 from airbyte_cdk.models import (
     AirbyteMessage,
+    AirbyteStateBlob,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
@@ -121,9 +122,7 @@ class Sync:
         return list(self._states.values())
 
     def blob(self, stream: str) -> dict[str, Any]:
-        state = self._states[stream].stream
-        assert state is not None
-        return json.loads(orjson.dumps(state.stream_state.__dict__)) if state.stream_state else {}
+        return blob_in(self._states[stream])
 
     def _sort(self, message: AirbyteMessage) -> None:
         if message.type == MessageType.RECORD and message.record:
@@ -138,6 +137,29 @@ class Sync:
                 self.estimates[message.trace.estimate.name].append(message.trace.estimate.row_estimate or 0)
             if message.trace.error:
                 self.errors.append(message.trace.error.message)
+
+
+def blob_in(state: AirbyteStateMessage) -> dict[str, Any]:
+    """A copy of what the state of a stream holds."""
+    assert state.stream
+    blob: dict[str, Any] = orjson.loads(
+        orjson.dumps(state.stream.stream_state.__dict__ if state.stream.stream_state else {})
+    )
+    return blob
+
+
+def swept_later(states: Iterable[AirbyteStateMessage], days: int) -> list[AirbyteStateMessage]:
+    """Copies of the states, as if their lists had been swept so many days later, or earlier."""
+    shifted = deepcopy(list(states))
+    for state in shifted:
+        blob = blob_in(state)
+        lists = [blob, *blob.get("projects", {}).values(), blob.get("server", {})]
+        for place in [*lists, *(inner for outer in lists for inner in outer.values() if isinstance(inner, dict))]:
+            if isinstance(place.get("swept"), int):
+                place["swept"] += days
+        assert state.stream
+        state.stream.stream_state = AirbyteStateBlob(blob)
+    return shifted
 
 
 def wait_for_threads(before: Collection[threading.Thread] = ()) -> None:

@@ -230,12 +230,12 @@ class ListClient:
             try:
                 asked: Params = {**params, "limit": limit, "offset": offset}
                 response = self._get(self._partition.path, asked, attempts_at_timeout=attempts)
-            except RetryableError as error:
-                if not (error.is_timeout and size.too_slow(limit)):
-                    raise
-                logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
-            except ParametersRefused as error:
-                if not size.refused(limit, error.reason):
+            except (RetryableError, ParametersRefused) as error:
+                if isinstance(error, RetryableError):
+                    is_smaller = error.is_timeout and size.too_slow(limit)
+                else:
+                    is_smaller = size.refused(limit, error.reason)
+                if not is_smaller:
                     raise
                 logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
             else:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteStateBlob, AirbyteStateMessage
+from airbyte_cdk.models import AirbyteStateMessage
 
 from tracker_server.app import TrackerServer
 from tracker_server.http_message import Request, Response
 from unit_tests.modes import Mode
 from unit_tests.replica import Rows, differences
-from unit_tests.syncs import BY_NAME, Sync, config_for
+from unit_tests.syncs import BY_NAME, Sync, blob_in, config_for, key_of, swept_later
 from unit_tests.year.destination import Destination
 from unit_tests.year.faults import Faults
 from unit_tests.year.people import WORKING_HOURS, People
@@ -148,9 +146,7 @@ class Simulation:
         assert served.failure is None
         theirs: Rows = {name: {} for name in BY_NAME}
         for name, records in served.records.items():
-            stream = BY_NAME[name]
-            keys = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
-            theirs[name] = {tuple(row[key] for key in keys): row for row in records}
+            theirs[name] = {key_of(name, row): row for row in records}
         mine = {name: dict(self.destination.replica.rows[name]) for name in BY_NAME}
         lost = {guid for guid in self.people.forgotten if (guid,) not in mine["activity"]}
         for name, gone in (
@@ -194,14 +190,14 @@ class Simulation:
             self._config(),
             self.mode.known(),
             incremental=True,
-            state=moved(self._states, days=today),
+            state=swept_later(self._states, days=today),
             killed_after=killed_after,
             state_seconds=1 if killed_after is None else 0,
         )
         was_disturbed = bool(self._faults.count > faults or self._edits_at or killed_after)
         self._faults.chance, self._edits_at = 0.0, set()
         assert sync.failure is None or self._faults.count > faults, sync.errors
-        self._states = moved(sync.state, days=-today)
+        self._states = swept_later(sync.state, days=-today)
         if killed_after is None:
             self._messages = sync.messages
         again = self.destination.load(sync, up_to_the_states=killed_after is not None and self._random.random() < 0.5)
@@ -212,7 +208,7 @@ class Simulation:
             whole=sum(whole.values()),
             again=again.total() - again[DAYS_OF_HISTORY],
             days_again=again[DAYS_OF_HISTORY],
-            state_bytes=sum(len(orjson.dumps(_blob(state))) for state in self._states),
+            state_bytes=sum(len(orjson.dumps(blob_in(state))) for state in self._states),
             stories=self.people.stories,
             is_ordinary=not was_disturbed,
         )
@@ -221,32 +217,10 @@ class Simulation:
         return config_for(self._server, num_workers=self._random.choice((1, 1, 3)), full_sweep_days=SWEEP_DAYS)
 
 
-def moved(states: Iterable[AirbyteStateMessage], *, days: int) -> list[AirbyteStateMessage]:
-    """The states as a sync would have left them that ran so many days later: they say on which day a list was swept."""
-    shifted = deepcopy(list(states))
-    for state in shifted:
-        blob = _blob(state)
-        lists = [blob, *blob.get("projects", {}).values(), blob.get("server", {})]
-        for place in [*lists, *(inner for outer in lists for inner in outer.values() if isinstance(inner, dict))]:
-            if isinstance(place.get("swept"), int):
-                place["swept"] += days
-        assert state.stream
-        state.stream.stream_state = AirbyteStateBlob(blob)
-    return shifted
-
-
 def table(months: Sequence[Month]) -> str:
     """Markdown, a line a month."""
     lines = [HEADERS, ["---:"] * len(HEADERS), *([str(number), *month.cells] for number, month in enumerate(months, 1))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _blob(state: AirbyteStateMessage) -> dict[str, Any]:
-    assert state.stream
-    blob: dict[str, Any] = orjson.loads(
-        orjson.dumps(state.stream.stream_state.__dict__ if state.stream.stream_state else {})
-    )
-    return blob
 
 
 def _without(rows: Rows, unknown: set[tuple[str, int]]) -> Rows:

@@ -26,8 +26,7 @@ from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
 from unit_tests.interception import Before, html, instead, json, path_of, query_of
-from unit_tests.source_pivotal_tracker.sync.incremental.test_by_content import days_later
-from unit_tests.syncs import Row, Sync, config_for, key_of
+from unit_tests.syncs import Row, Sync, config_for, key_of, swept_later
 
 STORIES = 60
 PARTS = ("story_tasks", "story_comments", "story_blockers", "story_reviews")
@@ -375,7 +374,7 @@ def mode_free_world() -> World:
 
 
 def sweep(server: TrackerServer, last: Sync) -> Sync:
-    sync = Sync(config_for(server), STREAMS, incremental=True, state=days_later(last, 8).state)
+    sync = Sync(config_for(server), STREAMS, incremental=True, state=swept_later(last.state, -8))
     assert sync.failure is None
     return sync
 

@@ -30,7 +30,7 @@ from unit_tests.source_pivotal_tracker.sync.incremental.destination import (
     tombstones,
 )
 from unit_tests.source_pivotal_tracker.sync.incremental.scene import Scene
-from unit_tests.syncs import Sync, config_for, warnings
+from unit_tests.syncs import Sync, config_for, swept_later, warnings
 
 STREAMS = ["stories", "story_tasks", "labels", "epics", "releases"]
 
@@ -49,12 +49,8 @@ def sync(server: TrackerServer, last: Sync | None = None, **settings: Any) -> Sy
 
 def days_later(last: Sync, days: int) -> Sync:
     """The same sync, as if its lists had last been swept so many days ago."""
-    for message in last.state:
-        assert message.stream
-        blob = orjson.loads(orjson.dumps(message.stream.stream_state.__dict__ if message.stream.stream_state else {}))
-        for project in blob["projects"].values():
-            project["swept"] -= days
-        message.stream.stream_state = AirbyteStateBlob(blob)
+    for message, earlier in zip(last.state, swept_later(last.state, -days), strict=True):
+        message.stream = earlier.stream
     return last
 
 
