@@ -14,6 +14,7 @@ from source_pivotal_tracker.sync.checkpoints import StateKey
 from source_pivotal_tracker.sync.state import StreamState
 
 BYTES_OF_STATE = 5_000
+"""For each so many bytes in a state, the next one waits as long again."""
 
 
 @dataclass
