@@ -29,7 +29,8 @@ class Changes:
     many they were with those that are not. `moved` came from another project, `moved_on` are in another replicated one
     now. `epics` are those that were touched. `deleted` has the things that are gone at the end, by kind and id: one
     that came back is not in it. `missing` is how many versions have no activity (or how many the project fell behind):
-    unless it is 0, there were changes that are not here.
+    unless it is 0, there were changes that are not here. `known_from` is the time from which on all of them are here,
+    None where that is not known.
 
     Where the activity has no versions, its times stand for them, in seconds since 1970.
     """
@@ -44,6 +45,7 @@ class Changes:
     touched: int = 0
     sweeping: bool = False
     missing: int = 0
+    known_from: Revision | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -152,8 +154,9 @@ class ChangesReader:
         if self._is_timed:
             # If the clock went back, changes may have times that are known already.
             has_gone_back = changes.revision + self._slack < changes.since
-            is_doubtful = has_gone_back or self._is_out_of_order or self._has_odd_ones or not self._reaches_back
-            changes.missing = 1 if is_doubtful else 0
+            is_doubtful = has_gone_back or self._is_out_of_order or self._has_odd_ones
+            changes.missing = 1 if is_doubtful or not self._reaches_back else 0
+            changes.known_from = Revision(min(self._clocks)) if self._clocks and not is_doubtful else None
         else:
             changes.missing = abs(changes.revision - changes.since) - len(self._clocks)
         for _, deletion, thing in sorted(self._events, key=lambda event: event[0]):

@@ -22,14 +22,19 @@ class ResumePoint:
     """How far an unfinished walk has come: the next offset, and the list that it is an offset in.
 
     `revision` is the project's when the walk first began: of the stories that nobody has touched since then, all that
-    stood before the offset have been read. `since` is the parameter that the list was asked with, `newest` the greatest
-    cursor among the rows before the place.
+    stood before the offset have been read. It is None where nothing shows how far the project had come. `since` is the
+    parameter that the list was asked with, `newest` the greatest cursor among the rows before the place.
+
+    `reached` is there while all rows are compared with their digests, the newest first: those that are newer have been
+    compared, or with `by_share` those of them that it was their turn of.
     """
 
     offset: int
-    revision: Revision
+    revision: Revision | None
     since: str | None = None
     newest: str | None = None
+    reached: str | None = None
+    by_share: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ class ListRevisions:
         self._changes = changes
         self._revisions: list[Revision | None] = []
         points = (member.checkpoint.resume_point for member in walk.members)
-        self._pinned = min((point.revision for point in points if point), default=None)
+        known = (point.revision for point in points if point and point.revision is not None)
+        self._pinned = min(known, default=None)
         self.is_resumed = False
 
     def add(self, revision: Revision | None) -> None:

@@ -68,7 +68,9 @@ class RowDigests:
             ids = list(itertools.accumulate(_numbers("Q", zlib.decompress(steps))))
             seconds = zip(ids, _numbers("q", zlib.decompress(times)), strict=True)
             known = dict(zip(ids, _numbers("I", digests), strict=True))
-            listed = [dict(zip(ids, _numbers("I", part), strict=True)) for part in more]
+            listed = [
+                {row_id: one for row_id, one in zip(ids, _numbers("I", part), strict=True) if one} for part in more
+            ]
             return cls(known, {row_id: second for row_id, second in seconds if second != NO_TIME}, *listed)
         except (TypeError, ValueError, struct.error, zlib.error) as error:
             raise DamagedDigests from error

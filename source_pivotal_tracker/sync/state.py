@@ -9,7 +9,7 @@ A stream with two endpoints has one such checkpoint for each, by name. What belo
 instead. While a full refresh runs, `full_refresh` is true, `began` is when it began (in seconds since 1970), `start`
 the start date that it reads from, and a project that is read has `"done": true`. Where only its content tells what
 changed in a list, `ledger` stands for the rows that were sent, `swept` is the day on which all of it was last looked
-at (in days since 1970), and `sweeps` counts these days.
+at (in days since 1970), and `sweeps` is the share of its rows, from 0 to 5, that the next such day completes.
 """
 
 from __future__ import annotations
@@ -192,8 +192,19 @@ def _written(checkpoint: Checkpoint) -> Blob:
         done=checkpoint.done or None,
         swept=checkpoint.swept,
         sweeps=checkpoint.sweeps or None,
-        walk=point and _known(offset=point.offset, version=point.revision, since=point.since, newest=point.newest),
+        walk=point and _written_point(point),
         ledger=digests and digests.written(),
+    )
+
+
+def _written_point(point: ResumePoint) -> Blob:
+    return _known(
+        offset=point.offset,
+        version=point.revision,
+        since=point.since,
+        newest=point.newest,
+        reached=point.reached,
+        by_share=point.by_share or None,
     )
 
 
@@ -224,9 +235,10 @@ def _resume_point(walk: Any) -> ResumePoint:
     if not isinstance(walk, dict):
         raise TypeError
     offset, revision = _number(walk.get("offset")), _revision(walk.get("version"))
-    if offset is None or revision is None:
+    if offset is None or (offset and revision is None):
         raise ValueError
-    return ResumePoint(offset, revision, _time(walk.get("since")), _time(walk.get("newest")))
+    since, newest, reached = (_time(walk.get(name)) for name in ("since", "newest", "reached"))
+    return ResumePoint(offset, revision, since, newest, reached, walk.get("by_share") is True)
 
 
 def _number(value: Any) -> int | None:

@@ -167,11 +167,13 @@ class WalkReader:
     def _resume_point_after(self, answer: Answer) -> ResumePoint | None:
         """Where another run can go on once the rows of an answer are written, if there is such a place."""
         oldest = self._revisions.oldest
-        if answer.following is None or oldest is None:
+        if answer.following is None:
             return None
         if answer.following == FROM_THE_START:
-            return ResumePoint(FROM_THE_START, oldest, self._since, self._up_to_date)
-        return None if self._may_have_moved else ResumePoint(answer.following, oldest, self._since, self._newest)
+            return ResumePoint(FROM_THE_START, oldest, self._since, self._up_to_date, self._newest_first.reached)
+        if oldest is None or self._may_have_moved:
+            return None
+        return ResumePoint(answer.following, oldest, self._since, self._newest)
 
     @property
     def _up_to_date(self) -> str | None:
@@ -182,8 +184,11 @@ class WalkReader:
         points = [member.checkpoint.resume_point for member in self._walk.members]
         earlier = min((point.newest for point in points if point and point.newest), default=None)
         reached = self._newest_first.reached
-        is_past_it = earlier is None or (reached is not None and reached < earlier)
+        is_past_it = earlier is None or (reached is not None and reached < self._looked_back_from(earlier))
         return self._newest_first.newest if is_past_it else earlier
+
+    def _looked_back_from(self, cursor: str) -> str:
+        return min(detection.stream.since_cursor(cursor, self._lookback) for detection in self._detections)
 
     def _resume_point(self) -> ResumePoint | None:
         """The earliest resume point of the members, if an earlier run read this same list for all of them."""

@@ -30,7 +30,9 @@ class ByRowDigests(Detection):
 
     Where rows take requests of their own to be complete, such a sync completes those that the list shows otherwise than
     when they were last sent, and of the others a share that changes each time (SWEEPS): a sign of what changed in a
-    part is the time of its row, and what has none is late by so many sweeps.
+    part is the time of its row, and what has none is late by so many sweeps. All are completed in a first sync, and
+    where the activity leaves out changes since the last one. What an attempt that was cut off has compared counts as
+    unchanged for the next one, unless the list shows it otherwise, or its time or the activity names it.
     """
 
     row_digests: RowDigests
@@ -41,6 +43,7 @@ class ByRowDigests(Detection):
         self.row_digests = known.copy() if known else RowDigests()
         self._verdicts: dict[int, bool] = {}
         self._listed: dict[int, int] = {}
+        self._earlier = self._continued(member.checkpoint.resume_point)
 
     @property
     def needs_changes_only(self) -> bool:
@@ -63,15 +66,23 @@ class ByRowDigests(Detection):
         return self._verdicts[row_id]
 
     def _judged(self, row: Row) -> bool:
-        member = self.member
-        goes_on = not member.has_base and member.checkpoint.resume_point is not None
-        if not self._compares_all or self.trusts_earlier_run or goes_on:
+        if not self._compares_all or self.trusts_earlier_run:
             return self._shows_change(row)
-        if not member.has_base or not self._is_sweep:
+        row_id, checkpoint = row["id"], self.member.checkpoint
+        if not self.stream.part and self.row_digests.listed(row_id) != self._listed[row_id]:
             return True
-        is_due = digest_of(row["id"]) % SWEEPS == member.checkpoint.sweeps % SWEEPS
-        is_otherwise = not self.stream.part and self.row_digests.listed(row["id"]) != self._listed[row["id"]]
-        return is_due or is_otherwise or self._shows_change(row)
+        if self._was_compared(row):
+            return self._shows_change(row)
+        if self._compares_whole_rows:
+            return True
+        is_due = self.member.compares_all_rows and digest_of(row_id) % SWEEPS == checkpoint.sweeps % SWEEPS
+        return is_due or self._shows_change(row)
+
+    def _was_compared(self, row: Row) -> bool:
+        """Whether the attempt that this one goes on from has come by the row."""
+        if self._earlier is None or row["id"] not in self.row_digests:
+            return False
+        return not self.member.has_base or str(row.get("updated_at")) > str(self._earlier.reached)
 
     def records_to_emit(
         self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_changed_are_complete: bool
@@ -80,21 +91,32 @@ class ByRowDigests(Detection):
         return list(chain.from_iterable(changed))
 
     def checkpoint_at(self, resume_point: ResumePoint) -> Checkpoint:
-        return replace(super().checkpoint_at(resume_point), row_digests=self.row_digests.copy())
+        point = resume_point
+        if point.reached is not None:
+            earlier = self._earlier.reached if self._earlier else None
+            has_place = self.member.has_base and (self._misses_changes or self.member.compares_all_rows)
+            reached = min(point.reached, earlier or point.reached) if has_place else None
+            point = replace(point, reached=reached, by_share=has_place and not self._misses_changes)
+        return replace(super().checkpoint_at(point), row_digests=self.row_digests.copy())
 
     def checkpoint_at_end(
         self, changes: Changes | None, began_at: Revision | None, cursor: str | None, *, saw_all: bool
     ) -> Checkpoint:
         checkpoint = super().checkpoint_at_end(changes, began_at, cursor, saw_all=saw_all)
         checkpoint = replace(checkpoint, row_digests=self.row_digests.copy())
-        if saw_all and self._compares_all:
+        if saw_all and (self._compares_whole_rows or self.member.compares_all_rows):
             return replace(checkpoint, swept=today(), sweeps=(checkpoint.sweeps + 1) % SWEEPS)
         return checkpoint
 
     @property
-    def _is_sweep(self) -> bool:
-        """Whether all is compared because it is time to, and not because some change is known to be missing."""
-        return self.member.compares_all_rows and (self._changes is None or self._changes.covers(self.stream.part))
+    def _misses_changes(self) -> bool:
+        """Whether the activity is known to leave out something that happened since the checkpoint."""
+        return self._changes is not None and self._changes.missing > 0
+
+    @property
+    def _compares_whole_rows(self) -> bool:
+        """Whether what a row has beside what its list shows may be otherwise, too."""
+        return not self.member.has_base or self._misses_changes
 
     @property
     def _compares_all(self) -> bool:
@@ -103,10 +125,26 @@ class ByRowDigests(Detection):
             return True
         return self._changes is not None and not self._changes.covers(self.stream.part)
 
+    def _continued(self, point: ResumePoint | None) -> ResumePoint | None:
+        """The resume point, if what was compared before it need not be again: all that happened since is known.
+
+        Without a base, that is what the digests know.
+        """
+        if point is None or not self.member.has_base:
+            return None if self._misses_changes else point
+        if point.reached is None or not (self._misses_changes or self.member.compares_all_rows):
+            return None
+        if not self._misses_changes:
+            return point
+        known_from = self._changes.known_from if self._changes else None
+        is_known = known_from is not None and point.revision is not None and known_from < point.revision
+        return point if is_known and not point.by_share else None
+
     def _shows_change(self, row: Row) -> bool:
         if row["id"] not in self.row_digests:
             return True
-        return shows_change(row, self.member, self._walk.endpoint, self._changes, self._lookback)
+        cursor = self._earlier.newest if self._earlier and self._was_compared(row) else None
+        return shows_change(row, self.member, self._walk.endpoint, self._changes, self._lookback, cursor)
 
     def _changed(
         self, rows: Sequence[Row], records: Sequence[Sequence[Row]], *, only_changed_are_complete: bool
@@ -118,7 +156,7 @@ class ByRowDigests(Detection):
             if only_changed_are_complete:
                 may_have_changed = self.may_have_changed(row)
                 listed = self._listed.pop(row_id, None)
-                del self._verdicts[row_id]
+                self._verdicts.pop(row_id, None)
                 if not may_have_changed:
                     continue
                 self.row_digests.note_listed(row_id, listed)

@@ -11,10 +11,20 @@ from source_pivotal_tracker.sync.changes import Changes
 from source_pivotal_tracker.sync.walks import Member
 
 
-def shows_change(row: Row, member: Member, endpoint: Endpoint, changes: Changes | None, lookback: timedelta) -> bool:
-    """Whether the time of a row or the activity says that it changed since the checkpoint, or neither can be asked."""
-    checkpoint = member.checkpoint
-    cursor = checkpoint.cursor or (checkpoint.resume_point and checkpoint.resume_point.newest)
+def shows_change(
+    row: Row,
+    member: Member,
+    endpoint: Endpoint,
+    changes: Changes | None,
+    lookback: timedelta,
+    cursor: str | None = None,
+) -> bool:
+    """Whether the time of a row or the activity says that it changed since the checkpoint, or neither can be asked.
+
+    `cursor` stands for that of the checkpoint where an unfinished read has brought the row later.
+    """
+    point = member.checkpoint.resume_point
+    cursor = cursor or member.checkpoint.cursor or (point.newest if point else None)
     if not cursor or row["id"] in _named(endpoint, changes):
         return True
     # The points of a release follow other stories; its parts do not.

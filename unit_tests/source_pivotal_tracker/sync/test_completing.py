@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from airbyte_cdk.models import AirbyteStateMessage
 
 from source_pivotal_tracker.streams.hydrate import FEW_ROWS
 from source_pivotal_tracker.streams.row_requests import IDS, MOST_AGGREGATED, MOST_AT_ONCE
@@ -415,6 +416,106 @@ def test_what_a_list_shows_otherwise_comes_with_the_first_sweep_and_what_it_leav
                 assert owned["id"] in {row["id"] for row in last.records["stories"]}
             texts |= {row["id"] for row in last.records["story_comments"] if row["text"] == "Changed without a word"}
     assert texts == {comment["id"] for story in commented for comment in story["comments"]}
+
+
+def test_a_new_name_of_a_label_is_no_reason_to_ask_for_what_lists_leave_out(mode_free_world: World) -> None:
+    world = mode_free_world
+    project, by = next(iter(world.projects.values())), next(iter(world.people))
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        last = Sync(config_for(server), STREAMS, incremental=True)
+        world.now += timedelta(hours=1)
+        label = rename_a_label(world, project, by)
+        before = len(server.log)
+        last = Sync(config_for(server), STREAMS, incremental=True, state=last.state)
+    assert last.failure is None
+    labelled = {story["id"] for story in project.stories.values() if label in story["label_ids"]}
+    assert 0 < len(labelled) < STORIES / 2
+    assert labelled <= {row["id"] for row in last.records["stories"]}
+    asked = {path for path in completing(server.log[before:]) if ONE.fullmatch(path)}
+    assert len(asked) <= len(labelled) + FEW_ROWS
+
+
+def rename_a_label(world: World, project: Project, by: int) -> int:
+    used: Counter[int] = Counter(label for story in project.stories.values() for label in story["label_ids"])
+    ((label, _),) = used.most_common(1)
+    edits.update_label(world, project, by, label, name="renamed meanwhile")
+    return label
+
+
+def test_what_a_list_shows_otherwise_between_two_attempts_comes_with_the_second(mode_free_world: World) -> None:
+    world = mode_free_world
+    project, by = next(iter(world.projects.values())), next(iter(world.people))
+    with TrackerServer(world, dialect=LITETRACKER) as server:
+        first = Sync(config_for(server, num_workers=1), STREAMS, incremental=True, killed_after=200, state_seconds=0)
+        world.now += timedelta(hours=1)
+        label = rename_a_label(world, project, by)
+        second = Sync(config_for(server), STREAMS, incremental=True, state=first.state)
+    assert second.failure is None
+    came = {row["id"] for row in first.records["stories"]}
+    labelled = {story["id"] for story in project.stories.values() if label in story["label_ids"]}
+    assert labelled & came
+    last = {row["id"]: row for sync in (first, second) for row in sync.records["stories"]}
+    renamed = {story for story, row in last.items() if "renamed meanwhile" in str(row["labels"])}
+    assert renamed == labelled
+
+
+def without_activity(_: World) -> Before:
+    """A server that does not show what happened."""
+
+    def before(request: Request) -> Response | None:
+        is_activity = path_of(request).endswith("/activity")
+        return error_response(ApiError(403, "unauthorized_operation", "Oh.")) if is_activity else None
+
+    return before
+
+
+def forgetting(world: World, project: Project) -> None:
+    """The last sync was so long ago that the server has forgotten what came after it."""
+    world.now += timedelta(days=30)
+    person = next(iter(world.people))
+    del project.activity[:]
+    story = next(iter(project.stories))
+    for text in ("One", "Two", "Three"):
+        world.now += timedelta(minutes=1)
+        edits.create_comment(world, project, person, story_id=story, text=text)
+
+
+@pytest.mark.parametrize(
+    ("reason", "messages"),
+    [("a first sync without activity", 150), ("a sweep", 20), ("activity that is forgotten", 40)],
+)
+def test_a_comparison_that_is_killed_again_and_again_comes_to_its_end(reason: str, messages: int) -> None:
+    world = make_world(projects=1, stories=3 * STORIES)
+    before = without_activity(world) if "without" in reason else None
+    with TrackerServer(world, dialect=LITETRACKER, before=before) as server:
+
+        def attempt(state: Iterable[AirbyteStateMessage], killed_after: int | None = None) -> tuple[Sync, set[str]]:
+            seen, config = len(server.log), config_for(server, num_workers=1)
+            sync = Sync(config, STREAMS, incremental=True, state=state, killed_after=killed_after, state_seconds=0)
+            return sync, {path for path in completing(server.log[seen:]) if ONE.fullmatch(path)}
+
+        last = None if "without" in reason else attempt(())[0]
+        states = last.state if last else []
+        if reason == "a sweep":
+            states = swept_later(attempt(states)[0].state, -8)
+        elif last:
+            forgetting(world, next(iter(world.projects.values())))
+        asked: list[set[str]] = []
+        statuses: set[str] = set()
+        while statuses != {"COMPLETE"}:
+            last, paths = attempt(states, killed_after=messages + 4 * len(asked))
+            states = last.state
+            asked.append(paths)
+            statuses = {last.statuses[stream][-1] for stream in STREAMS if last.statuses[stream]}
+            assert len(asked) < STORIES
+        # What is as new as the cursor, and releases, are asked for each time.
+        _, always = attempt(states)
+    assert len(asked) > 2
+    assert len(set().union(*asked)) >= 3 * STORIES * (0.7 / SWEEPS if reason == "a sweep" else 1)
+    for number in range(1, len(asked)):
+        again = asked[number].intersection(set().union(*asked[:number])) - always
+        # Those on their way at a kill: some that wait to be written, and some that are being completed.
+        assert len(again) <= 2 * FEW_ROWS + 2
 
 
 def too_slow_above(rows: int) -> Before:

@@ -50,9 +50,11 @@ def test_a_copy_stays_as_it_was() -> None:
     assert copy == RowDigests.read(copy.written())
 
 
-@given(contents, st.integers(-(2**40), 2**40))
-def test_what_is_written_is_read_back(digests: dict[int, int], second: int) -> None:
-    known = RowDigests(digests, dict.fromkeys(sorted(digests)[::2], second))
+@given(contents, st.integers(-(2**40), 2**40), st.integers(1, 2**32 - 1))
+def test_what_is_written_is_read_back(digests: dict[int, int], second: int, listed: int) -> None:
+    known = RowDigests(
+        digests, dict.fromkeys(sorted(digests)[::2], second), dict.fromkeys(sorted(digests)[::3], listed)
+    )
     assert RowDigests.read(known.written()) == known
 
 

@@ -22,12 +22,13 @@ from source_pivotal_tracker.sync.state import LONGEST_SYNC, NEUTRAL, StreamState
 STORIES, EPICS = "stories", "epics"
 NOON = "2026-11-20T12:00:00Z"
 BASE = Checkpoint(revision=Revision(7), cursor=NOON)
-RESUME_POINT = ResumePoint(offset=500, revision=Revision(7), since="2026-11-01T00:00:00Z", newest=NOON)
+RESUME_POINT = ResumePoint(500, Revision(7), since="2026-11-01T00:00:00Z", newest=NOON, reached=NOON, by_share=True)
 
 numbers = st.integers(0, 2**53)
 days = st.dates(date(1970, 1, 1), date(2026, 11, 20)).map(str)
 times = days | days.map("{}T23:59:59Z".format)
-places = st.builds(ResumePoint, numbers, numbers, st.none() | times, st.none() | times)
+maybe_times = st.none() | times
+places = st.builds(ResumePoint, numbers, numbers, maybe_times, maybe_times, maybe_times, st.booleans())
 checkpoints = st.builds(
     Checkpoint,
     revision=st.none() | numbers,
@@ -37,6 +38,7 @@ checkpoints = st.builds(
     resume_point=st.none() | places,
     row_digests=st.none() | st.builds(RowDigests, st.dictionaries(numbers, st.integers(0, 2**32 - 1), max_size=5)),
     swept=st.none() | numbers,
+    sweeps=numbers,
 )
 rubbish = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -44,7 +46,7 @@ rubbish = st.recursive(
     max_leaves=12,
 )
 words = st.sampled_from(
-    ["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", "ledger", STORIES, EPICS]
+    ["version", "cursor", "digest", "done", "walk", "offset", "since", "newest", "reached", "ledger", STORIES, EPICS]
 )
 nearly = st.dictionaries(words, rubbish | st.dictionaries(words, rubbish | numbers | times) | numbers | times)
 ids = st.text("0123456789", min_size=1, max_size=9) | st.text()
@@ -108,7 +110,7 @@ def test_what_is_read_of_a_damaged_state_is_sound(
         ]
         times_in = [
             checkpoint.cursor,
-            *([checkpoint.resume_point.since, checkpoint.resume_point.newest] if checkpoint.resume_point else []),
+            *([point.since, point.newest, point.reached] if (point := checkpoint.resume_point) else []),
         ]
         assert all(number is None or (type(number) is int and number >= 0) for number in numbers_in)
         assert all(time is None or moment(time) for time in times_in)
@@ -120,6 +122,7 @@ def test_what_is_read_of_a_damaged_state_is_sound(
 
 DAMAGES: dict[str, object] = {
     "a place without an offset": {"walk": {"version": 7}},
+    "a place without a version": {"walk": {"offset": 500}},
     "a place without anything": {"walk": {}},
     "a place that is a list": {"walk": [500]},
     "a negative version": {"version": -1},
