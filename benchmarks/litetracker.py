@@ -1,4 +1,4 @@
-"""What syncs of a server as LiteTracker may be cost: in requests, and in hours for a large project.
+"""How many requests syncs take on a server like LiteTracker, and how many hours for a large project.
 
 `python -m benchmarks.litetracker` prints a table. Only requests are counted: none waits for the limit.
 """

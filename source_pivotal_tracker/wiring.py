@@ -12,7 +12,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.context import ServerContext
-from source_pivotal_tracker.api.rate_limit import RateLimiter
+from source_pivotal_tracker.api.rate_limit import UNLIMITED, RateLimiter
 from source_pivotal_tracker.attachments.attachments import MEGABYTE, Attachments, CopyTo
 from source_pivotal_tracker.attachments.file_store import FileStore
 from source_pivotal_tracker.attachments.served_files import FilesOfServer, RowOfFile
@@ -31,8 +31,6 @@ CLOSED = (
     "The hosted Pivotal Tracker closed on 2025-04-30; set api_url to the server that has your projects now, "
     "for LiteTracker https://app.litetracker.com/services/v5"
 )
-UNLIMITED = 10**9
-"""Requests a minute."""
 
 
 def configuration_error(words: str, internal: str | None = None) -> AirbyteTracedException:

@@ -140,6 +140,8 @@ class Sync:
                 name = message["trace"]["stream_status"]["stream_descriptor"]["name"]
                 version = self._versions.pop(name, None)
                 if version:
+                    # The next read begins a new version: a state that says that all has come would leave it empty.
+                    self._states.pop(name, None)
                     yield {"type": "ACTIVATE_VERSION", "stream": name, "version": version}
                     yield self._state()
 

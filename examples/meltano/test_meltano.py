@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from tables import DELETED_AT, Postgresql, Rows, key_of, served
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tools.program import CONNECTOR
 from tracker_server.app import LoggedRequest, TrackerServer
+from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world
 from unit_tests import expected_keys
+from unit_tests.interception import html
 from unit_tests.replica import differences
 from unit_tests.syncs import config_for, logger
 
@@ -57,7 +60,6 @@ class Warehouse(Postgresql):
 class Ran:
     """A run that has ended, and the warehouse and the server at its end."""
 
-    exit_code: int
     output: str
     requests: list[LoggedRequest]
     rows: Rows
@@ -65,7 +67,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Story:
+class TwoRuns:
     """A first sync, edits, and a second one."""
 
     first: Ran
@@ -87,7 +89,7 @@ def warehouse() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def story(streams: list[AirbyteStream], warehouse: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def runs(streams: list[AirbyteStream], warehouse: Postgres, tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
     """In a project of Meltano's with the two files of the example."""
     folder = tmp_path_factory.mktemp("project")
     for file in ("meltano.yml", "tap_tracker.py"):
@@ -110,14 +112,14 @@ def story(streams: list[AirbyteStream], warehouse: Postgres, tmp_path_factory: p
             assert ended.returncode == 0, output
             requests = server.log[seen:]
             config = config_for(server)
-            return Ran(ended.returncode, output, requests, tables.rows_of(streams), served(streams, config))
+            return Ran(output, requests, tables.rows_of(streams), served(streams, config))
 
         first = run()
         edited = edit(world)
         second = run()
     with warehouse.connect() as connection:
         gone = connection.execute(f"SELECT id FROM tracker.stories WHERE {DELETED_AT} IS NOT NULL".encode()).fetchall()
-    return Story(first, edited, second, {story_id for (story_id,) in gone})
+    return TwoRuns(first, edited, second, {story_id for (story_id,) in gone})
 
 
 def environment(folder: Path, server: TrackerServer, warehouse: Postgres) -> Mapping[str, str]:
@@ -138,33 +140,33 @@ def place(warehouse: Postgres) -> Mapping[str, Any]:
     return {"port": warehouse.port, "user": USER, "password": warehouse.password, "database": "postgres"}
 
 
-def test_the_first_sync_brings_every_row_of_every_stream(story: Story) -> None:
-    keys = {name: set(of_stream) for name, of_stream in story.first.rows.items()}
+def test_the_first_sync_brings_every_row_of_every_stream(runs: TwoRuns) -> None:
+    keys = {name: set(of_stream) for name, of_stream in runs.first.rows.items()}
     assert keys == {
         name: set(of_stream)
         for name, of_stream in expected_keys.keys(make_world(PROJECTS, STORIES), SAMPLE_TOKEN).items()
     }
-    assert differences(story.first.rows, story.first.served) == []
+    assert differences(runs.first.rows, runs.first.served) == []
 
 
-def test_the_second_sync_leaves_what_the_server_has(story: Story) -> None:
-    assert differences(story.second.rows, story.second.served) == []
-    assert story.second.rows["webhooks"] == {}
-    assert story.first.rows["webhooks"]
+def test_the_second_sync_leaves_what_the_server_has(runs: TwoRuns) -> None:
+    assert differences(runs.second.rows, runs.second.served) == []
+    assert runs.second.rows["webhooks"] == {}
+    assert runs.first.rows["webhooks"]
 
 
-def test_deleted_stories_are_marked(story: Story) -> None:
-    assert story.tombstones == set(story.edited.deleted)
+def test_deleted_stories_are_marked(runs: TwoRuns) -> None:
+    assert runs.tombstones == set(runs.edited.deleted)
 
 
-def test_the_second_sync_does_not_ask_about_a_project_that_has_not_changed(story: Story) -> None:
-    labels = f"/projects/{story.edited.quiet}/labels"
-    assert labels in {request.path for request in story.first.requests}
-    assert labels not in {request.path for request in story.second.requests}
+def test_the_second_sync_does_not_ask_about_a_project_that_has_not_changed(runs: TwoRuns) -> None:
+    labels = f"/projects/{runs.edited.quiet}/labels"
+    assert labels in {request.path for request in runs.first.requests}
+    assert labels not in {request.path for request in runs.second.requests}
 
 
-def test_the_token_is_in_no_log(story: Story) -> None:
-    assert SAMPLE_TOKEN not in story.first.output + story.second.output
+def test_the_token_is_in_no_log(runs: TwoRuns) -> None:
+    assert SAMPLE_TOKEN not in runs.first.output + runs.second.output
 
 
 class Tap:
@@ -272,7 +274,8 @@ def test_a_state_follows_the_records_that_it_covers_and_has_no_decimal_point(tap
     assert not [number for number in numbers_in(states) if isinstance(number, float)]
     assert states[-1]["versions"] == {}
     known = {state["stream"]["stream_descriptor"]["name"] for state in states[-1]["states"]}
-    assert known == {message["stream"] for message in messages if message["type"] == "SCHEMA"}
+    whole = {message["stream"] for message in messages if message["type"] == "ACTIVATE_VERSION"}
+    assert known | whole == {message["stream"] for message in messages if message["type"] == "SCHEMA"}
 
 
 def numbers_in(value: object) -> Iterator[int | float]:
@@ -297,6 +300,26 @@ def test_a_full_table_that_goes_on_keeps_its_version_and_activates_it_at_the_end
     assert {message["version"] for message in messages if message.get("stream") == "me" and "version" in message} != {
         begun
     }
+
+
+def test_a_run_after_one_in_which_a_stream_failed_brings_every_full_table_whole(tmp_path: Path) -> None:
+    failing = ["/labels"]
+
+    def before(request: Request) -> Response | None:
+        return html(403) if any(request.path.endswith(end) for end in failing) else None
+
+    with TrackerServer(make_world(projects=2, stories=30), before=before) as server:
+        tap = Tap(tmp_path, config_for(server))
+        failed = tap.run()
+        failing.clear()
+        first = [json.loads(line) for line in failed.stdout.splitlines()]
+        states = [message["value"] for message in first if message["type"] == "STATE"]
+        second = tap.messages(state=states[-1])
+    assert failed.returncode == 1
+    activated = {message["stream"] for message in first if message["type"] == "ACTIVATE_VERSION"}
+    assert "iterations" in activated
+    came = [Counter(some["stream"] for some in read if some["type"] == "RECORD") for read in (first, second)]
+    assert {name: came[1][name] for name in activated} == {name: came[0][name] for name in activated}
 
 
 def test_a_read_that_fails_ends_with_its_reason_and_without_a_traceback(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from source_pivotal_tracker.api.parse_lock import ParseLock
 from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.retries import MOST_ATTEMPTS, Retries
-from source_pivotal_tracker.api.session import TrackerSession, are_on_one_host
+from source_pivotal_tracker.api.session import TrackerSession, are_on_one_host, is_as_safe
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -72,7 +72,7 @@ class TrackerClient:
         self._session = TrackerSession(token, adapter)
         self._elsewhere = TrackerSession(None)
         self._rate_limiter = rate_limiter
-        self._retries = Retries(rate_limiter, sleep)
+        self.retries = Retries(rate_limiter, sleep)
         self._refusal: TokenRefused | None = None
         self._counting = threading.Lock()
         self._first_at: float | None = None
@@ -127,7 +127,7 @@ class TrackerClient:
         A `parse_lock` is held by this thread when the answer is returned, and is free during the wait for it.
         After a refused token no further request is sent: each raises that refusal again.
         """
-        retrying = self._retries.of(
+        retrying = self.retries.of(
             attempts,
             attempts_at_500=attempts_at_500,
             attempts_at_timeout=attempts_at_timeout,
@@ -147,7 +147,7 @@ class TrackerClient:
             path: f"{prefix}/{path}" + (f"?{urlencode({'fields': render(fields)})}" if fields else "")
             for path, fields in wanted.items()
         }
-        retrying = self._retries.of(ATTEMPTS_AT_AGGREGATES)
+        retrying = self.retries.of(ATTEMPTS_AT_AGGREGATES)
         response = self._tried(retrying, "aggregator", None, parse_lock, orjson.dumps(list(places.values())))
         if not isinstance(response.parsed, dict):
             raise InvalidResponse("the answer is no object", path="aggregator")
@@ -164,7 +164,7 @@ class TrackerClient:
         leads. Each request counts for the rate limit. What is not of this `size` is another file, such as a page of a
         proxy, or a part of it. Raises a TrackerError, and what the receiver of the pieces raises.
         """
-        self._retries.of(attempts)(self._download_once, url, begin, size)
+        self.retries.of(attempts)(self._download_once, url, begin, size)
 
     def _download_once(self, url: str, begin: Callable[[], Callable[[bytes], object]], size: int | None) -> None:
         out = begin()
@@ -182,7 +182,7 @@ class TrackerClient:
                 answer = self._counted(partial(self._session_for(place).download, place, take))
                 if answer.redirect is None:
                     break
-                if not _is_as_safe(place, answer.redirect):
+                if not is_as_safe(place, answer.redirect):
                     raise IncompleteError(f"{answer.status}, a redirect to an address that is not followed")
                 place = answer.redirect
             if answer.status != requests.codes.ok:
@@ -241,7 +241,7 @@ class TrackerClient:
             elif isinstance(error, TokenRefused):
                 error = InvalidResponse(error.reason, status=error.status)
             raise self._located(error, path, body) from None
-        self._warn_of(path, response.oddities)
+        self._warn_of(_method(body), path, response.oddities)
         return response
 
     def _answer(self, url: str, params: Mapping[str, str | int] | None, body: bytes | None) -> TrackerResponse:
@@ -263,7 +263,7 @@ class TrackerClient:
                 self._first_at = self._first_at or time.monotonic()
             return ask()
 
-    def _warn_of(self, path: str, oddities: Oddities) -> None:
+    def _warn_of(self, method: str, path: str, oddities: Oddities) -> None:
         """Warn of what was mended in an answer, once, however often it is asked for."""
         for what, places in oddities.items():
             named = ", ".join(places[:MOST_PLACES])
@@ -272,11 +272,11 @@ class TrackerClient:
                 is_new = (path, what, where) not in self._warned_of
                 self._warned_of.add((path, what, where))
             if is_new:
-                logger.warning("GET /%s: %s: %s", path, what, where)
+                logger.warning("%s /%s: %s: %s", method, path, what, where)
 
     def _located(self, error: TrackerError, path: str, body: bytes | None = None) -> TrackerError:
         """The error with the request and the hint, and without the token, which a server may have repeated."""
-        error.path, error.method = path, "GET" if body is None else "POST"
+        error.path, error.method = path, _method(body)
         error.hint = self.hint if error.code is None else None
         error.reason = error.reason.replace(self._token, "****")
         return error
@@ -294,7 +294,5 @@ def once_more(ask: Callable[[], Understood], again: Callable[[], Understood] | N
     return (again or ask)()
 
 
-def _is_as_safe(url: str, target: str) -> bool:
-    """Whether a redirect leads to the web, and from https to nothing less."""
-    here, there = urlsplit(url), urlsplit(target)
-    return bool(there.hostname) and (there.scheme == "https" or (there.scheme, here.scheme) == ("http", "http"))
+def _method(body: bytes | None) -> str:
+    return "GET" if body is None else "POST"

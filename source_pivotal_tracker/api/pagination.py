@@ -2,69 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
 from source_pivotal_tracker.api.errors import InvalidResponse
 
 MOST_DIGITS = 18
-LARGEST_PAGE, SMALLEST_PAGE = 1_000, 10
-"""Rows; a page is held in memory, and none is so small that a server could not answer in time."""
-GOOD_PAGES = 3
-"""After so many pages in time the next one may be larger again."""
-
-
-class PageSize:
-    """How many rows to ask one kind of list for: as many as the server gives in time; shared by all threads.
-
-    It begins with what the API documents. It is halved when a page does not come in time, and doubled again after
-    some that did, but not to a size that failed twice. A server that does not say how long its pages may be, and gives
-    all that it is asked for, is asked for more.
-    """
-
-    def __init__(self, documented: int) -> None:
-        self._lock = threading.Lock()
-        self._documented = self._rows = documented
-        self._largest = max(documented, LARGEST_PAGE)
-        self._good = 0
-        self._failed_at: dict[int, int] = {}
-
-    @property
-    def rows(self) -> int:
-        return self._rows
-
-    def too_slow(self, asked: int) -> bool:
-        """Note that a page of so many rows did not come in time. Returns False if none could be smaller."""
-        with self._lock:
-            self._good = 0
-            if asked <= SMALLEST_PAGE:
-                return False
-            self._failed_at[asked] = self._failed_at.get(asked, 0) + 1
-            smaller = max(asked // 2, SMALLEST_PAGE)
-            if self._failed_at[asked] > 1 or asked > self._documented:
-                self._largest = min(self._largest, smaller)
-            self._rows = min(self._rows, smaller)
-            return True
-
-    def refused(self, asked: int, reason: str) -> bool:
-        """Note that the server refuses to be asked for so many rows. Returns False if that is not what it refuses.
-
-        Of a page that is no longer than the API documents, the `reason` has to name the limit.
-        """
-        with self._lock:
-            if asked <= SMALLEST_PAGE or (asked <= self._documented and "limit" not in reason):
-                return False
-            smaller = self._documented if asked > self._documented else max(asked // 2, SMALLEST_PAGE)
-            self._largest, self._rows = min(self._largest, smaller), min(self._rows, smaller)
-            return True
-
-    def came(self, asked: int, rows: int, *, is_told: bool) -> None:
-        """Note a page: how many rows it was asked for and has, and whether the server tells how long pages may be."""
-        with self._lock:
-            self._good += 1
-            gives_more = self._rows < self._documented or not is_told
-            if rows >= asked == self._rows and gives_more and self._good >= GOOD_PAGES:
-                self._rows, self._good = min(asked * 2, self._largest), 0
 
 
 def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 QUARTER_MINUTE = 15.0
+UNLIMITED = 10**9
+"""Requests a minute."""
 
 
 class RateLimiter:

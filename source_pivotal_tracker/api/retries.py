@@ -53,19 +53,27 @@ class Retries:
             reraise=True,
         )
 
+    def wait_after(self, error: RetryableError, failures: int) -> None:
+        """Wait as for the next attempt, after so many earlier ones: what follows is another request in its place."""
+        self._sleep(_seconds_after(error, failures))
+
     def _wait(self, state: tenacity.RetryCallState, *, attempts_made: int, paused: _Paused) -> float:
         """Seconds until the next attempt; after a 429 the rate limiter makes all requests wait, this one included."""
         error = _cause(state)
-        doublings = attempts_made + state.attempt_number - 1
-        wait: float = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
-        if isinstance(error, RetryableError) and error.retry_after is not None:
-            # At the least as long as without: a server that says 0, or a time that has passed, would be asked at once.
-            wait = max(wait, error.retry_after)
+        wait = _seconds_after(error, attempts_made + state.attempt_number - 1)
         if isinstance(error, RetryableError) and error.status == 429:
             self._rate_limiter.pause(wait)
             paused.seconds += wait
             return 0.0
         return wait
+
+
+def _seconds_after(error: BaseException | None, failures: int) -> float:
+    wait: float = min(FIRST_WAIT * 2**failures, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
+    if isinstance(error, RetryableError) and error.retry_after is not None:
+        # At the least as long as without: a server that says 0, or a time that has passed, would be asked at once.
+        return max(wait, error.retry_after)
+    return wait
 
 
 @dataclass

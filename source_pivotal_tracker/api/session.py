@@ -141,6 +141,12 @@ def are_on_one_host(url: str, other: str) -> bool:
     return urlsplit(url)[:2] == urlsplit(other)[:2]
 
 
+def is_as_safe(url: str, target: str) -> bool:
+    """Whether a redirect leads to the web, and from https to nothing less."""
+    here, there = urlsplit(url), urlsplit(target)
+    return bool(there.hostname) and (there.scheme == "https" or (there.scheme, here.scheme) == ("http", "http"))
+
+
 def _pieces(response: requests.Response, began: float, longest: float) -> Iterator[bytes]:
     """The body, as much at a time as has come: requests itself would take a large page in hundreds of pieces.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, Protocol
 
@@ -22,14 +20,12 @@ from source_pivotal_tracker.streams.row_requests import (
 )
 from source_pivotal_tracker.streams.rows import ATTACHED, Row, objects
 
-logger = logging.getLogger("airbyte.tracker")
-
 FEW_ROWS = 10
 """Rows to complete at a time where each takes requests of its own."""
 ROWS_OF_AGGREGATES = 2 * MOST_AGGREGATED
 """The same where aggregates bring many requests at once, however many a row takes."""
-MOST_UNDESCRIBED = 20
-"""Stories that a list without any description is held against, one by one, where the server heeds `fields`."""
+MANY_UNDESCRIBED = 20
+"""After so many stories without a description by themselves either, the whole list is asked whether it shows any."""
 
 
 class RowConsumer(Protocol):
@@ -78,9 +74,11 @@ class Hydrator:
         self._inside: dict[str, Fields] = {part: inside for part, inside in fields.items() if inside is not None}
         parts = dict.fromkeys(consumer.part for consumer in consumers)
         self._fed_by = {part: ", ".join(some.name for some in consumers if some.part == part) for part in parts}
+        self._names = ", ".join(consumer.name for consumer in consumers)
         self._ask = RowRequests(context, partition, self._fed_by)
         self._described: set[int] = set()
         self._undescribed = 0
+        self._leaves_out_descriptions = False
         self._has_begun = False
 
     def __bool__(self) -> bool:
@@ -113,10 +111,10 @@ class Hydrator:
         lacking = self._inside.keys() if heeds_fields is False else self.refused()
         self._described.clear()
         whole = self._fields if heeds_fields is False else WHOLE
-        if heeds_fields is False or self._undescribed < 0:
+        if heeds_fields is False or self._leaves_out_descriptions:
             self._ask_ahead(rows, wanting, kind, whole)
         if kind and self.describes(kind):
-            self._describe(rows, wanting, kind, whole, heeds_fields=heeds_fields)
+            self._describe(rows, wanting, kind, whole)
         if lacking:
             self._add_parts(rows, wanting, lacking, heeds_fields=heeds_fields)
         if heeds_fields:
@@ -163,14 +161,13 @@ class Hydrator:
 
         The server may bring fewer than it is asked for: the others are asked for again, as long as some come.
         """
-        names = ", ".join(consumer.name for consumer in self._consumers)
         size = self._capabilities.page_size(BULK, MOST_AT_ONCE)
         while len(rows) >= FEWEST_AT_ONCE and BULK not in self._capabilities.futile:
-            by_id = {row["id"]: row for row in rows[: size.rows]}
-            wholes = self._ask.many(list(by_id), fields, names, size)
-            if wholes is None:
-                continue
-            rest = rows[len(by_id) :]
+            answered = self._ask.many([row["id"] for row in rows], fields, self._names, size)
+            if answered is None:
+                return
+            asked, wholes = answered
+            by_id, rest = {row["id"]: row for row in rows[:asked]}, rows[asked:]
             came = [self._usable(whole) for whole in wholes if whole["id"] in by_id]
             shown = {name for whole in came for name in whole if name != "description" or whole[name]}
             if not came and self._capabilities.completes(BULK):
@@ -191,26 +188,20 @@ class Hydrator:
         """What a row shows by itself, less what cannot be its parts: those are asked for."""
         return {name: value for name, value in whole.items() if name not in self._inside or are_parts(name, value)}
 
-    def _describe(
-        self, rows: Sequence[Row], wanting: Wanting, kind: str, fields: Fields, *, heeds_fields: bool | None
-    ) -> None:
+    def _describe(self, rows: Sequence[Row], wanting: Wanting, kind: str, fields: Fields) -> None:
         """Put the description into those rows of a list whose story is wanted. Raises a TrackerError.
 
-        Where no row has one, the list leaves them out or there are none: only each story by itself tells. Where the
-        server heeds `fields` and MOST_UNDESCRIBED stories have none by themselves either, lists of this `kind` are held
-        to be complete.
+        Where no row has one, the list leaves them out or there are none: only each story by itself tells. What a list
+        of some changed stories does not show, the whole list may: it is looked at after MANY_UNDESCRIBED.
         """
         for row in rows:
             if self._lacks_description(row, wanting, kind):
                 self._take_whole(row, fields)
-                self._undescribed = -sys.maxsize if row.get("description") else self._undescribed + 1
-                if heeds_fields and self._undescribed >= MOST_UNDESCRIBED:
+                self._leaves_out_descriptions |= bool(row.get("description"))
+                self._undescribed += 1
+                is_unknown = kind == self._endpoint.path and not self._leaves_out_descriptions
+                if is_unknown and self._undescribed == MANY_UNDESCRIBED and self._ask.shows_descriptions(self._names):
                     self._capabilities.described.add(kind)
-                    logger.info(
-                        "%d stories have no description by themselves either: the lists are taken to show all of them",
-                        self._undescribed,
-                    )
-                    return
 
     def _take_whole(self, row: Row, fields: Fields) -> None:
         """Put into a row what it shows by itself, with its parts where the server heeds `fields` there."""

@@ -16,11 +16,11 @@ from source_pivotal_tracker.api.errors import (
     NOT_FOUND,
     InvalidResponse,
     ParametersRefused,
-    RetryableError,
     SkippableError,
     answer_of,
 )
-from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, next_offset, number_in, refuse_cut
+from source_pivotal_tracker.api.page_size import in_time
+from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.retries import MOST_ATTEMPTS
 from source_pivotal_tracker.streams.endpoints import Partition
@@ -38,6 +38,9 @@ FEWEST_STALE_PAGES, MOST_ROUNDS = 5, 2
 
 While people add rows at the top, others move down and come again; that ends when they stop.
 """
+BY_IDS = f"{BULK}?ids"
+MOST_IDS = 500
+"""Ids that `stories/bulk` takes at a time."""
 PAGE_WITH_REQUESTS = 50
 """Rows of a page where each takes requests of its own: a page is what an interrupted sync reads again."""
 
@@ -143,25 +146,34 @@ class ListClient:
         ids = project.get("story_ids") if isinstance(project, dict) else None
         return ids if isinstance(ids, list) else None
 
-    def bulk(self, ids: Sequence[int]) -> Answer | None:
-        """What one request brings of these stories; None where the server does not serve such requests."""
-        path = f"{self._partition.path}/bulk"
-        if BULK in self._context.capabilities.unserved:
-            return None
+    def bulk(self, ids: Sequence[int]) -> Iterator[Answer]:
+        """What requests for many of these stories at once bring of them; nothing where the server serves none."""
+        path, capabilities = f"{self._partition.path}/bulk", self._context.capabilities
+        size = capabilities.page_size(BY_IDS, MOST_IDS)
+        asked = 0
 
-        def ask() -> Answer:
-            response = self._get(path, {"ids": ",".join(map(str, ids))}, variant="bulk")
-            return self._answer(self._understood(path, response, response.parsed, kind=BULK), path)
+        def ask(rows: int, attempts: int) -> Listed:
+            nonlocal asked
+            some = ids[asked : asked + rows]
+            params: Params = {"ids": ",".join(map(str, some))}
+            response = self._get(path, params, variant="bulk", attempts_at_timeout=attempts)
+            listed = self._understood(path, response, response.parsed, kind=BULK)
+            size.came(rows, len(listed.rows), has_total=True)
+            asked += len(some)
+            return listed
 
-        try:
-            return once_more(ask)
-        except (ParametersRefused, SkippableError) as error:
-            if error.status == FORBIDDEN:
-                raise
-            logger.warning("The server has no GET /%s: reading these stories one by one (%s)", path, error)
-            if error.status == NOT_FOUND:
-                self._context.capabilities.unserved.add(BULK)
-            return None
+        while asked < len(ids) and BULK not in capabilities.unserved:
+            try:
+                wait, left = self._context.client.retries.wait_after, len(ids) - asked
+                listed = once_more(partial(in_time, size, ask, wait, most=left))
+            except (ParametersRefused, SkippableError) as error:
+                if error.status == FORBIDDEN:
+                    raise
+                logger.warning("The server has no GET /%s: reading these stories one by one (%s)", path, error)
+                if error.status == NOT_FOUND:
+                    capabilities.unserved.add(BULK)
+                return
+            yield once_more(partial(self._answer, listed, path))
 
     def singly(self, ids: Iterable[int]) -> Iterator[Answer]:
         """Each of these stories that is still there: only Tracker's own word for it tells that one is gone."""
@@ -223,25 +235,15 @@ class ListClient:
     def _sized(self, params: Params, offset: int, documented: int, most: int | None) -> TrackerResponse:
         """A page of as many rows as the server gives in time, and of at most so many."""
         size = self._context.capabilities.page_size(self._endpoint.path, documented)
-        while True:
-            limit = min(size.rows, most or size.rows)
-            # A page that takes the server too long does so each time: a smaller one is worth more than an attempt.
-            attempts = 1 if limit > SMALLEST_PAGE else MOST_ATTEMPTS
-            try:
-                asked: Params = {**params, "limit": limit, "offset": offset}
-                response = self._get(self._partition.path, asked, attempts_at_timeout=attempts)
-            except (RetryableError, ParametersRefused) as error:
-                if isinstance(error, RetryableError):
-                    is_smaller = error.is_timeout and size.too_slow(limit)
-                else:
-                    is_smaller = size.refused(limit, error.reason)
-                if not is_smaller:
-                    raise
-                logger.warning("%s; asking for %d rows at a time in place of %d", error, size.rows, limit)
-            else:
-                rows = len(response.parsed) if isinstance(response.parsed, list) else 0
-                size.came(limit, rows, is_told="X-Tracker-Pagination-Total" in response.headers)
-                return response
+
+        def ask(limit: int, attempts: int) -> TrackerResponse:
+            asked: Params = {**params, "limit": limit, "offset": offset}
+            response = self._get(self._partition.path, asked, attempts_at_timeout=attempts)
+            rows = len(response.parsed) if isinstance(response.parsed, list) else 0
+            size.came(limit, rows, has_total="X-Tracker-Pagination-Total" in response.headers)
+            return response
+
+        return in_time(size, ask, self._context.client.retries.wait_after, most=most)
 
     def _get(
         self, path: str, params: Params, *, variant: str = "", attempts_at_timeout: int = MOST_ATTEMPTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ from source_pivotal_tracker.api.errors import (
     SkippableError,
     answer_of,
 )
-from source_pivotal_tracker.api.fields import Fields
-from source_pivotal_tracker.api.pagination import SMALLEST_PAGE, PageSize, refuse_cut
+from source_pivotal_tracker.api.fields import Fields, select
+from source_pivotal_tracker.api.page_size import PageSize, in_time
+from source_pivotal_tracker.api.pagination import refuse_cut
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.rows import Row
 
@@ -31,9 +33,9 @@ MOST_AGGREGATED = 15
 MOST_AT_ONCE = 100
 """Rows with all their parts in one answer."""
 FEWEST_AT_ONCE = 2
-"""What fewer rows lack is asked for one by one: nothing is saved."""
+"""What fewer rows lack is asked for one by one."""
 MOST_FAILURES = 3
-"""Times in a row that one list asks in vain for aggregates that came before, until none is asked for any more."""
+"""After so many in a row, a list stops asking for many rows at once in one way, even if that worked before."""
 ATTEMPTS_AT_FEW = 3
 """How often the smallest bulk is asked for that does not come in time."""
 IDS = {
@@ -66,7 +68,7 @@ class RowRequests:
         self._capabilities = context.capabilities
         self._fed_by = fed_by
         self._answered: dict[str, Any] = {}
-        self._failures = 0
+        self._failures: Counter[str] = Counter()
 
     def is_served(self, what: str) -> bool:
         """False where the server has shown that it does not answer for this part."""
@@ -107,34 +109,55 @@ class RowRequests:
         self._capabilities.served.add(everywhere)
         return answer
 
-    def many(self, ids: Sequence[int], fields: Fields, names: str, size: PageSize) -> list[Row] | None:
-        """What one request brings of these stories; None where the server does not answer it.
+    def many(self, ids: Sequence[int], fields: Fields, names: str, size: PageSize) -> tuple[int, list[Row]] | None:
+        """For how many of these stories one request was made, and what it brings; None where the server answers none.
 
-        Then `size` is smaller, where that took too long, or BULK is `futile`.
+        The request is for as many as the server answers in time, of which `size` keeps account.
         """
         path = f"{self._partition.path}/bulk"
-        try:
+
+        def ask(rows: int, attempts: int) -> tuple[int, list[Row]]:
             self.requests += 1
+            some = ids[:rows]
             answer = self._context.client.selection.get(
                 path,
-                {"ids": ",".join(map(str, ids))},
+                {"ids": ",".join(map(str, some))},
                 fields,
                 endpoint=self._endpoint.path,
                 names=names,
                 variant="bulk",
-                attempts_at_timeout=1 if len(ids) > SMALLEST_PAGE else ATTEMPTS_AT_FEW,
+                attempts_at_timeout=attempts,
+                parse_lock=self._context.parse_lock,
+            ).parsed
+            came = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
+            size.came(rows, len(came), has_total=True)
+            return len(some), [row for row in came if type(row.get("id")) is int]
+
+        try:
+            wait = self._context.client.retries.wait_after
+            answered = in_time(size, ask, wait, most=len(ids), attempts_at_fewest=ATTEMPTS_AT_FEW)
+        except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
+            self._note_failure("GET", BULK, error.reason)
+            return None
+        del self._failures[BULK]
+        return answered
+
+    def shows_descriptions(self, names: str) -> bool:
+        """Whether the list shows the description of some story, among the first that it has."""
+        try:
+            self.requests += 1
+            rows = self._context.client.selection.get(
+                self._partition.path,
+                {"limit": MOST_AT_ONCE},
+                select("id", "description"),
+                endpoint=self._endpoint.path,
+                names=names,
                 parse_lock=self._context.parse_lock,
             ).parsed
         except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
-            if isinstance(error, RetryableError) and error.is_timeout and size.too_slow(len(ids)):
-                logger.warning("%s; asking for %d stories at a time in place of %d", error, size.rows, len(ids))
-            else:
-                self._capabilities.futile.add(BULK)
-                logger.info("GET /%s brings nothing: asking for each story by itself (%s)", path, error.reason)
-            return None
-        rows = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
-        size.came(len(ids), len(rows), is_told=True)
-        return [row for row in rows if type(row.get("id")) is int]
+            logger.info("/%s is not seen to show descriptions (%s)", self._partition.path, error)
+            return False
+        return isinstance(rows, list) and any(isinstance(row, dict) and row.get("description") for row in rows)
 
     def ask_ahead(self, wanted: Sequence[Wanted]) -> None:
         """Fetch what `one` returns later by aggregates of requests, unless the server shows to have none.
@@ -158,7 +181,7 @@ class RowRequests:
                 self.requests += 1
                 answers = client.aggregate(asked, parse_lock=self._context.parse_lock)
             except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
-                self._note_failure(error.reason)
+                self._note_failure("POST", AGGREGATOR, error.reason)
                 return
             came = {
                 path: answers[path]
@@ -166,9 +189,9 @@ class RowRequests:
                 if (path := self._path_of(row, what)) in answers and self._is_of(row, what, answers[path])
             }
             if not came:
-                self._note_failure("the answer has nothing of what was asked for")
+                self._note_failure("POST", AGGREGATOR, "the answer has nothing of what was asked for")
                 return
-            self._failures = 0
+            del self._failures[AGGREGATOR]
             self._capabilities.completing.add(AGGREGATOR)
             self._answered |= came
 
@@ -191,14 +214,14 @@ class RowRequests:
             and not any(str(part.get("kind")) in other_kinds for part in answer)
         )
 
-    def _note_failure(self, reason: str) -> None:
-        """Note that an aggregate came to nothing."""
-        self._failures += 1
-        if self._capabilities.completes(AGGREGATOR) and self._failures < MOST_FAILURES:
-            logger.warning("POST /%s brings nothing: some parts take a request each (%s)", AGGREGATOR, reason)
+    def _note_failure(self, method: str, way: str, reason: str) -> None:
+        """Note that a request for many rows or parts at once came to nothing."""
+        self._failures[way] += 1
+        if self._capabilities.completes(way) and self._failures[way] < MOST_FAILURES:
+            logger.warning("%s /%s failed (%s): asking for what it was for one by one", method, way, reason)
         else:
-            self._capabilities.futile.add(AGGREGATOR)
-            logger.info("POST /%s brings nothing: each part takes a request (%s)", AGGREGATOR, reason)
+            self._capabilities.futile.add(way)
+            logger.info("%s /%s brings nothing: asking for each by itself (%s)", method, way, reason)
 
     def _note_refusal(self, what: str, error: SkippableError) -> None:
         everywhere = self._everywhere(what)

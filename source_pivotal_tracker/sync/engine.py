@@ -99,9 +99,9 @@ class Engine(Generic[Encoded]):
     def run(self) -> Iterator[AirbyteMessage | Encoded]:
         """Raises AirbyteTracedException after the last message if a stream is incomplete."""
         yield from self._begin()
-        if self._left:
-            time_for = self._workers.forecast.time_for(self._left)
-            logger.info("%d lists to read, which takes at least as many requests: %s", self._left, time_for)
+        lists = sum(self._projects.values())
+        if lists:
+            logger.info("%d lists to read%s", lists, self._workers.forecast.of_lists(lists))
         self._workers.start()
         try:
             while self._left and not self._is_stopped:

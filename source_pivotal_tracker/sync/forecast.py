@@ -6,6 +6,7 @@ import math
 import threading
 
 from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.rate_limit import UNLIMITED
 
 SURE_AFTER = 60
 """Requests after which the speed so far says more than the limit of what may leave."""
@@ -34,6 +35,11 @@ class Forecast:
         """The requests that are known to be left."""
         with self._lock:
             return math.ceil(sum(self._expected.values()))
+
+    def of_lists(self, lists: int) -> str:
+        """What they take at the least, as the end of a sentence; empty where nothing limits the requests."""
+        is_limited = self._client.most_requests_per_minute < UNLIMITED
+        return f", at least one request each: {self.time_for(lists)}" if is_limited else ""
 
     def time_for(self, requests: float) -> str:
         """How long so many requests take, in words: at the speed so far, or at first at the limit."""

@@ -20,7 +20,7 @@ from source_pivotal_tracker.sync.walks import Walk
 logger = logging.getLogger("airbyte.tracker")
 
 SAMPLE = 100
-"""Stories of which it is looked at how many requests they take."""
+"""Stories from which the number of requests is estimated."""
 FROM_THE_START = 0
 """Where whoever goes on after a part of the stories lists them again: the digests say which of them have come."""
 
@@ -35,7 +35,8 @@ class Waiting(NamedTuple):
 class NewestFirst:
     """Passes on the pages of a list of stories: first what takes no more requests, then the others, completed.
 
-    Those are in the order of their `updated_at`, the newest first, a few at a time. What an interrupted sync has
+    Those are in the order of their `updated_at`, the newest first, a few at a time; the first of them alone, because it
+    shows which requests the server answers. What an interrupted sync has
     brought of them is known by the digests of the rows, and not by a place in the list: the next one lists them again,
     which takes few requests, and goes on with those that lack.
 
@@ -61,11 +62,8 @@ class NewestFirst:
             if not self._list.completes_rows:
                 yield self._list.completed(page)
                 continue
-            is_first = not listed
             listed += len(page.rows)
             newest = max(filter(None, (newest, newest_of(page.rows, "updated_at", until))), default=None)
-            if is_first:
-                yield from self._first_completed(page)
             whole = []
             for row in page.rows:
                 if self._list.lacks(row):
@@ -77,21 +75,17 @@ class NewestFirst:
             self.newest = newest
             yield from self._completed(waiting, listed)
 
-    def _first_completed(self, page: Listed) -> Iterator[Answer]:
-        """The first story that lacks something: it shows which requests the server answers."""
-        row = next((row for row in page.rows if self._list.lacks(row)), None)
-        if row:
-            page.rows.remove(row)
-            yield self._list.completed(page._replace(rows=[row], following=None, size=0))
-
     def _completed(self, waiting: dict[int, Waiting], listed: int) -> Iterator[Answer]:
         order = sorted(waiting, key=lambda story: (waiting[story].updated_at, story), reverse=True)
-        path, before, done = self._walk.path, self._list.requests, 0
-        sample = [_unpacked(waiting[story]) for story in order[:SAMPLE]]
-        expected = self._list.requests_for(sample) / len(sample) * len(order)
+        yield self._next([waiting.pop(order[0])])
+        if not waiting:
+            return
+        path, before, done = self._walk.path, self._list.requests, 1
+        sample = [_unpacked(waiting[story]) for story in order[1 : 1 + SAMPLE]]
+        expected = self._list.requests_for(sample) / len(sample) * len(waiting)
         self._forecast.expect(path, expected)
         logger.info(
-            "/%s: %d of %d stories lack what their list leaves out, which takes about %d requests: %s",
+            "/%s: the list lacks descriptions or parts of %d of %d stories; fetching them takes about %d requests: %s",
             path,
             len(order),
             listed,
@@ -99,15 +93,18 @@ class NewestFirst:
             self._forecast.time_for(expected),
         )
         try:
-            while done < len(order):
-                some = [waiting.pop(story) for story in order[done : done + self._list.rows_at_a_time]]
-                rows, size = [_unpacked(story) for story in some], sum(len(story.packed) for story in some)
-                self.reached = some[-1].updated_at
-                yield self._list.completed(Listed(rows, FROM_THE_START, None, None, size, 0, self._walk.endpoint.path))
+            while waiting:
+                some = order[done : done + self._list.rows_at_a_time]
+                yield self._next([waiting.pop(story) for story in some])
                 done += len(some)
-                self._forecast.expect(path, (self._list.requests - before) / done * (len(order) - done))
+                self._forecast.expect(path, (self._list.requests - before) / (done - 1) * len(waiting))
         finally:
             self._forecast.forget(path)
+
+    def _next(self, some: list[Waiting]) -> Answer:
+        rows, size = [_unpacked(story) for story in some], sum(len(story.packed) for story in some)
+        self.reached = some[-1].updated_at
+        return self._list.completed(Listed(rows, FROM_THE_START, None, None, size, 0, self._walk.endpoint.path))
 
 
 def _unpacked(story: Waiting) -> Row:

@@ -21,7 +21,7 @@ BYTES_OF_STATE = 5_000
 class Progress:
     """How far one stream is: its walks, what it brought, and what of that its last state covers.
 
-    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows event.
+    `lists` is how many of the walks may announce their length, and `listed` how many of the `announced` rows came.
     """
 
     state: StreamState

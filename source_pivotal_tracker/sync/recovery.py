@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from source_pivotal_tracker.api.errors import IncompleteError
-from source_pivotal_tracker.streams.list_client import ListClient
+from source_pivotal_tracker.streams.list_client import MOST_IDS, ListClient
 from source_pivotal_tracker.streams.pages import Answer, Params
 from source_pivotal_tracker.sync.detection.base import Detection
 from source_pivotal_tracker.sync.list_revisions import ListRevisions
@@ -15,8 +15,6 @@ from source_pivotal_tracker.sync.walks import Walk
 
 logger = logging.getLogger("airbyte.tracker")
 
-MOST_IDS = 500
-"""Ids that `stories/bulk` takes at a time."""
 MOST_WALKS = 4
 """How often a list that does not stand still is walked: once, and three times again."""
 
@@ -49,9 +47,7 @@ class Recovery:
         """These stories, as far as they are still there."""
         for start in range(0, len(ids), MOST_IDS):
             some = ids[start : start + MOST_IDS]
-            answer = self._list.bulk(some)
-            if answer:
-                yield answer
+            yield from self._list.bulk(some)
             yield from self._list.singly(self._sent.without(some))
 
     def missed(self, params: Params, *, is_whole_list: bool) -> Iterator[Answer]:

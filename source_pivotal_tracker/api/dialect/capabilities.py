@@ -10,7 +10,7 @@ from typing import Any
 from source_pivotal_tracker.api.client import TrackerClient
 from source_pivotal_tracker.api.errors import ParametersRefused, SkippableError
 from source_pivotal_tracker.api.fields import DEFAULT, Fields
-from source_pivotal_tracker.api.pagination import PageSize
+from source_pivotal_tracker.api.page_size import PageSize
 
 logger = logging.getLogger("airbyte.tracker")
 

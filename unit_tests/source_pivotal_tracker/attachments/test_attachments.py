@@ -22,11 +22,10 @@ from airbyte_cdk.models import AirbyteConnectionStatus, Status
 from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.client import TrackerClient
-from source_pivotal_tracker.api.rate_limit import RateLimiter
+from source_pivotal_tracker.api.rate_limit import UNLIMITED, RateLimiter
 from source_pivotal_tracker.attachments.served_files import ATTEMPTS, MOST_FAILURES
 from source_pivotal_tracker.config import Config
 from source_pivotal_tracker.source import SourcePivotalTracker
-from source_pivotal_tracker.wiring import UNLIMITED
 from tracker_server import edits
 from tracker_server.api.dialect import Dialect
 from tracker_server.app import TrackerServer

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from airbyte_cdk.models import AirbyteStateMessage
 
-from source_pivotal_tracker.streams.hydrate import FEW_ROWS
+from source_pivotal_tracker.streams.hydrate import FEW_ROWS, MANY_UNDESCRIBED
 from source_pivotal_tracker.streams.row_requests import IDS, MOST_AGGREGATED, MOST_AT_ONCE
 from source_pivotal_tracker.sync.detection.by_row_digests import SWEEPS
 from tracker_server import edits
@@ -296,6 +296,57 @@ def test_descriptions_that_lists_show_as_empty_are_asked_for(nothing: str | None
     assert described == {story["id"]: story["description"] for story in stories if story.get("description")}
 
 
+def undescribed_first(world: World, projects: int) -> None:
+    """The newest stories of the first projects have no description, and those that follow do."""
+    for number, project in enumerate(world.projects.values()):
+        order = sorted(project.stories.values(), key=lambda story: story["updated_at"], reverse=True)
+        for place, story in enumerate(order):
+            story["description"] = None if number < projects and place < 2 * MANY_UNDESCRIBED else "Described"
+
+
+@pytest.mark.parametrize("versions", [False, True], ids=["without versions", "with versions"])
+@pytest.mark.parametrize("projects", [1, 2])
+def test_many_stories_without_a_description_say_nothing_about_the_others(projects: int, versions: bool) -> None:
+    world = make_world(projects=2, stories=STORIES)
+    undescribed_first(world, projects)
+    dialect = replace(LITETRACKER, fields=True, versions=versions, activity_versions=versions)
+    with TrackerServer(world, dialect=dialect) as server:
+        sync = Sync(config_for(server, num_workers=1), ["stories"], incremental=True)
+    assert sync.failure is None
+    stories = {story["id"]: story for project in world.projects.values() for story in project.stories.values()}
+    came = {row["id"]: row.get("description") for row in sync.records["stories"]}
+    assert came == {story: row["description"] for story, row in stories.items()}
+
+
+def test_stories_without_a_description_take_few_requests_where_the_whole_list_shows_some() -> None:
+    world = make_world(projects=1, stories=3 * STORIES)
+    project, by = next(iter(world.projects.values())), next(iter(world.people))
+    with TrackerServer(world) as server:
+        first = Sync(config_for(server), ["stories"], incremental=True)
+        world.now += timedelta(hours=1)
+        some = list(project.stories.values())[: 2 * STORIES]
+        for story in some:
+            story["description"] = None
+            edits.update_story(world, project, by, story["id"], name=f"{story['name']}, edited")
+        seen = len(server.log)
+        second = Sync(config_for(server), ["stories"], incremental=True, state=first.state)
+    assert second.failure is None
+    assert {story["id"] for story in some} <= {row["id"] for row in second.records["stories"]}
+    assert len(completing(server.log[seen:])) <= MANY_UNDESCRIBED
+
+
+def test_one_failure_of_a_way_that_works_costs_what_it_was_for_and_no_more() -> None:
+    world = make_world(projects=1, stories=4 * STORIES)
+
+    def fails_once(rows: Any, number: int) -> Any:
+        return html(403) if number == 1 else rows
+
+    server = TrackerServer(world, dialect=WITH_BULK, before=changed(BULK, fails_once, WITH_BULK)(world))
+    with server, TrackerServer(world) as whole:
+        assert all_of(Sync(config_for(server), STREAMS)) == all_of(Sync(config_for(whole), STREAMS))
+    assert sum(bool(BULK.fullmatch(path)) for path in completing(server.log)) > 2
+
+
 def test_parts_that_the_server_cuts_short_are_not_taken_for_all(world: World) -> None:
     def cut(parts: list[Row], _: int) -> Response:
         return json(parts[:1], Total=len(parts))
@@ -310,8 +361,7 @@ def test_what_changed_last_comes_first(world: World) -> None:
     with TrackerServer(world, dialect=LITETRACKER) as server:
         sync = Sync(config_for(server), STREAMS, incremental=True)
     times = [row["updated_at"] for row in sync.records["stories"]]
-    # The first story shows what the server answers.
-    assert times[1:] == sorted(times[1:], reverse=True)
+    assert times == sorted(times, reverse=True)
     assert len(times) == STORIES
 
 
@@ -584,14 +634,14 @@ def test_the_log_says_how_many_requests_a_list_takes_and_how_long_that_is(
     with TrackerServer(world, dialect=LITETRACKER) as server:
         Sync(config_for(server), STREAMS, incremental=True)
     lines = [record.getMessage() for record in said.records]
-    (announced,) = (re.fullmatch(ANNOUNCED, line) for line in lines if "lack what" in line)
+    (announced,) = (re.fullmatch(ANNOUNCED, line) for line in lines if "fetching them" in line)
     assert announced
-    assert int(announced[1]) == STORIES - 1
+    assert int(announced[1]) == STORIES
     assert int(announced[2]) == EACH * (STORIES - 1)
-    assert any(re.match(r"\d+ lists to read, which takes at least as many requests: ", line) for line in lines)
+    assert "2 lists to read, at least one request each: less than a minute at 1000 a minute" in lines
 
 
 ANNOUNCED = (
-    r"/projects/\d+/stories: (\d+) of \d+ stories lack what their list leaves out, which takes about (\d+) requests: "
-    r"(?:\d+ min|less than a minute) at 1000 a minute"
+    r"/projects/\d+/stories: the list lacks descriptions or parts of (\d+) of \d+ stories; fetching them takes about "
+    r"(\d+) requests: (?:\d+ min|less than a minute) at 1000 a minute"
 )

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from airbyte_cdk.models import AirbyteStateMessage, FailureType
 
-from source_pivotal_tracker.api.pagination import SMALLEST_PAGE
+from source_pivotal_tracker.api.page_size import SMALLEST_PAGE
 from tracker_server import edits
 from tracker_server.api.call import Caps
 from tracker_server.api.errors import ApiError, error_response
