@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -59,6 +59,13 @@ LITETRACKER_MODE = Mode(
     costs=2,
 )
 
+
+AGGREGATOR_MODE = replace(
+    LITETRACKER_MODE,
+    name="aggregator",
+    dialect=replace(LITETRACKER, missing_endpoints=LITETRACKER.missing_endpoints - {"aggregator"}),
+)
+"""LiteTracker, if it has the endpoint that answers many requests in one."""
 
 MODES = (TRACKER_MODE, LITETRACKER_MODE)
 

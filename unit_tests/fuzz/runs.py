@@ -26,8 +26,9 @@ FOR_PROGRAMMERS = re.compile(r"[A-Z][a-zA-Z]*(Error|Exception)\b|Traceback|Somet
 
 @dataclass
 class Outcome:
-    """What a read printed and logged, and the words of the error that it ended with; None where it succeeded."""
+    """What a read of the `selected` streams printed and logged, and the words of its error; None if it succeeded."""
 
+    selected: frozenset[str] = frozenset()
     messages: list[dict[str, Any]] = field(default_factory=list)
     logged: list[logging.LogRecord] = field(default_factory=list)
     failure: str | None = None
@@ -45,7 +46,7 @@ class Outcome:
             if message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
                 status = message["trace"]["stream_status"]
                 last[status["stream_descriptor"]["name"]] = status["status"]
-        return {name for name, status in last.items() if status != "COMPLETE"}
+        return {name for name in self.selected if last.get(name) != "COMPLETE"}
 
     @property
     def states(self) -> list[dict[str, Any]]:
@@ -89,7 +90,7 @@ def outcome(
     config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, state: Iterable[AirbyteStateMessage] = ()
 ) -> Outcome:
     """What a read does, which is given up if it takes much longer than any can."""
-    result = Outcome()
+    result = Outcome(frozenset(chosen.stream.name for chosen in catalog.streams))
     handler = _Kept(result.logged)
     logger = logging.getLogger("airbyte")
     logger.addHandler(handler)

@@ -27,10 +27,11 @@ from unit_tests.editor import Editor
 from unit_tests.fuzz.mutations import Cut, Mutation, Path, cuts, fuzzed, mutated, mutations
 from unit_tests.fuzz.runs import Outcome, outcome
 from unit_tests.interception import path_of
-from unit_tests.modes import EVERY_MODE, Mode
+from unit_tests.modes import AGGREGATOR_MODE, EVERY_MODE, Mode, in_mode
 from unit_tests.replica import Replica
 from unit_tests.syncs import BY_NAME, Row, catalog_of, config_for
 
+FUZZED_MODES = [*EVERY_MODE, in_mode(AGGREGATOR_MODE)]
 SMALL_PAGES = Caps(stories=6, releases=2, iterations=5, activity=40, transitions=30)
 ENDPOINTS = (
     "/me", "/projects", "/projects/N", "/projects/N/memberships", "/projects/N/labels", "/projects/N/epics",
@@ -39,7 +40,7 @@ ENDPOINTS = (
     "/projects/N/stories/N/comments", "/projects/N/releases", "/projects/N/iterations", "/projects/N/activity",
     "/projects/N/activity", "/projects/N/story_transitions", "/projects/N/history/days", "/projects/N/review_types",
     "/projects/N/webhooks", "/projects/N/integrations", "/accounts", "/accounts/N/memberships", "/my/workspaces",
-    "/my/activity", "/my/notifications", "/stories/N",
+    "/my/activity", "/my/notifications", "/stories/N", "/aggregator",
 )  # fmt: skip
 ALL_ABOVE = ("/me", "/projects", "/projects/N", "/accounts")
 """Answers by which a read knows what else there is to ask for."""
@@ -178,7 +179,7 @@ def scene_of(mode: Mode) -> Scene:
 
 
 @pytest.mark.parametrize("incremental", [False, True], ids=["full", "incremental"])
-@pytest.mark.parametrize("mode", EVERY_MODE)
+@pytest.mark.parametrize("mode", FUZZED_MODES)
 @fuzzed
 @given(wrong=wrongs)
 def test_an_answer_that_is_wrong_ends_in_words_and_loses_no_row_that_it_still_tells(
@@ -192,7 +193,7 @@ def test_an_answer_that_is_wrong_ends_in_words_and_loses_no_row_that_it_still_te
         assert [row for row in sorted(lost, key=str) if not _may_be_lost(row, scene, wrong)] == []
 
 
-@pytest.mark.parametrize("mode", EVERY_MODE)
+@pytest.mark.parametrize("mode", FUZZED_MODES)
 @fuzzed
 @given(wrong=wrongs.map(lambda wrong: replace(wrong, changes=())))
 def test_what_an_answer_withheld_that_was_cut_or_refused_comes_with_the_next_sync(mode: Mode, wrong: Wrong) -> None:

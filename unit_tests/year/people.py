@@ -28,7 +28,7 @@ class People:
 
     `forgotten` are the guids of the activity that was there for some time, `untold` of what was gone before an hour was
     over. `unproven` are the deletions, as kinds and ids, that the activity did not tell or not for long enough.
-    `unseen` has by story the time of its last silent edit or deletion.
+    `unseen` has by story the time of its last silent edit or deletion, and whether its list shows that.
     """
 
     def __init__(self, begin: datetime, seed: int, *, silent: bool) -> None:
@@ -36,7 +36,7 @@ class People:
         self.forgotten: set[str] = set()
         self.untold: set[str] = set()
         self.unproven: set[tuple[str, int]] = set()
-        self.unseen: dict[int, datetime] = {}
+        self.unseen: dict[int, tuple[datetime, bool]] = {}
         self._random = random.Random(seed)  # noqa: S311
         self._editor = Editor(self.world, seed)
         self._by = self.world.tokens[SAMPLE_TOKEN]
@@ -162,13 +162,14 @@ class People:
         self._keep_the_times_shown(project)
         told = len(project.activity)
         was = story["updated_at"]
-        if self._random.random() < 0.3:
+        what = self._random.choice(("description", "name", None))
+        if what is None:
             edits.delete_stories(self.world, project, self._by, [story["id"]])
         else:
-            edits.update_story(self.world, project, self._by, story["id"], description=f"Silent {self.world.now}")
+            edits.update_story(self.world, project, self._by, story["id"], **{what: f"Silent {self.world.now}"})
             story["updated_at"] = was
         del project.activity[told:]
-        self.unseen[story["id"]] = self.world.now
+        self.unseen[story["id"]] = self.world.now, what != "description"
 
     def _shut_out_of_a_project(self) -> None:
         """The person of the token is taken out of a project for some days."""

@@ -14,6 +14,7 @@ from types import TracebackType
 import orjson
 from airbyte_cdk.models import AirbyteStateMessage
 
+from source_pivotal_tracker.sync.detection.by_row_digests import SWEEPS
 from tracker_server.app import TrackerServer
 from tracker_server.http_message import Request, Response
 from unit_tests.modes import Mode
@@ -140,7 +141,7 @@ class Simulation:
         """How the destination differs from the server, apart from what the documents say that it cannot know.
 
         That is what the server has forgotten since, deletions that the activity does not tell where nothing is swept,
-        and silent edits that are younger than the days between two sweeps. What the server forgot stays.
+        and silent edits that are younger than the days in which sweeps find them. What the server forgot stays.
         """
         served = Sync(self._config(), self.mode.known())
         assert served.failure is None
@@ -163,8 +164,13 @@ class Simulation:
     def _unknown(self) -> set[tuple[str, int]]:
         if self.mode.dialect.versions:
             return self.people.unproven
-        latest = self.people.world.now - timedelta(days=SWEEP_DAYS + 1)
-        return {("story", story) for story, at in self.people.unseen.items() if at > latest}
+        now = self.people.world.now
+        days = {True: SWEEP_DAYS + 1, False: SWEEPS * SWEEP_DAYS + 1}
+        return {
+            ("story", story)
+            for story, (at, is_listed) in self.people.unseen.items()
+            if at + timedelta(days[is_listed]) > now
+        }
 
     def _before(self, request: Request) -> Response | None:
         self._requests += 1
@@ -176,7 +182,7 @@ class Simulation:
         """A sync, as it comes: now and then it is cut off, the server fails, or somebody edits meanwhile."""
         chance = self._random.random()
         if chance < 0.03:
-            return self._sync(killed_after=self._random.randrange(1, 2 * self._messages))
+            return self._sync(killed_after=self._random.randrange(1, self._messages))
         if chance < 0.06:
             self._faults.chance = self._random.choice((0.05, 0.2, 0.9))
         elif chance < 0.10 and self.people.world.now.hour in WORKING_HOURS:
