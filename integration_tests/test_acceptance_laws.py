@@ -64,6 +64,7 @@ def test_two_reads_one_after_the_other_bring_the_same_rows(
 
 @pytest.fixture(scope="module")
 def two_incremental_syncs(scene: Scene) -> tuple[Ended, Ended]:
+    """Nobody edits between them: after an edit, all parts of a story come, however old they are."""
     first = scene.read()
     return first, scene.read(state=states_of(first), lookback_window="PT0S")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_every_line_is_a_message_of_the_protocol(
     assert ended.stdout.endswith("\n")
     found = [
         f"line {number}: {violation}"
-        for number, message in zip(count(1), ended.messages, strict=False)
+        for number, message in enumerate(ended.messages, 1)
         for violation in violations(message)
     ]
     assert found == []
@@ -108,7 +107,7 @@ def kinds_of(message: Message) -> Iterator[str]:
 
 
 def test_a_second_sync_brings_a_tombstone_and_a_first_one_brings_every_stream(scene: Scene) -> None:
-    """What the messages above are of."""
+    """The reads above have them to be wrong in."""
     first = scene.read()
     assert {message["record"]["stream"] for message in first.of_type("RECORD")} == names()
     scene.edit()

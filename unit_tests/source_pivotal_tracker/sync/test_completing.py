@@ -615,9 +615,10 @@ def test_a_page_that_the_server_refuses_as_too_long_is_asked_for_in_smaller_ones
 def test_a_server_that_gives_all_it_is_asked_for_and_tells_no_size_is_asked_for_more() -> None:
     world = make_world(projects=1, stories=2600)
     dialect = replace(LITETRACKER, page_cap=None, terse_lists=False)
-    caps = TrackerServer(world, dialect=dialect)
-    with caps as server:
-        Sync(config_for(server), ["stories"], incremental=True)
+    with TrackerServer(world, dialect=dialect) as server:
+        sync = Sync(config_for(server), ["stories"], incremental=True)
+    assert sync.failure is None
+    assert {row["id"] for row in sync.records["stories"]} == set(next(iter(world.projects.values())).stories)
     limits = [int(logged.query["limit"]) for logged in server.log if logged.query.get("offset")]
     assert max(limits) > 500
 
