@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from source_pivotal_tracker.api.errors import InvalidResponse
+import orjson
+
+from source_pivotal_tracker.api.errors import InvalidResponse, ParametersRefused, SkippableError
+from source_pivotal_tracker.api.page_size import SMALLEST_PAGE
+from source_pivotal_tracker.api.response import TrackerResponse
 
 MOST_DIGITS = 18
+TOTAL, VERSION = "X-Tracker-Pagination-Total", "X-Tracker-Project-Version"
 
 
 def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | None:
@@ -19,7 +25,7 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     returned = number_in(headers, "X-Tracker-Pagination-Returned")
     if returned is not None and returned != rows:
         raise InvalidResponse(f"the server announced {returned} rows at offset {offset} but sent {rows}")
-    total = number_in(headers, "X-Tracker-Pagination-Total")
+    total = number_in(headers, TOTAL)
     if total is None:
         return offset + rows if rows else None
     if rows and offset + rows > total:
@@ -31,9 +37,43 @@ def next_offset(headers: Mapping[str, str], *, offset: int, rows: int) -> int | 
     return offset + rows
 
 
+def rest_of(response: TrackerResponse, ask: Callable[[int], TrackerResponse]) -> list[Any]:
+    """The rows that a server with small pages has left out of an answer that is a whole list, as far as is known.
+
+    Tracker announces how far its lists go, or sends the version of the project with those that have no pages. Where
+    neither is there, as many rows as a page may have may be just one: `ask` gets an offset, and returns what is there.
+    That is the same rows again where the server knows no offset. Without this, what is beyond a page would be missing,
+    and would seem to be deleted. Raises a TrackerError.
+    """
+    rows: list[Any] = []
+    if not isinstance(response.parsed, list) or any(name in response.headers for name in (TOTAL, VERSION)):
+        return rows
+    known, page = set(map(_identity, response.parsed)), response.parsed
+    while may_be_a_page(len(page)):
+        try:
+            page = ask(len(response.parsed) + len(rows)).parsed
+        except (ParametersRefused, SkippableError):
+            return rows
+        new = [row for row in page if _identity(row) not in known] if isinstance(page, list) else []
+        if not new:
+            return rows
+        known.update(map(_identity, new))
+        rows += new
+    return rows
+
+
+def may_be_a_page(rows: int) -> bool:
+    """Whether so many rows may be all that a server gives at a time."""
+    return rows >= SMALLEST_PAGE and rows % 5 == 0
+
+
+def _identity(row: Any) -> Any:
+    return row.get("id") if isinstance(row, dict) and type(row.get("id")) is int else orjson.dumps(row)
+
+
 def refuse_cut(headers: Mapping[str, str], rows: int) -> None:
     """Raises InvalidResponse where the answer that is a whole list, as far as is known of the API, is not all of it."""
-    total = number_in(headers, "X-Tracker-Pagination-Total")
+    total = number_in(headers, TOTAL)
     if total is not None and rows < total:
         raise InvalidResponse(f"the server announced {total} rows of a list without pages but sent {rows}")
 

@@ -48,7 +48,7 @@ class Retries:
                 or state.idle_for + state.upcoming_sleep + paused.seconds > LONGEST_RETRYING
             ),
             wait=partial(self._wait, attempts_made=attempts_made, paused=paused),
-            before_sleep=partial(_log_retry, attempts_made=attempts_made),
+            before_sleep=partial(_log_retry, attempts_made=attempts_made, paused=paused),
             sleep=self._sleep,
             reraise=True,
         )
@@ -64,7 +64,9 @@ class Retries:
         if isinstance(error, RetryableError) and error.status == 429:
             self._rate_limiter.pause(wait)
             paused.seconds += wait
+            paused.latest = wait
             return 0.0
+        paused.latest = 0.0
         return wait
 
 
@@ -78,13 +80,14 @@ def _seconds_after(error: BaseException | None, failures: int) -> float:
 
 @dataclass
 class _Paused:
-    """The seconds for which 429s have made one request wait."""
+    """The seconds for which 429s have made one request wait, in all and at last."""
 
     seconds: float = 0.0
+    latest: float = 0.0
 
 
-def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int) -> None:
-    wait, attempt = state.upcoming_sleep, attempts_made + state.attempt_number + 1
+def _log_retry(state: tenacity.RetryCallState, *, attempts_made: int, paused: _Paused) -> None:
+    wait, attempt = state.upcoming_sleep + paused.latest, attempts_made + state.attempt_number + 1
     logger.warning("%s; attempt %d follows in %.0f s", _cause(state), attempt, wait)
 
 

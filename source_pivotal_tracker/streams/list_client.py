@@ -20,7 +20,7 @@ from source_pivotal_tracker.api.errors import (
     answer_of,
 )
 from source_pivotal_tracker.api.page_size import in_time
-from source_pivotal_tracker.api.pagination import next_offset, number_in, refuse_cut
+from source_pivotal_tracker.api.pagination import TOTAL, VERSION, next_offset, number_in, refuse_cut, rest_of
 from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.api.retries import MOST_ATTEMPTS
 from source_pivotal_tracker.streams.endpoints import Partition
@@ -218,7 +218,11 @@ class ListClient:
         endpoint, path = self._endpoint, self._partition.path
         if endpoint.page_size is None:
             response = self._get(path, params)
-            listed = self._understood(path, response, response.parsed, kind=endpoint.path)
+            body = response.parsed
+            if self._partition.project_id and not endpoint.single:
+                rest = rest_of(response, lambda offset: self._get(path, {**params, "offset": offset}))
+                body = [*body, *rest] if rest else body
+            listed = self._understood(path, response, body, kind=endpoint.path)
             if not endpoint.single:
                 with answer_of(path):
                     refuse_cut(response.headers, len(listed.rows))
@@ -240,7 +244,7 @@ class ListClient:
             asked: Params = {**params, "limit": limit, "offset": offset}
             response = self._get(self._partition.path, asked, attempts_at_timeout=attempts)
             rows = len(response.parsed) if isinstance(response.parsed, list) else 0
-            size.came(limit, rows, has_total="X-Tracker-Pagination-Total" in response.headers)
+            size.came(limit, rows, has_total=TOTAL in response.headers)
             return response
 
         return in_time(size, ask, self._context.client.retries.wait_after, most=most)
@@ -267,8 +271,8 @@ class ListClient:
             rows = rows_in(body, self._endpoint)
             if self._check_rows:
                 self._check_rows(rows)
-            total = number_in(response.headers, "X-Tracker-Pagination-Total")
-            version = number_in(response.headers, "X-Tracker-Project-Version")
+            total = number_in(response.headers, TOTAL)
+            version = number_in(response.headers, VERSION)
         if self.is_selected is None:
             self._learn(rows)
         self._hydrator.learn(rows, kind)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from source_pivotal_tracker.api.client import TrackerClient, once_more
 from source_pivotal_tracker.api.errors import ANSWER, IncompleteError, InvalidResponse, SkippableError, answer_of
 from source_pivotal_tracker.api.fields import Fields, merge, select
-from source_pivotal_tracker.api.pagination import refuse_cut
+from source_pivotal_tracker.api.pagination import refuse_cut, rest_of
+from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.endpoints import Parent, ParentKind
 from source_pivotal_tracker.streams.revision import Revision
 from source_pivotal_tracker.streams.rows import Row
@@ -88,8 +89,15 @@ class Parents:
 
     def _listed(self, path: str, fields: Fields) -> list[Row]:
         def listed() -> list[Row]:
-            response = self._client.selection.get(path, {}, fields, endpoint=path, names=path)
+            def ask(offset: int = 0) -> TrackerResponse:
+                params = {"offset": offset} if offset else {}
+                return self._client.selection.get(path, params, fields, endpoint=path, names=path)
+
+            response = ask()
             rows = response.parsed
+            # Where a version shows that this is Tracker's own list, it is whole.
+            if isinstance(rows, list) and not any(isinstance(row, dict) and "version" in row for row in rows):
+                rows += rest_of(response, ask)
             if not isinstance(rows, list) or not all(_has_id(row) for row in rows):
                 reason = "the answer is no list of things with an id: is this a Tracker v5 server?"
                 raise InvalidResponse(reason, path=path)

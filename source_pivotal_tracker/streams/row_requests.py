@@ -20,7 +20,8 @@ from source_pivotal_tracker.api.errors import (
 )
 from source_pivotal_tracker.api.fields import Fields, select
 from source_pivotal_tracker.api.page_size import PageSize, in_time
-from source_pivotal_tracker.api.pagination import refuse_cut
+from source_pivotal_tracker.api.pagination import may_be_a_page, refuse_cut, rest_of
+from source_pivotal_tracker.api.response import TrackerResponse
 from source_pivotal_tracker.streams.endpoints import Partition
 from source_pivotal_tracker.streams.rows import Row
 
@@ -85,20 +86,26 @@ class RowRequests:
         if not self.is_served(what):
             return None
         everywhere = self._everywhere(what)
-        try:
+
+        def ask(offset: int = 0) -> TrackerResponse:
             self.requests += 1
-            response = self._context.client.selection.get(
+            return self._context.client.selection.get(
                 path,
-                {},
+                {"offset": offset} if offset else {},
                 fields,
                 endpoint=everywhere,
                 names=self._fed_by.get(what.strip("/"), ""),
                 parse_lock=self._context.parse_lock,
             )
+
+        try:
+            response = ask()
+            answer = response.parsed
+            if isinstance(answer, list):
+                answer += rest_of(response, ask)
         except SkippableError as error:
             self._note_refusal(what, error)
             return None
-        answer = response.parsed
         if isinstance(answer, list):
             with answer_of(path):
                 refuse_cut(response.headers, len(answer))
@@ -200,7 +207,7 @@ class RowRequests:
         self._capabilities.warn_once("/%s: " + words, self._partition.path, *values, about=about)
 
     def _is_of(self, row: Row, what: str, answer: Any) -> bool:
-        """Whether what an aggregate has under a path is the answer to it, as far as it tells.
+        """Whether what an aggregate has under a path is the answer to it, as far as it tells, and all of it.
 
         What it has in place of an answer that failed is not known: it may be an object, too.
         """
@@ -209,6 +216,7 @@ class RowRequests:
         other_kinds = {ids.removesuffix("_ids") for part, ids in IDS.items() if part != what.strip("/")}
         return (
             isinstance(answer, list)
+            and not may_be_a_page(len(answer))
             and _is_answer(answer, what)
             and all(part.get(self._endpoint.part_of, row["id"]) == row["id"] for part in answer)
             and not any(str(part.get("kind")) in other_kinds for part in answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
@@ -124,12 +124,7 @@ class Sync:
         projects = self._parents.projects() if ParentKind.PROJECT in needed else ()
         accounts = self._parents.accounts() if ParentKind.ACCOUNT in needed else ()
         planned = plan(selected, projects, accounts, self._options.sweeps)
-        if planned.gone:
-            gone = ", ".join(map(str, sorted(planned.gone)))
-            logger.warning(
-                "The server no longer shows some projects of the state, so their rows stay as they are: projects %s",
-                gone,
-            )
+        self._warn_of_gone(planned.gone)
         replicated_projects = {project.id for project in projects} | planned.gone
         states = {chosen.stream.name: chosen.state for chosen in selected}
         attachments = self._attachments if FILES in states else None
@@ -158,6 +153,18 @@ class Sync:
         finally:
             if attachments:
                 logger.info("Files: %s", attachments)
+
+    def _warn_of_gone(self, gone: Set[int]) -> None:
+        """Say why the rows of projects stay that are not read any more."""
+        named = self._parents.project_ids
+        left_out = gone - set(named) if named else set()
+        for words, projects in (
+            ("The server no longer shows some projects of the state", gone - left_out),
+            ("project_ids no longer has some projects of the state", left_out),
+        ):
+            if projects:
+                ids = ", ".join(map(str, sorted(projects)))
+                logger.warning("%s, so their rows stay as they are: projects %s", words, ids)
 
     def _lacking(self) -> TrackerError | None:
         """The error for the projects that the source cannot show, though they are there: the others are read."""

@@ -217,6 +217,13 @@ def test_a_date_is_held_against_the_clock_of_the_server() -> None:
     assert naps.seconds == [60.0]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_log_says_how_long_a_request_waits(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedServer([answer(status, b"", "Retry-After: 20"), OK]) as server:
+        client_of(server, Naps()).get("me")
+    assert [message for message in caplog.messages if message.endswith("; attempt 2 follows in 20 s")]
+
+
 def test_a_429_brakes_the_rate_limiter_that_everybody_shares() -> None:
     waits: list[float] = []
     now = [100.0]

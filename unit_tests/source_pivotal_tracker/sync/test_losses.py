@@ -22,7 +22,7 @@ from tracker_server.http_message import Request, Response
 from tracker_server.sample import make_world
 from tracker_server.world import Project, World
 from unit_tests.replica import Replica
-from unit_tests.syncs import Sync, config_for
+from unit_tests.syncs import Sync, config_for, warnings
 
 SMALL = Caps(stories=7, releases=2)
 
@@ -111,7 +111,7 @@ def test_a_release_that_becomes_a_feature_leaves_the_releases(scene: Scene) -> N
     assert release in held["stories"]
 
 
-def test_a_story_that_moved_to_a_project_left_out_of_one_sync_stays() -> None:
+def test_a_story_that_moved_to_a_project_left_out_of_one_sync_stays(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene(projects=2)
     one, other = scene.world.projects.values()
     story = next(iter(other.stories))
@@ -124,6 +124,11 @@ def test_a_story_that_moved_to_a_project_left_out_of_one_sync_stays() -> None:
             config = config_for(server, project_ids=ids)
             syncs.append(Sync(config, ["stories"], incremental=True, state=syncs[-1].state))
     assert loaded(*syncs)["stories"] == scene.story_ids()
+    assert (
+        f"project_ids no longer has some projects of the state, so their rows stay as they are: projects {other.id}"
+        in (warnings(caplog))
+    )
+    assert "The server no longer shows" not in caplog.text
 
 
 def test_a_start_date_that_is_taken_back_after_a_kill_hides_nothing(scene: Scene) -> None:
