@@ -111,7 +111,8 @@ class Hydrator:
         lacking = self._inside.keys() if heeds_fields is False else self.refused()
         self._described.clear()
         whole = self._fields if heeds_fields is False else WHOLE
-        if heeds_fields is False or self._leaves_out_descriptions:
+        self._leaves_out_descriptions |= heeds_fields is False
+        if self._leaves_out_descriptions:
             self._ask_ahead(rows, wanting, kind, whole)
         if kind and self.describes(kind):
             self._describe(rows, wanting, kind, whole)
@@ -194,10 +195,12 @@ class Hydrator:
         Where no row has one, the list leaves them out or there are none: only each story by itself tells. What a list
         of some changed stories does not show, the whole list may: it is looked at after MANY_UNDESCRIBED.
         """
-        for row in rows:
+        for number, row in enumerate(rows, 1):
             if self._lacks_description(row, wanting, kind):
                 self._take_whole(row, fields)
-                self._leaves_out_descriptions |= bool(row.get("description"))
+                if row.get("description") and not self._leaves_out_descriptions:
+                    self._leaves_out_descriptions = True
+                    self._ask_ahead(rows[number:], wanting, kind, fields)
                 self._undescribed += 1
                 is_unknown = kind == self._endpoint.path and not self._leaves_out_descriptions
                 if is_unknown and self._undescribed == MANY_UNDESCRIBED and self._ask.shows_descriptions(self._names):
