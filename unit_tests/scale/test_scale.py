@@ -111,7 +111,7 @@ class Scene:
         return read
 
     def edit(self) -> set[int]:
-        """A hundred edits of stories, a minute after all that was; returns the projects in which they were."""
+        """A hundred edits of stories, an hour after all that was; returns the projects in which they were."""
         self.world.now += timedelta(hours=1)
         by = self.world.tokens[SAMPLE_TOKEN]
         edited = set()
