@@ -44,6 +44,8 @@ MOST_PASSES = 4
 """How often a list is read at most before it is given up because it does not stand still."""
 MOST_PAGES_WITHOUT_NEW_ROWS = 3
 """How many pages in a row may repeat rows, because rows that are created meanwhile push others down."""
+MOST_ROWS_UNEXPLAINED = 5
+"""How many rows a list may lack of the server's count without being cut off: others may come and go unseen."""
 LONGEST_WAIT = 120.0
 """Seconds; a server that names a later time has a clock that is wrong, or names milliseconds for seconds."""
 LEAST_WAIT = 1.0
@@ -252,9 +254,10 @@ class WaitUntilReset(BackoffStrategy):
 class Pass:
     """One read of a list from its first page to its last.
 
-    `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `seen_before`
-    how many of these the pass before had brought as well. `may_be_new` are the rows that may have come into the list
-    since `began` (milliseconds since 1970, by the server's clock), and `end` is the last time that the state may have.
+    `counts` is what the server said on each page of how many rows there are, and `full_sizes` how many a page can have.
+    `page_sizes` is how many rows each page had, `rows` how many different ones came, and `seen_before` how many of
+    these the pass before had brought as well. `may_be_new` are the rows that may have come into the list since `began`
+    (milliseconds since 1970, by the server's clock), and `end` is the last time that the state may have.
     """
 
     number: int
@@ -266,17 +269,21 @@ class Pass:
     may_be_new: int = 0
     is_ended: bool = False
     counts: list[int] = field(default_factory=list)
+    full_sizes: list[int] = field(default_factory=list)
+    page_sizes: list[int] = field(default_factory=list)
     rows_of_pages: list[int] = field(default_factory=list)
     tokens: set[Any] = field(default_factory=set)
 
-    def begin_page(self, response: requests.Response, count: Any) -> None:
+    def begin_page(self, response: requests.Response, size: int, count: Any, full_size: Any) -> None:
         self.pages += 1
+        self.page_sizes.append(size)
         if self.began is None:
             with suppress(ValueError, TypeError, OverflowError):
                 self.began = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() * 1000
                 self.end = min(self.end, self.began)
-        if isinstance(count, int) and not isinstance(count, bool):
-            self.counts.append(count)
+        for number, numbers in ((count, self.counts), (full_size, self.full_sizes)):
+            if isinstance(number, int) and not isinstance(number, bool):
+                numbers.append(number)
 
     def goes_on(self, token: Any) -> bool:
         """Whether the list may be followed to the page of this token; to be asked after each page."""
@@ -290,6 +297,20 @@ class Pass:
     def is_short(self) -> bool:
         """Whether fewer rows came than the server counts."""
         return bool(self.counts) and self.rows < self.counts[-1]
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether rows are missing that the list did not gain while it was read.
+
+        After a page that is full, or where fewer rows came than are missing, the list was not at its end. Else a few
+        may be rows that the server counts and does not show.
+        """
+        missing = self.counts[0] - self.rows if self.is_short else 0
+        if missing <= 0:
+            return False
+        full_sizes = [*self.full_sizes, *self.page_sizes[:-1]]
+        is_full = bool(full_sizes) and self.page_sizes[-1] >= min(full_sizes)
+        return (is_full and sum(self.page_sizes) < self.counts[0]) or missing > min(MOST_ROWS_UNEXPLAINED, self.rows)
 
     @property
     def shrank(self) -> bool:
@@ -313,18 +334,21 @@ class WholeListRetriever(SimpleRetriever):
     and the list is read again. Where it does not, the list is read until one reading brings every row of the reading
     before: then none can have left during that one. A page token that has expired (RESET_PAGINATION) begins the list
     again as well. After MOST_PASSES the read fails if rows left each time. A counted list that only may have lost a row
-    is taken as it is. A list of one page is one answer, and whole.
+    is taken as it is. A list of one page is one answer, and whole. A list that ends before the server's count is read
+    again once, and then the read fails, unless the list grew meanwhile or few rows are missing.
 
-    `rows_path` leads to the rows of an answer, and `has_more_path` to what says that there are more. `cursor_field` is
-    the attribute with the time of change, and `created_at_field` that of creation. What was changed after the end of
-    the slice is sent, and does not move the state: the list is in no order of time, so rows that changed a little
-    before may stand on pages that were read already. Where the server's clock is behind this machine's, it counts.
-    `synced_until_field` is an attribute that gets that end, for rows without a time of their own.
+    `rows_path` leads to the rows of an answer, `has_more_path` to what says that there are more, and `page_size_path`
+    to how many rows a page can have. `cursor_field` is the attribute with the time of change, and `created_at_field`
+    that of creation. What was changed after the end of the slice is sent, and does not move the state: the list is in
+    no order of time, so rows that changed a little before may stand on pages that were read already. Where the server's
+    clock is behind this machine's, it counts. `synced_until_field` is an attribute that gets that end, for rows without
+    a time of their own.
     """
 
     rows_path: list[str] = field(default_factory=list)
     has_more_path: list[str] = field(default_factory=list)
     total_count_path: list[str] = field(default_factory=list)
+    page_size_path: list[str] = field(default_factory=list)
     cursor_field: str = ""
     created_at_field: str = ""
     synced_until_field: str = ""
@@ -400,7 +424,7 @@ class WholeListRetriever(SimpleRetriever):
                 return
             body = response.json()
             records = self._records_in(response, body, records_generator_fn, stream_slice)
-            current.begin_page(response, _at(self.total_count_path, body))
+            current.begin_page(response, len(records), _at(self.total_count_path, body), _at(self.page_size_path, body))
             if current.number == current.pages == 1 and not stream_slice.partition:
                 rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
                 logger.info(f"{self.name}: {rows}.")
@@ -488,6 +512,11 @@ class WholeListRetriever(SimpleRetriever):
     def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
         if not last.counts or last.counts[-1] == last.rows:
             return
+        if last.is_cut_off:
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)} is cut off: {last.rows:,} rows came, and the server counts"
+                f" {last.counts[-1]:,}. Sync again: the state has not moved."
+            )
         is_growth = 0 < last.counts[-1] - last.rows <= last.counts[-1] - last.counts[0]
         why = (
             "What was created meanwhile comes with the next sync."

@@ -400,6 +400,65 @@ def test_an_oddity_that_costs_no_row_costs_none(scenes: Any, name: str) -> None:
     assert read.counts["users"] == len(scene.world.rows["users"])
 
 
+def ends_at_once(body: dict[str, Any], number: int) -> None:
+    if number == 1:
+        _end(body)
+
+
+def ends_one_row_early(body: dict[str, Any], number: int) -> None:
+    body["pagination"]["totalRecordCount"] = 2 * 4 + 1
+    if number == 2:
+        _end(body)
+
+
+def lacks_rows_on_each_page(body: dict[str, Any], _: int) -> None:
+    del body["data"][3:]
+
+
+def holds_no_rows(body: dict[str, Any], _: int) -> None:
+    body["data"] = []
+    _end(body)
+
+
+def _end(body: dict[str, Any]) -> None:
+    body["pagination"] = {"pageSize": 4, "hasMore": False, "totalRecordCount": body["pagination"]["totalRecordCount"]}
+
+
+CUT_OFF = (ends_at_once, ends_one_row_early, lacks_rows_on_each_page, holds_no_rows)
+"""What a server does to the pages of a list, each with its number, so that the list has fewer rows than it counts."""
+
+
+@pytest.mark.parametrize("cut", CUT_OFF)
+@pytest.mark.parametrize(("stream", "cut_list"), [("tasks", "/tasks"), ("phases", "/projects")])
+def test_a_list_that_is_cut_off_is_an_error_and_the_next_read_brings_its_rows(
+    scenes: Any, stream: str, cut_list: str, cut: Callable[[dict[str, Any], int], None]
+) -> None:
+    scene: Scene = scenes(make_world(projects=12, tasks=20), page_size=4)
+    pages: dict[str, int] = {}
+
+    def spoil(request: Request) -> Response | None:
+        if request.path != PREFIX + cut_list:
+            return None
+        body = scene.api(request).get_json()
+        if token := body["pagination"].get("nextPageToken"):
+            pages[token] = pages.get(request.args.get("pageToken", ""), 1) + 1
+        cut(body, pages.get(request.args.get("pageToken", ""), 1))
+        return as_json(body)
+
+    scene.before = spoil
+    first = scene.read([stream])
+    scene.before = None
+    second = scene.read([stream], first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == {stream: "INCOMPLETE"}
+    assert all(" is cut off: " in sentence for sentence in first.errors[stream])
+    assert second.exit_code == 0
+    key = RESOURCES[stream].key
+    kept = first.rows(stream) if stream == "phases" else []  # Each project has a state of its own.
+    assert {row[key] for row in [*kept, *second.rows(stream)]} == set(scene.world.rows[stream])
+
+
 def test_bytes_that_are_not_utf_8_are_replaced_and_told(scenes: Any) -> None:
     scene: Scene = scenes()
 
