@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
+from threading import Lock
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
@@ -58,6 +59,7 @@ FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(days=1)
 """How far a state may lie ahead of this machine's clock."""
 REFUSED_SETTINGS = "__refused_settings"
+PARENTS = "_parents"
 WITHHELD = "********"
 """What stands for a secret where it must not be seen."""
 
@@ -213,6 +215,14 @@ def _is_known_encoding(name: str) -> bool:
         return False
 
 
+def _is_object(response: requests.Response) -> bool:
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, Mapping) and bool(body)
+
+
 def _target(response: requests.Response) -> str:
     return urljoin(response.url, response.headers["Location"])
 
@@ -323,6 +333,22 @@ class Pass:
         return self.shrank or (len(self.counts) > 1 and self.counts[0] + self.may_be_new > self.counts[-1])
 
 
+@dataclass(eq=False)
+class Parents:
+    """The parents whose lists are read one by one, by several threads: how many they are so far, or in all."""
+
+    count: int = 0
+    is_count_final: bool = False
+    refused: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def refuse(self) -> bool:
+        """Count one that the server refuses. Whether it was the last, and none is left that it did not refuse."""
+        with self.lock:
+            self.refused += 1
+            return self.is_count_final and self.refused == self.count
+
+
 @dataclass
 class WholeListRetriever(SimpleRetriever):
     """Reads a list whole and sends each row once, or fails.
@@ -343,6 +369,10 @@ class WholeListRetriever(SimpleRetriever):
     no order of time, so rows that changed a little before may stand on pages that were read already. Where the server's
     clock is behind this machine's, it counts. `synced_until_field` is an attribute that gets that end, for rows without
     a time of their own.
+
+    Where the server refuses the list of a parent in its own words, a JSON object, that parent is skipped: it is gone,
+    or may not be seen. What a proxy says in its place proves nothing. The rows of a list of parents (`is_of_parents`)
+    carry `Parents`, which `extra_fields` of the partition router hand on. If all of them are refused, the stream fails.
     """
 
     rows_path: list[str] = field(default_factory=list)
@@ -352,6 +382,7 @@ class WholeListRetriever(SimpleRetriever):
     cursor_field: str = ""
     created_at_field: str = ""
     synced_until_field: str = ""
+    is_of_parents: bool = False
     is_refused: bool = field(init=False, default=False)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -365,12 +396,17 @@ class WholeListRetriever(SimpleRetriever):
         """The records of a slice. A configuration that is refused is an error of the stream, not of each project."""
         if self.is_refused and stream_slice and stream_slice.partition:
             return
+        parents = Parents()
         try:
             for record in super().read_records(records_schema, stream_slice):
+                if self.is_of_parents:
+                    parents.count += 1
+                    record.data[PARENTS] = parents  # type: ignore[index, union-attr]
                 yield record.beyond_its_slice() if isinstance(record, LateRecord) else record
         except AirbyteTracedException as error:
             self.is_refused = error.failure_type == FailureType.config_error
             raise
+        parents.is_count_final = True
 
     def _checked(self, record: Record, end: float) -> Record:
         """The record, as a LateRecord where its time is not one that the state may move to."""
@@ -416,10 +452,7 @@ class WholeListRetriever(SimpleRetriever):
         while True:
             response = self._fetch_next_page(stream_slice, token)
             if response is None or not response.ok:
-                status = "not at all" if response is None else f"with {response.status_code}"
-                if token is not None or current.number > 1:
-                    raise ReadFailed(f"{self._list_of(stream_slice)} ends in the middle: the server answers {status}.")
-                logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
+                self._skip(response, is_begun=token is not None or current.number > 1, stream_slice=stream_slice)
                 current.is_ended = True
                 return
             body = response.json()
@@ -442,6 +475,24 @@ class WholeListRetriever(SimpleRetriever):
             if token is None:
                 current.is_ended = True
                 return
+
+    def _skip(self, response: requests.Response | None, *, is_begun: bool, stream_slice: StreamSlice) -> None:
+        """Warn of a list that the server refuses. Raises ReadFailed where its parent need not be gone."""
+        status = "not at all" if response is None else f"with {response.status_code}"
+        if is_begun:
+            raise ReadFailed(f"{self._list_of(stream_slice)} ends in the middle: the server answers {status}.")
+        if response is None or not _is_object(response):
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)} cannot be read: the server, or a proxy before it, answers {status} and"
+                " gives no error of the API. Sync again: the state has not moved."
+            )
+        logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
+        parents = stream_slice.extra_fields.get(PARENTS)
+        if parents is not None and parents.refuse():
+            raise ReadFailed(
+                f"{self.name} brings nothing: the server refuses each of its {parents.count:,} lists. Give the key the"
+                " permission, or leave the stream out."
+            )
 
     def _records_in(
         self, response: requests.Response, body: Any, records_generator_fn: Any, stream_slice: StreamSlice

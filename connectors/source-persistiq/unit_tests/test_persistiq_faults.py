@@ -110,6 +110,43 @@ def test_a_list_that_cannot_be_read_costs_its_own_stream_alone_says_why_and_keep
     assert all(wait >= 2**number for number, wait in enumerate(waits)), "twice as long each time"
 
 
+REFUSALS: dict[str, tuple[Callable[[], Response], str]] = {
+    "a web server's": (
+        lambda: Response("<html>404 Not Found - nginx</html>", 404, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with 404",
+    ),
+    "a firewall's": (
+        lambda: Response("<html>403 - WAF</html>", 403, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with 403",
+    ),
+    "of an unknown path": (
+        lambda: Response("nope", 404, mimetype="text/plain"),
+        "cannot be read: the server, or a proxy before it, answers with 404",
+    ),
+    "the API's": (lambda: error(404, "No such campaign"), "brings nothing: the server refuses each of its "),
+}
+"""An answer to the lists of all campaigns, and what is said of it."""
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_of_all_campaigns_or_of_a_proxy_is_an_error_and_the_states_stay(scenes: Any, name: str) -> None:
+    scene: Scene = scenes()
+    streams = ["campaign_leads", "campaign_replies"]
+    answer, words = REFUSALS[name]
+
+    scene.before = lambda request: answer() if request.path.count("/") > 2 else None
+    first = scene.read(streams)
+    scene.before = None
+    second = scene.read(streams, first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == dict.fromkeys(streams, "INCOMPLETE")
+    for stream in streams:
+        assert [sentence for sentence in first.errors[stream] if words not in sentence] == []
+    assert second.exit_code == 0
+    assert second.counts == {stream: len(expected(scene.world, stream)) for stream in streams}
+
+
 def test_a_key_that_is_refused_stops_the_sync_with_one_sentence_and_is_not_shown(scenes: Any) -> None:
     scene: Scene = scenes()
     wrong = "sample-key-of-somebody-else"

@@ -33,6 +33,8 @@ def without_custom_code(manifest: dict[str, Any]) -> dict[str, Any]:
     definitions["retriever"]["type"] = "SimpleRetriever"
     for name in ("class_name", "has_more_path"):
         del definitions["retriever"][name]
+    (campaigns,) = definitions["campaign_partitions"]["parent_stream_configs"]
+    del campaigns["extra_fields"], campaigns["stream"]["retriever"]["is_of_parents"]
     leads, events = (stream for stream in manifest["streams"] if stream.get("name") in ("leads", "events"))
     (replies,) = manifest["streams"][-1]["streams"]
     for stream in (leads, events, replies):

@@ -170,6 +170,44 @@ def test_a_project_that_vanished_or_is_forbidden_is_skipped_and_named_and_its_st
     assert _times(third.state("phases"), [gone, hidden]) == _times(first.state("phases"), [gone, hidden])
 
 
+REFUSALS: dict[str, tuple[Callable[[int], Response], str]] = {
+    "a firewall's": (
+        lambda status: Response(f"<html>{status} - WAF</html>", status, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with ",
+    ),
+    "an empty one": (lambda status: Response("", status), "cannot be read: the server, or a proxy before it, answers"),
+    "a text in JSON": (lambda status: as_json("Forbidden", status), "cannot be read: the server, or a proxy before it"),
+    "the API's": (lambda status: error(status, "No"), "brings nothing: the server refuses each of its 4 lists."),
+}
+"""An answer to the lists of all projects, and what is said of it."""
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_of_all_projects_or_of_a_proxy_is_an_error_and_the_states_stay(
+    scenes: Any, name: str, status: int
+) -> None:
+    scene: Scene = scenes()
+    streams = ["phases", "conversations"]
+    answer, words = REFUSALS[name]
+    before = scene.read(streams)
+
+    scene.before = lambda request: answer(status) if not request.path.endswith("/projects") else None
+    first = scene.read(streams)
+    later = scene.read(streams, before.states)
+    scene.before = None
+    second = scene.read(streams, first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == later.ends == dict.fromkeys(streams, "INCOMPLETE")
+    for stream in streams:
+        assert [sentence for sentence in first.errors[stream] if words not in sentence] == []
+    assert second.exit_code == 0
+    assert second.counts == before.counts
+    projects = [str(row["projectId"]) for row in expected(scene.world, "projects")]
+    assert _times(later.state("phases"), projects) == _times(before.state("phases"), projects)
+
+
 def _times(state: dict[str, Any], projects: list[str]) -> set[str]:
     return {part["cursor"]["updatedAt"] for part in state["states"] if str(part["partition"]["projectId"]) in projects}
 
