@@ -526,10 +526,10 @@ class WholeListRetriever(SimpleRetriever):
             return None
         place = following["next_page_token"]
         page = last if isinstance(last, int) else 1
-        is_page_number = isinstance(place, int) and not self.total_count_path
-        if not isinstance(place, str | int) or (is_page_number and int(place) > page + 1):
+        is_page_number = not self.total_count_path
+        if not isinstance(place, int if is_page_number else str | int) or (is_page_number and place > page + 1):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with {place!r}, which is not its next page.")
-        if not current.goes_on(place) or (is_page_number and int(place) <= page):
+        if not current.goes_on(place) or (is_page_number and place <= page):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
         return following
 

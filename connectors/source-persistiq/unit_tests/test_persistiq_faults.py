@@ -291,16 +291,45 @@ def test_a_page_that_is_passed_over_is_an_error(scenes: Any) -> None:
     assert read.errors["leads"] == ["leads goes on with 3, which is not its next page."]
 
 
-def test_a_list_that_names_a_next_page_goes_on_though_it_does_not_say_that_there_is_more(scenes: Any) -> None:
+@pytest.mark.parametrize("has_more", [None, False, 0, "no"])
+def test_a_list_that_names_a_next_page_goes_on_whatever_it_says_of_more(scenes: Any, has_more: object) -> None:
     scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
 
-    def silent(request: Request) -> Response:
+    def contradict(request: Request) -> Response:
         body = scene.api(request).get_json()
-        del body["has_more"]
-        return as_json(body)
+        return as_json(body | {"has_more": has_more if body["has_more"] else False})
 
-    scene.before = silent
-    assert len(scene.read(["leads"]).rows("leads")) == 30
+    scene.before = contradict
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 0
+    assert len(read.rows("leads")) == 30
+
+
+def test_a_list_that_names_a_next_page_on_its_last_one_ends_with_a_page_without_rows(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
+
+    def lead_on(request: Request) -> Response:
+        following = f"https://api.persistiq.com/v1/leads?page={int(request.args.get('page', 1)) + 1}"
+        return as_json(scene.api(request).get_json() | {"next_page": following})
+
+    scene.before = lead_on
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 0
+    assert len(read.rows("leads")) == 30
+
+
+def test_a_next_page_without_its_number_is_an_error(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.before = lambda _: leads(has_more=False, next_page="https://api.persistiq.com/v1/leads?after=l_1")
+
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 1
+    assert read.errors["leads"] == [
+        "leads goes on with 'https://api.persistiq.com/v1/leads?after=l_1', which is not its next page."
+    ]
 
 
 def test_where_the_servers_clock_is_behind_leads_are_asked_for_by_that_clock(scenes: Any) -> None:
