@@ -31,6 +31,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
     ConfigTransformation,
 )
+from airbyte_cdk.sources.declarative.transformations.transformation import RecordTransformation
 from airbyte_cdk.sources.streams.call_rate import APIBudget, MovingWindowCallRatePolicy
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
@@ -415,7 +416,8 @@ class WholeListRetriever(SimpleRetriever):
         moment = _moment(record.data.get(self.cursor_field)) if self.cursor_field else None
         if not self.cursor_field or (moment is not None and moment <= end):
             return record
-        return LateRecord(data=record.data, stream_name=record.stream_name, associated_slice=record.associated_slice)
+        data = record.data if moment is not None else UndatedRow(record.data)
+        return LateRecord(data=data, stream_name=record.stream_name, associated_slice=record.associated_slice)
 
     def _read_pages(self, records_generator_fn: Any, stream_slice: StreamSlice) -> Iterator[Record]:
         last_seen: dict[Any, int] = {}
@@ -579,6 +581,13 @@ class WholeListRetriever(SimpleRetriever):
         )
 
 
+class UndatedRow(dict[str, Any]):
+    """A row whose time is none. The cdk asks `get` for the time alone, and some values stop the stream there."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return default
+
+
 class LateRecord(Record):
     """A record that is sent, and that the state does not count."""
 
@@ -593,12 +602,23 @@ class LateRecord(Record):
 
 def _moment(value: Any) -> float | None:
     """A time as milliseconds since 1970; None where it is none. A number, or a text of digits, is in milliseconds."""
+    if isinstance(value, str) and not value.isdecimal():
+        time_in_text = _time(value)
+        return time_in_text.timestamp() * 1000 if time_in_text else None
     try:
-        if isinstance(value, str) and not value.isdecimal():
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
-        return None if isinstance(value, bool) else float(value)
+        milliseconds = float(value)
+        FIRST_MOMENT + timedelta(milliseconds=milliseconds)
     except (TypeError, ValueError, OverflowError):
+        return None
+    return None if isinstance(value, bool) else milliseconds
+
+
+def _time(value: Any) -> datetime | None:
+    """A text in ISO 8601 as a time in UTC; None where it is none."""
+    try:
+        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -611,6 +631,28 @@ def _at(path: list[str], body: Any) -> Any:
     for name in path:
         body = body.get(name) if isinstance(body, Mapping) else None
     return body if path else None
+
+
+@dataclass(eq=False)
+class AddTime(RecordTransformation):
+    """Writes the first of `sources` that holds a time into `target`, in UTC; where none does, nothing is written.
+
+    The cdk's `format_datetime` stops the stream at a value that is no time.
+    """
+
+    target: str
+    sources: list[str]
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        times = (_time(record.get(source)) for source in self.sources)
+        if found := next((found for found in times if found), None):
+            record[self.target] = found.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass

@@ -332,6 +332,36 @@ def test_a_next_page_without_its_number_is_an_error(scenes: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", 1_700_000_000_000, "2024-02-30T00:00:00Z", {"a": 1}, 10**400, "0"],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_row_whose_time_is_none_comes_and_does_not_move_the_state(scenes: Any, value: object) -> None:
+    scene: Scene = scenes(make_world(leads=60, events=60))
+    streams = ["events", "campaign_replies"]
+    healthy = scene.read(streams)
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        for event in body.get("events", [])[20:21]:
+            event.pop("event_at", None)
+            event["created_at"] = value
+        for reply in body.get("replies", [])[-1:]:
+            reply["sent_at"] = value
+        return as_json(body)
+
+    scene.before = spoil
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.ends == dict.fromkeys(streams, "COMPLETE")
+    assert read.counts == healthy.counts
+    (event,) = [row for row in read.rows("events") if "_event_at" not in row]
+    assert event["created_at"] == value
+    assert read.state("events") == healthy.state("events")
+
+
 def test_where_the_servers_clock_is_behind_leads_are_asked_for_by_that_clock(scenes: Any) -> None:
     scene: Scene = scenes(make_world(leads=5))
     past = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=40)

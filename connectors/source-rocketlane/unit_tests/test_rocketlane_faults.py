@@ -497,6 +497,30 @@ def test_a_list_that_is_cut_off_is_an_error_and_the_next_read_brings_its_rows(
     assert {row[key] for row in [*kept, *second.rows(stream)]} == set(scene.world.rows[stream])
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**18), "9" * 400, {"a": 1}, [], True], ids=lambda value: str(value)[:9])
+def test_a_row_whose_time_is_none_comes_and_does_not_move_the_state(scenes: Any, value: object) -> None:
+    scene: Scene = scenes()
+    streams = ["tasks", "phases", "users"]
+    healthy = scene.read(streams)
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        for row in body["data"][-1:]:
+            row["updatedAt"] = value
+        if request.path == path_of("users"):
+            del body["data"][0]["updatedAt"]
+            body["data"][0]["createdAt"] = value
+        return as_json(body)
+
+    scene.before = spoil
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.ends == dict.fromkeys(streams, "COMPLETE")
+    assert read.counts == healthy.counts
+    assert read.state("tasks") == healthy.state("tasks")
+
+
 def test_bytes_that_are_not_utf_8_are_replaced_and_told(scenes: Any) -> None:
     scene: Scene = scenes()
 
