@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
+from threading import Lock
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
@@ -30,6 +31,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
     ConfigTransformation,
 )
+from airbyte_cdk.sources.declarative.transformations.transformation import RecordTransformation
 from airbyte_cdk.sources.streams.call_rate import APIBudget, MovingWindowCallRatePolicy
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
@@ -44,6 +46,8 @@ MOST_PASSES = 4
 """How often a list is read at most before it is given up because it does not stand still."""
 MOST_PAGES_WITHOUT_NEW_ROWS = 3
 """How many pages in a row may repeat rows, because rows that are created meanwhile push others down."""
+MOST_ROWS_UNEXPLAINED = 5
+"""How many rows a list may lack of the server's count without being cut off: others may come and go unseen."""
 LONGEST_WAIT = 120.0
 """Seconds; a server that names a later time has a clock that is wrong, or names milliseconds for seconds."""
 LEAST_WAIT = 1.0
@@ -56,6 +60,7 @@ FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(days=1)
 """How far a state may lie ahead of this machine's clock."""
 REFUSED_SETTINGS = "__refused_settings"
+PARENTS = "_parents"
 WITHHELD = "********"
 """What stands for a secret where it must not be seen."""
 
@@ -211,6 +216,14 @@ def _is_known_encoding(name: str) -> bool:
         return False
 
 
+def _is_object(response: requests.Response) -> bool:
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, Mapping) and bool(body)
+
+
 def _target(response: requests.Response) -> str:
     return urljoin(response.url, response.headers["Location"])
 
@@ -252,9 +265,10 @@ class WaitUntilReset(BackoffStrategy):
 class Pass:
     """One read of a list from its first page to its last.
 
-    `counts` is what the server said on each page of how many rows there are, `rows` how many came, and `seen_before`
-    how many of these the pass before had brought as well. `may_be_new` are the rows that may have come into the list
-    since `began` (milliseconds since 1970, by the server's clock), and `end` is the last time that the state may have.
+    `counts` is what the server said on each page of how many rows there are, and `full_sizes` how many a page can have.
+    `page_sizes` is how many rows each page had, `rows` how many different ones came, and `seen_before` how many of
+    these the pass before had brought as well. `may_be_new` are the rows that may have come into the list since `began`
+    (milliseconds since 1970, by the server's clock), and `end` is the last time that the state may have.
     """
 
     number: int
@@ -266,17 +280,21 @@ class Pass:
     may_be_new: int = 0
     is_ended: bool = False
     counts: list[int] = field(default_factory=list)
+    full_sizes: list[int] = field(default_factory=list)
+    page_sizes: list[int] = field(default_factory=list)
     rows_of_pages: list[int] = field(default_factory=list)
     tokens: set[Any] = field(default_factory=set)
 
-    def begin_page(self, response: requests.Response, count: Any) -> None:
+    def begin_page(self, response: requests.Response, size: int, count: Any, full_size: Any) -> None:
         self.pages += 1
+        self.page_sizes.append(size)
         if self.began is None:
             with suppress(ValueError, TypeError, OverflowError):
                 self.began = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() * 1000
                 self.end = min(self.end, self.began)
-        if isinstance(count, int) and not isinstance(count, bool):
-            self.counts.append(count)
+        for number, numbers in ((count, self.counts), (full_size, self.full_sizes)):
+            if isinstance(number, int) and not isinstance(number, bool):
+                numbers.append(number)
 
     def goes_on(self, token: Any) -> bool:
         """Whether the list may be followed to the page of this token; to be asked after each page."""
@@ -292,6 +310,20 @@ class Pass:
         return bool(self.counts) and self.rows < self.counts[-1]
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether rows are missing that the list did not gain while it was read.
+
+        After a page that is full, or where fewer rows came than are missing, the list was not at its end. Else a few
+        may be rows that the server counts and does not show.
+        """
+        missing = self.counts[0] - self.rows if self.is_short else 0
+        if missing <= 0:
+            return False
+        full_sizes = [*self.full_sizes, *self.page_sizes[:-1]]
+        is_full = bool(full_sizes) and self.page_sizes[-1] >= min(full_sizes)
+        return (is_full and sum(self.page_sizes) < self.counts[0]) or missing > min(MOST_ROWS_UNEXPLAINED, self.rows)
+
+    @property
     def shrank(self) -> bool:
         """Whether the server counted fewer rows from one page to the next."""
         return any(later < earlier for earlier, later in pairwise(self.counts))
@@ -300,6 +332,22 @@ class Pass:
     def may_have_shrunk(self) -> bool:
         """Whether a row that left may be hidden in the server's count behind one that entered."""
         return self.shrank or (len(self.counts) > 1 and self.counts[0] + self.may_be_new > self.counts[-1])
+
+
+@dataclass(eq=False)
+class Parents:
+    """The parents whose lists are read one by one, by several threads: how many they are so far, or in all."""
+
+    count: int = 0
+    is_count_final: bool = False
+    refused: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def refuse(self) -> bool:
+        """Count one that the server refuses. Whether it was the last, and none is left that it did not refuse."""
+        with self.lock:
+            self.refused += 1
+            return self.is_count_final and self.refused == self.count
 
 
 @dataclass
@@ -313,21 +361,29 @@ class WholeListRetriever(SimpleRetriever):
     and the list is read again. Where it does not, the list is read until one reading brings every row of the reading
     before: then none can have left during that one. A page token that has expired (RESET_PAGINATION) begins the list
     again as well. After MOST_PASSES the read fails if rows left each time. A counted list that only may have lost a row
-    is taken as it is. A list of one page is one answer, and whole.
+    is taken as it is. A list of one page is one answer, and whole. A list that ends before the server's count is read
+    again once, and then the read fails, unless the list grew meanwhile or few rows are missing.
 
-    `rows_path` leads to the rows of an answer, and `has_more_path` to what says that there are more. `cursor_field` is
-    the attribute with the time of change, and `created_at_field` that of creation. What was changed after the end of
-    the slice is sent, and does not move the state: the list is in no order of time, so rows that changed a little
-    before may stand on pages that were read already. Where the server's clock is behind this machine's, it counts.
-    `synced_until_field` is an attribute that gets that end, for rows without a time of their own.
+    `rows_path` leads to the rows of an answer, `has_more_path` to what says that there are more, and `page_size_path`
+    to how many rows a page can have. `cursor_field` is the attribute with the time of change, and `created_at_field`
+    that of creation. What was changed after the end of the slice is sent, and does not move the state: the list is in
+    no order of time, so rows that changed a little before may stand on pages that were read already. Where the server's
+    clock is behind this machine's, it counts. `synced_until_field` is an attribute that gets that end, for rows without
+    a time of their own.
+
+    Where the server refuses the list of a parent in its own words, a JSON object, that parent is skipped: it is gone,
+    or may not be seen. What a proxy says in its place proves nothing. The rows of a list of parents (`is_of_parents`)
+    carry `Parents`, which `extra_fields` of the partition router hand on. If all of them are refused, the stream fails.
     """
 
     rows_path: list[str] = field(default_factory=list)
     has_more_path: list[str] = field(default_factory=list)
     total_count_path: list[str] = field(default_factory=list)
+    page_size_path: list[str] = field(default_factory=list)
     cursor_field: str = ""
     created_at_field: str = ""
     synced_until_field: str = ""
+    is_of_parents: bool = False
     is_refused: bool = field(init=False, default=False)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -341,12 +397,17 @@ class WholeListRetriever(SimpleRetriever):
         """The records of a slice. A configuration that is refused is an error of the stream, not of each project."""
         if self.is_refused and stream_slice and stream_slice.partition:
             return
+        parents = Parents()
         try:
             for record in super().read_records(records_schema, stream_slice):
+                if self.is_of_parents:
+                    parents.count += 1
+                    record.data[PARENTS] = parents  # type: ignore[index, union-attr]
                 yield record.beyond_its_slice() if isinstance(record, LateRecord) else record
         except AirbyteTracedException as error:
             self.is_refused = error.failure_type == FailureType.config_error
             raise
+        parents.is_count_final = True
 
     def _checked(self, record: Record, end: float) -> Record:
         """The record, as a LateRecord where its time is not one that the state may move to."""
@@ -355,7 +416,8 @@ class WholeListRetriever(SimpleRetriever):
         moment = _moment(record.data.get(self.cursor_field)) if self.cursor_field else None
         if not self.cursor_field or (moment is not None and moment <= end):
             return record
-        return LateRecord(data=record.data, stream_name=record.stream_name, associated_slice=record.associated_slice)
+        data = record.data if moment is not None else UndatedRow(record.data)
+        return LateRecord(data=data, stream_name=record.stream_name, associated_slice=record.associated_slice)
 
     def _read_pages(self, records_generator_fn: Any, stream_slice: StreamSlice) -> Iterator[Record]:
         last_seen: dict[Any, int] = {}
@@ -392,15 +454,12 @@ class WholeListRetriever(SimpleRetriever):
         while True:
             response = self._fetch_next_page(stream_slice, token)
             if response is None or not response.ok:
-                status = "not at all" if response is None else f"with {response.status_code}"
-                if token is not None or current.number > 1:
-                    raise ReadFailed(f"{self._list_of(stream_slice)} ends in the middle: the server answers {status}.")
-                logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
+                self._skip(response, is_begun=token is not None or current.number > 1, stream_slice=stream_slice)
                 current.is_ended = True
                 return
             body = response.json()
             records = self._records_in(response, body, records_generator_fn, stream_slice)
-            current.begin_page(response, _at(self.total_count_path, body))
+            current.begin_page(response, len(records), _at(self.total_count_path, body), _at(self.page_size_path, body))
             if current.number == current.pages == 1 and not stream_slice.partition:
                 rows = f"{current.counts[0]:,} rows" if current.counts else f"{len(records):,} rows on the first page"
                 logger.info(f"{self.name}: {rows}.")
@@ -418,6 +477,24 @@ class WholeListRetriever(SimpleRetriever):
             if token is None:
                 current.is_ended = True
                 return
+
+    def _skip(self, response: requests.Response | None, *, is_begun: bool, stream_slice: StreamSlice) -> None:
+        """Warn of a list that the server refuses. Raises ReadFailed where its parent need not be gone."""
+        status = "not at all" if response is None else f"with {response.status_code}"
+        if is_begun:
+            raise ReadFailed(f"{self._list_of(stream_slice)} ends in the middle: the server answers {status}.")
+        if response is None or not _is_object(response):
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)} cannot be read: the server, or a proxy before it, answers {status} and"
+                " gives no error of the API. Sync again: the state has not moved."
+            )
+        logger.warning(f"{self._list_of(stream_slice)} is skipped: the server answers {status}.")
+        parents = stream_slice.extra_fields.get(PARENTS)
+        if parents is not None and parents.refuse():
+            raise ReadFailed(
+                f"{self.name} brings nothing: the server refuses each of its {parents.count:,} lists. Give the key the"
+                " permission, or leave the stream out."
+            )
 
     def _records_in(
         self, response: requests.Response, body: Any, records_generator_fn: Any, stream_slice: StreamSlice
@@ -451,10 +528,10 @@ class WholeListRetriever(SimpleRetriever):
             return None
         place = following["next_page_token"]
         page = last if isinstance(last, int) else 1
-        is_page_number = isinstance(place, int) and not self.total_count_path
-        if not isinstance(place, str | int) or (is_page_number and int(place) > page + 1):
+        is_page_number = not self.total_count_path
+        if not isinstance(place, int if is_page_number else str | int) or (is_page_number and place > page + 1):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with {place!r}, which is not its next page.")
-        if not current.goes_on(place) or (is_page_number and int(place) <= page):
+        if not current.goes_on(place) or (is_page_number and place <= page):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
         return following
 
@@ -488,6 +565,11 @@ class WholeListRetriever(SimpleRetriever):
     def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
         if not last.counts or last.counts[-1] == last.rows:
             return
+        if last.is_cut_off:
+            raise ReadFailed(
+                f"{self._list_of(stream_slice)} is cut off: {last.rows:,} rows came, and the server counts"
+                f" {last.counts[-1]:,}. Sync again: the state has not moved."
+            )
         is_growth = 0 < last.counts[-1] - last.rows <= last.counts[-1] - last.counts[0]
         why = (
             "What was created meanwhile comes with the next sync."
@@ -497,6 +579,13 @@ class WholeListRetriever(SimpleRetriever):
         logger.warning(
             f"{self._list_of(stream_slice)}: {last.rows:,} rows came, and the server counts {last.counts[-1]:,}. {why}"
         )
+
+
+class UndatedRow(dict[str, Any]):
+    """A row whose time is none. The cdk asks `get` for the time alone, and some values stop the stream there."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return default
 
 
 class LateRecord(Record):
@@ -513,12 +602,23 @@ class LateRecord(Record):
 
 def _moment(value: Any) -> float | None:
     """A time as milliseconds since 1970; None where it is none. A number, or a text of digits, is in milliseconds."""
+    if isinstance(value, str) and not value.isdecimal():
+        time_in_text = _time(value)
+        return time_in_text.timestamp() * 1000 if time_in_text else None
     try:
-        if isinstance(value, str) and not value.isdecimal():
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
-        return None if isinstance(value, bool) else float(value)
+        milliseconds = float(value)
+        FIRST_MOMENT + timedelta(milliseconds=milliseconds)
     except (TypeError, ValueError, OverflowError):
+        return None
+    return None if isinstance(value, bool) else milliseconds
+
+
+def _time(value: Any) -> datetime | None:
+    """A text in ISO 8601 as a time in UTC; None where it is none."""
+    try:
+        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -531,6 +631,28 @@ def _at(path: list[str], body: Any) -> Any:
     for name in path:
         body = body.get(name) if isinstance(body, Mapping) else None
     return body if path else None
+
+
+@dataclass(eq=False)
+class AddTime(RecordTransformation):
+    """Writes the first of `sources` that holds a time into `target`, in UTC; where none does, nothing is written.
+
+    The cdk's `format_datetime` stops the stream at a value that is no time.
+    """
+
+    target: str
+    sources: list[str]
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        times = (_time(record.get(source)) for source in self.sources)
+        if found := next((found for found in times if found), None):
+            record[self.target] = found.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass

@@ -110,6 +110,43 @@ def test_a_list_that_cannot_be_read_costs_its_own_stream_alone_says_why_and_keep
     assert all(wait >= 2**number for number, wait in enumerate(waits)), "twice as long each time"
 
 
+REFUSALS: dict[str, tuple[Callable[[], Response], str]] = {
+    "a web server's": (
+        lambda: Response("<html>404 Not Found - nginx</html>", 404, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with 404",
+    ),
+    "a firewall's": (
+        lambda: Response("<html>403 - WAF</html>", 403, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with 403",
+    ),
+    "of an unknown path": (
+        lambda: Response("nope", 404, mimetype="text/plain"),
+        "cannot be read: the server, or a proxy before it, answers with 404",
+    ),
+    "the API's": (lambda: error(404, "No such campaign"), "brings nothing: the server refuses each of its "),
+}
+"""An answer to the lists of all campaigns, and what is said of it."""
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_of_all_campaigns_or_of_a_proxy_is_an_error_and_the_states_stay(scenes: Any, name: str) -> None:
+    scene: Scene = scenes()
+    streams = ["campaign_leads", "campaign_replies"]
+    answer, words = REFUSALS[name]
+
+    scene.before = lambda request: answer() if request.path.count("/") > 2 else None
+    first = scene.read(streams)
+    scene.before = None
+    second = scene.read(streams, first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == dict.fromkeys(streams, "INCOMPLETE")
+    for stream in streams:
+        assert [sentence for sentence in first.errors[stream] if words not in sentence] == []
+    assert second.exit_code == 0
+    assert second.counts == {stream: len(expected(scene.world, stream)) for stream in streams}
+
+
 def test_a_key_that_is_refused_stops_the_sync_with_one_sentence_and_is_not_shown(scenes: Any) -> None:
     scene: Scene = scenes()
     wrong = "sample-key-of-somebody-else"
@@ -254,16 +291,75 @@ def test_a_page_that_is_passed_over_is_an_error(scenes: Any) -> None:
     assert read.errors["leads"] == ["leads goes on with 3, which is not its next page."]
 
 
-def test_a_list_that_names_a_next_page_goes_on_though_it_does_not_say_that_there_is_more(scenes: Any) -> None:
+@pytest.mark.parametrize("has_more", [None, False, 0, "no"])
+def test_a_list_that_names_a_next_page_goes_on_whatever_it_says_of_more(scenes: Any, has_more: object) -> None:
     scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
 
-    def silent(request: Request) -> Response:
+    def contradict(request: Request) -> Response:
         body = scene.api(request).get_json()
-        del body["has_more"]
+        return as_json(body | {"has_more": has_more if body["has_more"] else False})
+
+    scene.before = contradict
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 0
+    assert len(read.rows("leads")) == 30
+
+
+def test_a_list_that_names_a_next_page_on_its_last_one_ends_with_a_page_without_rows(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(leads=30, events=0), page_size=10)
+
+    def lead_on(request: Request) -> Response:
+        following = f"https://api.persistiq.com/v1/leads?page={int(request.args.get('page', 1)) + 1}"
+        return as_json(scene.api(request).get_json() | {"next_page": following})
+
+    scene.before = lead_on
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 0
+    assert len(read.rows("leads")) == 30
+
+
+def test_a_next_page_without_its_number_is_an_error(scenes: Any) -> None:
+    scene: Scene = scenes()
+    scene.before = lambda _: leads(has_more=False, next_page="https://api.persistiq.com/v1/leads?after=l_1")
+
+    read = scene.read(["leads"])
+
+    assert read.exit_code == 1
+    assert read.errors["leads"] == [
+        "leads goes on with 'https://api.persistiq.com/v1/leads?after=l_1', which is not its next page."
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", 1_700_000_000_000, "2024-02-30T00:00:00Z", {"a": 1}, 10**400, "0"],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_row_whose_time_is_none_comes_and_does_not_move_the_state(scenes: Any, value: object) -> None:
+    scene: Scene = scenes(make_world(leads=60, events=60))
+    streams = ["events", "campaign_replies"]
+    healthy = scene.read(streams)
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        for event in body.get("events", [])[20:21]:
+            event.pop("event_at", None)
+            event["created_at"] = value
+        for reply in body.get("replies", [])[-1:]:
+            reply["sent_at"] = value
         return as_json(body)
 
-    scene.before = silent
-    assert len(scene.read(["leads"]).rows("leads")) == 30
+    scene.before = spoil
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.ends == dict.fromkeys(streams, "COMPLETE")
+    assert read.counts == healthy.counts
+    (event,) = [row for row in read.rows("events") if "_event_at" not in row]
+    assert event["created_at"] == value
+    assert read.state("events") == healthy.state("events")
 
 
 def test_where_the_servers_clock_is_behind_leads_are_asked_for_by_that_clock(scenes: Any) -> None:

@@ -16,7 +16,14 @@ from persistiq_api import expected
 from persistiq_scene import FOLDER, STREAMS, Scene
 from pydantic.v1 import Extra
 
-REPLACED = ("authenticator", "backoff_strategy", "retriever", "state_migrations", "config_normalization_rules")
+REPLACED = (
+    "authenticator",
+    "backoff_strategy",
+    "retriever",
+    "state_migrations",
+    "transformations",
+    "config_normalization_rules",
+)
 """What a Builder without custom code needs replaced."""
 KNOWN_TYPES = {"null", "string", "integer", "number", "boolean", "object", "array"}
 
@@ -33,8 +40,14 @@ def without_custom_code(manifest: dict[str, Any]) -> dict[str, Any]:
     definitions["retriever"]["type"] = "SimpleRetriever"
     for name in ("class_name", "has_more_path"):
         del definitions["retriever"][name]
+    (campaigns,) = definitions["campaign_partitions"]["parent_stream_configs"]
+    del campaigns["extra_fields"], campaigns["stream"]["retriever"]["is_of_parents"]
     leads, events = (stream for stream in manifest["streams"] if stream.get("name") in ("leads", "events"))
     (replies,) = manifest["streams"][-1]["streams"]
+    time_of_event = "{{ format_datetime(record.get('event_at') or record.get('created_at') or '1970-01-01T00:00:00Z', "
+    time_of_event += "'%Y-%m-%dT%H:%M:%S.%fZ') }}"
+    field = {"type": "AddedFieldDefinition", "path": ["_event_at"], "value_type": "string", "value": time_of_event}
+    events["transformations"] = [{"type": "AddFields", "fields": [field]}]
     for stream in (leads, events, replies):
         del stream["state_migrations"]
     del manifest["spec"]["config_normalization_rules"]

@@ -170,6 +170,44 @@ def test_a_project_that_vanished_or_is_forbidden_is_skipped_and_named_and_its_st
     assert _times(third.state("phases"), [gone, hidden]) == _times(first.state("phases"), [gone, hidden])
 
 
+REFUSALS: dict[str, tuple[Callable[[int], Response], str]] = {
+    "a firewall's": (
+        lambda status: Response(f"<html>{status} - WAF</html>", status, mimetype="text/html"),
+        "cannot be read: the server, or a proxy before it, answers with ",
+    ),
+    "an empty one": (lambda status: Response("", status), "cannot be read: the server, or a proxy before it, answers"),
+    "a text in JSON": (lambda status: as_json("Forbidden", status), "cannot be read: the server, or a proxy before it"),
+    "the API's": (lambda status: error(status, "No"), "brings nothing: the server refuses each of its 4 lists."),
+}
+"""An answer to the lists of all projects, and what is said of it."""
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_of_all_projects_or_of_a_proxy_is_an_error_and_the_states_stay(
+    scenes: Any, name: str, status: int
+) -> None:
+    scene: Scene = scenes()
+    streams = ["phases", "conversations"]
+    answer, words = REFUSALS[name]
+    before = scene.read(streams)
+
+    scene.before = lambda request: answer(status) if not request.path.endswith("/projects") else None
+    first = scene.read(streams)
+    later = scene.read(streams, before.states)
+    scene.before = None
+    second = scene.read(streams, first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == later.ends == dict.fromkeys(streams, "INCOMPLETE")
+    for stream in streams:
+        assert [sentence for sentence in first.errors[stream] if words not in sentence] == []
+    assert second.exit_code == 0
+    assert second.counts == before.counts
+    projects = [str(row["projectId"]) for row in expected(scene.world, "projects")]
+    assert _times(later.state("phases"), projects) == _times(before.state("phases"), projects)
+
+
 def _times(state: dict[str, Any], projects: list[str]) -> set[str]:
     return {part["cursor"]["updatedAt"] for part in state["states"] if str(part["partition"]["projectId"]) in projects}
 
@@ -398,6 +436,89 @@ def test_an_oddity_that_costs_no_row_costs_none(scenes: Any, name: str) -> None:
 
     assert read.exit_code == 0
     assert read.counts["users"] == len(scene.world.rows["users"])
+
+
+def ends_at_once(body: dict[str, Any], number: int) -> None:
+    if number == 1:
+        _end(body)
+
+
+def ends_one_row_early(body: dict[str, Any], number: int) -> None:
+    body["pagination"]["totalRecordCount"] = 2 * 4 + 1
+    if number == 2:
+        _end(body)
+
+
+def lacks_rows_on_each_page(body: dict[str, Any], _: int) -> None:
+    del body["data"][3:]
+
+
+def holds_no_rows(body: dict[str, Any], _: int) -> None:
+    body["data"] = []
+    _end(body)
+
+
+def _end(body: dict[str, Any]) -> None:
+    body["pagination"] = {"pageSize": 4, "hasMore": False, "totalRecordCount": body["pagination"]["totalRecordCount"]}
+
+
+CUT_OFF = (ends_at_once, ends_one_row_early, lacks_rows_on_each_page, holds_no_rows)
+"""What a server does to the pages of a list, each with its number, so that the list has fewer rows than it counts."""
+
+
+@pytest.mark.parametrize("cut", CUT_OFF)
+@pytest.mark.parametrize(("stream", "cut_list"), [("tasks", "/tasks"), ("phases", "/projects")])
+def test_a_list_that_is_cut_off_is_an_error_and_the_next_read_brings_its_rows(
+    scenes: Any, stream: str, cut_list: str, cut: Callable[[dict[str, Any], int], None]
+) -> None:
+    scene: Scene = scenes(make_world(projects=12, tasks=20), page_size=4)
+    pages: dict[str, int] = {}
+
+    def spoil(request: Request) -> Response | None:
+        if request.path != PREFIX + cut_list:
+            return None
+        body = scene.api(request).get_json()
+        if token := body["pagination"].get("nextPageToken"):
+            pages[token] = pages.get(request.args.get("pageToken", ""), 1) + 1
+        cut(body, pages.get(request.args.get("pageToken", ""), 1))
+        return as_json(body)
+
+    scene.before = spoil
+    first = scene.read([stream])
+    scene.before = None
+    second = scene.read([stream], first.states)
+
+    assert first.exit_code == 1
+    assert first.ends == {stream: "INCOMPLETE"}
+    assert all(" is cut off: " in sentence for sentence in first.errors[stream])
+    assert second.exit_code == 0
+    key = RESOURCES[stream].key
+    kept = first.rows(stream) if stream == "phases" else []  # Each project has a state of its own.
+    assert {row[key] for row in [*kept, *second.rows(stream)]} == set(scene.world.rows[stream])
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**18), "9" * 400, {"a": 1}, [], True], ids=lambda value: str(value)[:9])
+def test_a_row_whose_time_is_none_comes_and_does_not_move_the_state(scenes: Any, value: object) -> None:
+    scene: Scene = scenes()
+    streams = ["tasks", "phases", "users"]
+    healthy = scene.read(streams)
+
+    def spoil(request: Request) -> Response:
+        body = scene.api(request).get_json()
+        for row in body["data"][-1:]:
+            row["updatedAt"] = value
+        if request.path == path_of("users"):
+            del body["data"][0]["updatedAt"]
+            body["data"][0]["createdAt"] = value
+        return as_json(body)
+
+    scene.before = spoil
+    read = scene.read(streams)
+
+    assert read.exit_code == 0
+    assert read.ends == dict.fromkeys(streams, "COMPLETE")
+    assert read.counts == healthy.counts
+    assert read.state("tasks") == healthy.state("tasks")
 
 
 def test_bytes_that_are_not_utf_8_are_replaced_and_told(scenes: Any) -> None:

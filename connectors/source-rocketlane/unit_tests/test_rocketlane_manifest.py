@@ -49,9 +49,12 @@ def without_custom_code(manifest: dict[str, Any]) -> dict[str, Any]:
     }
     definitions["backoff_strategy"] = {"type": "ExponentialBackoffStrategy", "factor": 1}
     definitions["retriever"]["type"] = "SimpleRetriever"
-    for name in ("class_name", "has_more_path", "total_count_path", "created_at_field"):
+    for name in ("class_name", "has_more_path", "total_count_path", "page_size_path", "created_at_field"):
         del definitions["retriever"][name]
     del definitions["incremental_retriever"]["cursor_field"]
+    for name in ("project_partitions", "invoice_partitions"):
+        (parents,) = definitions[name]["parent_stream_configs"]
+        del parents["extra_fields"], parents["stream"]["retriever"]["is_of_parents"]
     definitions["state_migration"] = definitions["per_partition_state_migration"] = []
     del manifest["spec"]["config_normalization_rules"]
     return manifest
