@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from tracker_server.derived import Figures
 from tracker_server.exports.cells import escape_formula, format_day
 from tracker_server.exports.columns import REPEATED, SINGLE
-from tracker_server.exports.names import slug
+from tracker_server.exports.names import NAMELESS, is_unmistakable, slug
 from tracker_server.exports.sources import is_system_file
 from tracker_server.world import Project, Row, StoredFile, World, iso, parse_iso
 
@@ -246,8 +246,10 @@ def unused(name: str, taken: set[str], told_apart_by: Callable[[str], str] = str
 
 
 def _file_name(project: str) -> str:
-    """`my_project` of `My Project!`; what is called a history would be taken for that of another project."""
-    return re.sub(r"\W+", "_", project.lower()).strip("_").replace("history", "histories") or "project"
+    """`my_project` of `My Project!`, and `done_project` of what readers would take for a part of another project."""
+    name = re.sub(r"\W+", "_", slug(project)).strip("_").replace("history", "histories")
+    tried = (name, f"{name}_{NAMELESS}") if name else ()
+    return next((name for name in tried if is_unmistakable(name) and is_unmistakable(f"2 {name}")), NAMELESS)
 
 
 def _member_name(filename: str) -> str:

@@ -287,6 +287,25 @@ def test_a_story_that_goes_into_a_project_that_was_read_already_is_in_it(world: 
     assert before == found_in(tmp_path / "all.zip")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "out"), [("Web", "Web Export", "all"), ("Web", "Web 2", "web"), ("2024", "2025", "mybackup")]
+)
+def test_the_options_that_it_prints_fit_what_it_has_written(
+    first: str, second: str, out: str, world: World, tmp_path: Path
+) -> None:
+    for project, name in zip(world.projects.values(), (first, second), strict=True):
+        project.row["name"] = name
+    with TrackerServer(world) as server:
+        printed = backup(server, tmp_path / f"{out}.zip", "--no-files").stdout
+    (options,) = re.findall("For serve, site and convert, note: (.*)", printed)
+    places = (tmp_path / f"{out}.zip", tmp_path / "rows")
+    assert loaded_program.run_server("convert", *places, "--to", "jsonl", *shlex.split(options)).returncode == 0
+    found = [json.loads(line) for line in (tmp_path / "rows" / "stories.jsonl").read_text("utf-8").splitlines()]
+    assert {(row["project_id"], row["id"]) for row in found} == {
+        (project.id, story_id) for project in world.projects.values() for story_id in project.stories
+    }
+
+
 @pytest.mark.parametrize("path", ["/epics", "/activity"])
 def test_of_two_projects_with_one_name_the_problems_of_each_are_told(path: str, world: World, tmp_path: Path) -> None:
     first, second = world.projects.values()
