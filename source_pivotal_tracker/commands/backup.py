@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from source_pivotal_tracker.commands.sentences import listed
 from tracker_server import arguments
 from tracker_server.commands import CommandError
-from tracker_server.exports import ExportWriter
+from tracker_server.exports import ExportError, ExportWriter, inspect, sources_at
 from tracker_server.files import written_whole
 from tracker_server.world import Project, StoredFile, World
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
                 backup.write(out)
         except OSError as error:
             raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
-    problems = live.sentences
+    problems = [*live.sentences, *_unreadable(options.out)]
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"Wrote {options.out}: {backup.counted}.")
@@ -103,6 +103,13 @@ def _require_free_or_backup(out: Path) -> None:
         raise CommandError(f"Cannot read {out}: {error.strerror}.") from None
     if not is_backup:
         raise CommandError(f"{out} is no backup; name a new file.")
+
+
+def _unreadable(out: Path) -> Iterator[str]:
+    """Sentences on what of a backup cannot be read as an export; none for what is no file, such as a pipe."""
+    for found in inspect(sources_at(out), lambda _: None) if out.is_file() else ():
+        if isinstance(found, ExportError):
+            yield f"It was written, but cannot be read: {found}"
 
 
 def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:

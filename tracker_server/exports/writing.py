@@ -14,7 +14,7 @@ from typing import IO
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
-from tracker_server.exports.cells import escape_formula, format_day
+from tracker_server.exports.cells import escape_formula, format_day, format_points
 from tracker_server.exports.columns import REPEATED, SINGLE
 from tracker_server.exports.names import NAMELESS, is_unmistakable, slug
 from tracker_server.exports.sources import is_system_file
@@ -158,7 +158,7 @@ class _Cells:
         single = self._common(story) | {
             "Labels": ", ".join(labels),
             "Type": story["story_type"],
-            "Estimate": "" if estimate is None else str(estimate),
+            "Estimate": "" if estimate is None else format_points(estimate),
             "Priority": PRIORITIES.get(story.get("story_priority") or "", ""),
             "Current State": story["current_state"],
             "Accepted at": self._day(story.get("accepted_at")),

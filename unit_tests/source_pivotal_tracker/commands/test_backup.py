@@ -540,6 +540,35 @@ def test_what_is_not_understood_is_named_with_its_rows(world: World, tmp_path: P
     assert sum(str(story_id) in sentence for story_id in some) == 3
 
 
+def test_texts_of_any_length_and_estimates_are_read_again(world: World, tmp_path: Path) -> None:
+    project = next(iter(world.projects.values()))
+    first, second, third, *_ = project.order
+    project.stories[first]["description"] = "long " * 400_000
+    project.stories[second]["estimate"] = 12345678.123456
+    project.stories[third]["estimate"] = 1e-07
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    again, report = read_exports(sources_at(tmp_path / "all.zip"))
+    assert (report.failures, report.findings) == ([], [])
+    stories = {number: row for other in again.projects.values() for number, row in other.stories.items()}
+    assert stories[first]["description"] == "long " * 400_000
+    assert [stories[second]["estimate"], stories[third]["estimate"]] == [12345678.123456, 1e-07]
+
+
+def test_a_project_that_is_written_and_cannot_be_read_again_is_a_loss(world: World, tmp_path: Path) -> None:
+    first, second = world.projects.values()
+    first.stories[first.order[0]]["description"] = "x" * 17_000_000
+    second.stories[second.order[1]]["estimate"] = 1e-30
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert ended.returncode == 1
+    assert f"story {second.order[1]}: estimate is not understood; left out." in ended.stderr
+    assert "It was written, but cannot be read: " in ended.stderr
+    assert "a row of more than 16,777,216 bytes begins here" in ended.stderr
+    assert found_in(tmp_path / "all.zip") == set(second.stories)
+
+
 def test_what_an_export_cannot_say_is_said(world: World, tmp_path: Path) -> None:
     first = next(iter(world.projects.values()))
     label = next(iter(first.labels.values()))
