@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +23,7 @@ from tracker_server.exports.exports_world import MOST_IN_MEMORY, ExportReport, i
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import HistorySummary, Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
-from tracker_server.exports.writing import write_export
+from tracker_server.exports.writing import OF_SAMPLE, write_export
 from tracker_server.files import written_whole
 from tracker_server.pages.static_site import SiteError, StaticSite
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
@@ -161,6 +163,29 @@ def _name_and_id(text: str) -> tuple[str, int]:
     return name, arguments.whole_number(1, LARGEST_ID)(number)
 
 
+def require_writable(out: Path, *comments: bytes) -> None:
+    """Raises CommandError unless a ZIP can be written to `out`: a file there has to be one with such a comment."""
+    try:
+        if out.is_dir():
+            raise CommandError(f"{out} is a folder; name a new file.")
+        if out.is_file() and _comment_of(out) not in comments:
+            raise CommandError(f"{out} does not say that this command wrote it; name a new file.")
+        if out.is_file() or not out.exists():
+            with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(out))):
+                pass
+    except OSError as error:
+        raise CommandError(f"Cannot write {out}: {error.strerror}.") from None
+
+
+def _comment_of(file: Path) -> bytes:
+    """The comment of a ZIP, empty for any other file. Raises OSError."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.comment
+    except zipfile.BadZipFile:
+        return b""
+
+
 def _sources(paths: Sequence[Path]) -> Iterator[Source]:
     """The files, and those in the folders. Raises ExportError for a folder without any export."""
     for path in paths:
@@ -269,6 +294,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _export(options: argparse.Namespace) -> int:
+    require_writable(options.out, OF_SAMPLE)
     world = make_world(options.projects, options.stories, options.seed)
     if not options.no_files:
         world.files = sample_files(world)

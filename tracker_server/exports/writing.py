@@ -29,6 +29,8 @@ Repeated = dict[str, list[tuple[str, ...]]]
 IN_MEMORY = 4_000_000
 """Bytes of a CSV that are in memory until it is written to its end."""
 HISTORY_COLUMNS = ("ID", "Type", "Message", "Performed By", "Occurred At")
+OF_BACKUP, OF_SAMPLE = b"Written by tracker-server backup.", b"Sample data, written by tracker-server export."
+"""What the comment of a ZIP says, so that the same command may write it anew."""
 SIX_MONTHS = timedelta(days=183)
 """How far back the history of an export of Tracker reached."""
 
@@ -47,9 +49,12 @@ def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_M
 class ExportWriter:
     """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager."""
 
-    def __init__(self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS) -> None:
+    def __init__(
+        self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS, comment: bytes = OF_SAMPLE
+    ) -> None:
         self._now = now
         self._archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
+        self._archive.comment = comment
         self._since = iso(now - history) if history else ""
         self._stamp = now.strftime("%Y%m%d_%H%M")
         self._names: set[str] = set()

@@ -24,6 +24,7 @@ from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import Project, Row, World
 from unit_tests import loaded_program
+from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 
 def of_yesterday() -> bytes:
@@ -33,6 +34,7 @@ def of_yesterday() -> bytes:
 
 
 OF_YESTERDAY = of_yesterday()
+NOT_OURS = "does not say that this command wrote it; name a new file."
 
 
 def backup(
@@ -599,14 +601,27 @@ def test_the_ids_of_projects_are_told_as_they_are_to_be_given(world: World, tmp_
     }
 
 
-@pytest.mark.parametrize("content", [b"years of work", b"", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("content", [b"years of work", b"", b"PK\x05\x06" + bytes(18), packed({NAME: modern({})})])
 def test_what_is_no_backup_is_never_overwritten(content: bytes, world: World, tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_bytes(content)
     with TrackerServer(world) as server:
         ended = backup(server, tmp_path / "thesis.docx")
         assert server.log == []
-    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path / 'thesis.docx'} is no backup; name a new file.\n")
+    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path / 'thesis.docx'} {NOT_OURS}\n")
     assert (tmp_path / "thesis.docx").read_bytes() == content
+
+
+def test_it_looks_first_whether_it_can_write(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with TrackerServer(world) as server:
+        ended = [backup(server, out) for out in (tmp_path, tmp_path / "no" / "all.zip", tmp_path / "file" / "all.zip")]
+        assert server.log == []
+    assert [(one.returncode, one.stderr) for one in ended] == [
+        (1, f"{tmp_path} is a folder; name a new file.\n"),
+        (1, f"Cannot write {tmp_path / 'no' / 'all.zip'}: No such file or directory.\n"),
+        (1, f"Cannot write {tmp_path / 'file' / 'all.zip'}: Not a directory.\n"),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_link_stays_one_and_leads_to_the_new_backup(world: World, tmp_path: Path) -> None:
