@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from source_pivotal_tracker.commands.json_lines import JsonLines
 from source_pivotal_tracker.commands.sqlite_tables import TEXTS
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world, sample_files
@@ -67,6 +68,18 @@ def lines(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_key(stream: str, found: list[Row]) -> dict[Any, Row]:
     return {key_of(stream, row): row for row in found}
+
+
+def test_a_folder_takes_one_run_at_a_time(archive: Path, tmp_path: Path) -> None:
+    with JsonLines(tmp_path / "out", ["stories"]) as lines:
+        lines.write("stories", [{"id": 1}])
+        ended = convert(archive, tmp_path / "out", "--to", "jsonl")
+        lines.finish()
+    assert (ended.returncode, ended.stderr) == (
+        1, f"Another run is writing to {tmp_path / 'out'}; wait until it ends, or name another folder.\n",
+    )  # fmt: skip
+    assert (tmp_path / "out" / "stories.jsonl").read_text("utf-8") == '{"id":1}\n'
+    assert convert(archive, tmp_path / "out", "--to", "jsonl").returncode == 0
 
 
 @pytest.mark.parametrize("stream", BY_NAME)
