@@ -156,6 +156,15 @@ def add_project_ids(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def project_ids(options: argparse.Namespace) -> dict[str, int]:
+    """The ids of projects by name. Raises CommandError for a name that comes twice."""
+    times = Counter(name for name, _ in options.project)
+    twice = [name for name, number in times.items() if number > 1]
+    if twice:
+        raise CommandError(f"--project gives {twice[0]!r} two ids; give it one.")
+    return dict(options.project)
+
+
 def _name_and_id(text: str) -> tuple[str, int]:
     name, _, number = text.rpartition("=")
     if not name:
@@ -195,7 +204,7 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    world, report = read_exports(_sources(options.exports), dict(options.project), options.keep)
+    world, report = read_exports(_sources(options.exports), project_ids(options), options.keep)
     server = TrackerServer(
         world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True,
         keeps_log=False,
@@ -214,7 +223,7 @@ def _warning_if_open_to_all(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _site(options: argparse.Namespace) -> int:
-    world, report = read_exports(_sources(options.exports), dict(options.project))
+    world, report = read_exports(_sources(options.exports), project_ids(options))
     for line in _what_is_read(report):
         print(line)
     site = StaticSite(world, options.out)

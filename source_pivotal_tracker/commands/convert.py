@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker_server.commands import CommandError, add_export_paths, add_project_ids
+from tracker_server.commands import CommandError, add_export_paths, add_project_ids, project_ids
 from tracker_server.files import made_whole, part_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     first, *more = map(str, options.exports)
     config = {
         "export_archive": first,
-        "export_project_ids": dict(options.project),
+        "export_project_ids": project_ids(options),
         "attachments_to": options.files,
         "attachments_max_mb": 100_000,
     }

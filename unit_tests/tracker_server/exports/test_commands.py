@@ -128,6 +128,25 @@ def test_a_project_that_is_not_name_and_id_is_a_usage_error(archive: Path, proje
     assert "argument --project" in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "site", "convert"])
+@pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        ("my_project", "--project gives 'my_project' two ids; give it one."),
+        ("My Project", "'my_project' and 'My Project' are one project; give it one id."),
+    ],
+)
+def test_two_ids_for_one_project_are_refused(
+    command: str, second: str, problem: str, archive: Path, tmp_path: Path
+) -> None:
+    ids = ("--project", "my_project=5", "--project", f"{second}=6")
+    places = {"serve": ("--port", "0"), "site": (tmp_path / "out",), "convert": (tmp_path / "out", "--to", "jsonl")}
+    ended = run(command, archive, *places[command], *ids)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith(f"{problem}\n")
+    assert ended.stderr.count("\n") == 1
+
+
 INSPECTED = """\
 a.csv, line 3, Estimate: 'five' is not a number of points; left out
 Project a (id {id}), from a.csv
