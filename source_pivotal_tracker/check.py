@@ -15,7 +15,7 @@ from source_pivotal_tracker.api.errors import (
     TokenRefused,
     TrackerError,
 )
-from source_pivotal_tracker.attachments.file_store import FileStore
+from source_pivotal_tracker.attachments.file_store import FileStore, NotOurs
 from source_pivotal_tracker.streams.rows import Row, objects
 
 MOST_REQUESTS = 3
@@ -67,6 +67,8 @@ def check_files(place: str) -> None:
     """Write where files are to be copied, for only that tells whether one may. Raises CheckFailed."""
     try:
         FileStore(place).mark()
+    except NotOurs as error:
+        raise CheckFailed(f"attachments_to: {error}.") from None
     except OSError as error:
         raise CheckFailed(f"attachments_to: {place} cannot be written: {error}.") from None
 

@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +23,7 @@ from tracker_server.exports.exports_world import MOST_IN_MEMORY, ExportReport, i
 from tracker_server.exports.ids import LARGEST_ID
 from tracker_server.exports.project_reader import HistorySummary, Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
-from tracker_server.exports.writing import write_export
+from tracker_server.exports.writing import OF_SAMPLE, write_export
 from tracker_server.files import written_whole
 from tracker_server.pages.static_site import SiteError, StaticSite
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
@@ -154,11 +156,43 @@ def add_project_ids(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def project_ids(options: argparse.Namespace) -> dict[str, int]:
+    """The ids of projects by name. Raises CommandError for a name that comes twice."""
+    times = Counter(name for name, _ in options.project)
+    twice = [name for name, number in times.items() if number > 1]
+    if twice:
+        raise CommandError(f"--project gives {twice[0]!r} two ids; give it one.")
+    return dict(options.project)
+
+
 def _name_and_id(text: str) -> tuple[str, int]:
     name, _, number = text.rpartition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"{text} is not of the form NAME=ID")
     return name, arguments.whole_number(1, LARGEST_ID)(number)
+
+
+def require_writable(out: Path, *comments: bytes) -> None:
+    """Raises CommandError unless a ZIP can be written to `out`: a file there has to be one with such a comment."""
+    try:
+        if out.is_dir():
+            raise CommandError(f"{out} is a folder; name a new file.")
+        if out.is_file() and _comment_of(out) not in comments:
+            raise CommandError(f"{out} does not say that this command wrote it; name a new file.")
+        if out.is_file() or not out.exists():
+            with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(out))):
+                pass
+    except OSError as error:
+        raise CommandError(f"Cannot write {out}: {error.strerror}.") from None
+
+
+def _comment_of(file: Path) -> bytes:
+    """The comment of a ZIP, empty for any other file. Raises OSError."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.comment
+    except zipfile.BadZipFile:
+        return b""
 
 
 def _sources(paths: Sequence[Path]) -> Iterator[Source]:
@@ -170,7 +204,7 @@ def _sources(paths: Sequence[Path]) -> Iterator[Source]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    world, report = read_exports(_sources(options.exports), dict(options.project), options.keep)
+    world, report = read_exports(_sources(options.exports), project_ids(options), options.keep)
     server = TrackerServer(
         world, options.host, options.port, request_log=options.request_log, password=options.password_file, warm=True,
         keeps_log=False,
@@ -189,7 +223,7 @@ def _warning_if_open_to_all(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _site(options: argparse.Namespace) -> int:
-    world, report = read_exports(_sources(options.exports), dict(options.project))
+    world, report = read_exports(_sources(options.exports), project_ids(options))
     for line in _what_is_read(report):
         print(line)
     site = StaticSite(world, options.out)
@@ -269,6 +303,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _export(options: argparse.Namespace) -> int:
+    require_writable(options.out, OF_SAMPLE)
     world = make_world(options.projects, options.stories, options.seed)
     if not options.no_files:
         world.files = sample_files(world)

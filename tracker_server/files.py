@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
+
+MOST_OF_NAME = 50
+"""Characters of a name that stay in that of its part: a disk takes 255 bytes."""
 
 
 @contextmanager
@@ -19,7 +24,6 @@ def made_whole(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     part = part_of(path)
     try:
-        part.unlink(missing_ok=True)
         yield part
         part.replace(path)
     finally:
@@ -27,8 +31,14 @@ def made_whole(path: Path) -> Iterator[Path]:
 
 
 def part_of(path: Path) -> Path:
-    """Where `made_whole` lets one write what is to be at a path that is no link."""
-    return path.with_name(f".{path.name}.part")
+    """Where `made_whole` lets this process write what is to be at a path that is no link."""
+    return path.with_name(f".{path.name[:MOST_OF_NAME]}.{_run(os.getpid())}.part")
+
+
+@cache
+def _run(process: int) -> str:
+    """A name for a process, which no process on another machine has."""
+    return f"{process}-{secrets.token_hex(4)}"
 
 
 @contextmanager

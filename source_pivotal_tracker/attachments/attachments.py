@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from source_pivotal_tracker.api.errors import IncompleteError, TrackerError
-from source_pivotal_tracker.attachments.file_store import Copy, FileStore, Locks
+from source_pivotal_tracker.attachments.file_store import Copy, FileStore, Locks, NotOurs
 from source_pivotal_tracker.attachments.missing_files import MissingFile, MissingFiles, identity_of
 from source_pivotal_tracker.streams.rows import Row
 
@@ -78,6 +78,8 @@ class Attachments:
                 self._learn(store)
                 store.mark()
                 self._store = store
+            except NotOurs as error:
+                self._give_up(str(error))
             except OSError as error:
                 self._give_up(f"what was copied before cannot be looked up: {error}")
 

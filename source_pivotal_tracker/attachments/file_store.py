@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,12 +18,25 @@ BLOCK = 65_536
 """Bytes of a file that are read at a time."""
 
 
+FOLDERS = ("files", "index", "missing")
+"""What is written to a place, besides its mark."""
+
+
+class NotOurs(OSError):
+    """A place holds files, and nothing that says that they are copies: a sentence without its end."""
+
+
 class Copy(NamedTuple):
     """A content in the store: its key, its size in bytes and its digest in hexadecimal."""
 
     key: str
     size: int
     sha256: str
+
+
+def visible_in(folder: str) -> set[str]:
+    """The names of what lies in a folder, but for what systems keep there. Raises OSError."""
+    return {name for name in os.listdir(folder) if not name.startswith(".") and name != "lost+found"}
 
 
 class Locks:
@@ -45,6 +59,7 @@ class FileStore:
     """
 
     def __init__(self, place: str) -> None:
+        self._place = place
         self._copies: dict[str, Copy] = {}
         self._locks = Locks()
         self._is_folder = "://" not in place
@@ -128,10 +143,26 @@ class FileStore:
             obstore.delete(self._store, self._path(key))
 
     def mark(self) -> None:
-        """Write what says that this folder is ours, so that nobody reads what is in it as exports."""
+        """Write what says that this folder is ours, so that nobody reads what is in it as exports. Raises NotOurs."""
         from tracker_server.file_names import COPY_OF_FILES
 
+        self.require_ours()
         self.put(COPY_OF_FILES, io.BytesIO(b"Attached files, copied by source-pivotal-tracker.\n"))
+
+    def require_ours(self) -> None:
+        """Raises NotOurs where somebody else's files are and no mark is: nobody would find exports among them again."""
+        from tracker_server.file_names import COPY_OF_FILES, ROWS_OF_EXPORTS
+
+        marks = (COPY_OF_FILES, ROWS_OF_EXPORTS)
+        if self._holds_files() and all(self.get(mark) is None for mark in marks):
+            raise NotOurs(
+                f"{self._place} holds other files; name a new folder, or one that attached files were copied to"
+            )
+
+    def _holds_files(self) -> bool:
+        if self._is_folder:
+            return bool(visible_in(self._root))
+        return any(True for _ in listed(self._store, self._prefix))
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

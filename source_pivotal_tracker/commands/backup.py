@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 import tempfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from source_pivotal_tracker.commands.sentences import listed
 from tracker_server import arguments
-from tracker_server.commands import CommandError
-from tracker_server.exports import ExportWriter
+from tracker_server.commands import CommandError, require_writable
+from tracker_server.exports import OF_BACKUP, OF_SAMPLE, ExportError, ExportWriter, inspect, sources_at
 from tracker_server.files import written_whole
 from tracker_server.world import Project, StoredFile, World
 
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from source_pivotal_tracker.commands.live_projects import LiveProjects
     from source_pivotal_tracker.commands.reading import NotRead, log_to_stderr
 
-    _require_free_or_backup(options.out)
+    require_writable(options.out, OF_BACKUP, OF_SAMPLE)
     log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="backup-", ignore_cleanup_errors=True) as folder:
         live = LiveProjects(_config(options, Path(folder) / "files"), Path(folder))
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
                 backup.write(out)
         except OSError as error:
             raise CommandError(f"Cannot write {options.out}: {error.strerror}.") from None
-    problems = live.sentences
+    problems = [*live.sentences, *_unreadable(options.out)]
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"Wrote {options.out}: {backup.counted}.")
@@ -90,19 +89,11 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _require_free_or_backup(out: Path) -> None:
-    """Raises CommandError for a file that is no ZIP with CSVs: somebody else wrote it."""
-    try:
-        if not out.is_file():
-            return
-        with zipfile.ZipFile(out) as archive:
-            is_backup = any(name.endswith(".csv") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        is_backup = False
-    except OSError as error:
-        raise CommandError(f"Cannot read {out}: {error.strerror}.") from None
-    if not is_backup:
-        raise CommandError(f"{out} is no backup; name a new file.")
+def _unreadable(out: Path) -> Iterator[str]:
+    """Sentences on what of a backup cannot be read as an export; none for what is no file, such as a pipe."""
+    for found in inspect(sources_at(out), lambda _: None) if out.is_file() else ():
+        if isinstance(found, ExportError):
+            yield f"It was written, but cannot be read: {found}"
 
 
 def _config(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -152,7 +143,7 @@ class _Backup:
 
     def write(self, out: IO[bytes]) -> None:
         """Raises CommandError where no project can be written."""
-        with ExportWriter(out, self._now, history=None) as writer:
+        with ExportWriter(out, self._now, history=None, comment=OF_BACKUP) as writer:
             for project_id, row in self._live.projects.items():
                 problems = self._live.problems[project_id]
                 try:

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker_server.commands import CommandError, add_export_paths, add_project_ids
+from tracker_server.commands import CommandError, add_export_paths, add_project_ids, project_ids
+from tracker_server.file_names import COPY_OF_FILES
 from tracker_server.files import made_whole, part_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     first, *more = map(str, options.exports)
     config = {
         "export_archive": first,
-        "export_project_ids": dict(options.project),
+        "export_project_ids": project_ids(options),
         "attachments_to": options.files,
         "attachments_max_mb": 100_000,
     }
@@ -74,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         exports_of = partial(client_of, more_exports=more, without=_places_of_output(options))
         reading = FullRead(config, lambda name: name not in NOT_IN_EXPORTS, exports_of, OPTIONS)
+        _require_place_of_copies(options.files)
         with WRITERS[options.to](options.out, reading) as out:
             for stream, page in reading.pages():
                 out.write(stream, page)
@@ -101,7 +103,30 @@ def run(options: argparse.Namespace) -> int:
 def _places_of_output(options: argparse.Namespace) -> list[str]:
     """What this run writes: it may lie beside the exports, or below."""
     out = Path(os.path.realpath(options.out))
-    return [str(out), str(part_of(out)), *filter(None, [options.files])]
+    return [str(out), str(part_of(out)), *([options.files] if _holds_copies_alone(options.files) else [])]
+
+
+def _holds_copies_alone(folder: str | None) -> bool:
+    """Whether nothing else lies in a folder to which attached files are copied: exports in it would go unseen."""
+    from source_pivotal_tracker.attachments.file_store import FOLDERS, visible_in
+
+    if not folder or not os.path.isdir(folder):
+        return bool(folder)
+    return visible_in(folder) <= {*FOLDERS, COPY_OF_FILES}
+
+
+def _require_place_of_copies(place: str | None) -> None:
+    """Raises CommandError for one that holds other files. One that cannot be written costs the files alone."""
+    from source_pivotal_tracker.attachments.file_store import FileStore, NotOurs
+
+    if not place or not (os.path.isdir(place) or "://" in place):
+        return
+    try:
+        FileStore(place).require_ours()
+    except NotOurs as error:
+        raise CommandError(f"--files: {error}.") from None
+    except OSError:
+        return
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from source_pivotal_tracker.commands.sentences import listed
 from source_pivotal_tracker.streams.rows import Row
 from tracker_server.derived import STATES, WEEKDAYS
+from tracker_server.exports.cells import format_points, parse_points
 
 MOST_NAMED = 3
 """Rows that a sentence names; it counts the others."""
@@ -79,6 +80,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_estimate(value: Any) -> bool:
+    """Whether an export can say it; -1 is none."""
+    try:
+        return _is_number(value) and parse_points(format_points(value)) in (value, None)
+    except ValueError:
+        return False
+
+
 def _is_positive(value: Any) -> bool:
     return is_id(value) and value > 0
 
@@ -122,7 +131,7 @@ def _id_of(row: Row) -> Any:
     return row.get("id") or row.get("number") or row.get("guid") or "without an id"
 
 
-TEXT, ID, NUMBER, TIME = Attribute(_is_type(str)), Attribute(is_id), Attribute(_is_number), Attribute(_is_time)
+TEXT, ID, ESTIMATE, TIME = Attribute(_is_type(str)), Attribute(is_id), Attribute(_is_estimate), Attribute(_is_time)
 IDS, POSITIVE, BOOLEAN = Attribute(_are_ids), Attribute(_is_positive), Attribute(_is_type(bool))
 NAME = Attribute(is_text, needs=True, drops=True)
 WORDS = Attribute(_is_type(str), "", needs=True)
@@ -146,7 +155,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, Attribute]] = {
         **_ROW,
         "story_type": Attribute(_is_one_of(("feature", "bug", "chore", "release")), "feature", needs=True),
         "current_state": Attribute(_is_one_of(STATES), "unscheduled", needs=True),
-        "estimate": NUMBER, "story_priority": TEXT, "accepted_at": TIME, "deadline": TIME, "requested_by_id": ID,
+        "estimate": ESTIMATE, "story_priority": TEXT, "accepted_at": TIME, "deadline": TIME, "requested_by_id": ID,
         "owner_ids": IDS,
     },
     "task": {"story_id": OWNER, "description": WORDS, "complete": NO},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,9 @@ from source_pivotal_tracker.streams.rows import Row
 from tracker_server.commands import CommandError
 from tracker_server.file_names import ROWS_OF_EXPORTS
 from tracker_server.files import is_new_or_ours, made_whole
+
+if sys.platform != "win32":
+    import fcntl
 
 WRITTEN = ROWS_OF_EXPORTS
 """The list of the files that were written to a folder: all others are somebody else's."""
@@ -37,9 +41,34 @@ class JsonLines:
         self._files: dict[str, IO[bytes]] = {}
         self._counts: Counter[str] = Counter()
         self._open = ExitStack()
+        self._lock = ExitStack()
 
     def __enter__(self) -> JsonLines:
         self._folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            opened.enter_context(self._locked())
+            self._prepare()
+            self._lock = opened.pop_all()
+        return self
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other runs from the folder. Raises CommandError if one is at work there."""
+        if sys.platform == "win32":
+            yield
+            return
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise CommandError(
+                f"Another run is writing to {self._folder}; wait until it ends, or name another folder."
+            ) from None
+        finally:
+            os.close(folder)
+
+    def _prepare(self) -> None:
         if not is_new_or_ours(self._folder, WRITTEN):
             raise CommandError(f"{self._folder} holds other files; {NAME_ANOTHER}.")
         with suppress(FileNotFoundError):
@@ -49,9 +78,12 @@ class JsonLines:
             if os.path.lexists(self._folder / name):
                 raise CommandError(f"{self._folder / name} was not written by this command; {NAME_ANOTHER}.")
         self._list(self._listed | names)
-        return self
 
     def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._clean_up()
+
+    def _clean_up(self) -> None:
         self._open.close()
         for stream in self._streams:
             self._path(stream, PART).unlink(missing_ok=True)

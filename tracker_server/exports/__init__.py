@@ -5,9 +5,11 @@ from tracker_server.exports.exports_world import ExportReport, inspect, read_exp
 from tracker_server.exports.project_reader import Summary
 from tracker_server.exports.sources import Source, require_exports, sources_at
 from tracker_server.exports.unavailable import UNAVAILABLE_PERSON
-from tracker_server.exports.writing import ExportWriter, write_export
+from tracker_server.exports.writing import OF_BACKUP, OF_SAMPLE, ExportWriter, write_export
 
 __all__ = [
+    "OF_BACKUP",
+    "OF_SAMPLE",
     "UNAVAILABLE_PERSON",
     "ExportError",
     "ExportReport",

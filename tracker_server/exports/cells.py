@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 
 from tracker_server.exports.ids import LARGEST_ID
@@ -17,7 +18,7 @@ LONGEST_NAME = 300
 """Characters of an author; Tracker allows fewer."""
 
 _DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
-_POINTS = re.compile(r"[0-9]{1,6}(?:[.][0-9]{1,4}|,[0-9]{1,2})?")
+_POINTS = re.compile(r"[0-9]{1,15}(?:[.][0-9]{1,15}|,[0-9]{1,2})?")
 _SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
 _STORY_LINK = re.compile(
     r"(?<![\w/=?&#])#([0-9]{1,16})\b"
@@ -60,6 +61,11 @@ def parse_points(text: str) -> float | None:
         raise ValueError(f"no estimate: {text}")
     number = float(text.replace(",", "."))
     return int(number) if number == int(number) else number
+
+
+def format_points(number: float) -> str:
+    """An estimate as an export has it, without an exponent."""
+    return f"{Decimal(str(number)):f}"
 
 
 def parse_id(text: str) -> int | None:

@@ -95,6 +95,19 @@ def history_project(file: str, around: Iterable[str]) -> str:
     return re.sub("(?:^|_)history(?:_|$)", "", slug(parse_inner_name(file, around).project))
 
 
+def is_unmistakable(project: str) -> bool:
+    """Whether exports and histories that have this name are of this project, whatever is called like a part of it.
+
+    The names of all ZIPs and folders around them make no difference then.
+    """
+    ends = (project[start:] for start in range(len(project)))
+    return (
+        parse_name(project) == ParsedName(project, None)
+        and history_project(f"{project}_history.csv", ()) == slug(project)
+        and not any(map(_PART.fullmatch, ends))
+    )
+
+
 def slug(project: str) -> str:
     """Equal for two spellings of the name of one project: `my_project` for `My Project`."""
     letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", project).casefold())

@@ -61,7 +61,7 @@ class PlaceReader:
         found = self._found
         found.failures = list(layout.failures)
         unreadable = layout.failures
-        ids = {slug(name): project_id for name, project_id in ids.items()}
+        ids = _by_slug(ids)
         groups = group_by_project(layout, ids)
         _check(ids, groups, found.failures)
         projects = [
@@ -166,6 +166,16 @@ class PlaceReader:
             elif not told and table.label not in failed and outdated.isdisjoint(beside):
                 reason = "not read: it is the history of a project, and no CSV with the stories lies beside it"
                 self._report(Finding(table.label, 0, "", reason))
+
+
+def _by_slug(ids: Mapping[str, int]) -> dict[str, int]:
+    """Raises ProjectIdError if two names are those of one project."""
+    names: dict[str, str] = {}
+    for name in ids:
+        if other := names.get(slug(name)):
+            raise ProjectIdError(f"{other!r} and {name!r} are one project; give it one id.")
+        names[slug(name)] = name
+    return {name: ids[as_given] for name, as_given in names.items()}
 
 
 def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: Sequence[Failure]) -> None:

@@ -15,8 +15,9 @@ from typing import IO
 from tracker_server.exports.columns import SINGLE, Cells, Columns, is_header, is_repeated_header
 from tracker_server.exports.errors import ExportError
 
-LONGEST_RECORD = 8_000_000
+LONGEST_RECORD = 16 * 2**20
 """Bytes. A story of Tracker has 20,000 characters of description and as many in each comment."""
+csv.field_size_limit(LONGEST_RECORD)
 MOST_COLUMNS = 20_000
 BLOCK = 65_536
 DELIMITERS = (",", ";", "\t", "|")

@@ -14,9 +14,9 @@ from typing import IO
 from zoneinfo import ZoneInfo
 
 from tracker_server.derived import Figures
-from tracker_server.exports.cells import escape_formula, format_day
+from tracker_server.exports.cells import escape_formula, format_day, format_points
 from tracker_server.exports.columns import REPEATED, SINGLE
-from tracker_server.exports.names import slug
+from tracker_server.exports.names import NAMELESS, is_unmistakable, slug
 from tracker_server.exports.sources import is_system_file
 from tracker_server.world import Project, Row, StoredFile, World, iso, parse_iso
 
@@ -29,6 +29,8 @@ Repeated = dict[str, list[tuple[str, ...]]]
 IN_MEMORY = 4_000_000
 """Bytes of a CSV that are in memory until it is written to its end."""
 HISTORY_COLUMNS = ("ID", "Type", "Message", "Performed By", "Occurred At")
+OF_BACKUP, OF_SAMPLE = b"Written by tracker-server backup.", b"Sample data, written by tracker-server export."
+"""What the comment of a ZIP says, so that the same command may write it anew."""
 SIX_MONTHS = timedelta(days=183)
 """How far back the history of an export of Tracker reached."""
 
@@ -47,9 +49,12 @@ def write_export(world: World, out: IO[bytes], history: timedelta | None = SIX_M
 class ExportWriter:
     """Writes projects into a ZIP, one after the other, as `write_export` does; as a context manager."""
 
-    def __init__(self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS) -> None:
+    def __init__(
+        self, out: IO[bytes], now: datetime, history: timedelta | None = SIX_MONTHS, comment: bytes = OF_SAMPLE
+    ) -> None:
         self._now = now
         self._archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
+        self._archive.comment = comment
         self._since = iso(now - history) if history else ""
         self._stamp = now.strftime("%Y%m%d_%H%M")
         self._names: set[str] = set()
@@ -158,7 +163,7 @@ class _Cells:
         single = self._common(story) | {
             "Labels": ", ".join(labels),
             "Type": story["story_type"],
-            "Estimate": "" if estimate is None else str(estimate),
+            "Estimate": "" if estimate is None else format_points(estimate),
             "Priority": PRIORITIES.get(story.get("story_priority") or "", ""),
             "Current State": story["current_state"],
             "Accepted at": self._day(story.get("accepted_at")),
@@ -246,8 +251,10 @@ def unused(name: str, taken: set[str], told_apart_by: Callable[[str], str] = str
 
 
 def _file_name(project: str) -> str:
-    """`my_project` of `My Project!`; what is called a history would be taken for that of another project."""
-    return re.sub(r"\W+", "_", project.lower()).strip("_").replace("history", "histories") or "project"
+    """`my_project` of `My Project!`, and `done_project` of what readers would take for a part of another project."""
+    name = re.sub(r"\W+", "_", slug(project)).strip("_").replace("history", "histories")
+    tried = (name, f"{name}_{NAMELESS}") if name else ()
+    return next((name for name in tried if is_unmistakable(name) and is_unmistakable(f"2 {name}")), NAMELESS)
 
 
 def _member_name(filename: str) -> str:

@@ -438,6 +438,10 @@ def test_the_ids_that_check_prints_are_ready_to_be_given_and_others_go_before_th
 @pytest.mark.parametrize(
     ("ids", "words"),
     [
+        (
+            {"harbour_web_shop": 1, "Harbour Web-Shop": 2},
+            "export_project_ids: 'harbour_web_shop' and 'Harbour Web-Shop' are one project; give it one id.",
+        ),
         ({"nobodys": 7}, "export_project_ids: There is no project 'nobodys'; there are "),
         ({"harbour_web_shop": 7, "ferry_mobile_app": 7}, "export_project_ids: Several projects have the id 7."),
     ],

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,6 +40,39 @@ def _write_until_the_disk_is_full(path: Path) -> None:
         out.write(b"of to")
         out.flush()
         raise OSError("full")
+
+
+ONE_OF_TWO = """
+import sys
+from pathlib import Path
+from tracker_server.files import written_whole
+with written_whole(Path(sys.argv[1])) as out:
+    out.write(sys.argv[2].encode() * 3)
+    out.flush()
+    print("begun", flush=True)
+    sys.stdin.readline()
+    out.write(sys.argv[2].encode() * 3)
+"""
+
+
+def test_of_two_runs_at_once_the_one_that_ends_last_is_there_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with _one_of_two(path, "a") as first, _one_of_two(path, "b") as second:
+        for process, content in ((first, b"a" * 6), (second, b"b" * 6)):
+            process.communicate("\n", timeout=20)
+            assert process.returncode == 0
+            assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@contextmanager
+def _one_of_two(path: Path, letter: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has begun to write, and goes on after a line."""
+    command = [sys.executable, "-c", ONE_OF_TWO, str(path), letter]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
 
 
 @pytest.mark.parametrize("is_there", [True, False])

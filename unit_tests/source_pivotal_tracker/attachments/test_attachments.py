@@ -408,12 +408,26 @@ def test_a_place_that_cannot_be_written_makes_the_stream_incomplete_and_loses_no
 def test_what_is_in_the_folder_and_is_not_ours_is_left_alone(
     server: TrackerServer, world: World, tmp_path: Path
 ) -> None:
-    for name in ("files/readme.txt", "index/x", "index/a/b/c", "missing/nonsense", "thesis.txt"):
+    for name in ("tracker-files.txt", "files/readme.txt", "index/x", "index/a/b/c", "missing/nonsense", "thesis.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"mine")
     sync = Sync(config_for(server, attachments_to=str(tmp_path)), [FILES])
     assert all(copied_bytes(row) == content_of(world.files[row["id"]]) for row in sync.records[FILES])
     assert (tmp_path / "thesis.txt").read_bytes() == (tmp_path / "missing" / "nonsense").read_bytes() == b"mine"
+
+
+def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(
+    server: TrackerServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "web.zip").write_bytes(b"an export")
+    config = config_for(server, attachments_to=str(tmp_path))
+    problem = f"{tmp_path} holds other files; name a new folder, or one that attached files were copied to."
+    assert checked(config).message == f"attachments_to: {problem}"
+    sync = Sync(config, [FILES])
+    assert sync.failure is not None
+    assert f"Stream {FILES}: attachments_to: {problem}" in {f"{record.getMessage()}." for record in caplog.records}
+    assert [path.name for path in tmp_path.rglob("*")] == ["2024", "web.zip"]
 
 
 def test_a_copy_that_is_gone_is_made_again(server: TrackerServer, world: World, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tracker_server.http_message import Request, Response
 from tracker_server.sample import SAMPLE_TOKEN, make_world, sample_files
 from tracker_server.world import Project, Row, World
 from unit_tests import loaded_program
+from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 
 def of_yesterday() -> bytes:
@@ -33,6 +34,7 @@ def of_yesterday() -> bytes:
 
 
 OF_YESTERDAY = of_yesterday()
+NOT_OURS = "does not say that this command wrote it; name a new file."
 
 
 def backup(
@@ -287,6 +289,25 @@ def test_a_story_that_goes_into_a_project_that_was_read_already_is_in_it(world: 
     assert before == found_in(tmp_path / "all.zip")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "out"), [("Web", "Web Export", "all"), ("Web", "Web 2", "web"), ("2024", "2025", "mybackup")]
+)
+def test_the_options_that_it_prints_fit_what_it_has_written(
+    first: str, second: str, out: str, world: World, tmp_path: Path
+) -> None:
+    for project, name in zip(world.projects.values(), (first, second), strict=True):
+        project.row["name"] = name
+    with TrackerServer(world) as server:
+        printed = backup(server, tmp_path / f"{out}.zip", "--no-files").stdout
+    (options,) = re.findall("For serve, site and convert, note: (.*)", printed)
+    places = (tmp_path / f"{out}.zip", tmp_path / "rows")
+    assert loaded_program.run_server("convert", *places, "--to", "jsonl", *shlex.split(options)).returncode == 0
+    found = [json.loads(line) for line in (tmp_path / "rows" / "stories.jsonl").read_text("utf-8").splitlines()]
+    assert {(row["project_id"], row["id"]) for row in found} == {
+        (project.id, story_id) for project in world.projects.values() for story_id in project.stories
+    }
+
+
 @pytest.mark.parametrize("path", ["/epics", "/activity"])
 def test_of_two_projects_with_one_name_the_problems_of_each_are_told(path: str, world: World, tmp_path: Path) -> None:
     first, second = world.projects.values()
@@ -521,6 +542,35 @@ def test_what_is_not_understood_is_named_with_its_rows(world: World, tmp_path: P
     assert sum(str(story_id) in sentence for story_id in some) == 3
 
 
+def test_texts_of_any_length_and_estimates_are_read_again(world: World, tmp_path: Path) -> None:
+    project = next(iter(world.projects.values()))
+    first, second, third, *_ = project.order
+    project.stories[first]["description"] = "long " * 400_000
+    project.stories[second]["estimate"] = 12345678.123456
+    project.stories[third]["estimate"] = 1e-07
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    again, report = read_exports(sources_at(tmp_path / "all.zip"))
+    assert (report.failures, report.findings) == ([], [])
+    stories = {number: row for other in again.projects.values() for number, row in other.stories.items()}
+    assert stories[first]["description"] == "long " * 400_000
+    assert [stories[second]["estimate"], stories[third]["estimate"]] == [12345678.123456, 1e-07]
+
+
+def test_a_project_that_is_written_and_cannot_be_read_again_is_a_loss(world: World, tmp_path: Path) -> None:
+    first, second = world.projects.values()
+    first.stories[first.order[0]]["description"] = "x" * 17_000_000
+    second.stories[second.order[1]]["estimate"] = 1e-30
+    with TrackerServer(world) as server:
+        ended = backup(server, tmp_path / "all.zip", "--no-files")
+    assert ended.returncode == 1
+    assert f"story {second.order[1]}: estimate is not understood; left out." in ended.stderr
+    assert "It was written, but cannot be read: " in ended.stderr
+    assert "a row of more than 16,777,216 bytes begins here" in ended.stderr
+    assert found_in(tmp_path / "all.zip") == set(second.stories)
+
+
 def test_what_an_export_cannot_say_is_said(world: World, tmp_path: Path) -> None:
     first = next(iter(world.projects.values()))
     label = next(iter(first.labels.values()))
@@ -551,14 +601,27 @@ def test_the_ids_of_projects_are_told_as_they_are_to_be_given(world: World, tmp_
     }
 
 
-@pytest.mark.parametrize("content", [b"years of work", b"", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("content", [b"years of work", b"", b"PK\x05\x06" + bytes(18), packed({NAME: modern({})})])
 def test_what_is_no_backup_is_never_overwritten(content: bytes, world: World, tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_bytes(content)
     with TrackerServer(world) as server:
         ended = backup(server, tmp_path / "thesis.docx")
         assert server.log == []
-    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path / 'thesis.docx'} is no backup; name a new file.\n")
+    assert (ended.returncode, ended.stderr) == (1, f"{tmp_path / 'thesis.docx'} {NOT_OURS}\n")
     assert (tmp_path / "thesis.docx").read_bytes() == content
+
+
+def test_it_looks_first_whether_it_can_write(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with TrackerServer(world) as server:
+        ended = [backup(server, out) for out in (tmp_path, tmp_path / "no" / "all.zip", tmp_path / "file" / "all.zip")]
+        assert server.log == []
+    assert [(one.returncode, one.stderr) for one in ended] == [
+        (1, f"{tmp_path} is a folder; name a new file.\n"),
+        (1, f"Cannot write {tmp_path / 'no' / 'all.zip'}: No such file or directory.\n"),
+        (1, f"Cannot write {tmp_path / 'file' / 'all.zip'}: Not a directory.\n"),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_link_stays_one_and_leads_to_the_new_backup(world: World, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from source_pivotal_tracker.commands.json_lines import JsonLines
 from source_pivotal_tracker.commands.sqlite_tables import TEXTS
 from tracker_server.exports import write_export
 from tracker_server.sample import make_world, sample_files
@@ -67,6 +68,18 @@ def lines(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_key(stream: str, found: list[Row]) -> dict[Any, Row]:
     return {key_of(stream, row): row for row in found}
+
+
+def test_a_folder_takes_one_run_at_a_time(archive: Path, tmp_path: Path) -> None:
+    with JsonLines(tmp_path / "out", ["stories"]) as lines:
+        lines.write("stories", [{"id": 1}])
+        ended = convert(archive, tmp_path / "out", "--to", "jsonl")
+        lines.finish()
+    assert (ended.returncode, ended.stderr) == (
+        1, f"Another run is writing to {tmp_path / 'out'}; wait until it ends, or name another folder.\n",
+    )  # fmt: skip
+    assert (tmp_path / "out" / "stories.jsonl").read_text("utf-8") == '{"id":1}\n'
+    assert convert(archive, tmp_path / "out", "--to", "jsonl").returncode == 0
 
 
 @pytest.mark.parametrize("stream", BY_NAME)
@@ -232,11 +245,30 @@ def test_whoever_reads_exports_leaves_the_rows_alone(archive: Path, tmp_path: Pa
     assert "rows: not read: these are rows that tracker-server convert wrote\n" in inspected.stdout
 
 
-def test_files_may_be_copied_to_where_the_exports_are(archive: Path, world: World, tmp_path: Path) -> None:
+def test_files_are_not_copied_to_where_exports_are(archive: Path, tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    (exports / archive.name).write_bytes(archive.read_bytes())
+    ended = convert(archive, tmp_path / "out", "--to", "jsonl", "--files", exports)
+    words = f"--files: {exports} holds other files; name a new folder, or one that attached files were copied to.\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", words)
+    assert [path.name for path in tmp_path.iterdir()] == ["exports"]
+    assert [path.name for path in exports.iterdir()] == [archive.name]
+
+
+def test_files_may_be_copied_to_where_the_rows_are(archive: Path, world: World, tmp_path: Path) -> None:
+    for _ in range(2):
+        ended = convert(archive, tmp_path / "out", "--to", "jsonl", "--files", tmp_path / "out")
+        assert ended.returncode == 0
+        assert f", {len(world.files):,} file attachments" in ended.stdout
+
+
+def test_exports_that_are_put_to_the_copies_are_named(archive: Path, tmp_path: Path) -> None:
     (tmp_path / archive.name).write_bytes(archive.read_bytes())
-    ended = convert(tmp_path, tmp_path / "out.db", "--to", "sqlite", "--files", tmp_path)
-    assert ended.returncode == 0
-    assert f", {len(world.files):,} file attachments" in ended.stdout
+    arguments = (tmp_path, tmp_path / "out.db", "--to", "sqlite", "--files", tmp_path / "copies")
+    assert convert(*arguments).stderr == ""
+    (tmp_path / "copies" / "more.zip").write_bytes(archive.read_bytes())
+    assert "copies: not read: these are attached files that were copied here" in convert(*arguments).stderr
 
 
 @pytest.mark.parametrize("to", ["sqlite", "jsonl"])

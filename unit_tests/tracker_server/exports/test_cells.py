@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracker_server.exports.cells import (
+    format_points,
     id_in_url,
     parse_branch,
     parse_day,
@@ -39,10 +40,26 @@ def test_a_day(text: str, moment: str | None) -> None:
     assert parse_day(text) == moment
 
 
-@pytest.mark.parametrize(("text", "number"), [("3", 3), ("0.5", 0.5), ("2.0", 2), ("-1", None), ("0", 0)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        ("2.0", 2),
+        ("-1", None),
+        ("0", 0),
+        ("12345678.123456", 12345678.123456),
+        ("0.0000001", 1e-07),
+    ],
+)
 def test_points(text: str, number: float | None) -> None:
     assert parse_points(text) == number
     assert type(parse_points(text)) is type(number)
+
+
+@pytest.mark.parametrize("number", [0, 3, 0.5, 2.0, 1e-07, 12345678.123456, 100_000_000_000_000])
+def test_points_come_back_as_they_were(number: float) -> None:
+    assert parse_points(format_points(number)) == number
 
 
 @pytest.mark.parametrize("text", ["five", "-2", "nan", "inf", "1e999"])

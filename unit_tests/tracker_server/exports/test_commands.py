@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,13 +18,26 @@ from pathlib import Path
 import pytest
 import requests
 
+from tracker_server.exports import OF_BACKUP, ExportWriter
 from tracker_server.exports.ids import hashed_id
+from tracker_server.sample import make_world
 from unit_tests.tracker_server.exports.exported import NAME, modern, packed
 
 PATIENCE = 60
 """Seconds; what takes longer hangs."""
 PROGRAM = str(Path(sys.executable).with_name("tracker-server"))
 MODULE = (sys.executable, "-m", "tracker_server")
+
+
+def _backed_up() -> bytes:
+    out = io.BytesIO()
+    world = make_world(1, 1)
+    with ExportWriter(out, world.now, comment=OF_BACKUP) as writer:
+        writer.add(world, next(iter(world.projects.values())))
+    return out.getvalue()
+
+
+BACKED_UP = _backed_up()
 
 
 @pytest.fixture
@@ -114,6 +128,25 @@ def test_a_project_that_is_not_name_and_id_is_a_usage_error(archive: Path, proje
     assert "argument --project" in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "site", "convert"])
+@pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        ("my_project", "--project gives 'my_project' two ids; give it one."),
+        ("My Project", "'my_project' and 'My Project' are one project; give it one id."),
+    ],
+)
+def test_two_ids_for_one_project_are_refused(
+    command: str, second: str, problem: str, archive: Path, tmp_path: Path
+) -> None:
+    ids = ("--project", "my_project=5", "--project", f"{second}=6")
+    places = {"serve": ("--port", "0"), "site": (tmp_path / "out",), "convert": (tmp_path / "out", "--to", "jsonl")}
+    ended = run(command, archive, *places[command], *ids)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith(f"{problem}\n")
+    assert ended.stderr.count("\n") == 1
+
+
 INSPECTED = """\
 a.csv, line 3, Estimate: 'five' is not a number of points; left out
 Project a (id {id}), from a.csv
@@ -190,6 +223,18 @@ def test_export_writes_the_sample_world_which_can_be_inspected(tmp_path: Path) -
     assert all(export["attachments"] for export in exports)
 
 
+@pytest.mark.parametrize("content", [b"", b"years of work", packed({NAME: modern({})}), BACKED_UP])
+def test_export_overwrites_sample_data_and_nothing_else(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "precious.zip").write_bytes(content)
+    ended = run("export", tmp_path / "precious.zip", "--projects", "1", "--stories", "1")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        1, "", f"{tmp_path / 'precious.zip'} does not say that this command wrote it; name a new file.\n",
+    )  # fmt: skip
+    assert (tmp_path / "precious.zip").read_bytes() == content
+    for _ in range(2):
+        assert run("export", tmp_path / "a.zip", "--projects", "1", "--stories", "1").returncode == 0
+
+
 def test_export_leaves_out_files_if_asked(tmp_path: Path) -> None:
     run("export", tmp_path / "a.zip", "--projects", "1", "--stories", "20", "--no-files")
     (line,) = run("inspect", "--json", tmp_path / "a.zip").stdout.splitlines()
@@ -204,11 +249,12 @@ def test_export_tells_in_one_sentence_where_it_cannot_write(tmp_path: Path) -> N
 
 
 def test_an_export_that_cannot_be_written_to_its_end_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(b"of yesterday")
+    run("export", tmp_path / "a.zip", "--projects", "1", "--stories", "1", "--no-files")
+    of_yesterday = (tmp_path / "a.zip").read_bytes()
     limited = f"ulimit -f 8; exec {shlex.join([PROGRAM, 'export', str(tmp_path / 'a.zip')])}"
     ended = subprocess.run(["/bin/sh", "-c", limited], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, ended.stderr) == (1, f"Cannot write {tmp_path / 'a.zip'}: File too large.\n")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.zip": b"of yesterday"}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.zip": of_yesterday}
 
 
 def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None:

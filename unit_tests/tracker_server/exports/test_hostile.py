@@ -96,16 +96,16 @@ QUOTED = modern({"Description": 'a, "b" and c'})
             f"{NAME}, line 2: a quote in a quoted field is not doubled, or one in an earlier row is not closed.",
         ),
         (
-            b"Id,Title\n1," + b"a" * 200_000 + b"\n", NAME,
-            f"{NAME}, line 2: a field is longer than any of Tracker's; perhaps a quote is not closed.",
+            b"Id,Title\n1," + b"a" * 17_000_000 + b"\n", NAME,
+            f"{NAME}, line 2: a row of more than 16,777,216 bytes begins here; perhaps a quote is not closed.",
         ),
         (
-            b"Id,Title\n1,A\n2" + b",a" * 5_000_000 + b"\n", NAME,
-            f"{NAME}, line 3: a row of more than 8,000,000 bytes begins here; perhaps a quote is not closed.",
+            b"Id,Title\n1,A\n2" + b",a" * 9_000_000 + b"\n", NAME,
+            f"{NAME}, line 3: a row of more than 16,777,216 bytes begins here; perhaps a quote is not closed.",
         ),
         (
-            b"Id,Title\n1,A\n2," + b'"a\nb",' * 2_000_000 + b"\n", NAME,
-            f"{NAME}, line 3: a row of more than 8,000,000 bytes begins here; perhaps a quote is not closed.",
+            b"Id,Title\n1,A\n2," + b'"a\nb",' * 3_000_000 + b"\n", NAME,
+            f"{NAME}, line 3: a row of more than 16,777,216 bytes begins here; perhaps a quote is not closed.",
         ),
         (b"Id,Title\n1,A\rB\n", NAME, f"{NAME}, line 2: {LONE_RETURN}"),
         (
@@ -253,7 +253,7 @@ def test_a_line_without_an_end_takes_little_memory(tmp_path: Path) -> None:
         out.write(b"Id,Title\n1,A\n")
         out.truncate(500_000_000)
     ended, memory = inspected(path)
-    assert "a.csv, line 3: a row of more than 8,000,000 bytes begins here" in ended.stdout
+    assert "a.csv, line 3: a row of more than 16,777,216 bytes begins here" in ended.stdout
     assert (ended.returncode, memory < MOST_MEMORY) == (1, True), memory
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import sys
 import zipfile
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tracker_server import edits
-from tracker_server.exports import ExportReport, read_exports, write_export
+from tracker_server.exports import ExportReport, ExportWriter, read_exports, write_export
 from tracker_server.exports.columns import SINGLE
 from tracker_server.exports.table import UNSTORABLE
 from tracker_server.sample import make_world, sample_files
@@ -123,6 +124,53 @@ def test_projects_of_one_name_get_two_files() -> None:
     assert sorted(project.row["name"] for project in again.projects.values()) == ["2 my_project", "my_project"]
 
 
+UNSTORABLE_CHARACTERS = [character for character in map(chr, range(sys.maxunicode + 1)) if UNSTORABLE.match(character)]
+ANY_TEXT = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters=UNSTORABLE_CHARACTERS), min_size=1, max_size=40
+)
+WORDS = (
+    "web", "Web", "web app", "export", "exports", "2", "2024", "1027488", "done", "Icebox", "history", "hi\u017ftory",
+    "copy", "copy 2", "part", "counterpart", "mall", "all", "stories", "backup", "csv", "project", "my", "20240101",
+    "2024-01-01", "20240101_1200", "(1)", "\u00df", "e\u0301", "\u0130", "\u30c8\u30e9", "!",
+)  # fmt: skip
+CALLED = st.lists(st.one_of(st.sampled_from(WORDS), ANY_TEXT), max_size=3).flatmap(
+    lambda words: st.sampled_from([" ", "_", "", "-"]).map(lambda between: between.join(words))
+)
+AROUND = st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map("_".join)
+
+
+@settings(max_examples=200, deadline=None)
+@example(["Web", "Web Export"], "all", "all")
+@example(["Web", "Web 2"], "web", "all")
+@example(["Web 2"], "backup", "web")
+@example(["2024", "2025"], "mybackup", "all")
+@example(["Done", "Icebox"], "litetracker", "all")
+@example(["Web", "Web Histories", "Web History"], "web", "web")
+@example(["Copy", "copy"], "all", "all")
+@given(st.lists(CALLED, min_size=1, max_size=4), AROUND, AROUND)
+def test_projects_of_any_names_are_read_again_as_what_they_are_called(
+    names: list[str], archive: str, folder: str
+) -> None:
+    world = small_world()
+    row = world.projects.pop(99).row
+    for project_id, name in enumerate(names, 100):
+        project = world.projects[project_id] = Project({**row, "id": project_id, "name": name})
+        edits.create_story(world, project, 1, name=f"Of {project_id}")
+    out = io.BytesIO()
+    with ExportWriter(out, NOW) as writer:
+        called = {writer.add(world, project): project.id for project in world.projects.values()}
+    place = f"/exports/{folder}/{archive}.zip"
+    one = source(out.getvalue(), place)
+    for found in (one, dataclasses.replace(one, root=f"/exports/{folder}")):
+        again, report = read_exports([found], called)
+        assert report.findings == []
+        assert report.failures == []
+        assert {project.row["name"]: project_id for project_id, project in again.projects.items()} == called
+        for project_id, project in again.projects.items():
+            assert [story["name"] for story in project.stories.values()] == [f"Of {project_id}"]
+            assert len(project.activity) == len(world.projects[project_id].activity)
+
+
 def test_no_cell_is_a_formula_and_every_text_comes_back_as_it_was() -> None:
     world = small_world()
     project = world.projects[99]
@@ -153,10 +201,6 @@ def test_no_cell_is_a_formula_and_every_text_comes_back_as_it_was() -> None:
     assert found == before
 
 
-UNSTORABLE_CHARACTERS = [character for character in map(chr, range(sys.maxunicode + 1)) if UNSTORABLE.match(character)]
-ANY_TEXT = st.text(
-    st.characters(blacklist_categories=["Cs"], blacklist_characters=UNSTORABLE_CHARACTERS), min_size=1, max_size=40
-)
 NASTY = st.sampled_from(
     [
         "=1+1", "a\r\nb", "a\rb", "a\nb", '"', '""', ",", "(", ")", "a (b)", "x (Ann - Nov 22, 2014)", " ", "\t", "'",
