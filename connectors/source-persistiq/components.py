@@ -309,19 +309,21 @@ class Pass:
         """Whether fewer rows came than the server counts."""
         return bool(self.counts) and self.rows < self.counts[-1]
 
-    @property
-    def is_cut_off(self) -> bool:
+    def is_cut_off(self, *, is_of_changes: bool) -> bool:
         """Whether rows are missing that the list did not gain while it was read.
 
         After a page that is full, or where fewer rows came than are missing, the list was not at its end. Else a few
-        may be rows that the server counts and does not show.
+        may be rows that the server counts and does not show. Of a list of changes it may count all rows that there are,
+        so there a full page alone is a proof.
         """
         missing = self.counts[0] - self.rows if self.is_short else 0
         if missing <= 0:
             return False
         full_sizes = [*self.full_sizes, *self.page_sizes[:-1]]
         is_full = bool(full_sizes) and self.page_sizes[-1] >= min(full_sizes)
-        return (is_full and sum(self.page_sizes) < self.counts[0]) or missing > min(MOST_ROWS_UNEXPLAINED, self.rows)
+        if is_full and sum(self.page_sizes) < self.counts[0]:
+            return True
+        return not is_of_changes and missing > min(MOST_ROWS_UNEXPLAINED, self.rows)
 
     @property
     def shrank(self) -> bool:
@@ -549,8 +551,7 @@ class WholeListRetriever(SimpleRetriever):
         """An edit brings a row into a list of changes, and only its creation into one of everything."""
         if not self.total_count_path or current.pages == 1 or current.began is None:
             return False
-        is_of_changes = (_moment(stream_slice.cursor_slice.get("start_time")) or 0) > 0
-        moment = _moment(record.data.get(self.cursor_field if is_of_changes else self.created_at_field))
+        moment = _moment(record.data.get(self.cursor_field if _is_of_changes(stream_slice) else self.created_at_field))
         return moment is not None and moment >= current.began
 
     def _is_whole(self, current: Pass, before: Pass) -> bool:
@@ -565,7 +566,7 @@ class WholeListRetriever(SimpleRetriever):
     def _compare_with_the_count(self, last: Pass, stream_slice: StreamSlice) -> None:
         if not last.counts or last.counts[-1] == last.rows:
             return
-        if last.is_cut_off:
+        if last.is_cut_off(is_of_changes=_is_of_changes(stream_slice)):
             raise ReadFailed(
                 f"{self._list_of(stream_slice)} is cut off: {last.rows:,} rows came, and the server counts"
                 f" {last.counts[-1]:,}. Sync again: the state has not moved."
@@ -598,6 +599,10 @@ class LateRecord(Record):
             return self
         beyond = StreamSlice(partition=whole.partition, cursor_slice={}, extra_fields=whole.extra_fields)
         return Record(data=self.data, stream_name=self.stream_name, associated_slice=beyond)
+
+
+def _is_of_changes(stream_slice: StreamSlice) -> bool:
+    return (_moment(stream_slice.cursor_slice.get("start_time")) or 0) > 0
 
 
 def _moment(value: Any) -> float | None:

@@ -497,6 +497,23 @@ def test_a_list_that_is_cut_off_is_an_error_and_the_next_read_brings_its_rows(
     assert {row[key] for row in [*kept, *second.rows(stream)]} == set(scene.world.rows[stream])
 
 
+def test_a_server_that_counts_all_rows_of_a_list_of_changes_is_believed(scenes: Any) -> None:
+    scene: Scene = scenes(make_world(projects=12, tasks=20), page_size=50)
+    first = scene.read(["tasks"])
+
+    def counts_all(request: Request) -> Response | None:
+        if request.path != f"{PREFIX}/tasks":
+            return None
+        body = scene.api(request).get_json()
+        body["pagination"]["totalRecordCount"] = len(scene.world.rows["tasks"])
+        return as_json(body)
+
+    scene.before = counts_all
+    second = scene.read(["tasks"], first.states)
+    assert (second.exit_code, second.ends) == (0, {"tasks": "COMPLETE"})
+    assert 0 < len(second.rows("tasks")) < len(scene.world.rows["tasks"]) - 5
+
+
 @pytest.mark.parametrize("value", [10**400, -(10**18), "9" * 400, {"a": 1}, [], True], ids=lambda value: str(value)[:9])
 def test_a_row_whose_time_is_none_comes_and_does_not_move_the_state(scenes: Any, value: object) -> None:
     scene: Scene = scenes()
