@@ -491,7 +491,7 @@ def test_the_same_zip_under_several_names_is_read_once_and_none_is_called_newer(
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warning_says_so(
+def test_a_story_in_exports_of_two_projects_comes_from_the_newer_alone_and_a_warning_says_so(
     names: tuple[str, str], tmp_path: Path
 ) -> None:
     older, newer = f"{names[0]}_20250101_1200.csv", f"{names[1]}_20250201_1200.csv"
@@ -499,11 +499,24 @@ def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warnin
     (tmp_path / newer).write_bytes(modern({"Id": "5", "Title": "After"}, {"Id": "7"}))
     with _Warned() as warned:
         sync = read(tmp_path)
-    assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["Before", "After"]
+    assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["After"]
     assert [words for words in warned.words if "of another project" in words] == [
         f"Not understood in the export: {older}, Id: 1 of its stories are in {newer} too, an export of another project:"
         " that one counts"
     ]
+
+
+def test_a_story_that_a_newer_export_of_another_project_has_is_read_from_there_and_gets_no_tombstone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "harbour_20250101_1200.csv").write_bytes(modern({"Id": "5", "Title": "Before"}, {"Id": "6"}))
+    first = read(tmp_path)
+    (tmp_path / "ferry_20250201_1200.csv").write_bytes(modern({"Id": "5", "Title": "After"}, {"Id": "7"}))
+    (tmp_path / "harbour_20250301_1200.csv").write_bytes(modern({"Id": "6"}))
+    second = read(tmp_path, state=first.state)
+    assert [row["name"] for row in second.records["stories"] if row["id"] == 5] == ["After"]
+    assert tombstones("stories", second) == set()
+    assert Replica(first, second).differences(Replica(read(tmp_path))) == []
 
 
 def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_its_project(tmp_path: Path) -> None:
