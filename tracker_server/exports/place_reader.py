@@ -219,13 +219,13 @@ def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: S
 def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     """Reads the project again. Raises UnreadableProject if it cannot be read or has changed."""
     label = exports.all[0].label
-    problem = "it has changed since then"
+    why = ""
     try:
         with converting_os_errors(label), gc_paused():
             project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
-        problem = str(error)
+        why = f": {str(error).rstrip('.')}"
     else:
         if project.version == version:
             return project
-    raise UnreadableProject(f"{label}: {problem}")
+    raise UnreadableProject(f"{label} has changed or is damaged since it was opened{why}")
