@@ -223,6 +223,19 @@ def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None
     ]
 
 
+def test_a_request_log_that_cannot_be_written_holds_up_no_answer_and_gets_one_warning(archive: Path) -> None:
+    command = [PROGRAM, "serve", str(archive), "--port", "0", "--request-log", "/dev/full"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        statuses = [requests.get(f"{url}/projects", timeout=PATIENCE).status_code for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert statuses == [200, 200, 200]
+    words = "Not all requests are in the log /dev/full, which cannot be written: No space left on device\n"
+    assert (process.returncode, errors) == (0, words)
+
+
 def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(modern(*({"Estimate": "x"} for _ in range(7))))
