@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import parse_qsl
 
@@ -162,14 +162,15 @@ class TrackerServer:
         self._index = SearchIndex(Views(world))
         self._api = TrackerApi(world, caps, dialect, self._index)
         self._made_pages: Pages | None = None
-        self._file: TextIO | None = None
+        self._file: IO[bytes] | None = None
+        self._has_warned = False
         self._log_lock = threading.Lock()
         self._running = ExitStack()
 
     def __enter__(self) -> TrackerServer:
         with ExitStack() as starting:
             if self._request_log is not None:
-                self._file = starting.enter_context(self._request_log.open("a", encoding="utf-8"))
+                self._file = starting.enter_context(self._request_log.open("ab", buffering=0))
             listener = socket.create_server((self._host, self._port), backlog=128)
             self._port = listener.getsockname()[1]
             host = LOOPBACK if self._host == EVERY_ADDRESS else self._host
@@ -301,8 +302,21 @@ class TrackerServer:
             if self._keeps_log:
                 self.log.append(logged)
             if self._file is not None:
-                self._file.write(json.dumps(asdict(logged)) + "\n")
-                self._file.flush()
+                self._write(self._file, f"{json.dumps(asdict(logged))}\n".encode())
+
+    def _write(self, log: IO[bytes], line: bytes) -> None:
+        """Write a line to the log; the first that cannot be written gets a warning, and no request waits for it."""
+        problem = "no room is left"
+        try:
+            if log.write(line) == len(line):
+                return
+        except OSError as error:
+            problem = error.strerror or str(error)
+        if not self._has_warned:
+            logger.warning(
+                "Not all requests are in the log %s, which cannot be written: %s", self._request_log, problem
+            )
+        self._has_warned = True
 
 
 def _request(environ: WSGIEnvironment) -> Request:

@@ -58,8 +58,6 @@ def main(argv: Sequence[str]) -> int:
         return command(options)
     except (ExportError, CommandError) as error:
         print(error, file=sys.stderr)
-    except BrokenPipeError:  # the reader of stdout has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 

@@ -17,6 +17,5 @@ def use_utf_8() -> None:
     is_utf_8 = codecs.lookup(locale.getpreferredencoding(do_setlocale=False)).name == "utf-8"
     if not is_utf_8 and sys.platform != "win32":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -23,14 +23,20 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _give_up(number: int, _: object) -> NoReturn:
-    print("Stopped before the end.", file=sys.stderr)
+    with suppress(OSError):  # with a terminal that was closed, stderr is gone too
+        print("Stopped before the end.", file=sys.stderr)
     sys.exit(128 + number)
 
 
 def exit_on_signals(*, is_server: bool = True) -> None:
-    """From now on, SIGINT and SIGTERM end this process: a server with exit code 0, other work as a shell says it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop if is_server else _give_up)
+    """From now on, SIGINT, SIGTERM and SIGHUP end this process: a server with exit code 0, other work as a shell says.
+
+    What ran under nohup ignores SIGHUP on.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and (name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN):
+            signal.signal(number, _stop if is_server else _give_up)
 
 
 def serve(

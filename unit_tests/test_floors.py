@@ -38,6 +38,7 @@ FLOORS = {
 """Every module and package of the connector, each with its floor."""
 
 FLOORS_OF_THE_SERVER = {
+    "stdout": 0,
     "file_names": 0,
     "files": 0,
     "world": 0,
@@ -57,7 +58,8 @@ FLOORS_OF_THE_SERVER = {
     "app": 5,
     "serving": 6,
     "commands": 7,
-    "__main__": 8,
+    "command_line": 8,
+    "__main__": 9,
 }
 """The same of the server."""
 

@@ -7,6 +7,7 @@
     │   └── SourceUnavailable
     ├── SkippableError           this one list of this one project is skipped, with a warning
     ├── ParametersRefused        the server is asked again, for less
+    ├── SourceChanged            its streams end as incomplete: to ask again would bring the same
     └── IncompleteError          the streams that wanted it end as incomplete
         └── InvalidResponse
 
@@ -99,6 +100,10 @@ class SkippableError(TrackerError):
 
 class ParametersRefused(TrackerError):
     """The server refuses a parameter or a field: it may be asked again for less."""
+
+
+class SourceChanged(TrackerError):
+    """An export is not what it was when it was opened: the streams that wanted more of it end as incomplete."""
 
 
 class IncompleteError(TrackerError):

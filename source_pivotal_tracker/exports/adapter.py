@@ -17,12 +17,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from source_pivotal_tracker.api.completeness import Completeness
-from source_pivotal_tracker.api.errors import SourceUnavailable
+from source_pivotal_tracker.api.errors import SourceChanged, SourceUnavailable
 from source_pivotal_tracker.exports.remote_files import NotOpened, files_at
 from tracker_server.api.errors import error_response, route_not_found
 from tracker_server.api.protocol import PREFIX
 from tracker_server.api.tracker_api import TrackerApi
 from tracker_server.exports import (
+    MOST_IN_MEMORY,
     UNAVAILABLE_PERSON,
     ExportError,
     ProjectIdError,
@@ -32,6 +33,7 @@ from tracker_server.exports import (
     sources_at,
 )
 from tracker_server.http_message import Request
+from tracker_server.world import UnreadableProject
 
 logger = logging.getLogger("airbyte.tracker")
 
@@ -47,7 +49,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
     """A transport of `requests` to the Tracker server that the exports at some paths or URLs make.
 
     `project_ids` are the ids of projects by name; those of the others are made of their names. What lies at one of the
-    paths `without` is not among the exports, though it may lie below a place.
+    paths `without` is not among the exports, though it may lie below a place. `most_in_memory` is in stories.
     They are read when the first request comes. Raises SourceUnavailable, with a sentence for the user, where they
     cannot be.
     """
@@ -55,8 +57,15 @@ class ExportAdapter(HTTPAdapter, Completeness):
     may_fall_silent = False
     may_write_times_otherwise = False
 
-    def __init__(self, *places: str, project_ids: Mapping[str, int] | None = None, without: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        *places: str,
+        project_ids: Mapping[str, int] | None = None,
+        without: Iterable[str] = (),
+        most_in_memory: int = MOST_IN_MEMORY,
+    ) -> None:
         super().__init__()
+        self._most_in_memory = most_in_memory
         self._places = places
         self._project_ids = project_ids or {}
         self._without = tuple(map(os.path.realpath, without))
@@ -78,7 +87,10 @@ class ExportAdapter(HTTPAdapter, Completeness):
         if url.path.removeprefix(PREFIX).startswith(OF_A_PERSON):
             answer = error_response(route_not_found(general_problem=UNAVAILABLE_PERSON))
         else:
-            answer = api.handle(Request("GET", url.path, url.query))
+            try:
+                answer = api.answer(Request("GET", url.path, url.query))
+            except UnreadableProject as problem:
+                raise SourceChanged(f"export_archive: {problem}") from None
         raw = urllib3.HTTPResponse(io.BytesIO(answer.body), answer.headers, answer.status, preload_content=False)
         return self.build_response(request, raw)
 
@@ -115,7 +127,7 @@ class ExportAdapter(HTTPAdapter, Completeness):
             found = [source for source in _sources(place) if not self._is_left_out(source)]
             require_exports(place, found)
             sources += found
-        world, report = read_exports(sources, self._project_ids, links=False)
+        world, report = read_exports(sources, self._project_ids, self._most_in_memory, links=False)
         self._whole_at = {project.id: project.complete_at for project in world.projects.values()}
         self.failures = [f"export_archive: {failure.words}" for failure in report.failures]
         for summary in report.served:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import email.message
 import email.utils
+import errno
 import io
 import logging
+import os
 import tempfile
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -58,28 +59,31 @@ def files_at(url: str) -> list[File]:
 
 
 def _downloaded(url: str) -> File:
-    """A copy in a temporary file: a ZIP is read from its end, which not every web server allows."""
-    with tempfile.NamedTemporaryFile(prefix="export-", delete=False) as copy:
-        path = Path(copy.name)
-        file = File(str(path), lambda: path.open("rb"))
-        # The copy is there for as long as somebody may open it, and no longer than the program runs.
-        weakref.finalize(file.open, path.unlink, missing_ok=True)
-        try:
-            with _Downloads() as session, session.get(url, timeout=TIMEOUT, stream=True) as answer:
-                if answer.status_code != requests.codes.ok:
-                    raise NotOpened(f"{_shown(url)} answers {answer.status_code} {answer.reason}.")
-                name = _name_of(answer, url)
-                for piece in answer.iter_content(CHUNK):
-                    copy.write(piece)
-                copy.flush()
-        except requests.RequestException as error:
-            cause = of_exception(error, url)
-            # Other errors have the URL's query in their words, which may be its signature.
-            why = cause if isinstance(cause, RetryableError) else type(error).__name__
-            raise NotOpened(f"{_shown(url)} cannot be downloaded ({why}).") from None
-        except OSError as error:
-            raise NotOpened(f"{_shown(url)} cannot be copied to {copy.name}: {_reason(error)}.") from None
-    return file._replace(name=name, home=_shown(url))
+    """A copy in a temporary file: a ZIP is read from its end, which not every web server allows.
+
+    The copy has no name, so nothing is left of it however the program ends.
+    """
+    try:
+        with (
+            tempfile.TemporaryFile() as out,
+            _Downloads() as session,
+            session.get(url, timeout=TIMEOUT, stream=True) as answer,
+        ):
+            if answer.status_code != requests.codes.ok:
+                raise NotOpened(f"{_shown(url)} answers {answer.status_code} {answer.reason}.")
+            name = _name_of(answer, url)
+            for piece in answer.iter_content(CHUNK):
+                out.write(piece)
+            out.flush()
+            copy = _Copy(os.dup(out.fileno()))
+    except requests.RequestException as error:
+        cause = of_exception(error, url)
+        # Other errors have the URL's query in their words, which may be its signature.
+        why = cause if isinstance(cause, RetryableError) else type(error).__name__
+        raise NotOpened(f"{_shown(url)} cannot be downloaded ({why}).") from None
+    except OSError as error:
+        raise NotOpened(f"{_shown(url)} cannot be copied to {tempfile.gettempdir()}: {_reason(error)}.") from None
+    return File(name, copy.open, _shown(url))
 
 
 def _name_of(answer: requests.Response, url: str) -> str:
@@ -132,6 +136,48 @@ def _stored(url: str) -> Iterator[File]:
 
 def _path_of(entry: Any) -> str:
     return str(entry["path"])
+
+
+class _Copy:
+    """A file without a name, which is gone once nobody can open it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+
+    def open(self) -> IO[bytes]:
+        return io.BufferedReader(_OpenedCopy(self))
+
+
+class _OpenedCopy(io.RawIOBase):
+    """A copy, read from a place of its own however many others read it."""
+
+    def __init__(self, copy: _Copy) -> None:
+        self._copy = copy
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: os.fstat(self._copy.descriptor).st_size}
+        place = starts[whence] + offset
+        if place < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._place = place
+        return place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        piece = os.pread(self._copy.descriptor, len(buffer), self._place)
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
 
 
 class _StoredFile(io.RawIOBase):

@@ -46,14 +46,19 @@ class TrackerApi:
     def handle(self, request: Request) -> Response:
         """The response to any request; what Tracker would refuse gets Tracker's error object."""
         try:
-            with self.world.lock:
-                return self._answered(request)
-        except ApiError as error:
-            return error_response(error)
+            return self.answer(request)
         except UnreadableProject as error:
             reason = "The server cannot read the export again."
             problem = {"general_problem": str(error), "possible_fix": "Restart the server."}
             return error_response(ApiError(500, "unhandled_condition", reason, **problem))
+
+    def answer(self, request: Request) -> Response:
+        """As `handle`, but raises UnreadableProject."""
+        try:
+            with self.world.lock:
+                return self._answered(request)
+        except ApiError as error:
+            return error_response(error)
 
     def _answered(self, request: Request) -> Response:
         if request.path == AGGREGATOR and not self._dialect.is_missing("aggregator"):

@@ -19,13 +19,16 @@ LONGEST_NAME = 300
 
 _DAY = re.compile(r"([A-Z][a-z][a-z]) ([0-9]{1,2}), ([0-9]{4})")
 _POINTS = re.compile(r"[0-9]{1,15}(?:[.][0-9]{1,15}|,[0-9]{1,2})?")
-_SHOWN_AT = re.compile(r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
+_IS_ONE_WORD = r"(?=\S+\Z)"
+"""Looked for once, so that a pattern that may end in many places need not look for a space from each."""
+_SHOWN_AT = re.compile(_IS_ONE_WORD + r"https?://\S+/(?:(?:story|epic)/show|stories|epics)/([0-9]{1,16})\b\S*")
 _STORY_LINK = re.compile(
     r"(?<![\w/=?&#])#([0-9]{1,16})\b"
-    r"|\b(?:https?://)?[\w.-]*tracker[\w.-]*(?::[0-9]+)?/(?:story/show|(?:n/|services/v5/)?(?:projects/\w+/)?stories)/([0-9]{1,16})\b",
+    r"|(?<![\w.-])([\w.-]++)(?::[0-9]++)?"
+    r"/(?:story/show|(?:n/|services/v5/)?(?:projects/\w++/)?stories)/([0-9]{1,16})\b",
     re.IGNORECASE,
 )
-_REPOSITORY = r"(https?://[^/\s]+/)([^/\s]+(?:/[^/\s]+)*?)/([^/\s]+)/(?:-/)?"
+_REPOSITORY = _IS_ONE_WORD + r"(https?://[^/\s]+/)([^/\s]+(?:/[^/\s]+)*?)/([^/\s]+)/(?:-/)?"
 _PULL_REQUEST = re.compile(_REPOSITORY + r"(?:pull|pulls|pull-requests|merge_requests)/([0-9]{1,15})(?:[/?#]\S*)?")
 _BRANCH = re.compile(_REPOSITORY + r"(?:tree|branch|src)/(\S+)")
 
@@ -83,7 +86,8 @@ def id_in_url(url: str) -> int | None:
 
 def linked_story_ids(text: str) -> list[int]:
     """The numbers of the stories that a text links to, as `#123` or by their addresses in Tracker."""
-    return [int(number or address) for number, address in _STORY_LINK.findall(text)]
+    links = _STORY_LINK.findall(text)
+    return [int(number or in_address) for number, host, in_address in links if number or "tracker" in host.lower()]
 
 
 def row_number(single: Mapping[str, str]) -> int | None:

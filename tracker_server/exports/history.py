@@ -21,7 +21,7 @@ from tracker_server.exports.dates import DateCells, DayReader
 from tracker_server.exports.deeds import STORY_TYPES, THINGS, TYPES_OF_STORIES, Deed, deed_of, without_person
 from tracker_server.exports.errors import shown
 from tracker_server.exports.layout import HistoryTable
-from tracker_server.exports.table import UNSTORABLE, Sheet
+from tracker_server.exports.table import UNSTORABLE, Sheet, converting_zip_errors
 from tracker_server.exports.times import at_time, is_certain, iso_time, split_time
 
 MOST_LINES = 200_000
@@ -110,7 +110,7 @@ def read_history(table: HistoryTable, reader: CellReader, rows: RowIds) -> Histo
     untold: set[int] = set()
     lines = of_others = 0
     subjects, statements_of = _Subjects(rows, is_of_one=table.is_of_one), _StatementsOf(reader)
-    with table.open() as file:
+    with converting_zip_errors(table.label), table.open() as file:
         for reader.line, (id_text, type_name, message, person, at_text) in _lines(Sheet(file, table.label)):
             lines += 1
             subject, problem = subjects[id_text, type_name]
@@ -311,6 +311,6 @@ def _time(text: str, reader: CellReader) -> str | None:
 
 def _date_cells(table: HistoryTable) -> Iterator[DateCells]:
     """The days of a table. Raises ExportError."""
-    with table.open() as file:
+    with converting_zip_errors(table.label), table.open() as file:
         for _, line in _lines(Sheet(file, table.label)):
             yield DateCells(split_time(line[-1])[0], "", "", "", "", "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import combinations, compress
 from typing import Protocol
@@ -20,11 +20,9 @@ from tracker_server.exports.errors import ExportError, Finding, Report
 from tracker_server.exports.ids import hashed_id
 from tracker_server.exports.layout import Attachment, HistoryTable, Layout, Table
 from tracker_server.exports.names import natural_sort_key, slug
-from tracker_server.exports.project_exports import Export, ProjectExports, export_time, missing_proofs
+from tracker_server.exports.project_exports import UNDATED, Age, Export, ProjectExports, age_of, missing_proofs
 from tracker_server.exports.table_reader import TableReader
 
-UNDATED = datetime.min.replace(tzinfo=UTC)
-"""The time of an export if nothing says when it was made: it counts as the oldest."""
 MOST_ACCEPTED_APART = 20
 """Stories. Two exports that each have more accepted stories, and share none, belong to two projects."""
 LEAST_SHARED = 10
@@ -92,7 +90,7 @@ class _Scan:
 
     export: Export
     reader: TableReader
-    at: datetime
+    age: Age
     missing_proofs: Mapping[str, str | None]
 
     @cached_property
@@ -105,9 +103,8 @@ class _Scan:
         return self.missing_proofs["story"] is None
 
     @property
-    def order(self) -> tuple[object, ...]:
-        """A key that sorts older exports before newer ones, and of equally old ones those with less in them first."""
-        return self.at, self.reader.newest, len(self.ids), len(self.export.attachments), self.export.label
+    def at(self) -> datetime:
+        return self.age.at
 
 
 def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExports:
@@ -118,7 +115,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
     if len(exports.all) == 1:
         return exports
     groups = _with_parts(_scan(export, exports.project_id) for export in exports.all)
-    groups.sort(key=lambda group: max(scan.order for scan in group), reverse=True)
+    groups.sort(key=lambda group: max(scan.age for scan in group), reverse=True)
     newest_first = [scan for group in groups for scan in group]
     _refuse_two_projects(exports.name, newest_first[::-1], report)
     _report_older(exports.name, newest_first, report)
@@ -129,7 +126,7 @@ def sorted_newest_first(exports: ProjectExports, report: Report) -> ProjectExpor
     return replace(
         exports,
         all=[scan.export for scan in newest_first],
-        times=[scan.at for scan in newest_first],
+        ages=[scan.age for scan in newest_first],
         complete=proofs,
     )
 
@@ -138,11 +135,9 @@ def _scan(export: Export, project_id: int) -> _Scan:
     reader = TableReader(CellReader(project_id, lambda _: None))
     for _ in reader.rows(export.table):
         pass
-    at = export_time(export, reader)
-    missing = (
-        missing_proofs([export], [reader]) if at else dict.fromkeys(("story", "epic"), "nothing says when it was made")
-    )
-    return _Scan(export, reader, at or UNDATED, missing)
+    age = age_of(export, reader)
+    unknown = dict.fromkeys(("story", "epic"), "nothing says when it was made")
+    return _Scan(export, reader, age, unknown if age.at == UNDATED else missing_proofs([export], [reader]))
 
 
 def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
@@ -162,7 +157,7 @@ def _with_parts(scans: Iterable[_Scan]) -> list[list[_Scan]]:
             continue
         at = max(scan.at for scan in group)
         missing = missing_proofs([scan.export for scan in group], [scan.reader for scan in group])
-        found.append([replace(scan, at=at, missing_proofs=missing) for scan in group])
+        found.append([replace(scan, age=scan.age._replace(at=at), missing_proofs=missing) for scan in group])
     return found
 
 

@@ -26,10 +26,12 @@ ENDINGS = (*ARCHIVES, *TABLES, *PERHAPS_TABLES)
 """The endings of files that may be exports."""
 
 _FILE_TYPE = re.compile(f"(?:{'|'.join(map(re.escape, ENDINGS))})$", re.IGNORECASE)
-_COPY = re.compile(r"(?:[ _-]*\([0-9]+\)| - copy| copy(?: [0-9]+)?|[ _-]exports?)$", re.IGNORECASE)
+_COPY = re.compile(r"(?:[ _-]{0,9}\([0-9]{1,9}\)| - copy| copy(?: [0-9]{1,9})?|[ _-]exports?)$", re.IGNORECASE)
+LONGEST_ENDING = 30
+"""Characters, more than `_COPY` or `_FILE_TYPE` can take."""
 _DAY = r"(?P<year>20[0-9]{2})(?P<dash>[-_.]?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
 _TIME = r"(?:[ _T-](?P<hour>[0-9]{2})[-_.h]?(?P<minute>[0-9]{2})(?:[-_.]?[0-9]{2})?)?"
-_STAMP = re.compile(rf"(?:(?P<name>.+)[ _.-]+|[ _.-]*){_DAY}{_TIME}(?P<rest>(?![0-9]).*)")
+_STAMP = re.compile(rf"(?:(?P<name>.+)[ _.-]|[ _.-]*){_DAY}{_TIME}(?P<rest>(?![0-9]).*)")
 _PART = re.compile(
     r"(?:[ _-]*(?:all|stories|story|epics|releases|done|current|backlog|icebox|part|exports?|backups?|selected|csv"
     r"|history|(?<![0-9])[0-9]{1,4}(?![0-9])))*[ _-]*",
@@ -141,8 +143,8 @@ def _parse(file: str) -> ParsedName:
 
 def _without(ending: re.Pattern[str], name: str) -> str:
     """The name without these endings, unless nothing would be left."""
-    while (shorter := ending.sub("", name)) and shorter != name:
-        name = shorter
+    while (found := ending.search(name, max(0, len(name) - LONGEST_ENDING))) and found.start():
+        name = name[: found.start()]
     return name
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 from tracker_server.exports.classifier import classify
 from tracker_server.exports.errors import ExportError, Failure, Finding, ProjectIdError, Report, converting_os_errors
@@ -17,7 +17,7 @@ from tracker_server.exports.merging import find_renamed, group_by_project, join_
 from tracker_server.exports.names import slug
 from tracker_server.exports.project import build_project
 from tracker_server.exports.project_cache import CachedProject, ProjectCache, sorted_ids
-from tracker_server.exports.project_exports import ProjectExports
+from tracker_server.exports.project_exports import Age, ProjectExports
 from tracker_server.exports.project_reader import ProjectReader, Summary
 from tracker_server.exports.sources import Source
 from tracker_server.garbage_collection import gc_paused
@@ -28,15 +28,21 @@ logger = logging.getLogger("tracker_server")
 
 @dataclass(frozen=True)
 class ReadProject:
-    """A project that was read. Without `project`, only the ids of its rows are kept."""
+    """A project that was read. Without `project`, only the ids of its stories are kept.
+
+    `stories_by_age` has them by the export that they are from.
+    """
 
     exports: ProjectExports
     summary: Summary
-    story_ids: Sequence[int]
-    epic_ids: Sequence[int]
+    stories_by_age: Sequence[tuple[Age, Sequence[int]]]
     attachments: list[Attachment]
     histories: Mapping[str, History]
     project: CachedProject | None
+
+    @cached_property
+    def story_ids(self) -> Sequence[int]:
+        return sorted_ids(story_id for _, story_ids in self.stories_by_age for story_id in story_ids)
 
 
 @dataclass
@@ -70,9 +76,8 @@ class PlaceReader:
             if not self._may_be_outdated(exports, unreadable) and (read := self._project(exports))
         ]
         projects.sort(key=lambda read: read.summary.as_of)
-        found.projects = self._with_renamed_joined(projects, ids)
+        found.projects = self._without_moved(self._with_renamed_joined(projects, ids))
         self._report_unclaimed(layout)
-        _report_moved(found.projects, self._report)
         return found
 
     def _may_be_outdated(self, exports: ProjectExports, failures: Sequence[Failure]) -> bool:
@@ -86,9 +91,13 @@ class PlaceReader:
         return may_be_outdated
 
     def _project(self, exports: ProjectExports) -> ReadProject | None:
+        return self._guarded(exports, lambda: self._kept(sorted_newest_first(exports, self._report), self._report))
+
+    def _guarded(self, exports: ProjectExports, read: Callable[[], ReadProject]) -> ReadProject | None:
+        """What `read` returns; None, and a failure more, if the exports cannot be read."""
         try:
             with converting_os_errors(exports.all[0].label), gc_paused():
-                return self._kept(sorted_newest_first(exports, self._report))
+                return read()
         except ExportError as error:
             words = str(error)
         except Exception as error:  # a bug in one project must not affect others
@@ -98,8 +107,8 @@ class PlaceReader:
         self._found.failures.append(Failure(exports.all[0].label, words, frozenset({slug(exports.name)})))
         return None
 
-    def _kept(self, exports: ProjectExports) -> ReadProject:
-        reader = ProjectReader(exports, self._report)
+    def _kept(self, exports: ProjectExports, report: Report) -> ReadProject:
+        reader = ProjectReader(exports, report)
         project = None
         if self._cache is None:
             for _ in reader.rows():
@@ -110,8 +119,8 @@ class PlaceReader:
             project = CachedProject(built, self._cache, read_again)
         summary = reader.summary()
         self._found.failures += reader.history_failures
-        stories, epics = sorted_ids(reader.story_ids), sorted_ids(reader.epic_ids)
-        return ReadProject(exports, summary, stories, epics, reader.attachments, reader.counted_histories, project)
+        stories = [(age, sorted_ids(ids)) for age, ids in reader.stories_by_age]
+        return ReadProject(exports, summary, stories, reader.attachments, reader.counted_histories, project)
 
     def _with_renamed_joined(self, projects: list[ReadProject], ids: Mapping[str, int]) -> list[ReadProject]:
         """The projects, with those merged that share their stories because a project or its file was renamed."""
@@ -133,6 +142,34 @@ class PlaceReader:
             del projects[newer], projects[older]
             projects += [again] if again else []
             projects.sort(key=lambda read: read.summary.as_of)
+
+    def _without_moved(self, projects: Sequence[ReadProject]) -> list[ReadProject]:
+        """The projects, each without the stories that a newer export of another one has, because they moved there."""
+        newest: dict[int, Age] = {}
+        for age, story_ids in sorted(pair for read in projects for pair in read.stories_by_age):
+            newest.update(dict.fromkeys(story_ids, age))
+        left = []
+        for read in projects:
+            moved_ids: set[int] = set()
+            for age, story_ids in read.stories_by_age:
+                moved = [story_id for story_id in story_ids if newest[story_id] != age]
+                for file, times in Counter(newest[story_id].label for story_id in moved).items():
+                    reason = (
+                        f"{times:,} of its stories are in {file} too, an export of another project: that one counts"
+                    )
+                    self._report(Finding(age.label, 0, "Id", reason))
+                moved_ids.update(moved)
+            left.append(self._again_without(moved_ids, read) if moved_ids else read)
+        return [read for read in left if read]
+
+    def _again_without(self, moved_ids: AbstractSet[int], read: ReadProject) -> ReadProject | None:
+        """Reads a project once more, without these stories. What is not understood in it was reported before."""
+        exports = replace(read.exports, moved_ids=moved_ids)
+        failures = self._found.failures
+        known = list(failures)
+        again = self._guarded(exports, lambda: self._kept(exports, lambda _: None))
+        failures[:] = [*known, *(failure for failure in failures[len(known) :] if failure not in known)]
+        return again
 
     def _report_unclaimed(self, layout: Layout) -> None:
         """Reports the files in folders that belong to no story of any export, and histories and lines of nothing."""
@@ -189,31 +226,16 @@ def _check(ids: Mapping[str, int], groups: Sequence[ProjectExports], failures: S
             raise ProjectIdError(f"Several projects have the id {project_id}.")
 
 
-def _report_moved(oldest_first: Sequence[ReadProject], report: Report) -> None:
-    """Reports stories that are in exports of several projects, because they moved between them.
-
-    The newer export is served after the older one, so a client that keeps the last row of a number has the newer row.
-    """
-    newer: dict[int, str] = {}
-    for read in reversed(oldest_first):
-        file = read.summary.files[0]
-        shared = Counter(newer[story_id] for story_id in read.story_ids if story_id in newer)
-        for other, times in shared.items():
-            reason = f"{times:,} of its stories are in {other} too, an export of another project: that one counts"
-            report(Finding(file, 0, "Id", reason))
-        newer.update(dict.fromkeys(read.story_ids, file))
-
-
 def _again(exports: ProjectExports, version: int, *, links: bool) -> Project:
     """Reads the project again. Raises UnreadableProject if it cannot be read or has changed."""
     label = exports.all[0].label
-    problem = "it has changed since then"
+    why = ""
     try:
         with converting_os_errors(label), gc_paused():
             project = build_project(ProjectReader(exports, lambda _: None), links=links)
     except ExportError as error:
-        problem = str(error)
+        why = f": {str(error).rstrip('.')}"
     else:
         if project.version == version:
             return project
-    raise UnreadableProject(f"{label}: {problem}")
+    raise UnreadableProject(f"{label} has changed or is damaged since it was opened{why}")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from tracker_server.exports.iterations import Span
 from tracker_server.exports.layout import Attachment, HistoryTable, Table
 from tracker_server.exports.panels import Panels
 from tracker_server.exports.table_reader import TableReader
+
+UNDATED = datetime.min.replace(tzinfo=UTC)
+"""The time of an export if nothing says when it was made: it counts as the oldest."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +38,32 @@ class Export:
         return self.table.label
 
 
+class Age(NamedTuple):
+    """A key that sorts older exports before newer ones, and of equally old ones those with less in them first."""
+
+    at: datetime
+    newest_day: str
+    rows: int
+    files: int
+    label: str
+
+
 @dataclass(frozen=True)
 class ProjectExports:
     """All exports of one project, the newest first. `by_owner` has all files at the place, by the id of their story.
 
-    The other two are known where there are several exports; of a single one, its rows say both. `times` are when each
-    was made. `complete` has by kind of row (`story`, `epic`) the indexes of those that prove to be all of the project.
+    `ages` and `complete` are known where there are several exports; of a single one, its rows say both. `complete` has
+    by kind of row (`story`, `epic`) the indexes of those that prove to be all of the project. `moved_ids` are the
+    stories that a newer export of another project has.
     """
 
     name: str
     project_id: int
     all: list[Export]
     by_owner: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
-    times: Sequence[datetime] = ()
+    ages: Sequence[Age] = ()
     complete: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    moved_ids: AbstractSet[int] = frozenset()
 
 
 def export_time(export: Export, reader: TableReader) -> datetime | None:
@@ -54,6 +71,13 @@ def export_time(export: Export, reader: TableReader) -> datetime | None:
     if export.table.stamp:
         return export.table.stamp
     return datetime.fromisoformat(reader.newest[:10]).replace(tzinfo=UTC) if reader.newest else None
+
+
+def age_of(export: Export, reader: TableReader) -> Age:
+    """How old an export is that was read on its own."""
+    rows = len(reader.story_ids) + len(reader.epic_ids)
+    at = export_time(export, reader) or UNDATED
+    return Age(at, reader.newest, rows, len(export.attachments), export.label)
 
 
 def missing_proofs(exports: Sequence[Export], readers: Sequence[TableReader]) -> Mapping[str, str | None]:

@@ -16,7 +16,7 @@ from tracker_server.exports.errors import ExportError, Failure, Finding, Report,
 from tracker_server.exports.history import Event, History, RowIds, merged, read_history, time_of
 from tracker_server.exports.iterations import Calendar, Span, calendar, estimated_export_time, midnight
 from tracker_server.exports.layout import Attachment
-from tracker_server.exports.project_exports import ProjectExports, export_time, missing_proofs
+from tracker_server.exports.project_exports import Age, ProjectExports, age_of, export_time, missing_proofs
 from tracker_server.exports.table_reader import TYPES, NewerExports, TableReader
 from tracker_server.world import STORY_PARTS, Project, Row
 
@@ -77,27 +77,42 @@ class ProjectReader:
         self._report = report
         self._newer = NewerExports()
         self._readers: list[TableReader] = []
+        self._moved: Counter[str] = Counter()
         self.history_failures: list[Failure] = []
 
     def rows(self) -> Iterator[Row]:
-        """Yields the stories and epics that count, each from the newest export that has it. Raises ExportError."""
+        """Yields the stories and epics that count, each from the newest export that has it. Raises ExportError.
+
+        A story that has moved tells what it can about its former project, but is none of its rows.
+        """
         newer = self._newer
         for place, export in enumerate(self.exports.all):
             newer.has_all_stories, newer.has_all_epics = (self._has_complete(kind, place) for kind in ("story", "epic"))
             reader = TableReader(self.cell_reader, newer)
             self._readers.append(reader)
-            yield from reader.rows(export.table)
+            for row in reader.rows(export.table):
+                if row["kind"] == "story" and row["id"] in self.exports.moved_ids:
+                    self._moved.update([row["story_type"]])
+                    self._moved.update({kind: len(row.get(kind, ())) for kind in STORY_PARTS})
+                else:
+                    yield row
             newer.story_ids |= reader.story_ids
             newer.epic_ids |= reader.epic_ids
 
     def _has_complete(self, kind: str, place: int) -> bool:
         """Whether an export that is newer than the one at this index is complete."""
-        times = self.exports.times
-        return any(times[other] > times[place] for other in self.exports.complete.get(kind, ()))
+        ages = self.exports.ages
+        return any(ages[other].at > ages[place].at for other in self.exports.complete.get(kind, ()))
 
     @property
     def story_ids(self) -> Collection[int]:
-        return self._newer.story_ids
+        return self._newer.story_ids - self.exports.moved_ids
+
+    @property
+    def stories_by_age(self) -> list[tuple[Age, Collection[int]]]:
+        """The stories that count, by the export that they are from."""
+        ages = self.exports.ages or list(map(age_of, self.exports.all, self._readers))
+        return [(age, reader.story_ids) for age, reader in zip(ages, self._readers, strict=True)]
 
     @property
     def epic_ids(self) -> Collection[int]:
@@ -106,8 +121,8 @@ class ProjectReader:
     @property
     def complete_at(self) -> Mapping[str, datetime]:
         """As `Project.complete_at`: when the newest complete export was made."""
-        if self.exports.times:
-            return {kind: self.exports.times[min(places)] for kind, places in self.exports.complete.items() if places}
+        if self.exports.ages:
+            return {kind: self.exports.ages[min(places)].at for kind, places in self.exports.complete.items() if places}
         export, reader = self.exports.all[0], self._readers[0]
         time = export_time(export, reader)
         missing = missing_proofs([export], [reader]) if time else {}
@@ -119,7 +134,7 @@ class ProjectReader:
 
         The files of a story that moved here may lie with an export of its former project: these come last.
         """
-        ids = self._newer.story_ids | self._newer.epic_ids
+        ids = (self._newer.story_ids - self.exports.moved_ids) | self._newer.epic_ids
         taken: set[tuple[int, str]] = set()
         found: list[Attachment] = []
         elsewhere = [file for row_id in ids for file in self.exports.by_owner.get(row_id, ())]
@@ -149,7 +164,7 @@ class ProjectReader:
     def histories(self) -> dict[str, History]:
         """What each history tells, by its name in messages."""
         tables = {history.label: history for export in self.exports.all for history in export.histories}
-        rows = RowIds(self.exports.project_id, self.story_ids, self.epic_ids)
+        rows = RowIds(self.exports.project_id, self._newer.story_ids, self.epic_ids)
         found = {}
         for table in tables.values():
             try:
@@ -181,8 +196,9 @@ class ProjectReader:
         Tracker planned open stories again every day. So the iteration in an older export counts only if it is not over
         yet.
         """
+        moved_ids = self.exports.moved_ids
         if len(self._readers) == 1:
-            return self._readers[0].iteration_of
+            return {story: number for story, number in self._readers[0].iteration_of.items() if story not in moved_ids}
         settings = Project({"iteration_length": self.iterations.weeks}, iteration_starts=self.iterations.starts)
         current = Figures(settings, self.as_of).current_iteration_number
         found: dict[int, int] = {}
@@ -190,7 +206,7 @@ class ProjectReader:
             found |= {
                 story_id: number
                 for story_id, number in reader.iteration_of.items()
-                if not place or story_id in reader.accepted_ids or number >= current
+                if (not place or story_id in reader.accepted_ids or number >= current) and story_id not in moved_ids
             }
         return found
 
@@ -204,11 +220,11 @@ class ProjectReader:
         return estimated_export_time(export_time(export, reader), reached, reader.not_beyond, self.iterations)
 
     def summary(self) -> Summary:
-        counts = sum((reader.counts for reader in self._readers), Counter[str]())
+        counts = sum((reader.counts for reader in self._readers), Counter[str]()) - self._moved
         numbers = self.iteration_of.values()
         files = self.attachments
         counting = {
-            export.label: len(reader.story_ids) + len(reader.epic_ids)
+            export.label: len(reader.story_ids - self.exports.moved_ids) + len(reader.epic_ids)
             for export, reader in zip(self.exports.all, self._readers, strict=True)
         }
         history = self.history

@@ -18,7 +18,7 @@ from tracker_server.exports.layout import Table
 from tracker_server.exports.panels import NONE, Panels
 from tracker_server.exports.part_rows import Comments, EpicComments
 from tracker_server.exports.parts import comments, parts_of_a_story
-from tracker_server.exports.table import UNSTORABLE, Sheet
+from tracker_server.exports.table import UNSTORABLE, Sheet, converting_zip_errors
 from tracker_server.world import Row
 
 TYPES = {kind: kind for kind in ("feature", "bug", "chore", "release", "epic")}
@@ -87,7 +87,7 @@ class TableReader:
         """Yields the stories and epics of a table, in its order; `kind` says which. Raises ExportError."""
         reader = self.reader
         reader.file, reader.days = table.label, DayReader(partial(_date_cells, table))
-        with table.open() as file:
+        with converting_zip_errors(table.label), table.open() as file:
             sheet = Sheet(file, table.label)
             unknown: Counter[int] = Counter()
             for reader.line, cells in sheet.above_header:
@@ -327,7 +327,7 @@ class TableReader:
 
 def _date_cells(table: Table) -> Iterator[DateCells]:
     """The cells of a table that should contain days. Raises ExportError."""
-    with table.open() as file:
+    with converting_zip_errors(table.label), table.open() as file:
         for single in Sheet(file, table.label).single_cells():
             yield DateCells(
                 single["Created at"], single["Accepted at"], single["Deadline"],

@@ -23,6 +23,9 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 
+LONGEST = 200
+"""Characters of a time."""
+
 
 is_certain = _CERTAIN.fullmatch
 """Whether a text is certainly a time as v5 writes it: any but those of February 29, whose year has to be looked at."""
@@ -42,7 +45,7 @@ def iso_time(text: str) -> str | None:
 def split_time(text: str) -> tuple[str, str]:
     """The day of a text, as it is written, and the rest, which is empty where there is no time of day."""
     text = text.strip()
-    found = _CLOCK.fullmatch(text)
+    found = _CLOCK.fullmatch(text) if len(text) <= LONGEST else None
     return (found["day"], text[found.end("day") :]) if found else (text, "")
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStateBlob, FailureType, Status
 
+from source_pivotal_tracker.api.client import TrackerClient
+from source_pivotal_tracker.api.errors import SourceChanged
+from source_pivotal_tracker.api.rate_limit import RateLimiter
 from source_pivotal_tracker.commands.convert import NOT_IN_EXPORTS
+from source_pivotal_tracker.exports.adapter import SERVED_AT, ExportAdapter
 from source_pivotal_tracker.source import SourcePivotalTracker
 from tracker_server import edits
 from tracker_server.app import TrackerServer
@@ -495,7 +501,7 @@ def test_the_same_zip_under_several_names_is_read_once_and_none_is_called_newer(
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warning_says_so(
+def test_a_story_in_exports_of_two_projects_comes_from_the_newer_alone_and_a_warning_says_so(
     names: tuple[str, str], tmp_path: Path
 ) -> None:
     older, newer = f"{names[0]}_20250101_1200.csv", f"{names[1]}_20250201_1200.csv"
@@ -503,11 +509,75 @@ def test_of_a_story_in_exports_of_two_projects_the_newer_comes_last_and_a_warnin
     (tmp_path / newer).write_bytes(modern({"Id": "5", "Title": "After"}, {"Id": "7"}))
     with _Warned() as warned:
         sync = read(tmp_path)
-    assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["Before", "After"]
+    assert [row["name"] for row in sync.records["stories"] if row["id"] == 5] == ["After"]
     assert [words for words in warned.words if "of another project" in words] == [
         f"Not understood in the export: {older}, Id: 1 of its stories are in {newer} too, an export of another project:"
         " that one counts"
     ]
+
+
+def test_a_story_that_a_newer_export_of_another_project_has_is_read_from_there_and_gets_no_tombstone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "harbour_20250101_1200.csv").write_bytes(modern({"Id": "5", "Title": "Before"}, {"Id": "6"}))
+    first = read(tmp_path)
+    (tmp_path / "ferry_20250201_1200.csv").write_bytes(modern({"Id": "5", "Title": "After"}, {"Id": "7"}))
+    (tmp_path / "harbour_20250301_1200.csv").write_bytes(modern({"Id": "6"}))
+    second = read(tmp_path, state=first.state)
+    assert [row["name"] for row in second.records["stories"] if row["id"] == 5] == ["After"]
+    assert tombstones("stories", second) == set()
+    assert Replica(first, second).differences(Replica(read(tmp_path))) == []
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: os.truncate(path, 60),
+    "emptied": lambda path: os.truncate(path, 0),
+    "replaced": lambda path: path.write_bytes(packed({"other.csv": modern({"Id": "99"})})),
+    "deleted": Path.unlink,
+}
+FILE_OF = {"one": "5", "two": "6", "three": "7"}
+
+
+class _Changing(ExportAdapter):
+    """Changes a file after the first answer, and counts the requests that fail then."""
+
+    def __init__(self, folder: Path, change: Callable[[Path], object]) -> None:
+        super().__init__(str(folder), most_in_memory=1)
+        self._change: Callable[[Path], object] | None = change
+        self._path = folder / "two.zip"
+        self.after_the_change = 0
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        try:
+            answer = super().send(request)
+        except SourceChanged:
+            self.after_the_change += 1
+            raise
+        if self._change:
+            self._change(self._path)
+            self._change = None
+        return answer
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_zip_that_changes_while_it_is_read_costs_its_project_alone_and_is_not_waited_for(
+    change: str, tmp_path: Path
+) -> None:
+    for name, number in FILE_OF.items():
+        (tmp_path / f"{name}.zip").write_bytes(packed({f"{name}.csv": modern({"Id": number})}))
+    exports = _Changing(tmp_path, CHANGES[change])
+    slept: list[float] = []
+    client = TrackerClient(
+        SERVED_AT, "none", RateLimiter(1_000_000), adapter=exports, completeness=exports, sleep=slept.append
+    )
+    sync = Sync(config_of(tmp_path), ["stories"], client_of=lambda _: client)
+    assert {row["id"] for row in sync.records["stories"]} == {5, 7}
+    assert sync.statuses["stories"][-1] == "INCOMPLETE"
+    (error,) = {*sync.errors}
+    assert "two.zip/two.csv has changed or is damaged since it was opened" in error
+    assert "bug" not in error
+    assert slept == []
+    assert exports.after_the_change == 1
 
 
 def test_a_zip_that_is_gone_from_the_folder_deletes_nothing_and_a_warning_names_its_project(tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tracker_server import __main__ as command_line
-from tracker_server import arguments
+from tracker_server import arguments, command_line
 from tracker_server.app import EVERY_ADDRESS, LOOPBACK, RateLimit, TrackerServer
 from tracker_server.http_message import Request, Response
 from tracker_server.world import StoredFile, World

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -769,3 +773,21 @@ def with_rows(paths: tuple[str, ...], change_row: Callable[[Row], Row]) -> Calla
         return Response(200, headers, json.dumps(rows).encode())
 
     return change
+
+
+@pytest.mark.parametrize("asked", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT], ids=lambda asked: asked.name)
+def test_a_backup_that_is_stopped_leaves_nothing_behind(asked: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    environment = {**os.environ, "TRACKER_API_TOKEN": "a" * 32, "TMPDIR": str(tmp_path / "parts")}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/services/v5"
+        program = [sys.executable, "-m", "tracker_server", "backup", "--api-url", url, str(tmp_path / "b.zip")]
+        with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            assert [path.name[:7] for path in (tmp_path / "parts").iterdir()] == ["backup-"]
+            process.send_signal(asked)
+            _, errors = process.communicate(timeout=60)
+            connection.close()
+    assert (process.returncode, errors) == (128 + asked, "Stopped before the end.\n")
+    assert [path.name for path in tmp_path.rglob("*")] == ["parts"]

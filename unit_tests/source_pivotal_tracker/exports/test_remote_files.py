@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -89,14 +88,37 @@ def test_a_file_on_a_web_server_is_named_without_its_query_and_read_from_any_pla
         assert (file.name, opened.read()) == ("/b/exports/one.zip", bytes(range(256)))
 
 
-def test_the_copy_of_a_file_on_a_web_server_is_gone_when_nobody_can_open_it(address: str) -> None:
+KILLED = """
+import os, sys
+from source_pivotal_tracker.exports.remote_files import files_at
+(file,) = files_at(sys.argv[1])
+with file.open() as opened:
+    print(len(opened.read()), os.listdir(os.environ["TMPDIR"]), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_copy_of_a_file_on_a_web_server_is_in_no_folder_so_nothing_is_left_of_it(
+    address: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, f"{address}/b/exports/one.zip"],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert ended.stdout == f"{len(STORE['/b/exports/one.zip'])} []\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_read_the_copy_of_a_file_on_a_web_server_each_at_its_own_place(address: str) -> None:
     (file,) = files_at(f"{address}/b/exports/one.zip")
-    with file.open() as opened:
-        copy = Path(opened.name)
-    assert copy.exists()
-    del file
-    gc.collect()
-    assert not copy.exists()
+    content = STORE["/b/exports/one.zip"]
+    with file.open() as one, file.open() as other:
+        assert one.read(10) == content[:10]
+        assert other.read(20) == content[:20]
+        assert one.seek(5, os.SEEK_CUR) == 15
+        assert one.read() == content[15:]
+        with pytest.raises(OSError, match="Invalid argument"):
+            other.seek(-1)
 
 
 def test_a_file_that_a_web_server_has_not_is_a_sentence_without_the_query(address: str) -> None:

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -268,6 +269,19 @@ def test_the_requests_of_serve_are_logged(archive: Path, tmp_path: Path) -> None
     ]
 
 
+def test_a_request_log_that_cannot_be_written_holds_up_no_answer_and_gets_one_warning(archive: Path) -> None:
+    command = [PROGRAM, "serve", str(archive), "--port", "0", "--request-log", "/dev/full"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        statuses = [requests.get(f"{url}/projects", timeout=PATIENCE).status_code for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert statuses == [200, 200, 200]
+    words = "Not all requests are in the log /dev/full, which cannot be written: No space left on device\n"
+    assert (process.returncode, errors) == (0, words)
+
+
 def test_serve_tells_of_the_first_things_that_were_not_understood(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(modern(*({"Estimate": "x"} for _ in range(7))))
@@ -395,3 +409,66 @@ def test_a_password_file_without_a_password_is_refused(
     ended = run("serve", archive, "--password-file", tmp_path / "password")
     assert ended.returncode == 2
     assert words in ended.stderr
+
+
+COMMANDS = {
+    "inspect": ("inspect", "{archive}"),
+    "site": ("site", "{archive}", "{out}"),
+    "convert": ("convert", "{archive}", "{out}", "--to", "sqlite"),
+    "export": ("export", "{out}", "--stories", "5"),
+    "help": ("--help",),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("to", "sentence"),
+    [
+        (">/dev/full", "Cannot write to stdout: No space left on device.\n"),
+        (">&-", "There is no stdout to write to.\n"),
+    ],
+)
+def test_a_command_whose_output_cannot_be_written_ends_with_1_and_a_sentence(
+    command: str, to: str, sentence: str, archive: Path, tmp_path: Path
+) -> None:
+    words = [word.format(archive=archive, out=tmp_path / "out") for word in COMMANDS[command]]
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join([PROGRAM, *words])} {to}"], stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+    )
+    assert (ran.returncode, ran.stderr[-len(sentence) :]) == (1, sentence)
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+
+
+def test_a_server_without_a_stdout_serves(archive: Path, tmp_path: Path) -> None:
+    words = [PROGRAM, "serve", str(archive), "--port", "0", "--request-log", str(tmp_path / "log")]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {shlex.join(words)} >&-"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = time.monotonic() + PATIENCE
+        while not (tmp_path / "log").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, "")
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+from tracker_server.__main__ import main
+main()
+"""
+"""The program, with a SIGINT at the moment at which it begins to load a module."""
+
+
+@pytest.mark.parametrize("module", ["tracker_server.command_line", "argparse", "waitress", "jinja2"])
+def test_sigint_ends_the_program_quietly_while_it_loads(module: str) -> None:
+    ran = run(module, program=(sys.executable, "-c", INTERRUPTED))
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import zipfile
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import pytest
 
 from tracker_server.api.resources import RESOURCES
 from tracker_server.api.routes import OF_A_PERSON, OF_A_PROJECT
-from tracker_server.exports import ExportError, Source
+from tracker_server.exports import ExportError, Source, sources_at
 from tracker_server.exports.unavailable import UNAVAILABLE_ATTRIBUTES, UNAVAILABLE_ENDPOINTS
 from unit_tests.tracker_server.exports.exported import NAME, Served, modern, packed, served, source
 
@@ -284,7 +285,27 @@ def test_a_project_that_has_changed_since_it_was_read_is_an_error() -> None:
     contents["a.csv"] = modern({"Title": "New"})
     response = exported.respond("/stories/1000")
     problem = orjson.loads(response.body)["general_problem"]
-    assert (response.status, problem) == (500, "a.csv: it has changed since then")
+    assert (response.status, problem) == (500, "a.csv has changed or is damaged since it was opened")
+
+
+@pytest.mark.parametrize("size", [0, 60])
+def test_a_project_whose_zip_was_cut_off_is_an_error(size: int, tmp_path: Path) -> None:
+    for name, row in (("a", {"Id": "4"}), ("b", {"Id": "5"})):
+        (tmp_path / f"{name}.zip").write_bytes(packed({f"{name}.csv": modern(row)}))
+    exported = Served(*sources_at(tmp_path), most_in_memory=1)
+    os.truncate(tmp_path / "a.zip", size)
+    os.truncate(tmp_path / "b.zip", size)
+    problems = [
+        orjson.loads(response.body)["general_problem"]
+        for number in (4, 5)
+        if (response := exported.respond(f"/stories/{number}")).status == 500
+    ]
+    (problem,) = problems
+    assert re.fullmatch(
+        r"([ab])[.]zip/\1[.]csv has changed or is damaged since it was opened: \1[.]zip/\1[.]csv is damaged"
+        r" [(]File is not a zip file[)]: download or copy it again",
+        problem,
+    )
 
 
 def test_a_project_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
@@ -294,4 +315,7 @@ def test_a_project_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").unlink()
     response = exported.respond("/stories/4")
     problem = orjson.loads(response.body)["general_problem"]
-    assert (response.status, problem) == (500, "a.csv: a.csv cannot be read: No such file or directory.")
+    assert (response.status, problem) == (
+        500,
+        "a.csv has changed or is damaged since it was opened: a.csv cannot be read: No such file or directory",
+    )

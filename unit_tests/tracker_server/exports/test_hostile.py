@@ -282,3 +282,51 @@ def test_files_stay_closed_when_nobody_reads_them(tmp_path: Path) -> None:
     with next(iter(world.files.values())).open() as file:
         file.read()
     assert (len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0) == opened
+
+
+LONG = 100_000
+"""Characters, nearly as many as a cell may have."""
+NASTY = {
+    "Blocker": (".tracker", "#1", "x/projects/", "1:", "a/stories/1"),
+    "URL": ("https://a/", "https://a/stories/1/"),
+    "Git Branch": ("https://a/b/c/tree/", "https://a/b/c/-/"),
+    "Pull Request": ("https://a/b/c/pull/1/", "/"),
+    "Created at": (" ", "1/"),
+    "Comment": ("(", " - ", ")"),
+}
+
+
+@pytest.mark.parametrize("column", NASTY)
+def test_a_long_text_takes_no_longer_for_what_is_in_it(column: str, tmp_path: Path) -> None:
+    texts = [piece * ((LONG - 10) // len(piece)) for piece in NASTY[column]]
+    cells = [cell for text in texts for cell in (text, f"a{text} b", f"https://x/y{text} b")]
+    (tmp_path / NAME).write_bytes(modern(*({column: cell, "Current State": "started"} for cell in cells)))
+    assert _read_with_patience(tmp_path) == 0
+
+
+@pytest.mark.parametrize("piece", [" ", ",", "1:11 ", "state ", "the ", "added ", " as a "])
+def test_a_long_line_of_a_history_takes_no_longer_for_what_is_in_it(piece: str, tmp_path: Path) -> None:
+    text = f"a{piece * (LONG // len(piece))}b"
+    (tmp_path / NAME).write_bytes(modern({}))
+    lines = (
+        "ID,Type,Message,Performed By,Occurred At",
+        f'1000,Story,m,Ann,"{text}"',
+        f'1000,Story,"{text}",Ann,2025-01-01',
+    )
+    (tmp_path / "my_project_history.csv").write_text("\n".join(lines))
+    assert _read_with_patience(tmp_path) == 0
+
+
+@pytest.mark.parametrize("piece", [" ", "_", "-", "20250101", "a_", "(1)", "part"])
+@pytest.mark.parametrize("end", ["b", ""])
+def test_a_long_name_in_a_zip_takes_no_longer_for_what_is_in_it(piece: str, end: str, tmp_path: Path) -> None:
+    name = f"a{piece * (60_000 // len(piece))}{end}.csv"
+    (tmp_path / ZIP).write_bytes(packed({NAME: modern({}), name: modern({"Id": "7"})}))
+    assert _read_with_patience(tmp_path) == 0
+
+
+def _read_with_patience(folder: Path) -> int:
+    """The exit code of a program that reads exports as a server does. A text that costs its square would hang it."""
+    program = "import sys, pathlib; from tracker_server.exports import *; "
+    program += "read_exports(sources_at(pathlib.Path(sys.argv[1])))"
+    return subprocess.run([sys.executable, "-c", program, str(folder)], timeout=PATIENCE, check=False).returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,71 @@ def test_a_few_stories_that_moved_make_no_one_project_of_two() -> None:
     exported = served(("one_20230101_0000.csv", modern(*one)), ("other_20240101_0000.csv", modern(*other)))
     assert sorted(project.row["name"] for project in exported.world.projects.values()) == ["one", "other"]
     assert "12 of its stories are in other_20240101_0000.csv too, an export of another project" in exported.findings[0]
+
+
+BETWEEN_TWO = {
+    "harbour_20250101_1200.csv": modern(story(1, "started", Title="old"), story(2, "started")),
+    "ferry_20250201_1200.csv": modern(story(1, "accepted", Title="NEW", Comment="hello"), story(3, "started")),
+    "harbour_20250301_1200.csv": modern(story(2, "started")),
+}
+"""A story has moved, and its former project was exported once more."""
+
+
+def test_a_story_that_moved_is_in_the_project_of_the_newest_export_that_has_it() -> None:
+    exported = served(*BETWEEN_TWO.items())
+    assert where(exported) == {1: ("ferry", "NEW"), 2: ("harbour", "Story 0"), 3: ("ferry", "Story 1")}
+    assert [summary.rows for summary in exported.report.served] == [{"feature": 2}, {"feature": 1}]
+    assert exported.findings[-1] == (
+        "harbour_20250101_1200.csv, Id: 1 of its stories are in ferry_20250201_1200.csv too, an export of another"
+        " project: that one counts"
+    )
+
+
+def test_a_story_that_moved_takes_its_files_along_and_its_former_project_keeps_its_proofs_and_its_time() -> None:
+    harbour = {"harbour_20250101_1200.csv": modern(*WHOLE[1:], *MORE), "1/a.png": b"a"}
+    ferry = {"ferry_20250201_1200.csv": modern(story(1, "accepted"), story(30, "started"))}
+    exported = served(("harbour.zip", packed(harbour)), ("ferry.zip", packed(ferry)))
+    alone = served(("harbour.zip", packed(harbour)))
+    (before,) = alone.world.projects.values()
+    project = next(project for project in exported.world.projects.values() if project.row["name"] == "harbour")
+    assert (project.complete_at, project.as_of) == (before.complete_at, before.as_of)
+    assert project.complete_at
+    assert 1 not in project.stories
+    assert 1 not in project.iteration_of
+    assert filenames(exported) == {"a.png": b"a"}
+
+
+def where(exported: Served) -> dict[int, tuple[str, str]]:
+    """The project and the name of each story; each is in one project."""
+    found = {}
+    for project in exported.world.projects.values():
+        for number, row in project.stories.items():
+            assert number not in found
+            found[number] = project.row["name"], row["name"]
+            held = exported.world.with_story(number)
+            assert held is not None
+            assert held.id == project.id
+    return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_of_any_exports_over_time_the_newest_with_a_story_has_it(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    homes = {number: chance.choice(("harbour", "ferry", "quay")) for number in range(1, 10)}
+    expected: dict[int, tuple[str, str]] = {}
+    files = []
+    for month in range(1, 9):
+        homes |= {number: chance.choice(("harbour", "ferry", "quay")) for number in chance.sample(sorted(homes), 2)}
+        project = chance.choice(("harbour", "ferry", "quay"))
+        here = {number: (project, f"of {month}") for number, home in homes.items() if home == project}
+        picked = dict(chance.sample(sorted(here.items()), chance.randint(0, len(here))))
+        rows = [story(number, "started", Title=title) for number, (_, title) in picked.items()]
+        files.append((f"{project}_20250{month}01_1200.csv", modern(*rows)))
+        expected |= picked
+    chance.shuffle(files)
+    ids = {project: number for number, project in enumerate(sorted({name.partition("_")[0] for name, _ in files}), 1)}
+    exported = Served(*(source(content, name) for name, content in files), **ids)
+    assert where(exported) == expected
 
 
 def test_ids_that_were_given_to_both_keep_two_projects_apart() -> None:

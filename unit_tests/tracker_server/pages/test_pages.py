@@ -471,13 +471,16 @@ def test_a_project_that_has_changed_since_the_start_is_a_page_that_says_so(tmp_p
     answers = [get(pages, f"/n/projects/{project_id}") for project_id in world.projects]
     assert {answer.status for answer in answers} == {200, 500}
     failed = next(answer for answer in answers if answer.status == 500)
-    assert "it has changed since then. Start the server again." in failed.body.decode()
+    assert "has changed or is damaged since it was opened. Start the server again." in failed.body.decode()
     first = html(pages, "/")
-    assert "it has changed since then. Start the server again." in first
+    assert "has changed or is damaged since it was opened. Start the server again." in first
     assert first.count('<a class="name" href="/n/projects/') == 2
     searched = html(pages, "/search?q=type:feature")
     assert "<h1>1 found" in searched
-    assert "Not searched: two.csv: it has changed since then." in searched or "Not searched: one.csv: it" in searched
+    assert (
+        "Not searched: two.csv has changed or is damaged since it was opened." in searched
+        or "Not searched: one.csv has changed" in searched
+    )
 
 
 def test_the_first_page_names_projects_that_it_has_no_time_to_count(world: World) -> None:
