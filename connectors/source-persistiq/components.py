@@ -404,7 +404,7 @@ class WholeListRetriever(SimpleRetriever):
             for record in super().read_records(records_schema, stream_slice):
                 if self.is_of_parents:
                     parents.count += 1
-                    record.data[PARENTS] = parents  # type: ignore[index, union-attr]
+                    record.data[PARENTS] = parents  # type: ignore[union-attr]
                 yield record.beyond_its_slice() if isinstance(record, LateRecord) else record
         except AirbyteTracedException as error:
             self.is_refused = error.failure_type == FailureType.config_error
@@ -530,10 +530,11 @@ class WholeListRetriever(SimpleRetriever):
             return None
         place = following["next_page_token"]
         page = last if isinstance(last, int) else 1
-        is_page_number = not self.total_count_path
-        if not isinstance(place, int if is_page_number else str | int) or (is_page_number and place > page + 1):
+        number = place if isinstance(place, int) and not self.total_count_path else None
+        is_place = isinstance(place, str | int) if self.total_count_path else number is not None
+        if not is_place or (number is not None and number > page + 1):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with {place!r}, which is not its next page.")
-        if not current.goes_on(place) or (is_page_number and place <= page):
+        if not current.goes_on(place) or (number is not None and number <= page):
             raise ReadFailed(f"{self._list_of(stream_slice)} goes on with pages that came before, or hold no rows.")
         return following
 
