@@ -46,7 +46,8 @@ def rest_of(response: TrackerResponse, ask: Callable[[int], TrackerResponse]) ->
     and would seem to be deleted. Raises a TrackerError.
     """
     rows: list[Any] = []
-    if not isinstance(response.parsed, list) or any(name in response.headers for name in (TOTAL, VERSION)):
+    is_told = any(name in response.headers for name in (TOTAL, VERSION))
+    if is_told or not isinstance(response.parsed, list) or not may_be_a_page(len(response.parsed)):
         return rows
     known, page = set(map(_identity, response.parsed)), response.parsed
     while may_be_a_page(len(page)):

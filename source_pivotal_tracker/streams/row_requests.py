@@ -22,7 +22,9 @@ from source_pivotal_tracker.api.fields import Fields, select
 from source_pivotal_tracker.api.page_size import PageSize, in_time
 from source_pivotal_tracker.api.pagination import may_be_a_page, refuse_cut, rest_of
 from source_pivotal_tracker.api.response import TrackerResponse
+from source_pivotal_tracker.api.retries import MOST_ATTEMPTS
 from source_pivotal_tracker.streams.endpoints import Partition
+from source_pivotal_tracker.streams.pages import Params
 from source_pivotal_tracker.streams.rows import Row
 
 logger = logging.getLogger("airbyte.tracker")
@@ -88,15 +90,8 @@ class RowRequests:
         everywhere = self._everywhere(what)
 
         def ask(offset: int = 0) -> TrackerResponse:
-            self.requests += 1
-            return self._context.client.selection.get(
-                path,
-                {"offset": offset} if offset else {},
-                fields,
-                endpoint=everywhere,
-                names=self._fed_by.get(what.strip("/"), ""),
-                parse_lock=self._context.parse_lock,
-            )
+            params: Params = {"offset": offset} if offset else {}
+            return self._get(path, params, fields, endpoint=everywhere, names=self._fed_by.get(what.strip("/"), ""))
 
         try:
             response = ask()
@@ -124,17 +119,16 @@ class RowRequests:
         path = f"{self._partition.path}/bulk"
 
         def ask(rows: int, attempts: int) -> tuple[int, list[Row]]:
-            self.requests += 1
             some = ids[:rows]
-            answer = self._context.client.selection.get(
+            params: Params = {"ids": ",".join(map(str, some))}
+            answer = self._get(
                 path,
-                {"ids": ",".join(map(str, some))},
+                params,
                 fields,
                 endpoint=self._endpoint.path,
                 names=names,
                 variant="bulk",
                 attempts_at_timeout=attempts,
-                parse_lock=self._context.parse_lock,
             ).parsed
             came = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
             size.came(rows, len(came), has_total=True)
@@ -152,15 +146,9 @@ class RowRequests:
     def shows_descriptions(self, names: str) -> bool:
         """Whether the list shows the description of some story, among the first that it has."""
         try:
-            self.requests += 1
-            rows = self._context.client.selection.get(
-                self._partition.path,
-                {"limit": MOST_AT_ONCE},
-                select("id", "description"),
-                endpoint=self._endpoint.path,
-                names=names,
-                parse_lock=self._context.parse_lock,
-            ).parsed
+            wanted = select("id", "description")
+            params: Params = {"limit": MOST_AT_ONCE}
+            rows = self._get(self._partition.path, params, wanted, endpoint=self._endpoint.path, names=names).parsed
         except (ParametersRefused, SkippableError, IncompleteError, RetryableError) as error:
             logger.info("/%s is not seen to show descriptions (%s)", self._partition.path, error)
             return False
@@ -201,6 +189,30 @@ class RowRequests:
             del self._failures[AGGREGATOR]
             self._capabilities.completing.add(AGGREGATOR)
             self._answered |= came
+
+    def _get(
+        self,
+        path: str,
+        params: Params,
+        fields: Fields,
+        *,
+        endpoint: str,
+        names: str,
+        variant: str = "",
+        attempts_at_timeout: int = MOST_ATTEMPTS,
+    ) -> TrackerResponse:
+        """GET with the fields that the server does not refuse. Raises a TrackerError."""
+        self.requests += 1
+        return self._context.client.selection.get(
+            path,
+            params,
+            fields,
+            endpoint=endpoint,
+            names=names,
+            variant=variant,
+            attempts_at_timeout=attempts_at_timeout,
+            parse_lock=self._context.parse_lock,
+        )
 
     def warn_once(self, about: str, words: str, *values: object) -> None:
         """Log a warning on this list, unless there was one about the same before."""

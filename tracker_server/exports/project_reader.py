@@ -134,7 +134,7 @@ class ProjectReader:
 
         The files of a story that moved here may lie with an export of its former project: these come last.
         """
-        ids = (self._newer.story_ids - self.exports.moved_ids) | self._newer.epic_ids
+        ids = {*self.story_ids, *self.epic_ids}
         taken: set[tuple[int, str]] = set()
         found: list[Attachment] = []
         elsewhere = [file for row_id in ids for file in self.exports.by_owner.get(row_id, ())]

@@ -94,7 +94,7 @@ class ByRowDigests(Detection):
         point = resume_point
         if point.reached is not None:
             earlier = self._earlier.reached if self._earlier else None
-            has_place = self.member.has_base and (self._misses_changes or self.member.compares_all_rows)
+            has_place = self.member.has_base and self._looks_beyond_lists
             reached = min(point.reached, earlier or point.reached) if has_place else None
             point = replace(point, reached=reached, by_share=has_place and not self._misses_changes)
         return replace(super().checkpoint_at(point), row_digests=self.row_digests.copy())
@@ -104,7 +104,7 @@ class ByRowDigests(Detection):
     ) -> Checkpoint:
         checkpoint = super().checkpoint_at_end(changes, began_at, cursor, saw_all=saw_all)
         checkpoint = replace(checkpoint, row_digests=self.row_digests.copy())
-        if saw_all and (self._compares_whole_rows or self.member.compares_all_rows):
+        if saw_all and self._looks_beyond_lists:
             return replace(checkpoint, swept=today(), sweeps=(checkpoint.sweeps + 1) % SWEEPS)
         return checkpoint
 
@@ -119,11 +119,15 @@ class ByRowDigests(Detection):
         return not self.member.has_base or self._misses_changes
 
     @property
+    def _looks_beyond_lists(self) -> bool:
+        """Whether all rows, or in a sweep a share of them, are compared with what their lists leave out as well."""
+        return self._compares_whole_rows or self.member.compares_all_rows
+
+    @property
     def _compares_all(self) -> bool:
         """Whether every row may have changed, as far as is known."""
-        if not self.member.has_base or self.member.compares_all_rows:
-            return True
-        return self._changes is not None and not self._changes.covers(self.stream.part)
+        is_told = self._changes is None or self._changes.covers(self.stream.part)
+        return self._looks_beyond_lists or not is_told
 
     def _continued(self, point: ResumePoint | None) -> ResumePoint | None:
         """The resume point, if what was compared before it need not be again: all that happened since is known.
@@ -132,7 +136,7 @@ class ByRowDigests(Detection):
         """
         if point is None or not self.member.has_base:
             return None if self._misses_changes else point
-        if point.reached is None or not (self._misses_changes or self.member.compares_all_rows):
+        if point.reached is None or not self._looks_beyond_lists:
             return None
         if not self._misses_changes:
             return point
