@@ -10,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -441,13 +440,19 @@ def test_a_command_whose_output_cannot_be_written_ends_with_1_and_a_sentence(
 
 
 def test_a_server_without_a_stdout_serves(archive: Path, tmp_path: Path) -> None:
-    words = [PROGRAM, "serve", str(archive), "--port", "0", "--request-log", str(tmp_path / "log")]
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" >&2\n')
+    browser.chmod(0o755)
+    words = [PROGRAM, "serve", str(archive), "--port", "0", "--open"]
     with subprocess.Popen(
-        ["/bin/sh", "-c", f"exec {shlex.join(words)} >&-"], stderr=subprocess.PIPE, text=True
+        ["/bin/sh", "-c", f"exec {shlex.join(words)} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BROWSER": str(browser)},
     ) as process:
-        end = time.monotonic() + PATIENCE
-        while not (tmp_path / "log").exists() and time.monotonic() < end:
-            time.sleep(0.05)
+        assert process.stderr
+        address = process.stderr.readline().strip()
+        assert requests.get(address, timeout=PATIENCE).ok
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
