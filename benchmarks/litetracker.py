@@ -75,7 +75,7 @@ def table(by_server: dict[str, tuple[Cost, Cost]]) -> Table:
 
 
 def figures(by_server: dict[str, tuple[Cost, Cost]]) -> Iterator[Figure]:
-    """The requests for each story, now and before, for the servers that were measured before."""
+    """How many requests a story takes now, and took before, on the servers that were measured then."""
     for server, (first, sweep) in BEFORE.items():
         for_each = by_server[server][1]
         for name, now, before, share in (
@@ -91,7 +91,7 @@ def figures(by_server: dict[str, tuple[Cost, Cost]]) -> Iterator[Figure]:
 
 
 def cost_of(stories: int, dialect: Dialect) -> Cost:
-    """Sync one project with so many stories, and count the requests. A sweep is the mean of SWEEPS of them."""
+    """Count the requests of syncs of one project. The sweep is the mean of SWEEPS, which together take every story."""
     with TrackerServer(make_world(projects=1, stories=stories), dialect=dialect) as server:
         first, state = _synced(server, [])
         later, state = _synced(server, state)

@@ -15,9 +15,9 @@ logger = logging.getLogger("airbyte.tracker")
 LARGEST_PAGE, SMALLEST_PAGE = 1_000, 10
 """Rows. A page is held in memory, so it is not longer; any server can answer the fewest in time."""
 GOOD_PAGES = 3
-"""After so many pages in time, the next one may be larger."""
+"""So many pages have to come in time before a larger one is asked for."""
 MANY_GOOD_PAGES = 100
-"""The same, up to a size that failed twice."""
+"""The same, where the larger size has failed twice."""
 
 Answer = TypeVar("Answer")
 
